@@ -3,7 +3,7 @@ package config
 import "fmt"
 
 // didYouMean proposes the known word nearest to word, if one is near: at most a
-// third of its letters, and never more than three, may differ.
+// third of its letters (rounded up), and never more than three, may differ.
 func didYouMean(word string, known []string) string {
 	best, least := "", min((len(word)+2)/3, 3)+1
 	for _, k := range known {

@@ -1,0 +1,8 @@
+package local
+
+import "syscall"
+
+// ownGroup keeps the terminal's Ctrl-C from the process.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
