@@ -1,0 +1,65 @@
+# What a developer types. `make` alone explains itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# docker compose v2 where it is, else docker-compose
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+# packages whose goroutines meet
+RACE := ./internal/local ./internal/secure ./pkg/allreduce/... ./pkg/cluster ./pkg/coordinator ./pkg/worker ./pkg/client ./pkg/dataset
+
+.PHONY: help build test race e2e generate lint verify bench bench-peers image up down clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## static binaries lockstep, coordinator and worker in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: ## all tests but those that start clusters of processes
+	go test ./...
+
+race: ## tests of the concurrent packages under the race detector
+	go test -race $(RACE)
+
+e2e: ## whole clusters of real processes, with faults
+	LOCKSTEP_E2E=1 go test -count=1 -timeout 20m ./internal/e2e/...
+
+generate: ## everything that is generated: .proto, kernels, docs
+	sh proto/generate.sh
+	go generate ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l cmd internal pkg proto examples)" || { echo 'gofmt -w these files:'; gofmt -l cmd internal pkg proto examples; exit 1; }
+	go vet ./...
+	@command -v staticcheck >/dev/null || { echo 'install it: go install honnef.co/go/tools/cmd/staticcheck@v0.8.2'; exit 1; }
+	staticcheck ./...
+
+verify: generate lint ## generated code, formatting and go.mod are as committed
+	go mod verify
+	go mod tidy -diff
+	@test -z "$$(git status --porcelain)" || { echo 'not as committed:'; git status --porcelain; exit 1; }
+
+bench: ## kernels, ring and training on this machine, one JSON object a line
+	go run ./cmd/lockstep bench gemm --json
+	go run ./cmd/lockstep bench allreduce --world 2 --bytes 64MiB --json
+	go run ./cmd/lockstep bench train --model mlp --json
+	go run ./cmd/lockstep bench train --model cnn --json
+
+bench-peers: ## the same against OpenBLAS and oneDNN, where they are installed
+	@if [ -x bench/peers.sh ]; then bench/peers.sh; else echo 'no comparison in this tree: bench/peers.sh is missing'; fi
+
+image: ## container image lockstep:local from the static binary
+	mkdir -p dist/image
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o dist/image/lockstep ./cmd/lockstep
+	docker build -q -t lockstep:local -f deploy/Dockerfile.binary .
+
+up: image ## three coordinators and three workers in containers
+	LOCKSTEP_DOCKERFILE=deploy/Dockerfile.binary $(COMPOSE) up -d --no-build
+
+down: ## stop the containers and remove their volumes
+	$(COMPOSE) down -v
+
+clean: ## remove what make made
+	rm -rf bin dist
