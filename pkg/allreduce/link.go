@@ -48,16 +48,21 @@ var ErrStale = errors.New("a newer generation has taken over")
 // this rank lost sight of, which need not be the one that is at fault.
 type NeighbourError struct {
 	WorkerID string // as in Membership; "rank N" if no names were given
+	Address  string // where it was called, if it is known
 	Round    int    // of the operation; -1 outside of one
 	Err      error
 }
 
-// Error names the worker and the round.
+// Error names the worker, its address and the round.
 func (e *NeighbourError) Error() string {
-	if e.Round < 0 {
-		return fmt.Sprintf("neighbour %s: %v", e.WorkerID, e.Err)
+	who := e.WorkerID
+	if e.Address != "" {
+		who += " at " + e.Address
 	}
-	return fmt.Sprintf("neighbour %s, ring round %d: %v", e.WorkerID, e.Round, e.Err)
+	if e.Round >= 0 {
+		return fmt.Sprintf("ring round %d: neighbour %s: %v", e.Round, who, e.Err)
+	}
+	return fmt.Sprintf("neighbour %s: %v", who, e.Err)
 }
 
 // Unwrap returns the cause.

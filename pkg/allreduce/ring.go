@@ -216,12 +216,14 @@ func check(s *Segment, want Header) error {
 // blame makes the error of a round. A link that knows better than the
 // direction of the call who failed says so with a NeighbourError of its own.
 func (r *Ring) blame(rank, round int, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrClosed) || errors.Is(err, ErrStale) {
-		return fmt.Errorf("ring round %d: %w", round, err)
-	}
 	var known *NeighbourError
 	if errors.As(err, &known) {
-		return &NeighbourError{WorkerID: known.WorkerID, Round: round, Err: known.Err}
+		return &NeighbourError{WorkerID: known.WorkerID, Address: known.Address, Round: round, Err: known.Err}
+	}
+	for _, own := range []error{context.Canceled, context.DeadlineExceeded, ErrClosed, ErrStale} {
+		if errors.Is(err, own) {
+			return fmt.Errorf("ring round %d: %w", round, err)
+		}
 	}
 	return &NeighbourError{WorkerID: r.name(mod(rank, r.size)), Round: round, Err: err}
 }
