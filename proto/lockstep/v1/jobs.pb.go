@@ -36,7 +36,10 @@ type SubmitRequest struct {
 	// Fields that replace the file's, each "path=value", for example "optimizer.adam.lr=0.01".
 	Overrides []string `protobuf:"bytes,4,rep,name=overrides,proto3" json:"overrides,omitempty"`
 	// If true nothing is queued: the answer only says what would be.
-	ValidateOnly  bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Chosen by the caller, unique to this request: however often it is sent, one
+	// job is queued. May be empty if the caller does not repeat.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,6 +107,13 @@ func (x *SubmitRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *SubmitRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 type SubmitResponse struct {
@@ -1299,13 +1309,15 @@ var File_lockstep_v1_jobs_proto protoreflect.FileDescriptor
 
 const file_lockstep_v1_jobs_proto_rawDesc = "" +
 	"\n" +
-	"\x16lockstep/v1/jobs.proto\x12\vlockstep.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lockstep/v1/types.proto\"\xa7\x01\n" +
+	"\x16lockstep/v1/jobs.proto\x12\vlockstep.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lockstep/v1/types.proto\"\xc6\x01\n" +
 	"\rSubmitRequest\x12\x19\n" +
 	"\bjob_yaml\x18\x01 \x01(\fR\ajobYaml\x12\x1b\n" +
 	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1b\n" +
 	"\tdata_root\x18\x03 \x01(\tR\bdataRoot\x12\x1c\n" +
 	"\toverrides\x18\x04 \x03(\tR\toverrides\x12#\n" +
-	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\"'\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\"'\n" +
 	"\x0eSubmitResponse\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"\r\n" +
 	"\vListRequest\"4\n" +
