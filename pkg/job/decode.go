@@ -1,0 +1,183 @@
+package job
+
+import (
+	"fmt"
+
+	"github.com/lockstep-ml/lockstep/pkg/nn"
+)
+
+// Decode reads a job file. file is its name for messages, overrides are
+// "path=value" and replace fields of the file. If anything is wrong the error
+// is Problems, which lists all of it. What depends on the data (do the shapes
+// fit? are the files there?) is checked later, see CheckInput and Explain.
+func Decode(file string, text []byte, overrides []string) (*Spec, error) {
+	ps := newProblems(file, text)
+	root := parse(text, "", ps)
+	if root == nil {
+		return nil, ps.err()
+	}
+	if root.kind == scalarKind && root.value == nil {
+		root.kind = mappingKind
+	}
+	if root.kind != mappingKind {
+		ps.add(root.at, "expected a mapping with name, data, model and so on, got %s", root.describe())
+		return nil, ps.err()
+	}
+	for _, set := range overrides {
+		override(root, set, ps)
+	}
+	d := &decoder{problems: ps, catalogue: nn.Catalogue()}
+	spec := d.spec(root)
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	spec.source = &source{file: file, text: text, root: root}
+	return spec, nil
+}
+
+// decoder turns the tree into a Spec and collects what is wrong with it.
+type decoder struct {
+	problems  *problems
+	catalogue []nn.Entry
+}
+
+func (d *decoder) add(at place, format string, args ...any) {
+	d.problems.add(at, format, args...)
+}
+
+func (d *decoder) spec(root *node) *Spec {
+	s := &Spec{Checkpoint: Checkpoint{Keep: defaultKeep}}
+	sections := sections()
+	names := fieldNames(Fields())
+	for _, section := range sections {
+		names = append(names, section.Name)
+	}
+	known := &node{kind: mappingKind, at: root.at}
+	for _, e := range d.entries(root, "", names) {
+		known.entries = append(known.entries, e)
+	}
+	d.scalars(s, known, root)
+	for _, section := range sections {
+		switch n := known.field(section.Name); {
+		case n != nil:
+			section.read(d, s, n)
+		case section.Required && root.field(section.Name) == nil:
+			d.add(root.at, "%q is missing: %s", section.Name, section.Summary)
+		}
+	}
+	s.Net.Seed, s.Net.Lanes, s.Net.Exact = s.Seed, s.Lanes, s.Exact
+	d.consistent(s, root)
+	return s
+}
+
+// scalars reads the fields of the first level that are one value.
+func (d *decoder) scalars(s *Spec, known, root *node) {
+	given := map[string]any{}
+	for _, f := range Fields() {
+		n := known.field(f.Name)
+		switch {
+		case n != nil:
+			if v, ok := d.value(n, f.Name, f); ok {
+				given[f.Name] = v
+				continue
+			}
+		case f.Required && root.field(f.Name) == nil:
+			d.add(root.at, "%q is missing: %s; expected %s", f.Name, f.Summary, expected(f))
+		}
+		given[f.Name] = f.Default
+	}
+	s.Name, _ = given["name"].(string)
+	if at := known.field("name"); s.Name != "" && !validName(s.Name) {
+		d.add(at.at, "name: %q is not a name; expected 1 to 63 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit", s.Name)
+	}
+	s.Seed = toUint64(given["seed"])
+	s.Priority = toInt(given["priority"])
+	s.Epochs = toInt(given["epochs"])
+	s.Steps = toInt(given["steps"])
+	s.GlobalBatch = toInt(given["global_batch"])
+	s.Lanes = toInt(given["lanes"])
+	s.Exact = given["arithmetic"] != "fast"
+}
+
+// consistent checks what fields demand of each other.
+func (d *decoder) consistent(s *Spec, root *node) {
+	at := func(key string) place { return root.locate(key) }
+	if s.GlobalBatch > 0 && s.Lanes > s.GlobalBatch {
+		d.add(at("global_batch"), "global_batch: %d is smaller than lanes, %d; a step needs at least one record a lane", s.GlobalBatch, s.Lanes)
+	}
+	if root.field("epochs") == nil && root.field("steps") == nil {
+		d.add(root.at, `"epochs" or "steps" is missing: how long to train; expected an integer at least 1`)
+	}
+	s.Workers.Min = max(s.Workers.Min, 1)
+	if s.Workers.Max == 0 {
+		s.Workers.Max = max(s.Lanes, s.Workers.Min)
+	}
+	switch {
+	case s.Workers.Min > s.Workers.Max:
+		d.add(at("workers.min"), "workers.min: %d is above workers.max, %d", s.Workers.Min, s.Workers.Max)
+	case s.Lanes > 0 && s.Workers.Min > s.Lanes:
+		d.add(at("workers.min"), "workers.min: %d is above lanes, %d; a worker needs a lane", s.Workers.Min, s.Lanes)
+	case s.Lanes > 0 && s.Workers.Max > s.Lanes:
+		d.add(at("workers.max"), "workers.max: %d is above lanes, %d; a worker needs a lane", s.Workers.Max, s.Lanes)
+	}
+}
+
+func validName(s string) bool {
+	if len(s) > 63 {
+		return false
+	}
+	for i, r := range []byte(s) {
+		word := r >= 'a' && r <= 'z' || r >= '0' && r <= '9'
+		if !word && (i == 0 || r != '-' && r != '_' && r != '.') {
+			return false
+		}
+	}
+	return true
+}
+
+func toInt(v any) int {
+	switch v := v.(type) {
+	case int64:
+		return int(v)
+	case int:
+		return v
+	}
+	return 0
+}
+
+func toUint64(v any) uint64 {
+	switch v := v.(type) {
+	case int64:
+		return uint64(v)
+	case uint64:
+		return v
+	}
+	return 0
+}
+
+// model reads the layers. A name that two have is found by nn.NewPlan.
+func (d *decoder) model(s *Spec, n *node) {
+	if n.kind != listKind || len(n.items) == 0 {
+		d.add(n.at, "model: expected a list of layers, got %s", n.describe())
+		return
+	}
+	for i, item := range n.items {
+		layer := d.component(item, fmt.Sprintf("model[%d]", i), layerNoun, "layer", "activation")
+		s.Net.Model = append(s.Net.Model, layer)
+	}
+}
+
+// metrics reads a list of metrics, or one alone.
+func (d *decoder) metrics(s *Spec, n *node) {
+	items := n.items
+	if n.kind != listKind {
+		items = []*node{n}
+	}
+	for i, item := range items {
+		path := "metrics"
+		if n.kind == listKind {
+			path = fmt.Sprintf("metrics[%d]", i)
+		}
+		s.Net.Metrics = append(s.Net.Metrics, d.component(item, path, "metric", "metric"))
+	}
+}

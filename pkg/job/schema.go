@@ -1,0 +1,120 @@
+package job
+
+import "github.com/lockstep-ml/lockstep/pkg/nn"
+
+// layerNoun is what the elements of model are called in messages.
+const layerNoun = "layer"
+
+// defaultKeep is the number of checkpoints that every worker keeps.
+const defaultKeep = 3
+
+// Fields returns the fields of the first level that are one value, in the
+// order of the documentation. This table is what Decode checks and what
+// docs/job-spec.md shows.
+func Fields() []nn.Field {
+	return []nn.Field{
+		{Name: "name", Type: textType, Required: true,
+			Summary: "a short word; job ids and file names begin with it"},
+		{Name: "seed", Type: integerType, Default: int64(0), Min: bound(0),
+			Summary: "decides initial values, dropout masks and the order of records; below 2^64"},
+		{Name: "priority", Type: integerType, Default: int64(0), Min: bound(-1000), Max: bound(1000),
+			Summary: "queued jobs of higher priority go first"},
+		{Name: "epochs", Type: integerType, Min: bound(1), Max: bound(1e6),
+			Summary: "passes over the data"},
+		{Name: "steps", Type: integerType, Min: bound(1), Max: bound(1e9),
+			Summary: "the job ends after so many optimiser updates, in the middle of an epoch if need be"},
+		{Name: "global_batch", Type: integerType, Required: true, Min: bound(1), Max: bound(1 << 20),
+			Summary: "records of a step, all workers together"},
+		{Name: "lanes", Type: integerType, Default: int64(8), Min: bound(1), Max: bound(1024),
+			Summary: "fixed slices of a global batch; part of the result, and the most workers the job can use"},
+		{Name: "arithmetic", Type: textType, Default: "exact", Values: []string{"exact", "fast"},
+			Summary: "exact gives the same bits for any number of workers; fast sums gradients as float32"},
+	}
+}
+
+func workersFields() []nn.Field {
+	return []nn.Field{
+		{Name: "min", Type: integerType, Default: int64(1), Min: bound(1), Max: bound(1024),
+			Summary: "the job waits until so many workers are free"},
+		{Name: "max", Type: integerType, Min: bound(1), Max: bound(1024),
+			Summary: "the job uses at most so many; lanes if not given"},
+	}
+}
+
+func checkpointFields() []nn.Field {
+	return []nn.Field{
+		{Name: "every", Type: integerType, Default: int64(0), Min: bound(0), Max: bound(1e9),
+			Summary: "steps from one checkpoint to the next; 0 saves at the end of every epoch"},
+		{Name: "keep", Type: integerType, Default: int64(defaultKeep), Min: bound(1), Max: bound(1000),
+			Summary: "how many checkpoints every worker keeps"},
+	}
+}
+
+// layerFields are the fields of every layer beside its own.
+func layerFields() []nn.Field {
+	return []nn.Field{
+		{Name: nameKey, Type: textType, Summary: "lets other layers refer to this one; its parameters are named by it"},
+		{Name: fromKey, Type: textType, Summary: "the inputs: a name or a list of names; \"input\" is the record; the layer before if not given"},
+	}
+}
+
+func bound(v float64) *float64 { return &v }
+
+// Section is a field of the first level that has parts of its own.
+type Section struct {
+	Name     string
+	Required bool
+	Summary  string
+	// Classes are the classes of the catalogue that may stand here.
+	Classes []string
+	// Fields are the parts, for sections that are not of the catalogue.
+	Fields []nn.Field
+
+	read func(d *decoder, s *Spec, n *node)
+}
+
+// Sections returns the sections of a job file in the order of the documentation.
+func Sections() []Section { return sections() }
+
+func sections() []Section {
+	return []Section{
+		{Name: "data", Required: true, read: (*decoder).data,
+			Summary: "where the records come from"},
+		{Name: "model", Required: true, Classes: []string{"layer", "activation"}, read: (*decoder).model,
+			Summary: "the layers, in the order of computation"},
+		{Name: "loss", Required: true, Classes: []string{"loss"},
+			Summary: "what training makes small",
+			read:    func(d *decoder, s *Spec, n *node) { s.Net.Loss = d.component(n, "loss", "loss", "loss") }},
+		{Name: "optimizer", Required: true, Classes: []string{"optimizer"},
+			Summary: "how gradients change the parameters",
+			read: func(d *decoder, s *Spec, n *node) {
+				s.Net.Optimizer = d.component(n, "optimizer", "optimizer", "optimizer")
+			}},
+		{Name: "schedule", Classes: []string{"schedule"},
+			Summary: "how the learning rate changes over time; constant if not given",
+			read: func(d *decoder, s *Spec, n *node) {
+				s.Net.Schedule = d.component(n, "schedule", "schedule", "schedule")
+			}},
+		{Name: "metrics", Classes: []string{"metric"}, read: (*decoder).metrics,
+			Summary: "what is computed beside the loss"},
+		{Name: "workers", Fields: workersFields(), read: (*decoder).workers,
+			Summary: "how many workers the job is given"},
+		{Name: "checkpoint", Fields: checkpointFields(), read: (*decoder).checkpoint,
+			Summary: "when the training state is saved, besides at the end of the job"},
+	}
+}
+
+// workers reads the bounds of the number of workers.
+func (d *decoder) workers(s *Spec, n *node) {
+	values := d.fields(n, "workers", workersFields())
+	s.Workers = Workers{Min: toInt(values["min"]), Max: toInt(values["max"])}
+}
+
+// checkpoint reads when to save.
+func (d *decoder) checkpoint(s *Spec, n *node) {
+	values := d.fields(n, "checkpoint", checkpointFields())
+	s.Checkpoint.Every = toInt(values["every"])
+	if keep, ok := values["keep"]; ok {
+		s.Checkpoint.Keep = toInt(keep)
+	}
+}
