@@ -37,7 +37,7 @@ func (p *peer) Ring(s grpc.BidiStreamingServer[lockstepv1.Frame, lockstepv1.Fram
 }
 
 // newPeer serves a hub on a loopback port until the test ends.
-func newPeer(t *testing.T, opts allreduce.HubOptions, creds credentials.TransportCredentials) *peer {
+func newPeer(t testing.TB, opts allreduce.HubOptions, creds credentials.TransportCredentials) *peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -55,7 +55,7 @@ func newPeer(t *testing.T, opts allreduce.HubOptions, creds credentials.Transpor
 	return p
 }
 
-func newPeers(t *testing.T, n int, opts allreduce.HubOptions, creds credentials.TransportCredentials) []*peer {
+func newPeers(t testing.TB, n int, opts allreduce.HubOptions, creds credentials.TransportCredentials) []*peer {
 	peers := make([]*peer, n)
 	for i := range peers {
 		peers[i] = newPeer(t, opts, creds)
@@ -77,7 +77,7 @@ func membership(peers []*peer, generation uint64, rank int) allreduce.Membership
 }
 
 // connect makes a ring over all peers.
-func connect(t *testing.T, peers []*peer, generation uint64, creds credentials.TransportCredentials) []*allreduce.Conn {
+func connect(t testing.TB, peers []*peer, generation uint64, creds credentials.TransportCredentials) []*allreduce.Conn {
 	t.Helper()
 	conns := make([]*allreduce.Conn, len(peers))
 	var g errgroup.Group
@@ -93,7 +93,7 @@ func connect(t *testing.T, peers []*peer, generation uint64, creds credentials.T
 	return conns
 }
 
-func closeConns(t *testing.T, conns []*allreduce.Conn) {
+func closeConns(t testing.TB, conns []*allreduce.Conn) {
 	t.Helper()
 	var g errgroup.Group
 	for _, c := range conns {

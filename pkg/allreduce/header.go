@@ -37,13 +37,14 @@ type Header struct {
 	Operation  uint64 // how many operations the sender did before, in this generation
 	Elements   uint64 // length of the whole vector that is summed
 	Kind       Kind   // of its numbers
+	Block      uint32 // 0 <= Block < blocks of the vector
 	Round      uint32 // 0 <= Round < 2*(size-1)
 	Segment    uint32 // 0 <= Segment < segments per chunk
 	Bytes      uint32 // of the payload
 }
 
 // HeaderSize is the length of an encoded Header in bytes.
-const HeaderSize = 44
+const HeaderSize = 48
 
 // magic begins every frame, and names its version.
 const magic = 0x4c4b5331 // "LKS1"
@@ -57,9 +58,10 @@ func (h Header) Put(b []byte) {
 	le.PutUint64(b[12:], h.Operation)
 	le.PutUint64(b[20:], h.Elements)
 	le.PutUint32(b[28:], uint32(h.Kind))
-	le.PutUint32(b[32:], h.Round)
-	le.PutUint32(b[36:], h.Segment)
-	le.PutUint32(b[40:], h.Bytes)
+	le.PutUint32(b[32:], h.Block)
+	le.PutUint32(b[36:], h.Round)
+	le.PutUint32(b[40:], h.Segment)
+	le.PutUint32(b[44:], h.Bytes)
 }
 
 // ParseHeader decodes the header of a frame of size bytes, which begins with b.
@@ -77,9 +79,10 @@ func ParseHeader(b []byte, size int) (Header, error) {
 		Operation:  le.Uint64(b[12:]),
 		Elements:   le.Uint64(b[20:]),
 		Kind:       Kind(le.Uint32(b[28:])),
-		Round:      le.Uint32(b[32:]),
-		Segment:    le.Uint32(b[36:]),
-		Bytes:      le.Uint32(b[40:]),
+		Block:      le.Uint32(b[32:]),
+		Round:      le.Uint32(b[36:]),
+		Segment:    le.Uint32(b[40:]),
+		Bytes:      le.Uint32(b[44:]),
 	}
 	if int64(h.Bytes) != int64(size-HeaderSize) {
 		return Header{}, fmt.Errorf("%w: the header says %d bytes of numbers, %d came", ErrFrame, h.Bytes, size-HeaderSize)
@@ -105,6 +108,8 @@ func match(got, want Header) error {
 		return say("a sum of", got.Kind, want.Kind)
 	case got.Elements != want.Elements:
 		return say("vector length", got.Elements, want.Elements)
+	case got.Block != want.Block:
+		return say("block", got.Block, want.Block)
 	case got.Round != want.Round:
 		return say("round", got.Round, want.Round)
 	case got.Segment != want.Segment:

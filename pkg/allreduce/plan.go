@@ -47,31 +47,44 @@ func Picture(size int) string {
 	return b.String()
 }
 
-// chunkBounds returns where chunk c of a vector of n elements lies. The size
-// chunks cover the vector in order and differ by at most one element; some are
-// empty when n < size.
-func chunkBounds(n, size, c int) (lo, hi int) {
-	share, extra := n/size, n%size
-	lo = c*share + min(c, extra)
-	hi = lo + share
-	if c < extra {
-		hi++
+// layout is how a vector is cut: into blocks, each block into a chunk for each
+// rank, each chunk into segments. The blocks go round the ring one behind the
+// other without a pause. So what a rank adds up it sends on at once, while the
+// caches hold it, and a window of one chunk keeps the links busy.
+type layout struct {
+	elements int
+	size     int // chunks of a block
+	blocks   int
+	segments int // of a chunk
+}
+
+// newLayout cuts n > 0 elements so that no segment is longer than per and no
+// chunk has more than window segments.
+func newLayout(n, size, per, window int) layout {
+	total := ceilDiv(ceilDiv(n, size), per)
+	blocks := ceilDiv(total, window)
+	return layout{elements: n, size: size, blocks: blocks, segments: ceilDiv(total, blocks)}
+}
+
+// bounds returns where a segment lies in the vector. Some are empty when the
+// vector has fewer elements than the layout has segments.
+func (l layout) bounds(block, chunk, segment int) (lo, hi int) {
+	lo, hi = part(0, l.elements, l.blocks, block)
+	lo, hi = part(lo, hi, l.size, chunk)
+	return part(lo, hi, l.segments, segment)
+}
+
+// part returns the i-th of n parts of [lo, hi). The parts cover it in order and
+// differ by at most one element.
+func part(lo, hi, n, i int) (int, int) {
+	share, extra := (hi-lo)/n, (hi-lo)%n
+	from := lo + i*share + min(i, extra)
+	if i < extra {
+		share++
 	}
-	return lo, hi
+	return from, from + share
 }
 
-// segmentsPerChunk is how many segments of at most per elements every chunk is
-// sent in. It is the same for all chunks, so that ranks count segments alike;
-// a shorter chunk may end in an empty one.
-func segmentsPerChunk(n, size, per int) int {
-	longest := (n + size - 1) / size
-	return (longest + per - 1) / per
-}
-
-// segmentBounds returns where segment s of the chunk [lo, hi) lies.
-func segmentBounds(lo, hi, s, per int) (int, int) {
-	from := min(lo+s*per, hi)
-	return from, min(from+per, hi)
-}
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 func mod(a, n int) int { return ((a % n) + n) % n }

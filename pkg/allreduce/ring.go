@@ -114,10 +114,9 @@ func (r *Ring) SumFloat32(ctx context.Context, v []float32) error {
 // operation is one sum under way. It lives on the stack of the caller.
 type operation[T number] struct {
 	*Ring
-	v        []T
-	header   Header // what is the same in all segments
-	per      int    // elements of a full segment
-	segments int    // of each chunk
+	layout
+	v      []T
+	header Header // what is the same in all segments
 }
 
 func sum[T number](ctx context.Context, r *Ring, v []T, kind Kind) error {
@@ -127,9 +126,9 @@ func sum[T number](ctx context.Context, r *Ring, v []T, kind Kind) error {
 	if r.size == 1 || len(v) == 0 {
 		return ctx.Err()
 	}
-	per := r.opts.SegmentBytes / 4
 	o := operation[T]{
-		Ring: r, v: v, per: per, segments: segmentsPerChunk(len(v), r.size, per),
+		Ring: r, v: v,
+		layout: newLayout(len(v), r.size, r.opts.SegmentBytes/4, r.opts.Window),
 		header: Header{Generation: r.opts.Generation, Operation: r.done, Elements: uint64(len(v)), Kind: kind},
 	}
 	if err := o.run(ctx); err != nil {
@@ -140,10 +139,11 @@ func sum[T number](ctx context.Context, r *Ring, v []T, kind Kind) error {
 	return nil
 }
 
-// run keeps a window of segments on their way (see the package comment).
+// run keeps one chunk on its way (see the package comment). Segments are
+// numbered through all rounds of all blocks.
 func (o *operation[T]) run(ctx context.Context) error {
-	window, total := min(o.opts.Window, o.segments), len(o.hops)*o.segments
-	for t := range window {
+	total := o.blocks * len(o.hops) * o.segments
+	for t := range o.segments {
 		if err := o.send(ctx, t); err != nil {
 			return err
 		}
@@ -152,8 +152,8 @@ func (o *operation[T]) run(ctx context.Context) error {
 		if err := o.recv(ctx, t); err != nil {
 			return err
 		}
-		if t+window < total {
-			if err := o.send(ctx, t+window); err != nil {
+		if t+o.segments < total {
+			if err := o.send(ctx, t+o.segments); err != nil {
 				return err
 			}
 		}
@@ -162,26 +162,24 @@ func (o *operation[T]) run(ctx context.Context) error {
 }
 
 func (o *operation[T]) send(ctx context.Context, t int) error {
-	round := t / o.segments
-	h, part := o.segment(t, o.hops[round].Send)
+	h, part, _ := o.segment(t, true)
 	if err := o.link.Send(ctx, o.opts.StepTimeout, h, bytesOf(part)); err != nil {
-		return o.blame(o.rank+1, round, err)
+		return o.blame(o.rank+1, int(h.Round), err)
 	}
 	return nil
 }
 
 func (o *operation[T]) recv(ctx context.Context, t int) error {
-	round := t / o.segments
-	want, part := o.segment(t, o.hops[round].Recv)
+	want, part, hop := o.segment(t, false)
 	s, err := o.link.Recv(ctx, o.opts.StepTimeout)
 	if err != nil {
-		return o.blame(o.rank-1, round, err)
+		return o.blame(o.rank-1, int(want.Round), err)
 	}
 	defer s.Free()
 	if err := check(s, want); err != nil {
-		return o.blame(o.rank-1, round, err)
+		return o.blame(o.rank-1, int(want.Round), err)
 	}
-	if o.hops[round].Reduce {
+	if hop.Reduce {
 		add(part, s.Payload)
 	} else {
 		replace(part, s.Payload)
@@ -189,13 +187,20 @@ func (o *operation[T]) recv(ctx context.Context, t int) error {
 	return nil
 }
 
-// segment returns the header and the place of segment t, which is of chunk c.
-func (o *operation[T]) segment(t, c int) (Header, []T) {
-	lo, hi := chunkBounds(len(o.v), o.size, c)
-	lo, hi = segmentBounds(lo, hi, t%o.segments, o.per)
+// segment returns the header, the place and the hop of segment t of those that
+// are sent or received.
+func (o *operation[T]) segment(t int, sent bool) (Header, []T, Hop) {
+	s, round := t%o.segments, t/o.segments%len(o.hops)
+	block := t / o.segments / len(o.hops)
+	hop := o.hops[round]
+	chunk := hop.Recv
+	if sent {
+		chunk = hop.Send
+	}
+	lo, hi := o.bounds(block, chunk, s)
 	h := o.header
-	h.Round, h.Segment, h.Bytes = uint32(t/o.segments), uint32(t%o.segments), uint32(4*(hi-lo))
-	return h, o.v[lo:hi]
+	h.Block, h.Round, h.Segment, h.Bytes = uint32(block), uint32(round), uint32(s), uint32(4*(hi-lo))
+	return h, o.v[lo:hi], hop
 }
 
 // check says whether s is the segment that is due, and as long as it says.
