@@ -1,0 +1,110 @@
+package nn
+
+import "slices"
+
+// Entry is one thing that a job file can name.
+type Entry struct {
+	Name string `json:"name"`
+	// Class is layer, activation, loss, optimizer, schedule or metric.
+	Class   string  `json:"kind"`
+	Fields  []Field `json:"fields"`
+	Summary string  `json:"summary"`
+}
+
+// The classes of entries.
+const (
+	classLayer      = "layer"
+	classActivation = "activation"
+	classLoss       = "loss"
+	classOptimizer  = "optimizer"
+	classSchedule   = "schedule"
+	classMetric     = "metric"
+)
+
+// LayerKind is one line of the table of layers: what a job can say about it and
+// how it is fitted into a network.
+type LayerKind struct {
+	Entry
+	// Fit checks that the layer can stand at s and says what it needs there.
+	// What is wrong goes to s.Fail; the result is then ignored.
+	Fit func(s *Site) Fitted
+}
+
+// layerKinds is the table of layers and activations.
+func layerKinds() []LayerKind {
+	return slices.Concat([]LayerKind{
+		denseKind(),
+		conv2dKind(),
+		maxPoolKind(),
+		avgPoolKind(),
+		globalPoolKind(),
+		flattenKind(),
+		reshapeKind(),
+		dropoutKind(),
+		addKind(),
+		concatKind(),
+		softmaxKind(),
+	}, activationKinds())
+}
+
+// lossKinds is the table of losses.
+func lossKinds() []lossKind {
+	return []lossKind{crossEntropyKind(), mseKind()}
+}
+
+// optimizerKinds is the table of optimisers.
+func optimizerKinds() []optimizerKind {
+	return []optimizerKind{sgdKind(), adamKind(), adamWKind()}
+}
+
+// scheduleKinds is the table of learning rate schedules.
+func scheduleKinds() []scheduleKind {
+	return []scheduleKind{constantKind(), stepKind(), exponentialKind(), cosineKind()}
+}
+
+// metricKinds is the table of metrics.
+func metricKinds() []metricKind {
+	return []metricKind{accuracyKind(), maeKind(), rmseKind()}
+}
+
+// Catalogue lists everything that a job file can name, in the order of the
+// documentation, with defaults and bounds.
+func Catalogue() []Entry {
+	var all []Entry
+	for _, k := range layerKinds() {
+		all = append(all, k.Entry)
+	}
+	for _, k := range lossKinds() {
+		all = append(all, k.Entry)
+	}
+	for _, k := range optimizerKinds() {
+		all = append(all, k.Entry)
+	}
+	for _, k := range scheduleKinds() {
+		all = append(all, k.Entry)
+	}
+	for _, k := range metricKinds() {
+		all = append(all, k.Entry)
+	}
+	return all
+}
+
+// lookup finds the kind that n names. A miss is reported with the nearest name.
+func lookup[K interface{ entry() Entry }](kinds []K, n Node, noun string, errs *Errors) (K, bool) {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.entry().Name
+		if names[i] == n.Kind {
+			return k, true
+		}
+	}
+	var none K
+	if n.Kind == "" {
+		errs.addf(n.Path, "a %s is needed", noun)
+	} else {
+		errs.addf(n.Path, "there is no %s %q%s", noun, n.Kind, didYouMean(n.Kind, names))
+	}
+	return none, false
+}
+
+func (e Entry) entry() Entry { return e }

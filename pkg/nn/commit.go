@@ -1,0 +1,162 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// ErrNotFinite means that the loss or a gradient is NaN or infinite. It would
+// be so again on any worker: the job must end.
+var ErrNotFinite = errors.New("gradient is not finite; lower the learning rate, clip the gradient or check the data")
+
+// lowestExponent is where the exponents of a new trainer start. Gradients below
+// 2^-64 are as good as zero.
+const lowestExponent = -64
+
+// margin is how many powers of two a gradient may grow from one step to the
+// next before the step is repeated.
+const margin = 2
+
+// Outcome is what a commit did.
+type Outcome struct {
+	// Repeat means that a gradient was too large for its exponent. Only
+	// exponents changed: compute the gradient of the same batch again.
+	Repeat bool
+	// Loss is the mean over the records of all lanes, Metrics are in the order
+	// of the job; both with the parameters before the update. Metrics is the
+	// trainer's and holds until the next call.
+	Loss    float64
+	Metrics []float64
+	// LR is the learning rate of the update.
+	LR float64
+	// Records is how many records the batch had in all lanes.
+	Records int
+}
+
+// shift is k+e of parameter i: how many bits a gradient may have, so that the
+// sum over all lanes and uses fits an int32.
+func (p *Plan) shift(i int) int {
+	terms := p.spec.Lanes * max(p.params[i].Uses, 1)
+	return 30 - bits.Len(uint(terms-1))
+}
+
+// Commit updates the parameters from the buckets and stats, which by now are
+// sums over all ranks. Given the same sums every rank does exactly the same. If
+// it returns an error or asks to repeat, the parameters are unchanged.
+func (t *Trainer) Commit() (Outcome, error) {
+	repeat, err := t.checkMaxima()
+	if err != nil || repeat {
+		return Outcome{Repeat: repeat}, err
+	}
+	t.combine(t.stats, t.layout.words)
+	g, err := t.mean()
+	if err != nil {
+		return Outcome{}, err
+	}
+	t.prepare(g)
+	p := t.plan
+	done := int(t.updates[0])
+	lr := p.training.lr * p.sched.factor(done, p.spec.Epochs*p.spec.StepsPerEpoch)
+	t.update(g, done+1, float32(lr))
+	t.updates[0]++
+	t.followMaxima()
+	loss, metrics := t.results()
+	return Outcome{Loss: loss, Metrics: metrics, LR: lr, Records: int(t.total[0])}, nil
+}
+
+// checkMaxima finds gradients that are not finite or do not fit. In the latter
+// case it raises their exponents, and the step must be repeated.
+func (t *Trainer) checkMaxima() (repeat bool, err error) {
+	for lane := range t.plan.spec.Lanes {
+		words := t.stats[lane*t.layout.words:]
+		if loss := getFloat(words, 1); math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return false, fmt.Errorf("epoch %d step %d lane %d: loss is %v: %w", t.cursor[0], t.cursor[1], lane, loss, ErrNotFinite)
+		}
+	}
+	if !t.plan.spec.Exact {
+		return false, nil
+	}
+	for j := range t.exponents {
+		largest, lane := t.largest(j)
+		if math.IsNaN(float64(largest)) || math.IsInf(float64(largest), 0) {
+			return false, fmt.Errorf("epoch %d step %d lane %d: parameter %s: %w", t.cursor[0], t.cursor[1], lane, t.plan.params[j].name, ErrNotFinite)
+		}
+	}
+	for j := range t.exponents {
+		if largest, _ := t.largest(j); exponent(largest) > int(t.exponents[j]) {
+			t.exponents[j] = int32(exponent(largest) + margin)
+			repeat = true
+		}
+	}
+	return repeat, nil
+}
+
+// largest is the largest |gradient| of parameter j over all lanes, and the lane
+// it is in. The bits of floats that are not negative are ordered as the floats
+// are, with infinity and NaN above all.
+func (t *Trainer) largest(j int) (value float32, lane int) {
+	var most int32
+	for l := range t.plan.spec.Lanes {
+		if w := t.stats[l*t.layout.words+2*t.layout.tally+j]; w > most {
+			most, lane = w, l
+		}
+	}
+	return math.Float32frombits(uint32(most)), lane
+}
+
+// exponent is the least e with x < 2^e, for x > 0; the lowest for 0.
+func exponent(x float32) int {
+	if x == 0 {
+		return lowestExponent
+	}
+	_, e := math.Frexp(float64(x))
+	return max(e, lowestExponent)
+}
+
+// followMaxima lets the exponents follow this step's gradients: up at once, down
+// by one a step.
+func (t *Trainer) followMaxima() {
+	if !t.plan.spec.Exact {
+		return
+	}
+	for j := range t.exponents {
+		if largest, _ := t.largest(j); largest > 0 {
+			t.exponents[j] = int32(max(exponent(largest)+margin, int(t.exponents[j])-1, lowestExponent))
+		}
+	}
+}
+
+// mean turns the sums into the mean gradient.
+func (t *Trainer) mean() ([]float32, error) {
+	each := 0.0
+	if t.total[2] > 0 {
+		each = 1 / t.total[2]
+	}
+	if t.plan.spec.Exact {
+		for j, prm := range t.plan.params {
+			scale := float32(math.Ldexp(each, int(t.exponents[j])-t.plan.shift(j)))
+			t.eng.Dequantise(t.floats[prm.offset:][:prm.Size()], t.ints[prm.offset:][:prm.Size()], scale)
+		}
+		return t.floats, nil
+	}
+	t.eng.Scale(t.floats, float32(each))
+	if s := t.eng.SumSquares(t.floats); math.IsNaN(s) || math.IsInf(s, 0) {
+		return nil, fmt.Errorf("epoch %d step %d: %w", t.cursor[0], t.cursor[1], ErrNotFinite)
+	}
+	return t.floats, nil
+}
+
+func (t *Trainer) update(g []float32, number int, lr float32) {
+	var slots [4][]float32
+	u := update{eng: t.eng, t: number, lr: lr}
+	for _, prm := range t.plan.params {
+		u.w, u.g = t.w[prm.offset:][:prm.Size()], g[prm.offset:][:prm.Size()]
+		for s := range t.slots {
+			slots[s] = t.slots[s][prm.offset:][:prm.Size()]
+		}
+		u.slots = slots[:len(t.slots)]
+		t.plan.opt.update(&u)
+	}
+}

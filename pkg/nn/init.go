@@ -1,0 +1,158 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/lockstep-ml/lockstep/internal/philox"
+)
+
+// Init says how a parameter gets its first values.
+type Init struct {
+	// Kind is one of the words of initNames, or "zeros" or "ones".
+	Kind string
+	// FanIn and FanOut are the numbers of inputs that one output sums over, and
+	// of outputs that one input goes to.
+	FanIn, FanOut int
+}
+
+// initNames are the initialisations that a job can choose for weights.
+func initNames() []string {
+	return []string{"uniform_fan_in", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform",
+		"lecun_normal", "lecun_uniform", "orthogonal", "normal", "zeros"}
+}
+
+// initField is the field that chooses the initialisation of a layer's weights.
+func initField(def string) Field {
+	return word("init", def, initNames(), "initial weights; uniform_fan_in is uniform within 1/sqrt(inputs), also for the bias")
+}
+
+// biasInit is how the bias beside weights w starts: like them for
+// uniform_fan_in, at zero otherwise.
+func biasInit(w Init) Init {
+	if w.Kind == "uniform_fan_in" {
+		return w
+	}
+	return Init{Kind: "zeros"}
+}
+
+// Init gives every parameter its first values, functions of the seed and the
+// parameter's place in the model alone, and forgets all training.
+func (t *Trainer) Init() {
+	for i, p := range t.plan.params {
+		w := t.w[p.offset:][:p.Size()]
+		p.Init.fill(w, p.Shape, philox.New(t.plan.spec.Seed, philox.Init+philox.Purpose(i), 0, 0, 0))
+	}
+	for _, s := range t.slots {
+		clear(s)
+	}
+	t.updates[0] = 0
+	for i := range t.exponents {
+		t.exponents[i] = lowestExponent
+	}
+}
+
+// fill draws the first values of a parameter.
+func (in Init) fill(w []float32, shape []int, s philox.Stream) {
+	fanIn, both := float64(in.FanIn), float64(in.FanIn+in.FanOut)
+	switch in.Kind {
+	case "uniform_fan_in":
+		uniform(w, 1/math.Sqrt(fanIn), s)
+	case "he_uniform":
+		uniform(w, math.Sqrt(6/fanIn), s)
+	case "glorot_uniform":
+		uniform(w, math.Sqrt(6/both), s)
+	case "lecun_uniform":
+		uniform(w, math.Sqrt(3/fanIn), s)
+	case "he_normal":
+		normal(w, math.Sqrt(2/fanIn), s)
+	case "glorot_normal":
+		normal(w, math.Sqrt(2/both), s)
+	case "lecun_normal":
+		normal(w, math.Sqrt(1/fanIn), s)
+	case "normal":
+		normal(w, 0.02, s)
+	case "embedding":
+		normal(w, 1, s)
+	case "orthogonal":
+		orthogonal(w, shape[0], s)
+	case "ones":
+		for i := range w {
+			w[i] = 1
+		}
+	default:
+		clear(w)
+	}
+}
+
+// uniform draws from (-limit, limit).
+func uniform(w []float32, limit float64, s philox.Stream) {
+	width := float32(2 * limit)
+	for i := range w {
+		w[i] = float32(width * (s.Float32(uint64(i)) - 0.5))
+	}
+}
+
+// normal draws from a normal distribution cut at six deviations: the sum of
+// twelve uniform numbers, which needs nothing but additions and so has the same
+// bits everywhere.
+func normal(w []float32, deviation float64, s philox.Stream) {
+	for i := range w {
+		w[i] = float32(deviation * bell(s, uint64(i)))
+	}
+}
+
+// bell is draw i of the sum of twelve uniform numbers less 6.
+func bell(s philox.Stream, i uint64) float64 {
+	var sum uint64
+	for b := range uint64(3) {
+		for _, word := range s.Block(3*i + b) {
+			sum += uint64(word)
+		}
+	}
+	return float64(sum)/(1<<32) - 6
+}
+
+// orthogonal makes the rows of w (or its columns, if there are fewer) orthogonal
+// to each other and of length 1, by Gram and Schmidt from normal draws. Products
+// are rounded before they are added, so every machine agrees on the bits.
+func orthogonal(w []float32, rows int, s philox.Stream) {
+	cols := len(w) / rows
+	n, m := min(rows, cols), max(rows, cols)
+	q := make([]float64, n*m)
+	for i := range q {
+		q[i] = bell(s, uint64(i))
+	}
+	for i := range n {
+		v := q[i*m:][:m]
+		for range 2 { // the second pass removes what rounding left
+			for j := range i {
+				u := q[j*m:][:m]
+				d := dot64(u, v)
+				for k := range v {
+					v[k] -= float64(d * u[k])
+				}
+			}
+		}
+		norm := math.Sqrt(dot64(v, v))
+		for k := range v {
+			v[k] /= norm
+		}
+	}
+	for i := range n {
+		for k := range m {
+			if rows <= cols {
+				w[i*cols+k] = float32(q[i*m+k])
+			} else {
+				w[k*cols+i] = float32(q[i*m+k])
+			}
+		}
+	}
+}
+
+func dot64(a, b []float64) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += float64(a[i] * b[i])
+	}
+	return sum
+}

@@ -1,0 +1,136 @@
+package nn
+
+import "fmt"
+
+// Layer computes one node of a network. It holds what it was fitted with and no
+// buffers; those come with the Pass.
+type Layer interface {
+	// Forward computes p.Y() from p.X(i), p.Rows() rows of each.
+	Forward(p *Pass)
+	// Backward reads p.DY(), adds to the parameter gradients p.Grad(j) lane by
+	// lane, and overwrites p.DX(i) wherever that is not nil.
+	Backward(p *Pass)
+}
+
+// fuser is a layer that can apply an activation to its own output.
+type fuser interface {
+	// fuse returns a copy of the layer that ends with the activation.
+	fuse(a activation) Layer
+}
+
+// Value describes what flows along an edge.
+type Value struct {
+	// Shape is that of one record.
+	Shape []int
+	// Tokens is the size of the vocabulary if the value is tokens, else 0.
+	Tokens int
+}
+
+// Fitted is what a layer needs at its place in a network.
+type Fitted struct {
+	Layer Layer
+	// Out is the shape of one record's output.
+	Out []int
+	// Alias means that the output is the first input with another shape. Layer
+	// is then nil.
+	Alias bool
+	// Params are the parameters, in the order of Pass.Param.
+	Params []Param
+	// Keep and KeepInts are sizes, in elements a record, of buffers that hold
+	// from forward to backward: Pass.Keep and Pass.KeepInts.
+	Keep, KeepInts []int
+	// Scratch is the size in elements a record of Pass.Scratch, which holds
+	// only during one call.
+	Scratch int
+	// Random means that the layer draws random numbers: Pass.Stream.
+	Random bool
+}
+
+// Param is one tensor that is trained.
+type Param struct {
+	// Name is the parameter's own name: "weight".
+	Name  string
+	Shape []int
+	// Init says how it gets its first values.
+	Init Init
+	// Uses is how many times a backward pass adds to the gradient; 0 means 1.
+	Uses int
+}
+
+// Size is the number of elements.
+func (p Param) Size() int { return size(p.Shape) }
+
+// Site is the place where a layer is to stand.
+type Site struct {
+	// Args are the layer's fields.
+	Args
+	// In are the inputs, at least one.
+	In []Value
+
+	path string
+	errs *Errors
+}
+
+// Fail reports that the layer does not fit. field may be empty.
+func (s *Site) Fail(field, format string, args ...any) {
+	path := s.path
+	if field != "" {
+		path += "." + field
+	}
+	s.errs.addf(path, format, args...)
+}
+
+// one checks that the layer has one input that is not tokens and returns its
+// shape. Otherwise it reports why and returns false.
+func (s *Site) one(kind string) ([]int, bool) {
+	if len(s.In) != 1 {
+		s.Fail("", "%s has one input; it was given %d", kind, len(s.In))
+		return nil, false
+	}
+	return s.In[0].Shape, s.floats(kind)
+}
+
+// floats checks that no input is tokens.
+func (s *Site) floats(kind string) bool {
+	for _, v := range s.In {
+		if v.Tokens > 0 {
+			s.Fail("", "%s works on numbers, but its input is tokens; put an embedding before it", kind)
+			return false
+		}
+	}
+	return true
+}
+
+// image checks that the layer has one input of shape (C, H, W).
+func (s *Site) image(kind string) ([]int, bool) {
+	in, ok := s.one(kind)
+	if !ok {
+		return nil, false
+	}
+	if len(in) != 3 {
+		s.Fail("", "%s works on images (channels, height, width), but its input is %s%s", kind, shapeString(in), imageHint(in))
+		return nil, false
+	}
+	return in, true
+}
+
+func imageHint(in []int) string {
+	if len(in) == 2 {
+		return fmt.Sprintf("; reshape it to [1, %d, %d] first", in[0], in[1])
+	}
+	return ""
+}
+
+// pair reads an integers field that is one number for both axes or (height,
+// width).
+func (s *Site) pair(name string) (h, w int) {
+	switch v := s.Ints(name); len(v) {
+	case 1:
+		return v[0], v[0]
+	case 2:
+		return v[0], v[1]
+	default:
+		s.Fail(name, "has %d numbers; expected one, or [height, width]", len(v))
+		return 1, 1
+	}
+}

@@ -1,0 +1,95 @@
+package nn
+
+import "github.com/lockstep-ml/lockstep/pkg/tensor"
+
+// conv is a two-dimensional convolution (cross-correlation) with
+//
+//	x, dx  (B, InC, H, W)       w, dw  (OutC, InC/Groups, KH, KW)
+//	y, dy  (B, OutC, OH, OW)    b, db  (OutC)
+type conv struct {
+	c    tensor.Conv // N is that of the pass
+	bias bool
+	act  activation
+}
+
+func conv2dKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "conv2d", Class: classLayer,
+			Summary: "slides filters over an image (channels, height, width)",
+			Fields: []Field{
+				integer("filters", 0, "number of output channels").required().min(1).max(1 << 20).short(),
+				integers("kernel", 3, "height and width of a filter").min(1).max(1 << 12),
+				integers("stride", 1, "step of the filter").min(1).max(1 << 12),
+				integers("padding", 0, "zeros around the image").min(0).max(1 << 12),
+				boolean("same", false, "chooses the padding that keeps height and width at stride 1"),
+				integers("dilation", 1, "distance of a filter's taps").min(1).max(1 << 12),
+				integer("groups", 1, "input channels are split into so many independent groups").min(1),
+				boolean("bias", true, "adds a trained number to every channel"),
+				initField("uniform_fan_in"),
+			}},
+		Fit: fitConv2d,
+	}
+}
+
+func fitConv2d(s *Site) Fitted {
+	in, ok := s.image("conv2d")
+	if !ok {
+		return Fitted{}
+	}
+	c := tensor.Conv{N: 1, InC: in[0], H: in[1], W: in[2], OutC: s.Int("filters"), Groups: s.Int("groups")}
+	c.KH, c.KW = s.pair("kernel")
+	c.StrideH, c.StrideW = s.pair("stride")
+	c.PadH, c.PadW = s.pair("padding")
+	c.DilH, c.DilW = s.pair("dilation")
+	if s.Bool("same") {
+		if c.KH%2 == 0 || c.KW%2 == 0 {
+			s.Fail("same", "needs a kernel of odd size, not %d x %d", c.KH, c.KW)
+			return Fitted{}
+		}
+		c.PadH, c.PadW = c.DilH*(c.KH-1)/2, c.DilW*(c.KW-1)/2
+	}
+	if c.InC%c.Groups != 0 || c.OutC%c.Groups != 0 {
+		s.Fail("groups", "is %d; it must divide the %d input channels and the %d filters", c.Groups, c.InC, c.OutC)
+		return Fitted{}
+	}
+	if c.H+2*c.PadH < c.DilH*(c.KH-1)+1 || c.W+2*c.PadW < c.DilW*(c.KW-1)+1 {
+		s.Fail("kernel", "a filter of %d x %d does not fit into the image of %d x %d", c.KH, c.KW, c.H, c.W)
+		return Fitted{}
+	}
+	taps := c.KH * c.KW
+	w := Init{Kind: s.Text("init"), FanIn: c.InC / c.Groups * taps, FanOut: c.OutC / c.Groups * taps}
+	l := conv{c: c, bias: s.Bool("bias")}
+	params := []Param{{Name: "weight", Shape: []int{c.OutC, c.InC / c.Groups, c.KH, c.KW}, Init: w}}
+	if l.bias {
+		params = append(params, Param{Name: "bias", Shape: []int{c.OutC}, Init: biasInit(w)})
+	}
+	return Fitted{Layer: l, Out: []int{c.OutC, c.OutH(), c.OutW()}, Params: params}
+}
+
+func (l conv) fuse(a activation) Layer { l.act = a; return l }
+
+func (l conv) at(p *Pass) tensor.Conv {
+	c := l.c
+	c.N = p.Rows()
+	return c
+}
+
+func (l conv) Forward(p *Pass) {
+	var bias []float32
+	if l.bias {
+		bias = p.Param(1)
+	}
+	p.Engine().ConvForward(p.Y(), p.X(0), p.Param(0), bias, l.at(p), l.act.act)
+}
+
+func (l conv) Backward(p *Pass) {
+	dy, c := p.DY(), l.at(p)
+	l.act.backwardInPlace(p, dy)
+	if l.bias {
+		p.Engine().ConvBiasLanes(p.Grad(1), dy, c, p.LaneRows(1))
+	}
+	p.Engine().ConvBackwardWeightLanes(p.Grad(0), p.X(0), dy, c, p.LaneRows(1))
+	if dx := p.DX(0); dx != nil {
+		p.Engine().ConvBackwardInput(dx, dy, p.Param(0), c)
+	}
+}

@@ -1,0 +1,113 @@
+package nn
+
+import "slices"
+
+// add is y = x0 + x1 + …, added in the order of the inputs.
+type add struct{}
+
+func addKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "add", Class: classLayer, Summary: "the sum of its inputs, which have one shape: from: [a, b]"},
+		Fit: func(s *Site) Fitted {
+			if !s.floats("add") {
+				return Fitted{}
+			}
+			for _, v := range s.In[1:] {
+				if !slices.Equal(v.Shape, s.In[0].Shape) {
+					s.Fail("from", "add needs inputs of one shape; they are %s and %s", shapeString(s.In[0].Shape), shapeString(v.Shape))
+					return Fitted{}
+				}
+			}
+			if len(s.In) < 2 {
+				s.Fail("from", "add needs at least two inputs: from: [a, b]")
+			}
+			return Fitted{Layer: add{}, Out: s.In[0].Shape}
+		},
+	}
+}
+
+func (add) Forward(p *Pass) {
+	p.Engine().Add(p.Y(), p.X(0), p.X(1))
+	for i := 2; i < p.Inputs(); i++ {
+		p.Engine().Add(p.Y(), p.Y(), p.X(i))
+	}
+}
+
+func (add) Backward(p *Pass) {
+	for i := range p.Inputs() {
+		if dx := p.DX(i); dx != nil {
+			copy(dx, p.DY())
+		}
+	}
+}
+
+// concat joins its inputs along one axis of a record. Seen as rows of
+// outer x size[i], each row of y is the rows of the inputs one after the other.
+type concat struct {
+	outer int   // rows a record
+	sizes []int // elements of a row of each input
+	total int
+}
+
+func concatKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "concat", Class: classLayer, Summary: "joins its inputs along one axis: from: [a, b]",
+			Fields: []Field{integer("axis", 0, "axis of a record to join along; -1 is the last").min(-1).max(7).short()}},
+		Fit: fitConcat,
+	}
+}
+
+func fitConcat(s *Site) Fitted {
+	first := s.In[0].Shape
+	axis := s.Int("axis")
+	if axis < 0 {
+		axis = len(first) - 1
+	}
+	if !s.floats("concat") {
+		return Fitted{}
+	}
+	if len(s.In) < 2 || axis < 0 || axis >= len(first) {
+		s.Fail("", "concat needs at least two inputs that have axis %d: from: [a, b]", axis)
+		return Fitted{}
+	}
+	out := slices.Clone(first)
+	out[axis] = 0
+	c := concat{outer: size(first[:axis])}
+	for _, v := range s.In {
+		same := slices.Clone(v.Shape)
+		if len(same) == len(first) {
+			same[axis] = first[axis]
+		}
+		if !slices.Equal(same, first) {
+			s.Fail("from", "concat joins along axis %d, the other axes must agree; the inputs are %s and %s", axis, shapeString(first), shapeString(v.Shape))
+			return Fitted{}
+		}
+		out[axis] += v.Shape[axis]
+		c.sizes = append(c.sizes, size(v.Shape[axis:]))
+		c.total += size(v.Shape[axis:])
+	}
+	return Fitted{Layer: c, Out: out}
+}
+
+func (c concat) Forward(p *Pass) {
+	y, at := p.Y(), 0
+	for i, n := range c.sizes {
+		x := p.X(i)
+		for r := range p.Rows() * c.outer {
+			copy(y[r*c.total+at:][:n], x[r*n:])
+		}
+		at += n
+	}
+}
+
+func (c concat) Backward(p *Pass) {
+	dy, at := p.DY(), 0
+	for i, n := range c.sizes {
+		if dx := p.DX(i); dx != nil {
+			for r := range p.Rows() * c.outer {
+				copy(dx[r*n:][:n], dy[r*c.total+at:])
+			}
+		}
+		at += n
+	}
+}

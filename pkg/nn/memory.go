@@ -1,0 +1,167 @@
+package nn
+
+// unit is the memory of one node.
+type unit struct {
+	keep     [][]float32
+	keepInts [][]int32
+	dx       []target
+}
+
+// target is where a node writes the gradient by one of its inputs. The first
+// node to write a gradient writes it in place; what others write is added.
+type target struct {
+	buf []float32 // nil if nobody needs the gradient
+	sum []float32 // what buf is added to afterwards; nil if it is in place
+}
+
+// pool of gradient buffers, which live only from the first reader of a value
+// back to its producer. sizes are in elements a record.
+type slots struct {
+	sizes []int
+	free  []int
+}
+
+// take returns a free slot of at least n elements: the smallest that fits, or
+// else the largest, enlarged, or a new one.
+func (s *slots) take(n int) int {
+	best := -1
+	for i, slot := range s.free {
+		if best < 0 || better(s.sizes[slot], s.sizes[s.free[best]], n) {
+			best = i
+		}
+	}
+	if best < 0 {
+		s.sizes = append(s.sizes, n)
+		return len(s.sizes) - 1
+	}
+	slot := s.free[best]
+	s.free = append(s.free[:best], s.free[best+1:]...)
+	s.sizes[slot] = max(s.sizes[slot], n)
+	return slot
+}
+
+// better reports whether a slot of size a serves n elements better than one of b.
+func better(a, b, n int) bool {
+	if (a >= n) != (b >= n) {
+		return a >= n
+	}
+	if a >= n {
+		return a < b
+	}
+	return a > b
+}
+
+// placement says which slot holds the gradient of which value, and how every
+// node writes the gradients by its inputs.
+type placement struct {
+	slots  slots
+	value  []int   // slot of a root value, -1 without gradient
+	direct [][]int // per node and input: 1 in place, 0 added, -1 not needed
+	sums   []int   // sizes of the buffers for what is added, by number of the input
+}
+
+// placeGradients walks the nodes backwards and gives every gradient a slot for
+// as long as it lives.
+func (p *Plan) placeGradients() placement {
+	pl := placement{value: make([]int, len(p.values)), direct: make([][]int, len(p.nodes))}
+	for i := range pl.value {
+		pl.value[i] = -1
+	}
+	if root := p.values[p.logits].root; p.values[root].grad {
+		pl.value[root] = pl.slots.take(p.values[root].size)
+	}
+	for i := len(p.nodes) - 1; i >= 0; i-- {
+		n := p.nodes[i]
+		pl.direct[i] = make([]int, len(n.in))
+		if n.Alias || !p.backward(i) {
+			continue
+		}
+		for j, v := range n.in {
+			pl.direct[i][j] = pl.write(p, j, p.values[v].root)
+		}
+		if slot := pl.value[n.out]; slot >= 0 {
+			pl.slots.free = append(pl.slots.free, slot)
+		}
+	}
+	return pl
+}
+
+func (pl *placement) write(p *Plan, input, root int) int {
+	switch {
+	case !p.values[root].grad:
+		return -1
+	case pl.value[root] < 0:
+		pl.value[root] = pl.slots.take(p.values[root].size)
+		return 1
+	}
+	for len(pl.sums) <= input {
+		pl.sums = append(pl.sums, 0)
+	}
+	pl.sums[input] = max(pl.sums[input], p.values[root].size)
+	return 0
+}
+
+// backward reports whether node i takes part in the backward pass: its output
+// carries a gradient and is not only for show behind the logits.
+func (p *Plan) backward(i int) bool {
+	out := p.nodes[i].out
+	return p.values[p.values[out].root].grad && (p.logits == p.output || out != p.output)
+}
+
+// allocate gives the trainer its memory.
+func (t *Trainer) allocate() {
+	p, rows := t.plan, t.maxRows
+	t.acts = make([][]float32, len(p.values))
+	for i, v := range p.values {
+		if v.root == i && i > 0 {
+			t.acts[i] = make([]float32, rows*v.size)
+		}
+	}
+	pl := p.placeGradients()
+	mem := make([][]float32, len(pl.slots.sizes))
+	for i, n := range pl.slots.sizes {
+		mem[i] = make([]float32, rows*n)
+	}
+	sums := make([][]float32, len(pl.sums))
+	for i, n := range pl.sums {
+		sums[i] = make([]float32, rows*n)
+	}
+	t.dacts = make([][]float32, len(p.values))
+	for i, slot := range pl.value {
+		if slot >= 0 {
+			t.dacts[i] = mem[slot]
+		}
+	}
+	scratch := 0
+	t.units = make([]unit, len(p.nodes))
+	for i, n := range p.nodes {
+		t.units[i] = t.newUnit(n, pl.direct[i], sums)
+		scratch = max(scratch, n.Scratch)
+	}
+	t.scratch = make([]float32, rows*scratch)
+	t.laneRows = make([]int, t.maxLanes+1)
+	t.rowLoss = make([]float32, rows*p.loss.Rows())
+	t.rowWeight = make([]float32, rows*p.loss.Rows())
+}
+
+func (t *Trainer) newUnit(n node, direct []int, sums [][]float32) unit {
+	u := unit{dx: make([]target, len(n.in))}
+	for _, size := range n.Keep {
+		u.keep = append(u.keep, make([]float32, t.maxRows*size))
+	}
+	for _, size := range n.KeepInts {
+		u.keepInts = append(u.keepInts, make([]int32, t.maxRows*size))
+	}
+	for j, v := range n.in {
+		grad := t.dacts[t.plan.values[v].root]
+		switch direct[j] {
+		case 1:
+			u.dx[j].buf = grad
+		case 0:
+			if grad != nil && !n.Alias && j < len(sums) {
+				u.dx[j] = target{buf: sums[j], sum: grad}
+			}
+		}
+	}
+	return u
+}

@@ -1,0 +1,128 @@
+package nn
+
+import (
+	"math"
+)
+
+// metric is a number that is computed beside the loss, from sums that can be
+// added over records and lanes.
+type metric interface {
+	// sums is how many sums the metric keeps.
+	sums() int
+	// add adds rows from up to to of m to the sums.
+	add(sums []float64, m *metricPass, from, to int)
+	// value is the metric of the sums.
+	value(sums []float64) float64
+}
+
+// metricPass is what a metric looks at: rows of outputs and their targets.
+type metricPass struct {
+	x       []float32 // (rows, cols)
+	cols    int
+	classes []int32   // (rows)
+	y       []float32 // (rows, cols)
+	weight  []float32 // (rows)
+}
+
+type metricKind struct {
+	Entry
+	fit func(s *LossSite) metric
+}
+
+func metricEntry(name, summary string) Entry {
+	return Entry{Name: name, Class: classMetric, Summary: summary}
+}
+
+func accuracyKind() metricKind {
+	return metricKind{
+		Entry: metricEntry("accuracy", "share of targets whose class has the largest output"),
+		fit: func(s *LossSite) metric {
+			if s.Target.Kind != TargetClass {
+				s.Fail("accuracy needs a class as target, but the data set has %s", targetName(s.Target))
+			}
+			return accuracy{}
+		},
+	}
+}
+
+func maeKind() metricKind {
+	return metricKind{
+		Entry: metricEntry("mae", "mean absolute error"),
+		fit:   func(s *LossSite) metric { s.needNumbers("mae"); return mae{} },
+	}
+}
+
+func rmseKind() metricKind {
+	return metricKind{
+		Entry: metricEntry("rmse", "root of the mean squared error"),
+		fit:   func(s *LossSite) metric { s.needNumbers("rmse"); return rmse{} },
+	}
+}
+
+func (s *LossSite) needNumbers(name string) {
+	if s.Target.Kind == TargetClass {
+		s.Fail("%s needs numbers as target, but the data set has classes; use accuracy", name)
+	}
+}
+
+// accuracy keeps the weights of all rows and of the right ones.
+type accuracy struct{}
+
+func (accuracy) sums() int { return 2 }
+
+func (accuracy) add(sums []float64, m *metricPass, from, to int) {
+	for r := from; r < to; r++ {
+		sums[0] += float64(m.weight[r])
+		if argMax(m.x[r*m.cols:][:m.cols]) == int(m.classes[r]) {
+			sums[1] += float64(m.weight[r])
+		}
+	}
+}
+
+func (accuracy) value(sums []float64) float64 { return sums[1] / sums[0] }
+
+// argMax is the first index of the largest number.
+func argMax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// mae keeps the weight of all elements and the sum of absolute errors.
+type mae struct{}
+
+func (mae) sums() int { return 2 }
+
+func (mae) add(sums []float64, m *metricPass, from, to int) {
+	for r := from; r < to; r++ {
+		w := float64(m.weight[r])
+		for i := r * m.cols; i < (r+1)*m.cols; i++ {
+			sums[0] += w
+			sums[1] += float64(w * math.Abs(float64(m.x[i])-float64(m.y[i])))
+		}
+	}
+}
+
+func (mae) value(sums []float64) float64 { return sums[1] / sums[0] }
+
+// rmse keeps the weight of all elements and the sum of squared errors.
+type rmse struct{}
+
+func (rmse) sums() int { return 2 }
+
+func (rmse) add(sums []float64, m *metricPass, from, to int) {
+	for r := from; r < to; r++ {
+		w := float64(m.weight[r])
+		for i := r * m.cols; i < (r+1)*m.cols; i++ {
+			d := float64(m.x[i]) - float64(m.y[i])
+			sums[0] += w
+			sums[1] += float64(w * float64(d*d))
+		}
+	}
+}
+
+func (rmse) value(sums []float64) float64 { return math.Sqrt(sums[1] / sums[0]) }

@@ -1,0 +1,132 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// optimizer turns a gradient into new parameters. It has no memory of its own:
+// that is in slots, which are part of the replicated state.
+type optimizer interface {
+	// slots names the arrays, as large as the parameters, that it keeps.
+	slots() []string
+	// update changes the parameter tensor u.w.
+	update(u *update)
+}
+
+// update is one optimiser step of one parameter tensor.
+type update struct {
+	eng   *tensor.Engine
+	w, g  []float32   // the parameters and the mean gradient, which may be overwritten
+	slots [][]float32 // as named by optimizer.slots
+	t     int         // number of the update, from 1
+	lr    float32
+}
+
+type optimizerKind struct {
+	Entry
+	fit func(a Args) optimizer
+}
+
+// training are the settings that all optimisers share.
+type training struct {
+	lr                  float64
+	l1                  float32
+	clipNorm, clipValue float64
+}
+
+// optimizerEntry is an entry with the fields that every optimiser has.
+func optimizerEntry(name, summary string, lr float64, fields ...Field) Entry {
+	all := []Field{number("lr", lr, "learning rate").min(0).short()}
+	all = append(all, fields...)
+	all = append(all,
+		number("l1", 0, "adds l1*sign(w) to the gradient of the weights, not of biases").min(0),
+		number("clip_norm", 0, "scales the gradient down to this length; 0 does not").min(0),
+		number("clip_value", 0, "limits every element of the gradient to this size; 0 does not").min(0))
+	return Entry{Name: name, Class: classOptimizer, Summary: summary, Fields: all}
+}
+
+// fitTraining resolves the optimiser, the schedule and the metrics.
+func (p *Plan) fitTraining(errs *Errors) {
+	if kind, ok := lookup(optimizerKinds(), p.spec.Optimizer, "optimizer", errs); ok {
+		before := len(*errs)
+		a := kind.args(p.spec.Optimizer, errs)
+		if len(*errs) == before {
+			p.opt = kind.fit(a)
+			p.training = training{lr: a.Float("lr"), l1: float32(a.Float("l1")),
+				clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value")}
+		}
+	}
+	p.fitSchedule(errs)
+	if len(p.nodes) < len(p.spec.Model) || p.loss == nil {
+		return
+	}
+	for _, n := range p.spec.Metrics {
+		kind, ok := lookup(metricKinds(), n, "metric", errs)
+		if !ok {
+			continue
+		}
+		before := len(*errs)
+		site := &LossSite{Args: kind.args(n, errs), Out: p.values[p.output].Shape, Target: p.in.Target,
+			Input: p.in.Shape, path: n.Path, errs: errs}
+		if len(*errs) == before {
+			p.metrics = append(p.metrics, kind.fit(site))
+		}
+	}
+}
+
+func (p *Plan) fitSchedule(errs *Errors) {
+	n := p.spec.Schedule
+	if n.Kind == "" {
+		n.Kind = "constant"
+	}
+	kind, ok := lookup(scheduleKinds(), n, "schedule", errs)
+	if !ok {
+		return
+	}
+	before := len(*errs)
+	a := kind.args(n, errs)
+	if len(*errs) > before {
+		return
+	}
+	p.sched = kind.fit(a, p.spec.StepsPerEpoch)
+	if w := a.Int("warmup"); w > 0 {
+		p.sched = warmup{n: w, then: p.sched}
+	}
+}
+
+// prepare clips the mean gradient g of all parameters and adds the L1 term.
+func (t *Trainer) prepare(g []float32) {
+	s := t.plan.training
+	if s.clipValue > 0 {
+		limit := float32(s.clipValue)
+		for i, v := range g {
+			g[i] = max(min(v, limit), -limit)
+		}
+	}
+	if s.clipNorm > 0 {
+		if norm := math.Sqrt(t.eng.SumSquares(g)); norm > s.clipNorm {
+			t.eng.Scale(g, float32(s.clipNorm/norm))
+		}
+	}
+	if s.l1 > 0 {
+		t.addL1(g, s.l1)
+	}
+}
+
+func (t *Trainer) addL1(g []float32, l1 float32) {
+	for _, p := range t.plan.params {
+		if len(p.Shape) < 2 {
+			continue
+		}
+		w, g := t.w[p.offset:][:p.Size()], g[p.offset:][:p.Size()]
+		for i, v := range w {
+			if v > 0 {
+				g[i] += l1
+			} else if v < 0 {
+				g[i] -= l1
+			}
+		}
+	}
+}

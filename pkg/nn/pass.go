@@ -1,0 +1,95 @@
+package nn
+
+import (
+	"github.com/lockstep-ml/lockstep/internal/philox"
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// Pass is what a layer sees of a batch while it computes: its inputs, outputs,
+// parameters and gradients, all of Rows() records, and the lanes in them. Its
+// slices belong to the trainer and hold until the next step.
+type Pass struct {
+	t     *Trainer
+	n     *node
+	unit  *unit
+	batch *Batch
+	train bool
+	rows  int
+}
+
+// Engine computes.
+func (p *Pass) Engine() *tensor.Engine { return p.t.eng }
+
+// Rows is the number of records of the batch.
+func (p *Pass) Rows() int { return p.rows }
+
+// Training is false when a network is only applied: dropout lets all through.
+func (p *Pass) Training() bool { return p.train }
+
+// Inputs is the number of inputs of the layer.
+func (p *Pass) Inputs() int { return len(p.n.in) }
+
+// X is input i: rows x the size of its shape.
+func (p *Pass) X(i int) []float32 { return p.t.activation(p.n.in[i], p.rows) }
+
+// Tokens is input 0 if it is tokens.
+func (p *Pass) Tokens() []int32 { return p.batch.Tokens }
+
+// Y is the output.
+func (p *Pass) Y() []float32 { return p.t.activation(p.n.out, p.rows) }
+
+// DY is the gradient by the output. The layer may change it.
+func (p *Pass) DY() []float32 { return p.t.gradient(p.n.out, p.rows) }
+
+// DX is where the gradient by input i goes, nil if nobody needs it.
+func (p *Pass) DX(i int) []float32 {
+	switch d := p.unit.dx[i]; {
+	case d.buf == nil:
+		return nil
+	default:
+		return d.buf[:p.rows*p.t.plan.values[p.n.in[i]].size]
+	}
+}
+
+// Param is parameter j.
+func (p *Pass) Param(j int) []float32 {
+	prm := &p.t.plan.params[p.n.params[j]]
+	return p.t.w[prm.offset:][:prm.Size()]
+}
+
+// Grad is where the gradient of parameter j is added up, lane by lane.
+func (p *Pass) Grad(j int) *tensor.Grad { return &p.t.grads[p.n.params[j]] }
+
+// Keep is buffer i of Fitted.Keep.
+func (p *Pass) Keep(i int) []float32 { return p.unit.keep[i][:p.rows*p.n.Keep[i]] }
+
+// KeepInts is buffer i of Fitted.KeepInts.
+func (p *Pass) KeepInts(i int) []int32 { return p.unit.keepInts[i][:p.rows*p.n.KeepInts[i]] }
+
+// Scratch is the buffer of Fitted.Scratch. Other layers use it too.
+func (p *Pass) Scratch() []float32 { return p.t.scratch[:p.rows*p.n.Scratch] }
+
+// LaneCount is the number of lanes in the batch.
+func (p *Pass) LaneCount() int { return len(p.batch.Lanes) }
+
+// Lane is the records of lane i: from up to to.
+func (p *Pass) Lane(i int) (from, to int) { return p.batch.Rows[i], p.batch.Rows[i+1] }
+
+// LaneRows is Batch.Rows for layers that have each rows a record. It holds
+// until the next call.
+func (p *Pass) LaneRows(each int) []int {
+	if each == 1 {
+		return p.batch.Rows
+	}
+	rows := p.t.laneRows[:len(p.batch.Rows)]
+	for i, r := range p.batch.Rows {
+		rows[i] = r * each
+	}
+	return rows
+}
+
+// Stream is the random numbers of this layer for lane i of this step.
+func (p *Pass) Stream(i int) philox.Stream {
+	purpose := philox.Dropout + philox.Purpose(p.n.stream)
+	return philox.New(p.t.plan.spec.Seed, purpose, p.batch.Epoch, p.batch.Step, p.batch.Lanes[i])
+}

@@ -1,0 +1,78 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Tensor is a named view of a part of a trainer's state. Exactly one of its
+// slices is set.
+type Tensor struct {
+	Name  string
+	Shape []int
+	F32   []float32
+	I32   []int32
+}
+
+// ParamTensors are the parameters, in the order of the model: "0.weight". This
+// is what a model file holds.
+func (t *Trainer) ParamTensors() []Tensor { return t.views("", t.w) }
+
+// State is everything that decides how training goes on: parameters, optimiser
+// slots, exponents and the number of updates. The tensors are views: to write
+// into them is to change the state.
+func (t *Trainer) State() []Tensor {
+	all := t.ParamTensors()
+	for i, name := range t.plan.opt.slots() {
+		all = append(all, t.views("optimizer."+name+".", t.slots[i])...)
+	}
+	all = append(all, Tensor{Name: "optimizer.updates", Shape: []int{1}, I32: t.updates})
+	if len(t.exponents) > 0 {
+		all = append(all, Tensor{Name: "exponents", Shape: []int{len(t.exponents)}, I32: t.exponents})
+	}
+	return all
+}
+
+func (t *Trainer) views(prefix string, flat []float32) []Tensor {
+	var all []Tensor
+	for _, p := range t.plan.params {
+		all = append(all, Tensor{Name: prefix + p.name, Shape: slices.Clone(p.Shape), F32: flat[p.offset:][:p.Size()]})
+	}
+	return all
+}
+
+// SetState copies the tensors of another trainer of the same plan, or those of
+// a checkpoint. The names and shapes must be exactly those of State; otherwise
+// nothing is changed.
+func (t *Trainer) SetState(from []Tensor) error { return setTensors(t.State(), from) }
+
+// SetParams copies the tensors of a model file into the parameters. The names
+// and shapes must be exactly those of ParamTensors; otherwise nothing is
+// changed.
+func (t *Trainer) SetParams(from []Tensor) error { return setTensors(t.ParamTensors(), from) }
+
+func setTensors(to, from []Tensor) error {
+	byName := make(map[string]Tensor, len(from))
+	for _, f := range from {
+		byName[f.Name] = f
+	}
+	for _, w := range to {
+		f, ok := byName[w.Name]
+		switch {
+		case !ok:
+			return fmt.Errorf("nn: tensor %q is missing", w.Name)
+		case !slices.Equal(f.Shape, w.Shape) || len(f.F32) != len(w.F32) || len(f.I32) != len(w.I32):
+			return fmt.Errorf("nn: tensor %q has shape %s; the network needs %s", w.Name, shapeString(f.Shape), shapeString(w.Shape))
+		}
+		delete(byName, w.Name)
+	}
+	for name := range byName {
+		return fmt.Errorf("nn: tensor %q is not one of this network's", name)
+	}
+	for _, w := range to {
+		i := slices.IndexFunc(from, func(f Tensor) bool { return f.Name == w.Name })
+		copy(w.F32, from[i].F32)
+		copy(w.I32, from[i].I32)
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// Trainer is a network in training: a plan with memory. It is used by one
+// goroutine at a time.
+type Trainer struct {
+	eng               *tensor.Engine
+	plan              *Plan
+	maxRows, maxLanes int
+
+	// The replicated state.
+	w         []float32   // all parameters
+	slots     [][]float32 // of the optimiser, like w
+	updates   []int32     // one number: updates done
+	exponents []int32     // e of each parameter
+
+	// The gradient: sums of integers in exact arithmetic, and floats, which are
+	// the sums in fast arithmetic and the mean before an update in both.
+	ints    []int32
+	floats  []float32
+	grads   []tensor.Grad // per parameter: views of ints or floats
+	maxima  []float32     // (params, maxLanes)
+	buckets []Bucket
+	ends    []int // of the buckets in the flat buffer
+
+	// The memory of a batch.
+	acts, dacts [][]float32
+	units       []unit
+	scratch     []float32
+	laneRows    []int
+	rowLoss     []float32
+	rowWeight   []float32
+	pass        Pass
+	lossPass    LossPass
+
+	layout  layout
+	stats   []int32
+	tallies []float64 // (V, layout.tally) of this step
+	eval    []float64 // (V, layout.tally) of the evaluation
+	evalOut []int32
+	total   []float64
+	metrics []float64
+	metric  metricPass
+	cursor  [2]int // epoch, step of the last Gradient
+}
+
+// bucketSize is the number of elements of a bucket: 1 MiB.
+const bucketSize = 1 << 18
+
+// Bucket is a run of the flat gradient that is summed over the ranks at once.
+// Exactly one of its slices is set.
+type Bucket struct {
+	Int   []int32   // exact arithmetic
+	Float []float32 // fast arithmetic
+}
+
+// NewTrainer allocates a trainer for batches of at most maxRows records in
+// maxLanes lanes. Its parameters are zero until Init or SetState.
+func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer, error) {
+	if maxRows < 1 || maxLanes < 1 || maxLanes > plan.spec.Lanes {
+		return nil, fmt.Errorf("nn: a trainer for %d rows in %d of %d lanes cannot be", maxRows, maxLanes, plan.spec.Lanes)
+	}
+	t := &Trainer{eng: eng, plan: plan, maxRows: maxRows, maxLanes: maxLanes}
+	t.w = make([]float32, plan.size)
+	for range plan.opt.slots() {
+		t.slots = append(t.slots, make([]float32, plan.size))
+	}
+	t.updates = make([]int32, 1)
+	t.exponents = make([]int32, len(plan.params))
+	for i := range t.exponents {
+		t.exponents[i] = lowestExponent
+	}
+	t.allocateGradient()
+	t.allocate()
+	t.layout = plan.newLayout()
+	t.stats = make([]int32, plan.spec.Lanes*t.layout.words)
+	t.tallies = make([]float64, plan.spec.Lanes*t.layout.tally)
+	t.eval = make([]float64, plan.spec.Lanes*t.layout.tally)
+	t.evalOut = make([]int32, plan.spec.Lanes*2*t.layout.tally)
+	t.total = make([]float64, t.layout.tally)
+	t.metrics = make([]float64, len(plan.metrics))
+	return t, nil
+}
+
+func (t *Trainer) allocateGradient() {
+	p := t.plan
+	t.floats = make([]float32, p.size)
+	if p.spec.Exact {
+		t.ints = make([]int32, p.size)
+	}
+	t.maxima = make([]float32, len(p.params)*t.maxLanes)
+	t.grads = make([]tensor.Grad, len(p.params))
+	for i, prm := range p.params {
+		if p.spec.Exact {
+			t.grads[i].Int = t.ints[prm.offset:][:prm.Size()]
+		} else {
+			t.grads[i].Float = t.floats[prm.offset:][:prm.Size()]
+		}
+	}
+	for from := 0; from < p.size; from += bucketSize {
+		to := min(from+bucketSize, p.size)
+		b := Bucket{}
+		if p.spec.Exact {
+			b.Int = t.ints[from:to]
+		} else {
+			b.Float = t.floats[from:to]
+		}
+		t.buckets = append(t.buckets, b)
+		t.ends = append(t.ends, to)
+	}
+}
+
+// Plan is what the trainer was made for.
+func (t *Trainer) Plan() *Plan { return t.plan }
+
+// Buckets are the pieces of the gradient, in the order in which Gradient
+// completes them. They are the same slices for the life of the trainer.
+func (t *Trainer) Buckets() []Bucket { return t.buckets }
+
+// Stats are the words of this attempt: those of the local lanes are filled in,
+// all others are 0. The sum over the ranks is what Commit needs.
+func (t *Trainer) Stats() []int32 { return t.stats }
+
+// Gradient computes the gradient of the sum of the loss over the records of b,
+// lane by lane. It calls ready(i) when bucket i is final, in order, on this
+// goroutine; ready may be nil. Parameters and all other replicated state stay
+// as they are, so Gradient may be repeated or abandoned.
+func (t *Trainer) Gradient(b *Batch, ready func(bucket int)) error {
+	if err := t.check(b); err != nil {
+		return err
+	}
+	t.cursor = [2]int{b.Epoch, b.Step}
+	t.clearGradient(len(b.Lanes))
+	clear(t.tallies)
+	t.begin(b, true)
+	done := 0
+	if t.pass.rows > 0 {
+		t.forward()
+		t.computeLoss(t.lossGradient())
+		for i := range b.Lanes {
+			t.tally(t.tallies[b.Lanes[i]*t.layout.tally:][:t.layout.tally], i)
+		}
+		done = t.backward(ready)
+	}
+	for ; done < len(t.buckets); done++ {
+		if ready != nil {
+			ready(done)
+		}
+	}
+	t.writeStats(b)
+	return nil
+}
+
+// check reports what is wrong with a batch before anything is computed.
+func (t *Trainer) check(b *Batch) error {
+	rows, in := b.Len(), t.plan.in
+	if len(b.Rows) != len(b.Lanes)+1 || rows > t.maxRows || len(b.Lanes) > t.maxLanes {
+		return fmt.Errorf("nn: a batch of %d rows in %d lanes does not fit a trainer for %d rows in %d lanes",
+			rows, len(b.Lanes), t.maxRows, t.maxLanes)
+	}
+	for i, lane := range b.Lanes {
+		if lane < 0 || lane >= t.plan.spec.Lanes || b.Rows[i+1] < b.Rows[i] {
+			return fmt.Errorf("nn: batch with lane %d of %d, rows %v", lane, t.plan.spec.Lanes, b.Rows)
+		}
+	}
+	if in.Tokens > 0 && len(b.Tokens) < rows*size(in.Shape) || in.Tokens == 0 && len(b.X) < rows*size(in.Shape) {
+		return fmt.Errorf("nn: a batch of %d rows has too little input for shape %s", rows, shapeString(in.Shape))
+	}
+	for _, tok := range b.Tokens {
+		if tok < 0 || int(tok) >= in.Tokens {
+			return fmt.Errorf("nn: token %d is outside the vocabulary of %d", tok, in.Tokens)
+		}
+	}
+	n := rows * in.Target.Size()
+	if in.Target.Kind == TargetClass && len(b.Classes) < n || in.Target.Kind == TargetValue && len(b.Y) < n || b.Weights != nil && len(b.Weights) < rows {
+		return fmt.Errorf("nn: a batch of %d rows has too few targets or weights", rows)
+	}
+	for _, c := range b.Classes {
+		if int(c) >= in.Target.Classes || c < 0 {
+			return fmt.Errorf("nn: class %d is not one of %d", c, in.Target.Classes)
+		}
+	}
+	return nil
+}
+
+func (t *Trainer) begin(b *Batch, train bool) {
+	t.pass = Pass{t: t, batch: b, train: train, rows: b.Len()}
+}
+
+// clearGradient zeroes the sums and sets up the scale of every parameter.
+func (t *Trainer) clearGradient(lanes int) {
+	clear(t.maxima)
+	if t.plan.spec.Exact {
+		clear(t.ints)
+	} else {
+		clear(t.floats)
+	}
+	for i := range t.grads {
+		g := &t.grads[i]
+		g.Max = t.maxima[i*t.maxLanes:][:lanes]
+		if t.plan.spec.Exact {
+			g.Scale = float32(math.Ldexp(1, t.plan.shift(i)-int(t.exponents[i])))
+		}
+	}
+}
+
+// activation is value v of the batch, rows records of it.
+func (t *Trainer) activation(v, rows int) []float32 {
+	val := &t.plan.values[v]
+	if val.root == 0 {
+		return t.pass.batch.X[:rows*val.size]
+	}
+	return t.acts[val.root][:rows*val.size]
+}
+
+// gradient is the gradient by value v, nil if it has none.
+func (t *Trainer) gradient(v, rows int) []float32 {
+	val := &t.plan.values[v]
+	d := t.dacts[val.root]
+	if d == nil {
+		return nil
+	}
+	return d[:rows*val.size]
+}
+
+func (t *Trainer) forward() {
+	for i := range t.plan.nodes {
+		n := &t.plan.nodes[i]
+		if n.Alias {
+			continue
+		}
+		t.pass.n, t.pass.unit = n, &t.units[i]
+		n.Layer.Forward(&t.pass)
+	}
+}
+
+// backward runs the layers in reverse and announces buckets. It returns how
+// many it announced.
+func (t *Trainer) backward(ready func(int)) int {
+	final, done, next := 0, 0, 0 // elements final, buckets announced, parameters final
+	p := t.plan
+	for i := len(p.nodes) - 1; i >= 0; i-- {
+		if n := &p.nodes[i]; !n.Alias && p.backward(i) {
+			t.pass.n, t.pass.unit = n, &t.units[i]
+			n.Layer.Backward(&t.pass)
+			t.addInputs(n, &t.units[i])
+		}
+		for next < len(p.order) && p.params[p.order[next]].final >= i {
+			final += p.params[p.order[next]].Size()
+			next++
+		}
+		for done < len(t.ends) && t.ends[done] <= final {
+			if ready != nil {
+				ready(done)
+			}
+			done++
+		}
+	}
+	return done
+}
+
+// addInputs adds gradients that could not be written in place.
+func (t *Trainer) addInputs(n *node, u *unit) {
+	for j := range u.dx {
+		if d := &u.dx[j]; d.sum != nil {
+			k := t.pass.rows * t.plan.values[n.in[j]].size
+			t.eng.Add(d.sum[:k], d.sum[:k], d.buf[:k])
+		}
+	}
+}
