@@ -1,0 +1,77 @@
+package tensor
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// Config says how an Engine computes. It never changes a result.
+type Config struct {
+	// ISA is the instruction set: one of ISAs, or "" for the best one.
+	ISA string
+	// Threads is how many goroutines one operation may use; 0 is GOMAXPROCS.
+	Threads int
+}
+
+// Engine computes. Its methods may be called by one goroutine at a time. Shapes
+// that do not fit are mistakes of the program: methods check them before they
+// begin and panic with a message that names the operation.
+type Engine struct {
+	k       *kernels
+	threads int
+}
+
+// ISAs lists the instruction sets that this machine can run, slowest first.
+func ISAs() []string {
+	var names []string
+	for _, k := range available() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// New returns an engine. It fails if the machine lacks the instruction set.
+func New(c Config) (*Engine, error) {
+	if c.Threads < 0 {
+		return nil, fmt.Errorf("tensor: %d threads; use 0 for one per CPU", c.Threads)
+	}
+	if c.Threads == 0 {
+		c.Threads = runtime.GOMAXPROCS(0)
+	}
+	all := available()
+	k := all[len(all)-1]
+	if c.ISA != "" {
+		k = nil
+		for _, other := range all {
+			if other.name == c.ISA {
+				k = other
+			}
+		}
+		if k == nil {
+			return nil, fmt.Errorf("tensor: this machine cannot run the instruction set %q; it can run %s", c.ISA, strings.Join(ISAs(), ", "))
+		}
+	}
+	return &Engine{k: k, threads: c.Threads}, nil
+}
+
+// Close ends the goroutines of the engine and waits for them.
+func (e *Engine) Close() {}
+
+// ISA is the name of the instruction set in use.
+func (e *Engine) ISA() string { return e.k.name }
+
+// Threads is how many goroutines one operation may use.
+func (e *Engine) Threads() int { return e.threads }
+
+// need panics unless a slice is as long as the shapes say.
+func need(op, name string, got, want int) {
+	if got < want {
+		panic(fmt.Sprintf("tensor: %s: %s has %d elements, needs %d", op, name, got, want))
+	}
+}
+
+// kernels is one implementation of the inner loops.
+type kernels struct{ name string }
+
+func available() []*kernels { return []*kernels{{name: "portable"}} }

@@ -1,0 +1,93 @@
+package tensor
+
+// Gemm describes a matrix product C = A·B with C (M, N), A (M, K), B (K, N).
+type Gemm struct {
+	M, N, K int
+	// TransA means that A is stored as (K, M), TransB that B is stored as (N, K).
+	TransA, TransB bool
+	// Accumulate starts every chain from C instead of +0.
+	Accumulate bool
+	// Bias, if not nil, has N elements; column j gets Bias[j] after its chain.
+	Bias []float32
+	// Act is applied last.
+	Act Act
+	// Lda, Ldb, Ldc are the distances of stored rows; 0 is the length of a row.
+	Lda, Ldb, Ldc int
+}
+
+// Gemm computes c. Element (i, j) is one chain of fused multiply-adds over k,
+// ascending. c must not overlap a or b.
+func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
+	g = g.dense()
+	g.check("Gemm", len(c), len(a), len(b))
+	as, ak := g.Lda, 1
+	if g.TransA {
+		as, ak = 1, g.Lda
+	}
+	bk, bs := g.Ldb, 1
+	if g.TransB {
+		bk, bs = 1, g.Ldb
+	}
+	for i := range g.M {
+		row := c[i*g.Ldc:][:g.N]
+		for j := range row {
+			var s float32
+			if g.Accumulate {
+				s = row[j]
+			}
+			for k := range g.K {
+				s = fma32(a[i*as+k*ak], b[k*bk+j*bs], s)
+			}
+			if g.Bias != nil {
+				s += g.Bias[j]
+			}
+			row[j] = s
+		}
+		e.ActForward(row, row, g.Act)
+	}
+}
+
+// GemmBatch computes count products that lie strideC, strideA, strideB elements
+// apart.
+func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, strideB int) {
+	for i := range count {
+		e.Gemm(c[i*strideC:], a[i*strideA:], b[i*strideB:], g)
+	}
+}
+
+func (g Gemm) dense() Gemm {
+	pick := func(ld *int, trans bool, rows, cols int) {
+		if trans {
+			cols = rows
+		}
+		if *ld == 0 {
+			*ld = cols
+		}
+	}
+	pick(&g.Lda, g.TransA, g.M, g.K)
+	pick(&g.Ldb, g.TransB, g.K, g.N)
+	pick(&g.Ldc, false, g.M, g.N)
+	return g
+}
+
+func (g Gemm) check(op string, c, a, b int) {
+	if g.M < 0 || g.N < 0 || g.K < 0 {
+		need(op, "shape", -1, 0)
+	}
+	extent := func(trans bool, ld, rows, cols int) int {
+		if trans {
+			rows, cols = cols, rows
+		}
+		if rows == 0 || cols == 0 {
+			return 0
+		}
+		need(op, "row distance", ld, cols)
+		return (rows-1)*ld + cols
+	}
+	need(op, "c", c, extent(false, g.Ldc, g.M, g.N))
+	need(op, "a", a, extent(g.TransA, g.Lda, g.M, g.K))
+	need(op, "b", b, extent(g.TransB, g.Ldb, g.K, g.N))
+	if g.Bias != nil {
+		need(op, "bias", len(g.Bias), g.N)
+	}
+}

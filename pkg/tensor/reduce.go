@@ -1,0 +1,112 @@
+package tensor
+
+import "math"
+
+// sums are the 16 strided partial sums of every reduction of a row: element i
+// goes to partial i mod 16, and missing elements of the last 16 count as +0.
+const sums = 16
+
+// tree joins partial sums by halves: p[i] += p[i+8], then 4, 2, 1.
+func tree(p *[sums]float32) float32 {
+	for h := sums / 2; h > 0; h /= 2 {
+		for i := range h {
+			p[i] += p[i+h]
+		}
+	}
+	return p[0]
+}
+
+func tree64(p *[sums]float64) float64 {
+	for h := sums / 2; h > 0; h /= 2 {
+		for i := range h {
+			p[i] += p[i+h]
+		}
+	}
+	return p[0]
+}
+
+func (e *Engine) sum32(x []float32) float32 {
+	var p [sums]float32
+	for i, v := range x {
+		p[i%sums] += v
+	}
+	return tree(&p)
+}
+
+// Sum is the sum of x in float64, in 16 strided partial sums.
+func (e *Engine) Sum(x []float32) float64 {
+	var p [sums]float64
+	for i, v := range x {
+		p[i%sums] += float64(v)
+	}
+	return tree64(&p)
+}
+
+// SumSquares is the sum of squares of x in float64, in 16 strided partial sums.
+func (e *Engine) SumSquares(x []float32) float64 {
+	var p [sums]float64
+	for i, v := range x {
+		p[i%sums] += float64(float64(v) * float64(v))
+	}
+	return tree64(&p)
+}
+
+// Dot is the sum of x*y: 16 strided chains of fused multiply-adds.
+func (e *Engine) Dot(x, y []float32) float32 {
+	need("Dot", "y", len(y), len(x))
+	var p [sums]float32
+	for i := range (len(x) + sums - 1) / sums * sums {
+		var a, b float32
+		if i < len(x) {
+			a, b = x[i], y[i]
+		}
+		p[i%sums] = fma32(a, b, p[i%sums])
+	}
+	return tree(&p)
+}
+
+// MaxAbs is the greatest |x|, NaN if there is one, 0 if x is empty.
+func (e *Engine) MaxAbs(x []float32) float32 {
+	var top uint32
+	for _, v := range x {
+		top = max(top, math.Float32bits(v)&^(1<<31))
+	}
+	return math.Float32frombits(top)
+}
+
+// RowSums sets dst to the sums of the rows of x (rows, cols).
+func (e *Engine) RowSums(dst, x []float32, rows, cols int) {
+	need("RowSums", "dst", len(dst), rows)
+	need("RowSums", "x", len(x), rows*cols)
+	for r := range rows {
+		dst[r] = e.sum32(x[r*cols:][:cols])
+	}
+}
+
+// ArgMaxRows sets dst to the column of the greatest element of each row of x
+// (rows, cols), the first of equal ones; a NaN is never chosen before a number.
+func (e *Engine) ArgMaxRows(dst []int32, x []float32, rows, cols int) {
+	need("ArgMaxRows", "dst", len(dst), rows)
+	need("ArgMaxRows", "x", len(x), rows*cols)
+	for r := range rows {
+		row := x[r*cols:][:cols]
+		best := 0
+		for j, v := range row {
+			if v > row[best] || row[best] != row[best] && v == v {
+				best = j
+			}
+		}
+		dst[r] = int32(best)
+	}
+}
+
+// Transpose sets dst (cols, rows) to the transposed x (rows, cols).
+func (e *Engine) Transpose(dst, x []float32, rows, cols int) {
+	need("Transpose", "dst", len(dst), rows*cols)
+	need("Transpose", "x", len(x), rows*cols)
+	for r := range rows {
+		for c := range cols {
+			dst[c*rows+r] = x[r*cols+c]
+		}
+	}
+}
