@@ -19,6 +19,7 @@ const Version = 1
 type Manifest struct {
 	Version int    `json:"version"`
 	Format  string `json:"format"`
+	Split   Split  `json:"split"`
 	// Records is the number of records; Shards covers them without gap or overlap.
 	Records int64   `json:"records"`
 	Shards  []Shard `json:"shards"`
@@ -29,6 +30,15 @@ type Manifest struct {
 	Input  Input   `json:"input"`
 	Fit    Fit     `json:"fit"`
 }
+
+// Split says which records of a job a manifest is of.
+type Split string
+
+// The splits.
+const (
+	Train Split = "train"
+	Test  Split = "test"
+)
 
 // Shard is a run of records.
 type Shard struct {

@@ -1,0 +1,256 @@
+package dataset
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/lockstep-ml/lockstep/pkg/shard"
+)
+
+// IDX is the format of the MNIST family: one file of images, one of labels, as
+// bytes, packed by gzip or not.
+type IDX struct {
+	// Classes is the number of classes; 0 means the largest training label plus 1.
+	Classes int
+	// Unit divides pixels by 255.
+	Unit bool
+	// Normalise subtracts the mean and divides by the deviation of the training
+	// images, for each channel.
+	Normalise bool
+	// Mean and Std are subtracted and divided by instead, one for all channels or
+	// one each, after Unit. Empty means 0 and 1.
+	Mean, Std []float64
+}
+
+// idxFormat is the catalogue's entry.
+func idxFormat() Format {
+	return Format{
+		Name:    "idx",
+		Summary: "images and labels in two IDX files of bytes (MNIST and its family), .gz or not",
+		Fields: append(filesFields("images", "labels"),
+			Field{Name: "classes", Type: typeInt, Min: 1, Max: 256, Summary: "number of classes; otherwise the largest training label plus 1"},
+			Field{Name: "scale", Type: typeText, Default: "unit", Choices: []string{"unit", "none"}, Summary: "unit: pixels are divided by 255"},
+			Field{Name: "normalise", Type: typeBool, Default: false, Summary: "subtract the mean and divide by the deviation of the training images, for each channel"},
+			Field{Name: "mean", Type: typeNumbers, Summary: "subtracted after scaling, one number or one for each channel"},
+			Field{Name: "std", Type: typeNumbers, Summary: "divided by after mean is subtracted, one number or one for each channel"},
+		),
+		decode: decodeIDX,
+	}
+}
+
+func decodeIDX(v values, bad func(field, format string, args ...any)) Options {
+	o := &IDX{
+		Classes:   int(v.int("classes")),
+		Unit:      v.text("scale") == "unit",
+		Normalise: v.bool("normalise"),
+		Mean:      v.numbers("mean"),
+		Std:       v.numbers("std"),
+	}
+	if o.Normalise && len(o.Mean)+len(o.Std) > 0 {
+		bad("normalise", "mean or std is given too; give them, or normalise: true to measure them")
+	}
+	for _, s := range o.Std {
+		if s <= 0 {
+			bad("std", "%v is not positive", s)
+		}
+	}
+	return o
+}
+
+func (o *IDX) fit(ctx context.Context, e *env, s split, m *shard.Manifest) error {
+	t, dims, err := o.open(ctx, e, s)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	m.Input.Shape = dims
+	m.Planes = []shard.Plane{{Role: shard.RoleX, Type: shard.U8, Count: product(dims)}}
+	if len(t.planes) > 1 {
+		m.Planes = append(m.Planes, shard.Plane{Role: shard.RoleClass, Type: shard.U8, Count: 1})
+		m.Input.Target = shard.Target{Kind: shard.Class, Classes: o.Classes}
+		if o.Classes == 0 {
+			most, _, err := mostLabel(t)
+			if err != nil {
+				return err
+			}
+			m.Input.Target.Classes = most + 1
+		}
+	}
+	m.Fit.Columns, err = o.channels(t, dims, s)
+	return err
+}
+
+func (o *IDX) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
+	t, dims, err := o.open(ctx, e, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.check(t, dims, s, m); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// check compares a split with what was fitted.
+func (o *IDX) check(t *table, dims []int, s split, m *shard.Manifest) error {
+	if !slices.Equal(dims, m.Input.Shape) {
+		return &Error{Path: s.path + ".images", File: s.files.Images, Msg: "has images of shape " + shape(dims) +
+			", the training images have " + shape(m.Input.Shape)}
+	}
+	if len(t.planes) != len(m.Planes) {
+		return &Error{Path: s.path + ".labels", File: s.files.Images, Msg: "labels are given for one of train and test only; give both or none"}
+	}
+	if len(t.planes) < 2 {
+		return nil
+	}
+	most, at, err := mostLabel(t)
+	if err != nil || most < m.Input.Target.Classes {
+		return err
+	}
+	lo, _ := s.part.cut(t.records)
+	src := source{path: s.path + ".labels", name: s.files.Labels}
+	if o.Classes > 0 {
+		return src.badRecord(lo+at, "label %d is out of range: data.classes is %d, so labels are 0 to %d", most, o.Classes, o.Classes-1)
+	}
+	return src.badRecord(lo+at, "label %d is not in the training set, whose labels are 0 to %d; set data.classes if it is right",
+		most, m.Input.Target.Classes-1)
+}
+
+// mostLabel returns the largest label and the first record that has it.
+func mostLabel(t *table) (label int, at int64, err error) {
+	label = -1
+	err = t.planes[1].scan(t.records, func(first int64, b []byte) {
+		for i, v := range b {
+			if int(v) > label {
+				label, at = int(v), first+int64(i)
+			}
+		}
+	})
+	return label, at, err
+}
+
+// channels returns how pixels become numbers.
+func (o *IDX) channels(t *table, dims []int, s split) ([]shard.Column, error) {
+	n := 1
+	if len(dims) == 3 {
+		n = dims[0]
+	}
+	for _, f := range []struct {
+		name string
+		x    []float64
+	}{{"mean", o.Mean}, {"std", o.Std}} {
+		if len(f.x) > 1 && len(f.x) != n {
+			return nil, &Error{Path: "data." + f.name, Msg: plural(len(f.x), "number") + " for " + plural(n, "channel")}
+		}
+	}
+	unit := 1.0
+	if o.Unit {
+		unit = 255
+	}
+	cols := make([]shard.Column, n)
+	for c := range cols {
+		cols[c] = shard.Column{Name: channelName(c, n), Type: "number", Shift: unit * pick(o.Mean, c, 0), Scale: unit * pick(o.Std, c, 1)}
+	}
+	if !o.Normalise {
+		return cols, nil
+	}
+	return cols, measure(t, product(dims)/n, cols)
+}
+
+// measure sets Shift and Scale to the mean and the deviation of each channel of
+// size pixels. The sums are of integers, so they are exact.
+func measure(t *table, size int, cols []shard.Column) error {
+	counts := make([][256]uint64, len(cols))
+	stride := int(t.planes[0].stride)
+	err := t.planes[0].scan(t.records, func(_ int64, b []byte) {
+		for ; len(b) >= stride; b = b[stride:] {
+			for c := range counts {
+				for _, v := range b[c*size : (c+1)*size] {
+					counts[c][v]++
+				}
+			}
+		}
+	})
+	for c := range cols {
+		var n, sum, squares uint64
+		for v, k := range counts[c] {
+			n += k
+			sum += k * uint64(v)
+			squares += k * uint64(v*v)
+		}
+		mean := float64(sum) / float64(max(n, 1))
+		variance := float64(squares)/float64(max(n, 1)) - float64(mean*mean)
+		cols[c].Shift, cols[c].Scale = mean, math.Sqrt(max(variance, 0))
+		if cols[c].Scale < 1e-6 { // one colour only
+			cols[c].Scale = 1
+		}
+	}
+	return err
+}
+
+// idxHeader is the beginning of an IDX file.
+type idxHeader struct {
+	n     int64 // records
+	dims  []int // of a record
+	bytes int64 // length of the header
+}
+
+// record returns the bytes of one record.
+func (h idxHeader) record() int64 { return int64(product(h.dims)) }
+
+// The bounds on what a header may say; anything beyond is damage, not data.
+const (
+	mostRecords     = math.MaxInt32
+	mostRecordBytes = 1 << 27
+)
+
+// readHeader reads and checks a header of an IDX file whose dimensions number
+// least to most.
+func (s *source) readHeader(r io.Reader, what string, least, most int) (idxHeader, error) {
+	var h idxHeader
+	var b [4]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return h, s.headerError(err)
+	}
+	if b[0] != 0 || b[1] != 0 {
+		return h, s.bad("does not begin as an IDX file: its first bytes are % x, expected 00 00 08; give a file of the MNIST family", b[:])
+	}
+	if b[2] != 8 {
+		return h, s.bad("holds numbers of IDX type 0x%02x; only bytes (0x08) can be read", b[2])
+	}
+	if n := int(b[3]); n < least || n > most {
+		return h, s.bad("has %s, %s have %d to %d; are images and labels exchanged?", plural(n, "dimension"), what, least, most)
+	}
+	size := int64(1)
+	for i := range int(b[3]) {
+		var d [4]byte
+		if _, err := io.ReadFull(r, d[:]); err != nil {
+			return h, s.headerError(err)
+		}
+		v := int64(binary.BigEndian.Uint32(d[:]))
+		if i == 0 {
+			h.n = v
+			continue
+		}
+		if size *= v; v == 0 || size > mostRecordBytes {
+			return h, s.bad("its header gives dimension %d as %d: the file is damaged; copy it again", i, v)
+		}
+		h.dims = append(h.dims, int(v))
+	}
+	if h.n == 0 || h.n > mostRecords {
+		return h, s.bad("its header gives %d records: the file is empty or damaged", h.n)
+	}
+	h.bytes = 4 + 4*int64(b[3])
+	return h, nil
+}
+
+func (s *source) headerError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return s.bad("ends inside its header; copy it again")
+	}
+	return s.unreadable(err)
+}

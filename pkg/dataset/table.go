@@ -1,0 +1,191 @@
+package dataset
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/lockstep-ml/lockstep/pkg/shard"
+)
+
+// memoryLimit is how many bytes the planes of a table may hold in memory before
+// they go to files.
+const memoryLimit = 64 << 20
+
+// env is where a format finds files and keeps tables.
+type env struct {
+	root  string // of the paths in the job
+	cache string // directory of tables
+	key   string // begins the names of kept tables; "": tables are not kept
+	limit int64  // bytes of memory that tables may still take
+}
+
+// table is all records of a split, readable at random.
+type table struct {
+	records int64
+	planes  []tablePlane // in the manifest's order
+}
+
+// tablePlane is one plane of all records: record i at stride*i, in memory or in a
+// file.
+type tablePlane struct {
+	name   string // the file to blame
+	stride int64
+	mem    []byte
+	f      *os.File
+	base   int64
+}
+
+// view returns the bytes of n records from first. It reads into scratch, which
+// must have room, unless they are in memory.
+func (p *tablePlane) view(scratch []byte, first, n int64) ([]byte, error) {
+	if p.f == nil {
+		return p.mem[first*p.stride : (first+n)*p.stride], nil
+	}
+	b := scratch[:n*p.stride]
+	if _, err := p.f.ReadAt(b, p.base+first*p.stride); err != nil {
+		if err == io.EOF {
+			err = errors.New("the file became shorter")
+		}
+		return nil, &Error{File: p.name, Record: first, HasRecord: true, Err: err,
+			Msg: fmt.Sprintf("cannot be read: %v; restore the file or submit the job again", err)}
+	}
+	return b, nil
+}
+
+// Close closes the table's files.
+func (t *table) Close() error {
+	var errs []error
+	for _, p := range t.planes {
+		if p.f != nil {
+			errs = append(errs, p.f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sink takes a plane record by record and makes it readable at random.
+type sink struct {
+	env    *env
+	name   string // the file to blame
+	number int    // of the plane
+	stride int64
+	buf    []byte
+	f      *os.File
+	w      *bufio.Writer
+	n      int64
+}
+
+func (e *env) newSink(name string, number int, p shard.Plane) *sink {
+	return &sink{env: e, name: name, number: number, stride: int64(p.Bytes())}
+}
+
+// Write takes the next bytes of the plane.
+func (s *sink) Write(b []byte) (int, error) {
+	s.n += int64(len(b))
+	if s.f == nil && int64(len(b)) <= s.env.limit {
+		s.env.limit -= int64(len(b))
+		s.buf = append(s.buf, b...)
+		return len(b), nil
+	}
+	if s.f == nil {
+		if err := s.spill(); err != nil {
+			return 0, s.failed(err)
+		}
+	}
+	if _, err := s.w.Write(b); err != nil {
+		return 0, s.failed(err)
+	}
+	return len(b), nil
+}
+
+// spill moves the plane to a file.
+func (s *sink) spill() error {
+	if err := os.MkdirAll(s.env.cache, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(s.env.cache, "table-*.tmp")
+	if err != nil {
+		return err
+	}
+	s.f, s.w = f, bufio.NewWriterSize(f, 1<<18)
+	s.env.limit += int64(len(s.buf))
+	_, err = s.w.Write(s.buf)
+	s.buf = nil
+	return err
+}
+
+func (s *sink) failed(err error) error {
+	return fmt.Errorf("%s: cannot write its table in %s: %w; free space there or choose another cache directory", s.name, s.env.cache, err)
+}
+
+// finish returns the plane. The sink is used up.
+func (s *sink) finish() (tablePlane, error) {
+	p := tablePlane{name: s.name, stride: s.stride, mem: s.buf}
+	if s.f == nil {
+		return p, nil
+	}
+	err := errors.Join(s.w.Flush(), s.f.Close())
+	from := s.f.Name()
+	s.f = nil
+	to := from
+	if err == nil && s.env.key != "" {
+		to = s.env.tableFile(s.number)
+		if err = os.Rename(from, to); err != nil && s.env.kept(s.number, s.n) {
+			err = os.Remove(from) // another process made the same table first
+		}
+	}
+	if err == nil {
+		p.f, err = os.Open(to)
+	}
+	if err != nil {
+		_ = os.Remove(from) // may be gone; the error that counts is err
+		return p, s.failed(err)
+	}
+	return p, nil
+}
+
+// drop throws an unfinished plane away.
+func (s *sink) drop() {
+	if s.f != nil {
+		_ = s.f.Close() // nobody will read it
+		_ = os.Remove(s.f.Name())
+		s.f = nil
+	}
+}
+
+// tableFile is where plane number is kept.
+func (e *env) tableFile(number int) string {
+	return filepath.Join(e.cache, fmt.Sprintf("%s-%d.table", e.key, number))
+}
+
+// kept reports whether plane number is kept and has size bytes. What is in it is
+// checked by the shards' checksums.
+func (e *env) kept(number int, size int64) bool {
+	info, err := os.Stat(e.tableFile(number))
+	return e.key != "" && err == nil && info.Size() == size
+}
+
+// reuse opens the table that an earlier run kept for m, or returns nil.
+func (e *env) reuse(m *shard.Manifest) *table {
+	t := &table{records: m.Records}
+	for i, p := range m.Planes {
+		stride := int64(p.Bytes())
+		if !e.kept(i, stride*m.Records) {
+			break
+		}
+		f, err := os.Open(e.tableFile(i))
+		if err != nil {
+			break
+		}
+		t.planes = append(t.planes, tablePlane{name: e.tableFile(i), stride: stride, f: f})
+	}
+	if len(t.planes) < len(m.Planes) {
+		_ = t.Close() // opened for reading only
+		return nil
+	}
+	return t
+}
