@@ -1,0 +1,46 @@
+package coordinator
+
+import (
+	"context"
+
+	"github.com/lockstep-ml/lockstep/pkg/cluster"
+	"github.com/lockstep-ml/lockstep/pkg/dataset"
+	"github.com/lockstep-ml/lockstep/pkg/job"
+	"github.com/lockstep-ml/lockstep/pkg/shard"
+	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+// prepare checks all that can be checked before a job starts: the job file, the
+// data (every record is read, for checksums and normalisation), and that the
+// network fits the data. It runs on the leader before the command is proposed;
+// what it finds travels in the command, so that no replica reads a file.
+func prepare(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) {
+	spec, err := job.Decode(r.FileName, r.JobYaml, r.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	train, test, err := dataset.Build(ctx, spec.Data, r.DataRoot)
+	if err != nil {
+		return nil, spec.Explain(err)
+	}
+	dealer, err := shard.NewDealer(train, spec.Seed, spec.Lanes, spec.GlobalBatch)
+	if err != nil {
+		return nil, spec.Explain(err)
+	}
+	steps := dealer.StepsPerEpoch()
+	plan, err := spec.CheckInput(dataset.InputOf(train), steps)
+	if err != nil {
+		return nil, err
+	}
+	_, epochs := spec.Length(steps)
+	op := &cluster.Submit{
+		Name: spec.Name, Priority: spec.Priority, Spec: spec.Canonical(), DataRoot: r.DataRoot,
+		TrainManifest: train.Encode(),
+		Lanes:         spec.Lanes, MinWorkers: spec.Workers.Min, MaxWorkers: spec.Workers.Max,
+		Epochs: epochs, StepsPerEpoch: int64(steps), Records: train.Records, Parameters: int64(plan.Parameters()),
+	}
+	if test != nil {
+		op.TestManifest = test.Encode()
+	}
+	return op, nil
+}
