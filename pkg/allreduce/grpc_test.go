@@ -38,14 +38,22 @@ func (p *peer) Ring(s grpc.BidiStreamingServer[lockstepv1.Frame, lockstepv1.Fram
 
 // newPeer serves a hub on a loopback port until the test ends.
 func newPeer(t testing.TB, opts allreduce.HubOptions, creds credentials.TransportCredentials) *peer {
+	hub := allreduce.NewHub(opts)
+	p := serve(t, &peer{hub: hub}, creds)
+	p.hub = hub
+	return p
+}
+
+// serve serves any Peer on a loopback port until the test ends.
+func serve(t testing.TB, service lockstepv1.PeerServer, creds credentials.TransportCredentials) *peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{hub: allreduce.NewHub(opts), address: l.Addr().String()}
+	p := &peer{address: l.Addr().String()}
 	p.server = grpc.NewServer(append(allreduce.ServerOptions(), grpc.Creds(creds))...)
-	lockstepv1.RegisterPeerServer(p.server, p)
+	lockstepv1.RegisterPeerServer(p.server, service)
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(l) }()
 	t.Cleanup(func() {

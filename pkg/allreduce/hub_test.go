@@ -1,0 +1,365 @@
+package allreduce_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/lockstep-ml/lockstep/pkg/allreduce"
+	lockstepv1 "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+var plain = insecure.NewCredentials()
+
+// sumAll sums n ones over rings of conns and returns the errors by rank.
+func sumAll(t *testing.T, conns []*allreduce.Conn, n int, opts allreduce.Options) []error {
+	t.Helper()
+	rs := make([]*allreduce.Ring, len(conns))
+	for i, c := range conns {
+		r, err := c.Ring(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs[i] = r
+	}
+	return all(rs, func(r *allreduce.Ring) error { return r.SumInt32(t.Context(), make([]int32, n)) })
+}
+
+// names reports whether err is about the worker.
+func names(err error, worker string) bool {
+	var n *allreduce.NeighbourError
+	return errors.As(err, &n) && n.WorkerID == worker
+}
+
+// TestGenerationsReplaceEachOther: a new generation of the same processes ends
+// the old one, and its ring works.
+func TestGenerationsReplaceEachOther(t *testing.T) {
+	peers := newPeers(t, 3, allreduce.HubOptions{Linger: time.Second}, plain)
+	old := connect(t, peers, 1, plain)
+	next := connect(t, peers, 2, plain)
+	for _, err := range sumAll(t, old, 10, allreduce.Options{}) {
+		if !errors.Is(err, allreduce.ErrStale) {
+			t.Errorf("a sum of the old generation: %v, want ErrStale", err)
+		}
+	}
+	closeConns(t, old)
+	if err := errors.Join(sumAll(t, next, 10, allreduce.Options{})...); err != nil {
+		t.Errorf("a sum of the new generation: %v", err)
+	}
+	closeConns(t, next)
+	if _, err := peers[0].hub.Connect(t.Context(), membership(peers, 2, 0), dial(plain)); !errors.Is(err, allreduce.ErrStale) {
+		t.Errorf("a second Connect of generation 2: %v, want ErrStale", err)
+	}
+}
+
+// TestNeighbourOfAnotherGeneration: old ones are refused at once, early ones
+// wait for their generation to begin, but not for ever.
+func TestNeighbourOfAnotherGeneration(t *testing.T) {
+	peers := newPeers(t, 2, allreduce.HubOptions{ConnectTimeout: 300 * time.Millisecond, Linger: time.Second}, plain)
+	conns := connect(t, peers, 5, plain)
+	defer closeConns(t, conns)
+	for _, c := range []struct {
+		generation, rank, size string
+		code                   codes.Code
+		want                   string
+	}{
+		{"4", "1", "2", codes.FailedPrecondition, "generation 4 is over, 5 is held here"},
+		{"6", "1", "2", codes.FailedPrecondition, "generation 6 did not begin here within 300ms"},
+		{"5", "0", "2", codes.InvalidArgument, "not its right neighbour"},
+		{"5", "1", "3", codes.InvalidArgument, "not its right neighbour"},
+		{"5", "1", "2", codes.AlreadyExists, "has its left neighbour already"},
+		{"x", "1", "2", codes.InvalidArgument, "metadata lockstep-generation"},
+		{"", "-1", "99999999999", codes.InvalidArgument, "want one value"},
+	} {
+		err := callRing(t, peers[0].address, metadata.Pairs("lockstep-job", "digits-1",
+			"lockstep-generation", c.generation, "lockstep-rank", c.rank, "lockstep-size", c.size))
+		if status.Code(err) != c.code || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("generation %q rank %s of %s: %v, want %v %q", c.generation, c.rank, c.size, err, c.code, c.want)
+		}
+	}
+	if err := errors.Join(sumAll(t, conns, 10, allreduce.Options{})...); err != nil {
+		t.Errorf("the ring that was intruded upon: %v", err)
+	}
+}
+
+// callRing opens a ring stream by hand and returns how it ends.
+func callRing(t *testing.T, address string, md metadata.MD) error {
+	t.Helper()
+	cc, err := grpc.NewClient(address, dial(plain)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cc.Close()
+	s, err := lockstepv1.NewPeerClient(cc).Ring(metadata.NewOutgoingContext(within(t, 10*time.Second), md))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Recv()
+	return err
+}
+
+// TestNeighboursComeInAnyOrder: a rank that comes late is waited for on both
+// sides, even if its server is not there yet when it is dialled.
+func TestNeighboursComeInAnyOrder(t *testing.T) {
+	peers := newPeers(t, 3, allreduce.HubOptions{}, plain)
+	conns := make([]*allreduce.Conn, len(peers))
+	var g errgroup.Group
+	for i, p := range peers {
+		g.Go(func() (err error) {
+			time.Sleep(time.Duration(i) * 40 * time.Millisecond)
+			conns[i], err = p.hub.Connect(t.Context(), membership(peers, 1, i), dial(plain))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sumAll(t, conns, 10, allreduce.Options{})...); err != nil {
+		t.Error(err)
+	}
+	closeConns(t, conns)
+}
+
+func TestConnectNamesWhoIsMissing(t *testing.T) {
+	opts := allreduce.HubOptions{ConnectTimeout: 200 * time.Millisecond}
+	peers := newPeers(t, 3, opts, plain)
+	errs := make([]error, 2)
+	var g errgroup.Group
+	for i := range errs { // rank 2 does not come
+		g.Go(func() error {
+			_, errs[i] = peers[i].hub.Connect(t.Context(), membership(peers, 1, i), dial(plain))
+			return nil
+		})
+	}
+	_ = g.Wait()
+	if !names(errs[0], "w2") {
+		t.Errorf("rank 0: %v, want w2 named, who did not call", errs[0])
+	}
+	if !names(errs[1], "w2") || !strings.Contains(errs[1].Error(), peers[2].address) {
+		t.Errorf("rank 1: %v, want w2 and its address named, who did not answer", errs[1])
+	}
+	peers[2].server.Stop()
+	m := membership(peers, 2, 1)
+	if _, err := peers[1].hub.Connect(t.Context(), m, dial(plain)); !names(err, "w2") || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a neighbour without a process: %v, want w2 named and connection refused", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := peers[1].hub.Connect(ctx, membership(peers, 3, 1), dial(plain)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled Connect: %v", err)
+	}
+}
+
+func TestConnectRefusesBadMembership(t *testing.T) {
+	hub := allreduce.NewHub(allreduce.HubOptions{})
+	for _, m := range []allreduce.Membership{
+		{},
+		{Job: "j", Rank: 1, Members: []allreduce.Member{{ID: "a"}}},
+		{Job: "j", Rank: 0, Members: []allreduce.Member{{ID: "a", Address: "x:1"}, {ID: "b"}}},
+	} {
+		if c, err := hub.Connect(t.Context(), m, nil); err == nil {
+			t.Errorf("%+v is accepted: %v", m, c)
+		}
+	}
+	c, err := hub.Connect(t.Context(), allreduce.Membership{Job: "j", Generation: 1, Members: []allreduce.Member{{ID: "a"}}}, nil)
+	if err != nil {
+		t.Fatalf("a ring of one: %v", err)
+	}
+	if err := errors.Join(sumAll(t, []*allreduce.Conn{c}, 10, allreduce.Options{})...); err != nil {
+		t.Error(err)
+	}
+	closeConns(t, []*allreduce.Conn{c})
+}
+
+// TestNetworkFaults breaks the edge from rank 0 to rank 1 in the middle of sums.
+func TestNetworkFaults(t *testing.T) {
+	const step = 500 * time.Millisecond
+	for _, c := range []struct {
+		name  string
+		fault func(*proxy)
+		least time.Duration
+		most  time.Duration
+	}{
+		{"cut", (*proxy).cut, 0, step / 2},
+		{"half-open", (*proxy).hold, step / 2, 2 * step},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			peers := newPeers(t, 3, allreduce.HubOptions{Linger: time.Second}, plain)
+			through := newProxy(t, peers[1].address)
+			conns := connectVia(t, peers, through)
+			time.AfterFunc(50*time.Millisecond, func() { c.fault(through) })
+			begin := time.Now().Add(50 * time.Millisecond)
+			errs := sumUntilError(t, conns, allreduce.Options{StepTimeout: step})
+			if d := time.Since(begin); d < c.least || d > c.most {
+				t.Errorf("all ranks had their error after %s, want %s to %s", d, c.least, c.most)
+			}
+			for rank, err := range errs {
+				if !names(err, fmt.Sprintf("w%d", (rank+1)%3)) && !names(err, fmt.Sprintf("w%d", (rank+2)%3)) {
+					t.Errorf("rank %d: %v, want a neighbour named", rank, err)
+				}
+			}
+			begin = time.Now()
+			closeConns(t, conns)
+			if d := time.Since(begin); d > 2*time.Second {
+				t.Errorf("Close took %s", d)
+			}
+		})
+	}
+}
+
+// connectVia makes a ring in which rank 0 reaches rank 1 through a proxy.
+func connectVia(t *testing.T, peers []*peer, through *proxy) []*allreduce.Conn {
+	t.Helper()
+	conns := make([]*allreduce.Conn, len(peers))
+	var g errgroup.Group
+	for i, p := range peers {
+		m := membership(peers, 1, i)
+		m.Members[1].Address = through.address()
+		g.Go(func() (err error) {
+			conns[i], err = p.hub.Connect(t.Context(), m, dial(plain))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return conns
+}
+
+// sumUntilError keeps summing until every rank has failed.
+func sumUntilError(t *testing.T, conns []*allreduce.Conn, opts allreduce.Options) []error {
+	errs := make([]error, len(conns))
+	var g errgroup.Group
+	for i, c := range conns {
+		g.Go(func() error {
+			r, err := c.Ring(opts)
+			v := make([]int32, 1<<20)
+			for err == nil {
+				err = r.SumInt32(t.Context(), v)
+			}
+			errs[i] = err
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return errs
+}
+
+// TestLostProcess: a server that stops at once is an error, not an orderly end.
+func TestLostProcess(t *testing.T) {
+	peers := newPeers(t, 3, allreduce.HubOptions{Linger: time.Second}, plain)
+	conns := connect(t, peers, 1, plain)
+	peers[1].server.Stop()
+	errs := sumUntilError(t, conns, allreduce.Options{})
+	if !names(errs[0], "w1") || errors.Is(errs[0], allreduce.ErrLeft) {
+		t.Errorf("rank 0: %v, want w1 lost", errs[0])
+	}
+	closeConns(t, conns)
+}
+
+// TestCloseKeepsWhatWasSent: a rank that has its sum and closes does not spoil
+// the sum of a slower one.
+func TestCloseKeepsWhatWasSent(t *testing.T) {
+	peers := newPeers(t, 3, allreduce.HubOptions{}, plain)
+	for generation := range uint64(5) {
+		conns := connect(t, peers, generation+1, plain)
+		var g errgroup.Group
+		for _, c := range conns {
+			g.Go(func() error {
+				r, err := c.Ring(allreduce.Options{})
+				if err != nil {
+					return err
+				}
+				return errors.Join(r.SumInt32(t.Context(), make([]int32, 1<<18)), c.Close())
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatalf("generation %d: %v", generation+1, err)
+		}
+	}
+}
+
+// TestLeavingIsNotDying: the neighbours of a rank that gives up hear that it
+// left, so that nobody takes it for dead.
+func TestLeavingIsNotDying(t *testing.T) {
+	peers := newPeers(t, 3, allreduce.HubOptions{Linger: time.Second}, plain)
+	conns := connect(t, peers, 1, plain)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := conns[0].Ring(allreduce.Options{}); err != nil {
+		t.Fatal(err)
+	} else if err := r.SumInt32(ctx, make([]int32, 1<<20)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a cancelled sum: %v", err)
+	}
+	errs := sumUntilError(t, conns[1:], allreduce.Options{})
+	for i, err := range errs {
+		if !errors.Is(err, allreduce.ErrLeft) {
+			t.Errorf("rank %d: %v, want ErrLeft", i+1, err)
+		}
+	}
+	closeConns(t, conns)
+}
+
+// impostor takes the ring stream of its left neighbour, and nothing else.
+type impostor struct {
+	lockstepv1.UnimplementedPeerServer
+}
+
+func (impostor) Ring(s grpc.BidiStreamingServer[lockstepv1.Frame, lockstepv1.Frame]) error {
+	if err := s.SendHeader(metadata.Pairs("lockstep-accepted", "1")); err != nil {
+		return err
+	}
+	<-s.Context().Done()
+	return nil
+}
+
+// TestGarbageOnTheStream: bytes that are no frame break the ring with an error
+// that says so and names who sent them.
+func TestGarbageOnTheStream(t *testing.T) {
+	peers := newPeers(t, 1, allreduce.HubOptions{Linger: 50 * time.Millisecond}, plain)
+	peers = append(peers, serve(t, impostor{}, plain))
+	g := make(chan error, 1)
+	go func() { g <- sendEmptyFrame(t, peers[0].address) }()
+	c, err := peers[0].hub.Connect(t.Context(), membership(peers, 1, 0), dial(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(sumAll(t, []*allreduce.Conn{c}, 10, allreduce.Options{})...)
+	if !errors.Is(err, allreduce.ErrFrame) || !names(err, "w1") || !strings.Contains(err.Error(), "0 bytes is shorter than its header") {
+		t.Errorf("the sum: %v, want ErrFrame naming w1", err)
+	}
+	if err := <-g; status.Code(err) != codes.Aborted {
+		t.Errorf("the sender of garbage got %v, want Aborted", err)
+	}
+	closeConns(t, []*allreduce.Conn{c})
+}
+
+// sendEmptyFrame takes the place of the left neighbour of rank 0 of 2, and sends
+// an empty protobuf message, which is a frame without a header.
+func sendEmptyFrame(t *testing.T, address string) error {
+	cc, err := grpc.NewClient(address, dial(plain)...)
+	if err != nil {
+		return err
+	}
+	defer cc.Close()
+	md := metadata.Pairs("lockstep-job", "digits-1", "lockstep-generation", "1", "lockstep-rank", "1", "lockstep-size", "2")
+	s, err := lockstepv1.NewPeerClient(cc).Ring(metadata.NewOutgoingContext(within(t, 10*time.Second), md))
+	if err != nil {
+		return err
+	}
+	if err := s.Send(&lockstepv1.Frame{}); err != nil {
+		return err
+	}
+	_, err = s.Recv()
+	return err
+}
