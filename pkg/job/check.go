@@ -23,41 +23,56 @@ const (
 // reports unknown and missing keys, wrong types and values out of bounds.
 func (d *decoder) fields(n *node, where string, fields []nn.Field) map[string]any {
 	values := map[string]any{}
-	for _, e := range d.entries(n, where, fieldNames(fields)) {
-		i := slices.IndexFunc(fields, func(f nn.Field) bool { return f.Name == e.key })
-		if v, ok := d.value(e.value, where+"."+e.key, fields[i]); ok {
-			values[e.key] = v
-		}
+	known := d.known(n, where, fieldNames(fields))
+	if known == nil {
+		return values
 	}
 	for _, f := range fields {
-		if f.Required && n.field(f.Name) == nil {
+		given := known.field(f.Name)
+		switch {
+		case given == nil && f.Required && n.field(f.Name) == nil:
 			d.add(n.at, "%s: %q is missing: %s; expected %s", where, f.Name, f.Summary, expected(f))
+		case given != nil:
+			if v, ok := d.value(given, join(where, f.Name), f); ok {
+				values[f.Name] = v
+			}
 		}
 	}
 	return values
 }
 
-// entries returns the entries of a mapping that have known keys, and reports
-// the others and those without a value.
-func (d *decoder) entries(n *node, where string, known []string) []entry {
+// known returns the entries of a mapping that have known keys, and reports
+// the others and those without a value. A key that is nearly a known one counts
+// as that: its value is checked too, and nothing else is said to be missing. The
+// result is nil if n is no mapping.
+func (d *decoder) known(n *node, where string, keys []string) *node {
 	if n.kind != mappingKind {
-		d.add(n.at, "%s: expected a mapping with %s, got %s", where, strings.Join(known, ", "), n.describe())
+		d.add(n.at, "%s: expected a mapping with %s, got %s", where, strings.Join(keys, ", "), n.describe())
 		return nil
 	}
-	var found []entry
+	known := &node{kind: mappingKind, at: n.at}
 	for _, e := range n.entries {
-		switch {
-		case !slices.Contains(known, e.key) && where == "":
-			d.add(e.at, "unknown field %q%s", e.key, suggest(e.key, known))
-		case !slices.Contains(known, e.key):
-			d.add(e.at, "unknown field %q in %s%s", e.key, where, suggest(e.key, known))
-		case e.value.kind == scalarKind && e.value.value == nil:
-			d.add(e.at, "%s has no value", join(where, e.key))
-		default:
-			found = append(found, e)
+		if !slices.Contains(keys, e.key) {
+			d.unknownKey(e, where, keys)
+			if e.key = nearest(e.key, keys); e.key == "" || n.field(e.key) != nil || known.field(e.key) != nil {
+				continue
+			}
 		}
+		if e.value.kind == scalarKind && e.value.value == nil {
+			d.add(e.at, "%s has no value", join(where, e.key))
+			continue
+		}
+		known.entries = append(known.entries, e)
 	}
-	return found
+	return known
+}
+
+func (d *decoder) unknownKey(e entry, where string, keys []string) {
+	in := ""
+	if where != "" {
+		in = " in " + where
+	}
+	d.add(e.at, "unknown field %q%s%s", e.key, in, suggest(e.key, keys))
 }
 
 // value reads one field and reports a wrong type or a value out of bounds.

@@ -46,15 +46,12 @@ func (d *decoder) knownData(n *node, format dataset.Format) *node {
 	for _, f := range format.Fields {
 		keys = append(keys, f.Name)
 	}
-	known := &node{kind: mappingKind, at: n.at}
-	for _, e := range d.entries(n, "data", keys) {
-		i := slices.IndexFunc(format.Fields, func(f dataset.Field) bool { return f.Name == e.key })
-		if i >= 0 && len(format.Fields[i].Keys) > 0 && e.value.kind == mappingKind {
-			part := &node{kind: mappingKind, at: e.value.at}
-			part.entries = d.entries(e.value, "data."+e.key, format.Fields[i].Keys)
-			e.value = part
+	known := d.known(n, "data", keys)
+	for i, e := range known.entries {
+		f := slices.IndexFunc(format.Fields, func(f dataset.Field) bool { return f.Name == e.key })
+		if f >= 0 && len(format.Fields[f].Keys) > 0 && e.value.kind == mappingKind {
+			known.entries[i].value = d.known(e.value, "data."+e.key, format.Fields[f].Keys)
 		}
-		known.entries = append(known.entries, e)
 	}
 	return known
 }

@@ -52,21 +52,18 @@ func (d *decoder) spec(root *node) *Spec {
 	for _, section := range sections {
 		names = append(names, section.Name)
 	}
-	known := &node{kind: mappingKind, at: root.at}
-	for _, e := range d.entries(root, "", names) {
-		known.entries = append(known.entries, e)
-	}
+	known := d.known(root, "", names)
 	d.scalars(s, known, root)
 	for _, section := range sections {
 		switch n := known.field(section.Name); {
 		case n != nil:
 			section.read(d, s, n)
 		case section.Required && root.field(section.Name) == nil:
-			d.add(root.at, "%q is missing: %s", section.Name, section.Summary)
+			d.add(wholeFile(), "%q is missing: %s", section.Name, section.Summary)
 		}
 	}
 	s.Net.Seed, s.Net.Lanes, s.Net.Exact = s.Seed, s.Lanes, s.Exact
-	d.consistent(s, root)
+	d.consistent(s, known, root)
 	return s
 }
 
@@ -82,7 +79,7 @@ func (d *decoder) scalars(s *Spec, known, root *node) {
 				continue
 			}
 		case f.Required && root.field(f.Name) == nil:
-			d.add(root.at, "%q is missing: %s; expected %s", f.Name, f.Summary, expected(f))
+			d.add(wholeFile(), "%q is missing: %s; expected %s", f.Name, f.Summary, expected(f))
 		}
 		given[f.Name] = f.Default
 	}
@@ -100,13 +97,12 @@ func (d *decoder) scalars(s *Spec, known, root *node) {
 }
 
 // consistent checks what fields demand of each other.
-func (d *decoder) consistent(s *Spec, root *node) {
-	at := func(key string) place { return root.locate(key) }
+func (d *decoder) consistent(s *Spec, known, root *node) {
 	if s.GlobalBatch > 0 && s.Lanes > s.GlobalBatch {
-		d.add(at("global_batch"), "global_batch: %d is smaller than lanes, %d; a step needs at least one record a lane", s.GlobalBatch, s.Lanes)
+		d.add(known.locate("global_batch"), "global_batch: %d is smaller than lanes, %d; a step needs at least one record a lane", s.GlobalBatch, s.Lanes)
 	}
-	if root.field("epochs") == nil && root.field("steps") == nil {
-		d.add(root.at, `"epochs" or "steps" is missing: how long to train; expected an integer at least 1`)
+	if known.field("epochs") == nil && known.field("steps") == nil && root.field("epochs") == nil && root.field("steps") == nil {
+		d.add(wholeFile(), `"epochs" or "steps" is missing: how long to train; expected an integer at least 1`)
 	}
 	s.Workers.Min = max(s.Workers.Min, 1)
 	if s.Workers.Max == 0 {
@@ -114,11 +110,11 @@ func (d *decoder) consistent(s *Spec, root *node) {
 	}
 	switch {
 	case s.Workers.Min > s.Workers.Max:
-		d.add(at("workers.min"), "workers.min: %d is above workers.max, %d", s.Workers.Min, s.Workers.Max)
+		d.add(known.locate("workers.min"), "workers.min: %d is above workers.max, %d", s.Workers.Min, s.Workers.Max)
 	case s.Lanes > 0 && s.Workers.Min > s.Lanes:
-		d.add(at("workers.min"), "workers.min: %d is above lanes, %d; a worker needs a lane", s.Workers.Min, s.Lanes)
+		d.add(known.locate("workers.min"), "workers.min: %d is above lanes, %d; a worker needs a lane", s.Workers.Min, s.Lanes)
 	case s.Lanes > 0 && s.Workers.Max > s.Lanes:
-		d.add(at("workers.max"), "workers.max: %d is above lanes, %d; a worker needs a lane", s.Workers.Max, s.Lanes)
+		d.add(known.locate("workers.max"), "workers.max: %d is above lanes, %d; a worker needs a lane", s.Workers.Max, s.Lanes)
 	}
 }
 

@@ -3,6 +3,7 @@ package job
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
@@ -24,7 +25,7 @@ const (
 func parse(text []byte, set string, ps *problems) *node {
 	p := &yamlParser{set: set, problems: ps}
 	if len(text) > maxBytes {
-		ps.add(place{1, 1, set}, "the file has %d bytes; a job file has at most %d", len(text), maxBytes)
+		ps.add(place{line: 1, column: 1, set: set}, "the file has %d bytes; a job file has at most %d", len(text), maxBytes)
 		return nil
 	}
 	if at, ok := p.invalidText(text); !ok {
@@ -46,7 +47,7 @@ func (p *yamlParser) invalidText(text []byte) (place, bool) {
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRune(text[i:])
 		if r == utf8.RuneError && n == 1 || r < ' ' && r != '\n' && r != '\t' && r != '\r' {
-			return place{line, column, p.set}, false
+			return place{line: line, column: column, set: p.set}, false
 		}
 		if column++; r == '\n' {
 			line, column = line+1, 1
@@ -62,7 +63,7 @@ func (p *yamlParser) invalidText(text []byte) (place, bool) {
 func (p *yamlParser) document(text []byte) (root *node) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.problems.add(place{1, 1, p.set}, "not YAML: %v", r)
+			p.problems.add(place{line: 1, column: 1, set: p.set}, "not YAML: %v", r)
 			root = nil
 		}
 	}()
@@ -84,7 +85,7 @@ func (p *yamlParser) document(text []byte) (root *node) {
 	}
 	switch len(bodies) {
 	case 0:
-		return &node{at: place{1, 1, p.set}}
+		return &node{at: place{line: 1, column: 1, set: p.set}}
 	case 1:
 		return p.convert(bodies[0])
 	}
@@ -128,7 +129,7 @@ func (p *yamlParser) syntax(err error) {
 		GetToken() *token.Token
 	})
 	if !ok {
-		p.problems.add(place{1, 1, p.set}, "not YAML: %v", err)
+		p.problems.add(place{line: 1, column: 1, set: p.set}, "not YAML: %v", err)
 		return
 	}
 	p.problems.add(p.at(positioned.GetToken()), "not YAML: %s", positioned.GetMessage())
@@ -136,9 +137,9 @@ func (p *yamlParser) syntax(err error) {
 
 func (p *yamlParser) at(tk *token.Token) place {
 	if tk == nil || tk.Position == nil {
-		return place{1, 1, p.set}
+		return place{line: 1, column: 1, set: p.set}
 	}
-	return place{max(tk.Position.Line, 1), max(tk.Position.Column, 1), p.set}
+	return place{line: max(tk.Position.Line, 1), column: max(tk.Position.Column, 1), set: p.set}
 }
 
 // first returns the token where a value begins: for a block mapping that is
@@ -179,12 +180,10 @@ func (p *yamlParser) convert(n ast.Node) *node {
 			return &node{at: at, value: n.Value}
 		}
 		return &node{at: at, value: resolve(n.Value)}
-	case ast.ScalarNode:
-		if tk := n.GetToken(); n.Type() != ast.MergeKeyType {
-			return &node{at: at, value: resolve(tk.Value)}
-		}
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return &node{at: at, value: resolve(n.GetToken().Value)}
 	}
-	p.problems.add(at, "%s: anchors, aliases, tags and merge keys are not part of a job file; write the value out", n.Type())
+	p.problems.add(at, "%ss are not part of a job file; write the value out", strings.ToLower(n.Type().String()))
 	return nil
 }
 
@@ -193,8 +192,8 @@ func (p *yamlParser) mapping(at place, values []*ast.MappingValueNode) *node {
 	seen := map[string]place{}
 	for _, v := range values {
 		key, keyAt := v.Key.GetToken().Value, p.at(first(v.Key))
-		if _, plain := v.Key.(ast.ScalarNode); !plain || v.Key.Type() == ast.MergeKeyType {
-			p.problems.add(keyAt, "the key is not a word: anchors, tags, merge keys and nested keys are not part of a job file")
+		if !wordKey(v.Key) {
+			p.problems.add(keyAt, "%q is not a key; a job file has plain words as keys", key)
 			continue
 		}
 		if before, ok := seen[key]; ok {
@@ -207,6 +206,16 @@ func (p *yamlParser) mapping(at place, values []*ast.MappingValueNode) *node {
 		}
 	}
 	return m
+}
+
+// wordKey reports whether a key is text or looks like a number, and not an
+// anchor, a tag, a merge or a whole mapping.
+func wordKey(key ast.MapKeyNode) bool {
+	switch key.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
+		return true
+	}
+	return false
 }
 
 // short writes the place for use inside a message.

@@ -73,7 +73,7 @@ func (ps *problems) add(at place, format string, args ...any) {
 	p := Problem{File: ps.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)}
 	if at.set != "" {
 		p.Set, p.Line, p.Column = at.set, 0, 0
-	} else if at.line >= 1 && at.line <= len(ps.lines) {
+	} else if !at.whole && at.line >= 1 && at.line <= len(ps.lines) {
 		p.Source = ps.lines[at.line-1]
 	}
 	if !slices.Contains(ps.list, p) {

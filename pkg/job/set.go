@@ -9,7 +9,7 @@ import (
 // the file has it or not, or an element that a list has: optimizer.adam.lr,
 // model[3].dropout. The value is YAML; null takes the field away.
 func override(root *node, set string, ps *problems) {
-	at := place{1, 1, set}
+	at := place{line: 1, column: 1, set: set}
 	path, text, ok := strings.Cut(set, "=")
 	segs, valid := splitPath(strings.TrimSpace(path))
 	switch {

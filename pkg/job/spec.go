@@ -52,13 +52,14 @@ type Checkpoint struct {
 }
 
 // Length returns how many steps and epochs the job has when an epoch has
-// stepsPerEpoch steps. The last epoch may be cut short by Steps.
+// stepsPerEpoch steps, at least 1. The last epoch may be cut short by Steps.
 func (s *Spec) Length(stepsPerEpoch int) (steps, epochs int) {
+	stepsPerEpoch = max(stepsPerEpoch, 1)
 	steps = s.Epochs * stepsPerEpoch
 	if s.Steps > 0 && (steps == 0 || s.Steps < steps) {
 		steps = s.Steps
 	}
-	return steps, (steps + stepsPerEpoch - 1) / max(stepsPerEpoch, 1)
+	return steps, (steps + stepsPerEpoch - 1) / stepsPerEpoch
 }
 
 // Network returns what nn.NewPlan needs for a data set whose epoch has

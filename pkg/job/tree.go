@@ -40,7 +40,11 @@ type entry struct {
 type place struct {
 	line, column int    // from 1; columns count characters
 	set          string // the text of the override; empty if in the file
+	whole        bool   // the file as a whole: there is no line to show
 }
+
+// wholeFile is the place of what a file lacks.
+func wholeFile() place { return place{line: 1, column: 1, whole: true} }
 
 // field returns the value of a key of a mapping, or nil.
 func (n *node) field(key string) *node {
