@@ -239,6 +239,23 @@ func (c *Cluster) Process(name string) *Process {
 	return nil
 }
 
+// Alive counts the coordinators and workers that have not ended.
+func (c *Cluster) Alive() (coordinators, workers int) {
+	for _, p := range c.Processes() {
+		select {
+		case <-p.Done():
+			continue
+		default:
+		}
+		if strings.HasPrefix(p.Name, "c") {
+			coordinators++
+		} else {
+			workers++
+		}
+	}
+	return coordinators, workers
+}
+
 // Stop ends all processes, workers before coordinators, waits for them and
 // removes the directory if it was a temporary one. It may be called again.
 func (c *Cluster) Stop() error {

@@ -231,3 +231,10 @@ func TestTakenPortIsNamed(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestEnvironmentOfProcesses(t *testing.T) {
+	got := inherited([]string{"HOME=/h", "LOCKSTEP_LISTEN=:1", "LOCKSTEP_ISA=portable", "LOCKSTEP_CONFIG=c", "LOCKSTEP_LOG_LEVEL=debug"})
+	if want := "HOME=/h LOCKSTEP_ISA=portable LOCKSTEP_LOG_LEVEL=debug"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,7 +30,7 @@ type Process struct {
 func (c *Cluster) launch(name, address string, args, env []string) error {
 	p := &Process{Name: name, Address: address, Log: filepath.Join(c.config.Dir, "logs", name+".log"), done: make(chan struct{})}
 	p.cmd = exec.Command(c.config.Program, append(args, "--until-eof")...)
-	p.cmd.Env = append(append(os.Environ(), c.config.Env...), env...)
+	p.cmd.Env = slices.Concat(inherited(os.Environ()), c.config.Env, env)
 	p.cmd.SysProcAttr = ownGroup()
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -53,9 +55,19 @@ func (c *Cluster) launch(name, address string, args, env []string) error {
 	return nil
 }
 
+// inherited drops the settings that were meant for this program: a process
+// would take them for its own flags.
+func inherited(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasPrefix(name, "LOCKSTEP_") && name != "LOCKSTEP_ISA" && name != "LOCKSTEP_LOG_LEVEL"
+	})
+}
+
 // await reports p if it ends while the cluster is meant to run.
 func (c *Cluster) await(p *Process) {
 	err := p.cmd.Wait()
+	close(p.done)
 	c.mu.Lock()
 	stopping := c.stopping
 	c.mu.Unlock()
@@ -65,7 +77,6 @@ func (c *Cluster) await(p *Process) {
 		default: // nobody listens; the log still tells
 		}
 	}
-	close(p.done)
 }
 
 func status(err error) string {

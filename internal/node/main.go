@@ -1,0 +1,28 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-ml/lockstep/internal/config"
+)
+
+// Main runs cmd as a program of its own and returns its exit code. Flags may
+// also be given in the environment and in a file.
+func Main(cmd *cobra.Command) int {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	config.Bind(cmd, os.LookupEnv)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := cmd.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", cmd.Name(), err)
+		return 1
+	}
+	return 0
+}
