@@ -331,17 +331,16 @@ func TestGarbageOnTheStream(t *testing.T) {
 	g := make(chan error, 1)
 	go func() { g <- sendEmptyFrame(t, peers[0].address) }()
 	c, err := peers[0].hub.Connect(t.Context(), membership(peers, 1, 0), dial(plain))
-	if err != nil {
-		t.Fatal(err)
+	if err == nil { // the garbage may also have come before Connect was done
+		err = errors.Join(sumAll(t, []*allreduce.Conn{c}, 10, allreduce.Options{})...)
+		defer closeConns(t, []*allreduce.Conn{c})
 	}
-	err = errors.Join(sumAll(t, []*allreduce.Conn{c}, 10, allreduce.Options{})...)
 	if !errors.Is(err, allreduce.ErrFrame) || !names(err, "w1") || !strings.Contains(err.Error(), "0 bytes is shorter than its header") {
 		t.Errorf("the sum: %v, want ErrFrame naming w1", err)
 	}
 	if err := <-g; status.Code(err) != codes.Aborted {
 		t.Errorf("the sender of garbage got %v, want Aborted", err)
 	}
-	closeConns(t, []*allreduce.Conn{c})
 }
 
 // sendEmptyFrame takes the place of the left neighbour of rank 0 of 2, and sends
