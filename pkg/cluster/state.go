@@ -82,7 +82,8 @@ type Job struct {
 	Checkpoints []Checkpoint  `json:"checkpoints,omitempty"` // by cursor, ascending
 	WeightsSHA  string        `json:"weights_sha256,omitempty"`
 	Error       string        `json:"error,omitempty"`
-	Events      []Event       `json:"events,omitempty"` // oldest first
+	Events      []Event       `json:"events,omitempty"` // the last ones, oldest first
+	Logged      int64         `json:"logged"`           // events ever, those dropped included
 
 	SubmittedAt time.Time `json:"submitted_at"`
 	StartedAt   time.Time `json:"started_at,omitzero"`
@@ -172,6 +173,7 @@ func (j *Job) log(at time.Time, node, format string, args ...any) {
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
 	}
+	j.Logged++
 	from := max(0, len(j.Events)+1-MaxEvents)
 	events := make([]Event, 0, len(j.Events)+1-from)
 	j.Events = append(append(events, j.Events[from:]...), Event{At: at, Node: node, Message: message})
