@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lockstep-ml/lockstep/internal/philox"
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
 // Init says how a parameter gets its first values.
@@ -40,7 +41,7 @@ func biasInit(w Init) Init {
 func (t *Trainer) Init() {
 	for i, p := range t.plan.params {
 		w := t.w[p.offset:][:p.Size()]
-		p.Init.fill(w, p.Shape, philox.New(t.plan.spec.Seed, philox.Init+philox.Purpose(i), 0, 0, 0))
+		p.Init.fill(t.eng, w, p.Shape, philox.New(t.plan.spec.Seed, philox.Init+philox.Purpose(i), 0, 0, 0))
 	}
 	for _, s := range t.slots {
 		clear(s)
@@ -52,29 +53,29 @@ func (t *Trainer) Init() {
 }
 
 // fill draws the first values of a parameter.
-func (in Init) fill(w []float32, shape []int, s philox.Stream) {
+func (in Init) fill(eng *tensor.Engine, w []float32, shape []int, s philox.Stream) {
 	fanIn, both := float64(in.FanIn), float64(in.FanIn+in.FanOut)
 	switch in.Kind {
 	case "uniform_fan_in":
-		uniform(w, 1/math.Sqrt(fanIn), s)
+		uniform(eng, w, 1/math.Sqrt(fanIn), s)
 	case "he_uniform":
-		uniform(w, math.Sqrt(6/fanIn), s)
+		uniform(eng, w, math.Sqrt(6/fanIn), s)
 	case "glorot_uniform":
-		uniform(w, math.Sqrt(6/both), s)
+		uniform(eng, w, math.Sqrt(6/both), s)
 	case "lecun_uniform":
-		uniform(w, math.Sqrt(3/fanIn), s)
+		uniform(eng, w, math.Sqrt(3/fanIn), s)
 	case "he_normal":
-		normal(w, math.Sqrt(2/fanIn), s)
+		normal(eng, w, math.Sqrt(2/fanIn), s)
 	case "glorot_normal":
-		normal(w, math.Sqrt(2/both), s)
+		normal(eng, w, math.Sqrt(2/both), s)
 	case "lecun_normal":
-		normal(w, math.Sqrt(1/fanIn), s)
+		normal(eng, w, math.Sqrt(1/fanIn), s)
 	case "normal":
-		normal(w, 0.02, s)
+		normal(eng, w, 0.02, s)
 	case "embedding":
-		normal(w, 1, s)
+		normal(eng, w, 1, s)
 	case "orthogonal":
-		orthogonal(w, shape[0], s)
+		orthogonal(eng, w, shape[0], s)
 	case "ones":
 		for i := range w {
 			w[i] = 1
@@ -84,43 +85,25 @@ func (in Init) fill(w []float32, shape []int, s philox.Stream) {
 	}
 }
 
-// uniform draws from (-limit, limit).
-func uniform(w []float32, limit float64, s philox.Stream) {
-	width := float32(2 * limit)
-	for i := range w {
-		w[i] = float32(width * (s.Float32(uint64(i)) - 0.5))
-	}
+// uniform draws from [-limit, limit).
+func uniform(eng *tensor.Engine, w []float32, limit float64, s philox.Stream) {
+	eng.Uniform(w, float32(-limit), float32(limit), s, 0)
 }
 
-// normal draws from a normal distribution cut at six deviations: the sum of
-// twelve uniform numbers, which needs nothing but additions and so has the same
-// bits everywhere.
-func normal(w []float32, deviation float64, s philox.Stream) {
-	for i := range w {
-		w[i] = float32(deviation * bell(s, uint64(i)))
-	}
-}
-
-// bell is draw i of the sum of twelve uniform numbers less 6.
-func bell(s philox.Stream, i uint64) float64 {
-	var sum uint64
-	for b := range uint64(3) {
-		for _, word := range s.Block(3*i + b) {
-			sum += uint64(word)
-		}
-	}
-	return float64(sum)/(1<<32) - 6
+func normal(eng *tensor.Engine, w []float32, deviation float64, s philox.Stream) {
+	eng.Normal(w, 0, float32(deviation), s, 0)
 }
 
 // orthogonal makes the rows of w (or its columns, if there are fewer) orthogonal
 // to each other and of length 1, by Gram and Schmidt from normal draws. Products
 // are rounded before they are added, so every machine agrees on the bits.
-func orthogonal(w []float32, rows int, s philox.Stream) {
+func orthogonal(eng *tensor.Engine, w []float32, rows int, s philox.Stream) {
 	cols := len(w) / rows
 	n, m := min(rows, cols), max(rows, cols)
 	q := make([]float64, n*m)
-	for i := range q {
-		q[i] = bell(s, uint64(i))
+	normal(eng, w, 1, s)
+	for i, v := range w {
+		q[i] = float64(v)
 	}
 	for i := range n {
 		v := q[i*m:][:m]

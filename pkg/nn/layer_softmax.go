@@ -33,12 +33,5 @@ func (l softmax) Backward(p *Pass) {
 	if dx == nil {
 		return
 	}
-	y, dy := p.Y(), p.DY()
-	for r := range p.Rows() * l.each {
-		y, dy, dx := y[r*l.cols:][:l.cols], dy[r*l.cols:][:l.cols], dx[r*l.cols:][:l.cols]
-		dot := p.Engine().Dot(y, dy)
-		for i := range dx {
-			dx[i] = y[i] * (dy[i] - dot)
-		}
-	}
+	p.Engine().RowSoftmaxBackward(dx, p.DY(), p.Y(), p.Rows()*l.each, l.cols)
 }

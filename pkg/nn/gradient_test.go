@@ -1,0 +1,135 @@
+package nn
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/lockstep-ml/lockstep/internal/philox"
+)
+
+// networks are small networks that together have every layer, activation and
+// loss. Each is checked for gradients and lanes.
+func networks() map[string]struct {
+	spec Spec
+	in   Input
+} {
+	type network = struct {
+		spec Spec
+		in   Input
+	}
+	value := func(shape ...int) Input {
+		return Input{Shape: shape, Target: Target{Kind: TargetValue, Shape: []int{3}}}
+	}
+	regression := func(model []Node) Spec {
+		s := classSpec(2, model)
+		s.Loss, s.Metrics = makeNode("mse"), []Node{makeNode("mae"), makeNode("rmse")}
+		return s
+	}
+	all := map[string]network{
+		"conv": {classSpec(2, layers(
+			l("conv2d", "filters", 4, "kernel", []any{3, 2}, "stride", []any{2, 1}, "padding", 1, "groups", 2), l("softplus"),
+			l("conv2d", "filters", 3, "dilation", 2, "same", true), l("gelu"),
+			l("max_pool", "size", []any{2, 3}, "stride", 1), l("avg_pool", "size", 2, "padding", 1),
+			l("flatten"), l("dense", "units", 5))), classInput(5, 4, 9, 8)},
+		"softmax inside": {regression(layers(l("dense", "units", 6), l("softmax"), l("dense", "units", 3, "bias", false))), value(4)},
+		"residual": {classSpec(2, layers(
+			l("conv2d", "filters", 4, "same", true, "name", "stem"), l("silu", "name", "a"),
+			l("conv2d", "filters", 4, "same", true), l("tanh"), l("conv2d", "filters", 4, "same", true, "name", "b"),
+			l("add", "from", []string{"a", "b", "a"}, "name", "sum"),
+			l("conv2d", "filters", 2, "kernel", 1, "from", []string{"a"}, "name", "c"),
+			l("concat", "from", []string{"sum", "c"}), l("global_avg_pool"), l("dense", "units", 5))), classInput(5, 2, 5, 4)},
+		"sequence": {classSpec(2, layers(l("dense", "units", 6), l("tanh"), l("reshape", "shape", []any{3, -1}), l("dense", "units", 4))),
+			Input{Shape: []int{3, 5}, Target: Target{Kind: TargetClass, Classes: 4, Shape: []int{3}}}},
+		"autoencoder": {func() Spec {
+			s := regression(layers(l("dense", "units", 3), l("elu"), l("dense", "units", 7)))
+			s.Metrics = nil
+			return s
+		}(), Input{Shape: []int{7}}},
+		"dropout": {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},
+	}
+	for _, act := range []string{"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"} {
+		all[act] = network{regression(layers(l("dense", "units", 8), l(act), l("dense", "units", 3))), value(5)}
+	}
+	return all
+}
+
+// lossAt is the sum of the loss over a batch in training, in float64.
+func lossAt(t *testing.T, tr *Trainer, b *Batch) float64 {
+	t.Helper()
+	if err := tr.Gradient(b, nil); err != nil {
+		t.Fatal(err)
+	}
+	tr.combine(tr.stats, tr.layout.words)
+	return tr.total[1]
+}
+
+// The gradient along random directions is that of central differences. The
+// network computes in float32, with relative errors e = 2^-24 each; with a step
+// h the quotient has an error of about sum(|loss|)*e/h from rounding and of
+// order h² from the third derivative. With h = 2^-8 both are below 1e-3 of the
+// gradients here. Where a derivative jumps (relu, max_pool) h is smaller, so that
+// no element comes near a jump, and only rounding counts: below 4e-3.
+func TestGradients(t *testing.T) {
+	for name, n := range networks() {
+		h, tolerance := float32(1.0/256), 2e-3
+		for _, node := range n.spec.Model {
+			if slices.Contains([]string{"relu", "leaky_relu", "max_pool"}, node.Kind) {
+				h, tolerance = 1.0/4096, 4e-3
+			}
+		}
+		t.Run(name, func(t *testing.T) {
+			n.spec.Exact = false
+			tr := newTrainer(t, mustPlan(t, n.spec, n.in), 7, 2)
+			b := makeBatch(n.in, 1, 4, 3)
+			b.Weights = []float32{1, 2, 0, 0.5, 1, 1, 3}
+			lossAt(t, tr, b)
+			grad := append([]float32(nil), tr.floats...)
+			start := append([]float32(nil), tr.w...)
+			for j, p := range tr.plan.params {
+				direction := make([]float32, p.Size())
+				s := philox.New(5, philox.Noise, 0, 0, j)
+				slope, scale := 0.0, 0.0
+				for i := range direction {
+					direction[i] = 2*s.Float32(uint64(i)) - 1
+					slope += float64(direction[i]) * float64(grad[p.offset+i])
+					scale += math.Abs(float64(grad[p.offset+i]))
+				}
+				at := func(step float32) float64 {
+					for i, d := range direction {
+						tr.w[p.offset+i] = start[p.offset+i] + step*d
+					}
+					defer copy(tr.w, start)
+					return lossAt(t, tr, b)
+				}
+				want := (at(h) - at(-h)) / float64(2*h)
+				if math.Abs(slope-want) > tolerance*(1+scale) {
+					t.Errorf("%s: slope %g, differences give %g", p.name, slope, want)
+				}
+			}
+		})
+	}
+}
+
+// Every network gives the same bits on one rank and on two.
+func TestEveryNetworkInLanes(t *testing.T) {
+	for name, n := range networks() {
+		t.Run(name, func(t *testing.T) {
+			plan := mustPlan(t, n.spec, n.in)
+			whole := newTrainer(t, plan, 8, 2)
+			split := []*Trainer{newTrainer(t, plan, 8, 1), newTrainer(t, plan, 8, 1)}
+			for s := range 3 {
+				b := makeBatch(n.in, s, 5, 3)
+				want, _, err := step([]*Trainer{whole}, []*Batch{b})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, _, err := step(split, []*Batch{pick(n.in, b, 0), pick(n.in, b, 1)})
+				if err != nil || got.Loss != want.Loss {
+					t.Fatalf("%+v %v, want %+v", got, err, want)
+				}
+				sameState(t, whole, split[1])
+			}
+		})
+	}
+}
