@@ -59,6 +59,7 @@ type Format struct {
 // and a line here.
 func Formats() []Format {
 	return []Format{
+		csvFormat(),
 		idxFormat(),
 	}
 }
