@@ -27,32 +27,32 @@ func Build(ctx context.Context, spec Spec, root string) (train, test *shard.Mani
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	trainSplit, testSplit, hasTest := spec.splits()
 	train = &shard.Manifest{Version: shard.Version, Format: spec.Format, Split: shard.Train}
-	fitEnv := &env{root: root, cache: dir, limit: memoryLimit}
-	if err := spec.Options.fit(ctx, fitEnv, trainSplit, train); err != nil {
+	newEnv := func() *env { return &env{root: root, cache: dir, limit: memoryLimit} }
+	t, err := spec.Options.fit(ctx, newEnv(), trainSplit, train)
+	if err != nil {
 		return nil, nil, err
 	}
-	if hasTest {
-		clone := *train
-		test = &clone
-		test.Split = shard.Test
+	fitted := *train
+	if t == nil {
+		t, err = spec.Options.load(ctx, newEnv(), trainSplit, train)
 	}
-	if err := seal(ctx, spec, root, dir, trainSplit, train); err != nil {
-		return nil, nil, err
+	if err == nil {
+		err = seal(ctx, trainSplit, t, train)
 	}
-	if hasTest {
-		if err := seal(ctx, spec, root, dir, testSplit, test); err != nil {
-			return nil, nil, err
-		}
+	if err != nil || !hasTest {
+		return train, nil, err
 	}
-	return train, test, nil
+	test = &fitted
+	test.Split = shard.Test
+	if t, err = spec.Options.load(ctx, newEnv(), testSplit, test); err == nil {
+		err = seal(ctx, testSplit, t, test)
+	}
+	return train, test, err
 }
 
-// seal loads a split and completes its manifest: counts, shards, checksums.
-func seal(ctx context.Context, spec Spec, root, dir string, s split, m *shard.Manifest) (err error) {
-	t, err := spec.Options.load(ctx, &env{root: root, cache: dir, limit: memoryLimit}, s, m)
-	if err != nil {
-		return err
-	}
+// seal completes the manifest of a table: counts, shards, checksums. It closes the
+// table.
+func seal(ctx context.Context, s split, t *table, m *shard.Manifest) (err error) {
 	defer func() { err = errors.Join(err, t.Close()) }()
 	if t.records == 0 {
 		return &Error{Path: s.path, File: s.files.main(), Msg: "has no records for this set; check skip, take and fraction"}

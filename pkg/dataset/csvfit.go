@@ -19,15 +19,15 @@ const (
 	mostClasses    = 1 << 16
 )
 
-func (o *CSV) fit(ctx context.Context, e *env, s split, m *shard.Manifest) error {
+func (o *CSV) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
 	o = o.withDefaults()
 	rows, err := o.rows(ctx, e, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
 	if err := o.checkNames(rows, s); err != nil {
-		return err
+		return nil, err
 	}
 	var learners []*learner
 	for at, name := range rows.names {
@@ -36,9 +36,9 @@ func (o *CSV) fit(ctx context.Context, e *env, s split, m *shard.Manifest) error
 		}
 	}
 	if err := o.learn(rows, learners); err != nil {
-		return err
+		return nil, err
 	}
-	return o.conclude(rows, learners, m)
+	return nil, o.conclude(rows, learners, m)
 }
 
 // checkNames compares the columns that the job names with those of the file.

@@ -3,6 +3,7 @@ package dataset
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -60,27 +61,32 @@ func decodeIDX(v values, bad func(field, format string, args ...any)) Options {
 	return o
 }
 
-func (o *IDX) fit(ctx context.Context, e *env, s split, m *shard.Manifest) error {
+func (o *IDX) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
 	t, dims, err := o.open(ctx, e, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer t.Close()
 	m.Input.Shape = dims
 	m.Planes = []shard.Plane{{Role: shard.RoleX, Type: shard.U8, Count: product(dims)}}
 	if len(t.planes) > 1 {
 		m.Planes = append(m.Planes, shard.Plane{Role: shard.RoleClass, Type: shard.U8, Count: 1})
 		m.Input.Target = shard.Target{Kind: shard.Class, Classes: o.Classes}
-		if o.Classes == 0 {
-			most, _, err := mostLabel(t)
-			if err != nil {
-				return err
-			}
-			m.Input.Target.Classes = most + 1
-		}
 	}
-	m.Fit.Columns, err = o.channels(t, dims, s)
-	return err
+	if o.Classes == 0 && len(t.planes) > 1 {
+		var most int
+		most, _, err = mostLabel(t)
+		m.Input.Target.Classes = most + 1
+	}
+	if err == nil {
+		m.Fit.Columns, err = o.channels(t, dims)
+	}
+	if err == nil {
+		err = o.check(t, dims, s, m)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
 }
 
 func (o *IDX) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
@@ -89,8 +95,7 @@ func (o *IDX) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*ta
 		return nil, err
 	}
 	if err := o.check(t, dims, s, m); err != nil {
-		t.Close()
-		return nil, err
+		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
@@ -134,7 +139,7 @@ func mostLabel(t *table) (label int, at int64, err error) {
 }
 
 // channels returns how pixels become numbers.
-func (o *IDX) channels(t *table, dims []int, s split) ([]shard.Column, error) {
+func (o *IDX) channels(t *table, dims []int) ([]shard.Column, error) {
 	n := 1
 	if len(dims) == 3 {
 		n = dims[0]

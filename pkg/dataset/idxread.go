@@ -60,7 +60,10 @@ func openIDX(ctx context.Context, e *env, s split, key, name string, least, most
 		}
 		return p, h, nil
 	}
-	p, err := src.unpack(r, h, lo, hi, e.newSink(name, number, shard.Plane{Type: shard.U8, Count: int(h.record())}))
+	out := e.newSink(name, number, shard.Plane{Type: shard.U8, Count: int(h.record())})
+	// Deflate packs at most 1:1032, so a damaged header cannot ask for more than that.
+	out.expect = min((hi-lo)*h.record(), 1032*src.size)
+	p, err := src.unpack(r, h, lo, hi, out)
 	return p, h, errors.Join(err, src.Close())
 }
 

@@ -40,8 +40,9 @@ func (f Files) IsZero() bool { return f == Files{} }
 // this package implement it.
 type Options interface {
 	// fit reads the training split as far as it must and sets the planes, the
-	// input and the fit of m.
-	fit(ctx context.Context, env *env, s split, m *shard.Manifest) error
+	// input and the fit of m. It also returns the split's table if it has made it
+	// on the way, or nil.
+	fit(ctx context.Context, env *env, s split, m *shard.Manifest) (*table, error)
 	// load makes the records of a split readable at random, coded as m says.
 	load(ctx context.Context, env *env, s split, m *shard.Manifest) (*table, error)
 }

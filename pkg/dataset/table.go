@@ -73,6 +73,7 @@ type sink struct {
 	name   string // the file to blame
 	number int    // of the plane
 	stride int64
+	expect int64 // bytes to come, as far as is known
 	buf    []byte
 	f      *os.File
 	w      *bufio.Writer
@@ -88,6 +89,9 @@ func (s *sink) Write(b []byte) (int, error) {
 	s.n += int64(len(b))
 	if s.f == nil && int64(len(b)) <= s.env.limit {
 		s.env.limit -= int64(len(b))
+		if s.buf == nil && s.expect <= s.env.limit {
+			s.buf = make([]byte, 0, s.expect)
+		}
 		s.buf = append(s.buf, b...)
 		return len(b), nil
 	}
