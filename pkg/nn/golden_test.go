@@ -1,0 +1,197 @@
+package nn
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// golden is a network trained by PyTorch; testdata/golden.py writes it.
+type golden struct {
+	Name   string
+	Model  [][2]any
+	Input  []int
+	Tokens int
+	Target struct {
+		Kind    string
+		Classes int
+		Shape   []int
+	}
+	Loss, Optimizer, Schedule [2]any
+	Batch, Steps              int
+	Curve                     bool
+	Losses                    []float64
+	Gradients, Parameters     [][]float64
+}
+
+// noise repeats the function of golden.py.
+func noise(seed, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		x := uint32(i)*0x9E3779B1 + uint32(seed)*0x85EBCA77
+		x ^= x >> 15
+		x *= 0x2C1B3C6D
+		x ^= x >> 12
+		x *= 0x297A2D39
+		x ^= x >> 15
+		out[i] = float32(x>>8)*0x1p-23 - 1
+	}
+	return out
+}
+
+func goldenNode(pair [2]any) Node {
+	n := Node{Kind: pair[0].(string), Path: pair[0].(string), Fields: map[string]any{}}
+	for k, v := range pair[1].(map[string]any) {
+		switch k {
+		case "name":
+			n.Name = v.(string)
+		case "from":
+			for _, f := range v.([]any) {
+				n.From = append(n.From, f.(string))
+			}
+		default:
+			n.Fields[k] = v
+		}
+	}
+	return n
+}
+
+func (g *golden) plan(t *testing.T, exact bool) *Plan {
+	spec := Spec{Loss: goldenNode(g.Loss), Optimizer: goldenNode(g.Optimizer), Schedule: goldenNode(g.Schedule),
+		Lanes: 2, Exact: exact, Epochs: 1, StepsPerEpoch: g.Steps}
+	for _, n := range g.Model {
+		spec.Model = append(spec.Model, goldenNode(n))
+	}
+	return mustPlan(t, spec, Input{Shape: g.Input, Tokens: g.Tokens,
+		Target: Target{Kind: TargetKind(g.Target.Kind), Classes: g.Target.Classes, Shape: g.Target.Shape}})
+}
+
+func fillGolden(tr *Trainer) {
+	for j, p := range tr.ParamTensors() {
+		v := noise(1000+j, len(p.F32))
+		for i := range v {
+			switch {
+			case len(p.Shape) > 1:
+				v[i] *= float32(1 / math.Sqrt(float64(size(p.Shape[1:]))))
+			case strings.HasSuffix(p.Name, "weight"):
+				v[i] = float32(v[i]*0.1) + 1
+			default:
+				v[i] *= 0.1
+			}
+		}
+		copy(p.F32, v)
+	}
+}
+
+func (g *golden) batch(step int) *Batch {
+	half := (g.Batch + 1) / 2
+	b := &Batch{Step: step, Lanes: []int{0, 1}, Rows: []int{0, half, g.Batch}}
+	n := size(g.Input)
+	x := noise(2*step, g.Batch*n)
+	y := noise(2*step+1, g.Batch*size(g.Target.Shape))
+	if g.Tokens > 0 {
+		for _, v := range x {
+			b.Tokens = append(b.Tokens, min(int32((v*0.5+0.5)*float32(g.Tokens)), int32(g.Tokens-1)))
+		}
+		x = nil
+	}
+	if g.Target.Kind == "class" {
+		for _, v := range y {
+			b.Classes = append(b.Classes, int32((v*0.5+0.5)*float32(g.Target.Classes)))
+		}
+		if g.Tokens == 0 && len(g.Target.Shape) == 0 {
+			for r, c := range b.Classes {
+				pattern := noise(500+int(c), n)
+				for i := range n {
+					x[r*n+i] = float32(0.5*x[r*n+i]) + pattern[i]
+				}
+			}
+		}
+	} else if g.Target.Kind == "value" {
+		b.Y = y
+	}
+	b.X = x
+	return b
+}
+
+// The loss of ten steps, the first gradient and the last parameters are those
+// of PyTorch; of the large networks, the loss of fifty steps.
+//
+// Both compute in float32. A gradient is a sum of fewer than 2^10 terms, so the
+// two differ by less than 2^-14 of its largest element. Over ten steps such
+// differences may grow by the curvature, about tenfold; Adam turns differences
+// of small gradients into differences of steps.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/golden/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no golden files", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var g golden
+			if err := json.Unmarshal(data, &g); err != nil {
+				t.Fatal(err)
+			}
+			g.compare(t, true)
+			if !g.Curve {
+				g.compare(t, false)
+			}
+		})
+	}
+}
+
+func (g *golden) compare(t *testing.T, exact bool) {
+	tr := newTrainer(t, g.plan(t, exact), g.Batch, 2)
+	fillGolden(tr)
+	for s := range g.Steps {
+		if g.Curve && s == 2 && (testing.Short() || tr.eng.ISA() == "portable") {
+			return // the large networks take too long without SIMD
+		}
+		o, _, err := step([]*Trainer{tr}, []*Batch{g.batch(s)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tolerance := 1e-5
+		if g.Curve {
+			tolerance = 1e-3
+		}
+		if math.Abs(o.Loss-g.Losses[s]) > tolerance*(1+math.Abs(g.Losses[s])) {
+			t.Fatalf("step %d: loss %.8g, PyTorch %.8g", s, o.Loss, g.Losses[s])
+		}
+		if s == 0 && !g.Curve && g.Optimizer[1].(map[string]any)["clip_norm"] == nil && g.Optimizer[1].(map[string]any)["clip_value"] == nil {
+			for j, p := range tr.plan.params {
+				near(t, "gradient of "+p.name, tr.floats[p.offset:][:p.Size()], g.Gradients[j], 1e-4)
+			}
+		}
+	}
+	if g.Curve {
+		return
+	}
+	for j, p := range tr.ParamTensors() {
+		near(t, p.Name, p.F32, g.Parameters[j], 1e-3)
+	}
+}
+
+// near compares with the largest element as scale.
+func near(t *testing.T, what string, got []float32, want []float64, tolerance float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, PyTorch has %d", what, len(got), len(want))
+	}
+	scale := 1e-3
+	for _, w := range want {
+		scale = max(scale, math.Abs(w))
+	}
+	for i, w := range want {
+		if math.Abs(float64(got[i])-w) > tolerance*scale {
+			t.Fatalf("%s[%d] = %g, PyTorch %g", what, i, got[i], w)
+		}
+	}
+}

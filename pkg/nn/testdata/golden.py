@@ -1,0 +1,234 @@
+#!/usr/bin/python3
+"""Writes golden/*.json: networks trained by PyTorch from reproducible weights
+and batches. golden_test.go trains the same networks and compares.
+
+Run: /usr/bin/python3 testdata/golden.py [name ...]   (Debian: python3-torch)
+
+Every number comes from noise(seed, i), a hash that the test repeats, so the
+files hold results only.
+"""
+import json
+import os
+import sys
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+torch.set_num_threads(1)
+DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+
+
+def noise(seed, n):
+    """n numbers in [-1, 1)."""
+    with np.errstate(over="ignore"):
+        x = np.arange(n, dtype=np.uint32) * np.uint32(0x9E3779B1) + np.uint32((seed * 0x85EBCA77) & 0xFFFFFFFF)
+        for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
+            x ^= x >> np.uint32(shift)
+            x *= np.uint32(factor)
+        x ^= x >> np.uint32(15)
+    return (x >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
+
+
+def fill(parameters):
+    """Gives parameter j noise(1000+j): matrices within 1/sqrt(inputs), vectors
+    within 0.1, about 1 if they are scales."""
+    for j, (name, p) in enumerate(parameters):
+        v = noise(1000 + j, p.numel())
+        if p.dim() > 1:
+            v = v * np.float32(1 / np.sqrt(p[0].numel()))
+        else:
+            v = v * np.float32(0.1) + np.float32(1 if name.endswith("weight") else 0)
+        with torch.no_grad():
+            p.copy_(torch.from_numpy(v.astype(np.float32)).reshape(p.shape))
+
+
+def size(shape):
+    return int(np.prod(shape)) if len(shape) else 1
+
+
+def batch(case, step):
+    """The input and target of a step. An image of class c is noise about the
+    fixed pattern noise(500+c)."""
+    rows, shape, target = case["batch"], case["input"], case["target"]
+    n, m = size(shape), size(target["shape"])
+    if case["tokens"]:
+        x = (noise(2 * step, rows * n) * 0.5 + 0.5) * case["tokens"]
+        x = torch.from_numpy(x.astype(np.int64)).clamp(0, case["tokens"] - 1).reshape(rows, *shape)
+    else:
+        x = torch.from_numpy(noise(2 * step, rows * n)).reshape(rows, *shape).clone()
+    y = noise(2 * step + 1, rows * m)
+    if target["kind"] == "class":
+        c = ((y * np.float32(0.5) + np.float32(0.5)) * np.float32(target["classes"])).astype(np.int64)
+        y = torch.from_numpy(c).reshape(rows, *target["shape"])
+        if not case["tokens"] and not target["shape"]:
+            for r in range(rows):
+                x[r] = 0.5 * x[r] + torch.from_numpy(noise(500 + int(c[r]), n)).reshape(shape)
+    elif target["kind"] == "value":
+        y = torch.from_numpy(y).reshape(rows, *target["shape"])
+    else:
+        y = x
+    return x, y
+
+
+def flat(t):
+    return [float("%.7g" % v) for v in t.detach().reshape(-1).tolist()]
+
+
+def train(case, net, loss, optimizer, schedule=None, parameters=None, update=None):
+    """Trains and adds to the case: losses, the first gradients (unless only the
+    curve is wanted) and the last parameters."""
+    named = list(net.named_parameters()) if parameters is None else parameters
+    fill(named)
+    opt = optimizer([p for _, p in named])
+    sched = schedule(opt) if schedule else None
+    case["losses"], case["gradients"], case["parameters"] = [], [], []
+    for step in range(case["steps"]):
+        x, y = batch(case, step)
+        opt.zero_grad()
+        value = loss(net(x), y)
+        value.backward()
+        case["losses"].append(float("%.8g" % value.item()))
+        if step == 0 and not case["curve"]:
+            case["gradients"] = [flat(p.grad) for _, p in named]
+        if update:
+            update(net)
+        opt.step()
+        if sched:
+            sched.step()
+    if not case["curve"]:
+        case["parameters"] = [flat(p) for _, p in named]
+    return case
+
+
+CASES = {}
+
+
+def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None):
+    """Registers a case; the decorated function returns what train needs."""
+    c = {"name": name, "model": model, "input": list(shape), "tokens": tokens, "target": target, "loss": loss,
+         "optimizer": optimizer, "schedule": schedule or ["constant", {}], "batch": batch, "steps": steps, "curve": curve}
+
+    def register(f):
+        CASES[name] = (c, f)
+        return f
+    return register
+
+
+def classes(n, *shape):
+    return {"kind": "class", "classes": n, "shape": list(shape)}
+
+
+def values(*shape):
+    return {"kind": "value", "classes": 0, "shape": list(shape)}
+
+
+CE, MSE = ["cross_entropy", {}], ["mse", {}]
+SGD = ["sgd", {"lr": 0.1, "momentum": 0.9}]
+
+
+def sgd(lr=0.1, **kw):
+    return lambda ps: torch.optim.SGD(ps, lr=lr, **{"momentum": 0.9, **kw})
+
+
+def dense(units, **kw):
+    return ["dense", {"units": units, **kw}]
+
+
+# Layers
+
+@case("conv", [["conv2d", {"filters": 4, "kernel": [3, 2], "stride": [2, 1], "padding": 1, "groups": 2}], ["tanh", {}],
+               ["conv2d", {"filters": 3, "kernel": 3, "dilation": 2, "padding": 2, "bias": False}], ["relu", {}],
+               ["max_pool", {"size": 2, "stride": 1}], ["avg_pool", {"size": 2, "padding": 1}], ["flatten", {}], dense(5)],
+      (4, 9, 8), classes(5), CE, SGD)
+def conv():
+    net = nn.Sequential(nn.Conv2d(4, 4, (3, 2), (2, 1), 1, groups=2), nn.Tanh(), nn.Conv2d(4, 3, 3, 1, 2, 2, bias=False), nn.ReLU(),
+                        nn.MaxPool2d(2, 1), nn.AvgPool2d(2, 2, 1), nn.Flatten(), nn.Linear(3 * 3 * 5, 5))
+    return net, F.cross_entropy, sgd()
+
+
+ACTIVATIONS = {"relu": nn.ReLU(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "leaky_relu": nn.LeakyReLU(), "elu": nn.ELU(),
+               "gelu": nn.GELU(), "silu": nn.SiLU(), "softplus": nn.Softplus(), "softmax": nn.Softmax(-1)}
+for act, module in ACTIVATIONS.items():
+    @case(act, [dense(7), [act, {}], dense(3)], (5,), values(3), MSE, SGD)
+    def activation(module=module):
+        return nn.Sequential(nn.Linear(5, 7), module, nn.Linear(7, 3)), F.mse_loss, sgd()
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(2, 4, 3, 1, 1), nn.Conv2d(4, 4, 3, 1, 1), nn.Conv2d(4, 2, 1)
+        self.d = nn.Linear(6, 5)
+
+    def forward(self, x):
+        a = torch.relu(self.a(x))
+        return self.d(torch.cat([a + self.b(a), self.c(a)], 1).mean((2, 3)))
+
+
+@case("residual", [["conv2d", {"filters": 4, "padding": 1}], ["relu", {"name": "a"}], ["conv2d", {"filters": 4, "padding": 1, "name": "b"}],
+                   ["add", {"from": ["a", "b"], "name": "s"}], ["conv2d", {"filters": 2, "kernel": 1, "from": ["a"], "name": "c"}],
+                   ["concat", {"from": ["s", "c"]}], ["global_avg_pool", {}], dense(5)], (2, 6, 5), classes(5), CE, SGD)
+def residual():
+    return Residual(), F.cross_entropy, sgd()
+
+
+@case("positions", [dense(6), ["relu", {}], dense(4)], (3, 5), classes(4, 3), CE, SGD)
+def positions():
+    loss = lambda x, y: F.cross_entropy(x.reshape(-1, 4), y.reshape(-1))
+    return nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 4)), loss, sgd()
+
+
+# Optimisers and schedules, on one small network
+
+def small(name, ours, theirs, schedule=None, torch_schedule=None, update=None):
+    @case(name, [dense(8), ["tanh", {}], dense(4)], (6,), classes(4), CE, ours, schedule=schedule)
+    def f():
+        return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4)), F.cross_entropy, theirs, torch_schedule, None, update
+
+
+small("sgd", ["sgd", {"lr": 0.1}], sgd(momentum=0))
+small("sgd_l2", ["sgd", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}], sgd(weight_decay=0.01))
+small("nesterov", ["sgd", {"lr": 0.1, "momentum": 0.9, "nesterov": True}], sgd(nesterov=True))
+small("adam", ["adam", {"lr": 0.01}], lambda ps: torch.optim.Adam(ps, 0.01))
+small("adam_l2", ["adam", {"lr": 0.01, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.99, "epsilon": 1e-6}],
+      lambda ps: torch.optim.Adam(ps, 0.01, (0.8, 0.99), 1e-6, 0.1))
+small("adamw", ["adamw", {"lr": 0.01, "weight_decay": 0.1}], lambda ps: torch.optim.AdamW(ps, 0.01, weight_decay=0.1))
+small("clip_norm", ["sgd", {"lr": 0.1, "clip_norm": 0.3}], sgd(momentum=0),
+      update=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.3))
+small("clip_value", ["sgd", {"lr": 0.1, "clip_value": 0.05}], sgd(momentum=0),
+      update=lambda net: nn.utils.clip_grad_value_(net.parameters(), 0.05))
+small("cosine", ["sgd", {"lr": 0.1}], sgd(momentum=0), ["cosine", {}], lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10))
+
+
+# Curves of the whole networks that are measured
+
+@case("mlp", [dense(512), ["relu", {}], dense(512), ["relu", {}], dense(10)], (784,), classes(10), CE,
+      ["sgd", {"lr": 0.01, "momentum": 0.9}], batch=16, steps=50, curve=True)
+def mlp():
+    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)), F.cross_entropy, sgd(0.01)
+
+
+@case("cnn", [["conv2d", {"filters": 32, "padding": 1}], ["relu", {}], ["max_pool", {}], ["conv2d", {"filters": 64, "padding": 1}],
+              ["relu", {}], ["max_pool", {}], ["flatten", {}], dense(128), ["relu", {}], dense(10)], (1, 28, 28), classes(10), CE,
+      ["sgd", {"lr": 0.01, "momentum": 0.9}], batch=4, steps=50, curve=True)
+def cnn():
+    net = nn.Sequential(nn.Conv2d(1, 32, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2),
+                        nn.Flatten(), nn.Linear(3136, 128), nn.ReLU(), nn.Linear(128, 10))
+    return net, F.cross_entropy, sgd(0.01)
+
+
+def main():
+    os.makedirs(DIR, exist_ok=True)
+    for name, (c, f) in CASES.items():
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            continue
+        result = train(c, *f())
+        with open(os.path.join(DIR, name + ".json"), "w") as out:
+            json.dump(result, out, separators=(",", ":"))
+            out.write("\n")
+
+
+if __name__ == "__main__":
+    main()
