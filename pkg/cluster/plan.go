@@ -258,7 +258,7 @@ func (p *planner) place(j *Job, behind []*Job) {
 // why there is none.
 func (p *planner) choose(j *Job, from []Worker, behind []*Job) (chosen []Worker, reason string) {
 	if len(from) < j.MinWorkers {
-		return nil, fmt.Sprintf("waiting: %d of %d workers that the job needs are free, %d alive", len(from), j.MinWorkers, len(p.alive))
+		return nil, fmt.Sprintf("waiting for workers: %d of %d needed are free; %d alive", len(from), j.MinWorkers, len(p.alive))
 	}
 	// Workers that others wait with are taken only to reach the minimum.
 	n := len(from)
@@ -275,7 +275,7 @@ func (p *planner) choose(j *Job, from []Worker, behind []*Job) (chosen []Worker,
 		}
 		chosen[len(chosen)-1] = from[i]
 	}
-	return chosen, fmt.Sprintf("ready: %d workers, %d needed", len(chosen), j.MinWorkers)
+	return chosen, fmt.Sprintf("ready: %d free, %d needed", len(chosen), j.MinWorkers)
 }
 
 // taken says whether one of the jobs waits with the worker.
