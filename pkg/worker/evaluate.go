@@ -56,6 +56,7 @@ func (g *generation) evaluate(ctx context.Context) (loss float64, metrics []floa
 		if err := l.Evaluate(batch); err != nil {
 			return 0, nil, fmt.Errorf("evaluation after epoch %d: %w", g.replica.at.Epoch, err)
 		}
+		g.reporter.working()
 	}
 	if err := g.ring.SumInt32(ctx, l.EvalStats()); err != nil {
 		return 0, nil, broken(g.members, fmt.Errorf("evaluation after epoch %d: %w", g.replica.at.Epoch, err))

@@ -111,6 +111,14 @@ func (p *reporter) epoch(at position, history []epochResult) {
 	p.last = time.Time{}
 }
 
+// working notes that this worker is at something that moves no position, so that
+// it is not taken for stuck.
+func (p *reporter) working() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed = true
+}
+
 // take returns what is new since the last call, or nil. If again is set the
 // listener is another one and hears all but old points.
 func (p *reporter) take(again bool) *pb.Progress {
