@@ -174,6 +174,9 @@ func expectedOne(f nn.Field) string {
 
 // bounds says in words what a number must be.
 func bounds(f nn.Field) string {
+	if f.Min != nil && f.Max != nil {
+		return "from " + formatBound(*f.Min) + " to " + formatBound(*f.Max)
+	}
 	var parts []string
 	for _, b := range []struct {
 		word  string

@@ -66,7 +66,7 @@ func (d *decoder) gotInstead(n *node) string {
 func (d *decoder) componentFields(result *nn.Node, body *node, entry nn.Entry, noun string) {
 	fields := entry.Fields
 	if noun == layerNoun {
-		fields = append(slices.Clone(fields), layerFields()...)
+		fields = append(slices.Clone(fields), LayerFields()...)
 	}
 	values := d.fields(body, result.Path, fields)
 	if noun == layerNoun {

@@ -3,7 +3,6 @@ package job
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
@@ -20,8 +19,8 @@ const (
 )
 
 // parse reads one YAML document into a tree. What it cannot read it reports to
-// ps; the tree is then nil or lacks that part. The places of the nodes are in
-// the text, or if set is not empty, in that override.
+// ps and returns nil. The places of the nodes are in the text, or if set is not
+// empty, in that override.
 func parse(text []byte, set string, ps *problems) *node {
 	p := &yamlParser{set: set, problems: ps}
 	if len(text) > maxBytes {
@@ -38,6 +37,14 @@ func parse(text []byte, set string, ps *problems) *node {
 type yamlParser struct {
 	set      string
 	problems *problems
+	refused  bool // a part has no place in the tree, which is then of no use
+}
+
+// refuse reports YAML that a job file cannot contain.
+func (p *yamlParser) refuse(at place, format string, args ...any) *node {
+	p.problems.add(at, format, args...)
+	p.refused = true
+	return nil
 }
 
 // invalidText returns the place of the first byte that is not UTF-8 or is a
@@ -87,7 +94,10 @@ func (p *yamlParser) document(text []byte) (root *node) {
 	case 0:
 		return &node{at: place{line: 1, column: 1, set: p.set}}
 	case 1:
-		return p.convert(bodies[0])
+		if root = p.convert(bodies[0]); p.refused {
+			return nil
+		}
+		return root
 	}
 	p.problems.add(p.at(first(bodies[1])), "a second YAML document; a job file has one")
 	return nil
@@ -183,8 +193,7 @@ func (p *yamlParser) convert(n ast.Node) *node {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return &node{at: at, value: resolve(n.GetToken().Value)}
 	}
-	p.problems.add(at, "%ss are not part of a job file; write the value out", strings.ToLower(n.Type().String()))
-	return nil
+	return p.refuse(at, "anchors, aliases and tags are not part of a job file; write the value out")
 }
 
 func (p *yamlParser) mapping(at place, values []*ast.MappingValueNode) *node {
@@ -193,7 +202,7 @@ func (p *yamlParser) mapping(at place, values []*ast.MappingValueNode) *node {
 	for _, v := range values {
 		key, keyAt := v.Key.GetToken().Value, p.at(first(v.Key))
 		if !wordKey(v.Key) {
-			p.problems.add(keyAt, "%q is not a key; a job file has plain words as keys", key)
+			p.refuse(keyAt, "%q is not a key; a job file has plain words as keys", key)
 			continue
 		}
 		if before, ok := seen[key]; ok {

@@ -50,8 +50,8 @@ func checkpointFields() []nn.Field {
 	}
 }
 
-// layerFields are the fields of every layer beside its own.
-func layerFields() []nn.Field {
+// LayerFields returns the fields that every layer has beside its own.
+func LayerFields() []nn.Field {
 	return []nn.Field{
 		{Name: nameKey, Type: textType, Summary: "lets other layers refer to this one; its parameters are named by it"},
 		{Name: fromKey, Type: textType, Summary: "the inputs: a name or a list of names; \"input\" is the record; the layer before if not given"},
