@@ -1,4 +1,6 @@
 // Coordinator keeps the jobs of a cluster and decides who works on what.
+// `coordinator --help` lists its flags; internal/node turns them into a
+// coordinator.Config.
 package main
 
 import (

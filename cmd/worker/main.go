@@ -1,4 +1,5 @@
-// Worker trains what a cluster's coordinators assign to it.
+// Worker trains what the coordinators of a cluster assign to it. `worker --help`
+// lists its flags; internal/node turns them into a worker.Config.
 package main
 
 import (

@@ -40,7 +40,7 @@ var generators = []string{"internal/asmgen", "internal/docgen"}
 
 // libraries says which packages a library may appear in.
 var libraries = map[string][]string{
-	"google.golang.org/grpc": {"proto", "internal/secure", "internal/node", "internal/bench", "internal/e2e", "pkg/allreduce",
+	"google.golang.org/grpc": {"proto", "cmd/lockstep", "internal/secure", "internal/node", "internal/bench", "internal/e2e", "pkg/allreduce",
 		"pkg/coordinator", "pkg/worker", "pkg/client"},
 	"github.com/hashicorp/raft": {"pkg/coordinator"},
 	"go.etcd.io/bbolt":          {"pkg/coordinator"},

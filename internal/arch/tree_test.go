@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -25,12 +26,21 @@ type source struct {
 	set       *token.FileSet
 }
 
-// sources parses all Go files below the directory of go.mod.
+// sources returns all Go files of the module.
 func sources(t *testing.T) []source {
 	t.Helper()
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// parsed parses all Go files below the directory of go.mod, once.
+var parsed = sync.OnceValues(func() ([]source, error) {
 	root := filepath.Join("..", "..")
 	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var out []source
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -46,11 +56,8 @@ func sources(t *testing.T) []source {
 		out = append(out, s)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
+	return out, err
+})
 
 func parse(root, path string) (source, error) {
 	text, err := os.ReadFile(path)

@@ -22,7 +22,7 @@ func Coordinator() *cobra.Command {
 One coordinator is a cluster; three are one that bears the loss of any of them.
 All of a group are started with the same --peers, which lists them all.`,
 		Example: "  coordinator --id c1 --data-dir /var/lib/lockstep\n" +
-			"  coordinator --id c1 --listen 10.0.0.1:7070 --peers c1=10.0.0.1:7070,c2=10.0.0.2:7070,c3=10.0.0.3:7070 \\\n" +
+			"  coordinator --id c1 --listen 10.0.0.1:7400 --peers c1=10.0.0.1:7400,c2=10.0.0.2:7400,c3=10.0.0.3:7400 \\\n" +
 			"    --data-dir /var/lib/lockstep --tls-ca ca.pem --tls-cert c1.pem --tls-key c1-key.pem",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,7 +34,7 @@ All of a group are started with the same --peers, which lists them all.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&conf.ID, "id", "c1", "name of this coordinator; it never changes")
-	f.StringVar(&conf.Listen, "listen", "127.0.0.1:7070", "address to listen on, host:port, for users, workers and other coordinators")
+	f.StringVar(&conf.Listen, "listen", "127.0.0.1:7400", "address to listen on, host:port, for users, workers and other coordinators")
 	f.StringVar(&conf.Advertise, "advertise", "", "address others reach this coordinator at (default: as in --peers, else --listen)")
 	f.StringToStringVar(&conf.Peers, "peers", nil, "all coordinators, this one included: c1=host:port,c2=host:port,… (default: this one alone)")
 	f.StringVar(&conf.DataDir, "data-dir", "", "directory for the log and snapshots")

@@ -22,7 +22,7 @@ func Worker() *cobra.Command {
 It may come and go at any time. It reads the data of its jobs from this machine,
 and keeps checkpoints and models in --data-dir.`,
 		Example: "  worker --data-dir /var/lib/lockstep\n" +
-			"  worker --id w1 --listen 10.0.1.1:7170 --coordinators 10.0.0.1:7070,10.0.0.2:7070,10.0.0.3:7070 \\\n" +
+			"  worker --id w1 --listen 10.0.1.1:7500 --coordinators 10.0.0.1:7400,10.0.0.2:7400,10.0.0.3:7400 \\\n" +
 			"    --data-dir /var/lib/lockstep --tls-ca ca.pem --tls-cert w1.pem --tls-key w1-key.pem",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,8 +35,8 @@ and keeps checkpoints and models in --data-dir.`,
 	host, _ := os.Hostname() // empty: then --id must be given
 	f := cmd.Flags()
 	f.StringVar(&conf.ID, "id", host, "name of this worker in the cluster; the same after a restart")
-	f.StringSliceVar(&conf.Coordinators, "coordinators", []string{"127.0.0.1:7070"}, "addresses of the coordinators, host:port,…")
-	f.StringVar(&conf.Listen, "listen", "127.0.0.1:7170", "address to serve other workers at; port 0 takes a free one")
+	f.StringSliceVar(&conf.Coordinators, "coordinators", []string{"127.0.0.1:7400"}, "addresses of the coordinators, host:port,…")
+	f.StringVar(&conf.Listen, "listen", "127.0.0.1:7500", "address to serve other workers at; port 0 takes a free one")
 	f.StringVar(&conf.Advertise, "advertise", "", "address others reach this worker at (default: --listen)")
 	f.StringVar(&conf.DataDir, "data-dir", "", "directory for checkpoints and models, of this worker alone")
 	f.IntVar(&conf.Threads, "threads", 0, "threads for arithmetic (default: all cores)")

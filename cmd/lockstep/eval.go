@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newEval() *cobra.Command {
+	var u modelUse
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "eval MODEL --job FILE",
+		Short: "Measure a model on the test data of its job",
+		Long: `Measure a model on the test data of its job: loss and metrics, the same numbers,
+bit for bit, that training reported after its last epoch.`,
+		Example: "  lockstep eval digits.safetensors --job examples/digits/job.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			u.path = args[0]
+			m, err := u.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			m.trainer.ResetEval()
+			if err := m.each(cmd.Context(), m.spec.Lanes, m.trainer.Evaluate); err != nil {
+				return err
+			}
+			m.trainer.EvalStats() // of one rank, so already the sum
+			loss, values, err := m.trainer.EvalResult()
+			if err != nil {
+				return err
+			}
+			named := map[string]float64{}
+			for i, name := range m.plan.MetricNames() {
+				named[name] = values[i]
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return jsonLine(out, evaluation{m.spec.Name, u.split, m.manifest.Records, number64(loss), viewMetrics(named), m.entry.SHA256})
+			}
+			fmt.Fprintf(out, "%s %s records\nloss %s\n", thousands(m.manifest.Records), u.split, number(loss))
+			for _, text := range metricTexts("", named) {
+				fmt.Fprintln(out, text)
+			}
+			_, err = fmt.Fprintln(out, "weights sha256:"+m.entry.SHA256)
+			return err
+		},
+	}
+	u.addFlags(cmd)
+	addJSON(cmd, &asJSON)
+	return cmd
+}
+
+// evaluation is what eval --json prints.
+type evaluation struct {
+	Job           string   `json:"job"`
+	Data          string   `json:"data"`
+	Records       int64    `json:"records"`
+	Loss          number64 `json:"loss"`
+	Metrics       metrics  `json:"metrics"`
+	WeightsSHA256 string   `json:"weights_sha256"`
+}
