@@ -42,6 +42,9 @@ type Fitted struct {
 	// Scratch is the size in elements a record of Pass.Scratch, which holds
 	// only during one call.
 	Scratch int
+	// MACs is the number of multiply-adds of one record's forward pass, for
+	// layers that multiply matrices.
+	MACs int
 	// Random means that the layer draws random numbers: Pass.Stream.
 	Random bool
 }

@@ -63,7 +63,8 @@ func fitConv2d(s *Site) Fitted {
 	if l.bias {
 		params = append(params, Param{Name: "bias", Shape: []int{c.OutC}, Init: biasInit(w)})
 	}
-	return Fitted{Layer: l, Out: []int{c.OutC, c.OutH(), c.OutW()}, Params: params}
+	out := []int{c.OutC, c.OutH(), c.OutW()}
+	return Fitted{Layer: l, Out: out, Params: params, MACs: size(out) * w.FanIn}
 }
 
 func (l conv) fuse(a activation) Layer { l.act = a; return l }

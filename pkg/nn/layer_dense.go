@@ -48,7 +48,7 @@ func fitDense(s *Site) Fitted {
 		params = append(params, Param{Name: "bias", Shape: []int{d.out}, Init: biasInit(w)})
 	}
 	out := append(append([]int(nil), in[:last]...), d.out)
-	return Fitted{Layer: d, Out: out, Params: params}
+	return Fitted{Layer: d, Out: out, Params: params, MACs: d.each * d.in * d.out}
 }
 
 func (d dense) fuse(a activation) Layer { d.act = a; return d }

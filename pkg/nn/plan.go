@@ -256,6 +256,23 @@ func (p *Plan) Table() []Row {
 // Parameters is the number of trained numbers.
 func (p *Plan) Parameters() int { return p.size }
 
+// Flops is the number of floating point operations that one record costs in a
+// step: two for each multiply-add of the forward pass, of the gradient of the
+// weights, and of the gradient of the input where it is needed.
+func (p *Plan) Flops() int {
+	sum := 0
+	for _, n := range p.nodes {
+		passes := 2
+		for _, v := range n.in {
+			if p.values[p.values[v].root].grad {
+				passes = 3
+			}
+		}
+		sum += 2 * passes * n.MACs
+	}
+	return sum
+}
+
 // Lanes is V of the job.
 func (p *Plan) Lanes() int { return p.spec.Lanes }
 

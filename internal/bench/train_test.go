@@ -1,0 +1,33 @@
+package bench
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTrain(t *testing.T) {
+	o := TrainOptions{Models: []string{"mlp"}, Threads: 1, Runs: 1, RunTime: time.Nanosecond}
+	var got []TrainResult
+	if err := Train(context.Background(), o, func(r any) { got = append(got, r.(TrainResult)) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].Arithmetic != "exact" || got[1].Arithmetic != "fast" {
+		t.Fatalf("%+v", got)
+	}
+	for _, r := range got {
+		if r.Batch != 128 || r.Lanes != 8 || r.RecordsPerSecond <= 0 || r.GFlops <= 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestTrainRefuses(t *testing.T) {
+	err := Train(context.Background(), TrainOptions{Models: []string{"vgg"}, Arithmetic: "slow", Lanes: -1}, nil)
+	for _, want := range []string{`model "vgg"`, `arithmetic "slow"`, "lanes -1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+}
