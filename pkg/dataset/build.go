@@ -108,6 +108,9 @@ func Open(ctx context.Context, spec Spec, root string, m *shard.Manifest, cacheD
 	}
 	s := &Set{m: m, checked: newChecks(m)}
 	e := &env{root: root, cache: cacheDir, key: m.Digest()[:32], limit: memoryLimit}
+	if m.Records*m.RecordBytes() > memoryLimit {
+		e.limit = 0 // all planes go to files, so that all can be used again
+	}
 	if cacheDir == "" {
 		dir, err := os.MkdirTemp("", "lockstep-data-")
 		if err != nil {

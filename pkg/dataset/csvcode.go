@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
@@ -78,7 +79,7 @@ func (o *CSV) coder(rows *csvRows, s split, m *shard.Manifest) (*csvCoder, error
 		used[col.Name] = true
 		at := slices.Index(rows.names, col.Name)
 		if at < 0 {
-			return csvColumn{}, rows.src.bad("has no column %q, the training set has; its columns are the header's, line 1", col.Name)
+			return csvColumn{}, rows.src.bad("has no column %q, but the training set has; its columns are %s", col.Name, strings.Join(rows.names, ", "))
 		}
 		cc := csvColumn{at: at, name: col.Name, kind: col.Type, fit: &col, word: map[string]int{}}
 		for i, w := range col.Categories {

@@ -136,10 +136,27 @@ func (d *decoder) value(f Field, path string, raw any) (any, bool) {
 		return d.files(f, path, raw)
 	}
 	if !ok {
-		d.bad(path, "expected %s, got %s", f.Type, describe(raw))
+		d.bad(path, "expected %s, got %s", f.wants(), describe(raw))
 		return nil, false
 	}
 	return got, d.inRange(f, path, got)
+}
+
+// wants describes the field's type for a person.
+func (f Field) wants() string {
+	switch f.Type {
+	case typeInt:
+		return "an integer"
+	case typeNumber:
+		return "a number"
+	case typeBool:
+		return "true or false"
+	case typeTexts:
+		return "text or a list of texts"
+	case typeNumbers:
+		return "a number or a list of numbers"
+	}
+	return f.Type
 }
 
 func (d *decoder) inRange(f Field, path string, got any) bool {

@@ -75,7 +75,7 @@ func (s *source) checkSize(h idxHeader) error {
 		return s.badRecord((s.size-h.bytes)/h.record(), "the file ends here: its header gives %d records, %d bytes, but it has %d bytes; copy it again",
 			h.n, want, s.size)
 	case s.size > want:
-		return s.bad("has %d bytes after its last record: the header gives %d records, %d bytes; copy it again", s.size-want, h.n, want)
+		return s.bad("has %s after its last record: the header gives %d records, %d bytes; copy it again", plural(int(s.size-want), "byte"), h.n, want)
 	}
 	return nil
 }
