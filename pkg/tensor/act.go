@@ -22,6 +22,10 @@ const leakySlope = 0.01
 // ActForward sets y to act(x). y may be x.
 func (e *Engine) ActForward(y, x []float32, act Act) {
 	need("ActForward", "x", len(x), len(y))
+	e.pool.workers[0].actForward(y, x, act)
+}
+
+func (w *worker) actForward(y, x []float32, act Act) {
 	f := actForward(act)
 	if f == nil {
 		copy(y, x)

@@ -20,6 +20,9 @@ type Config struct {
 type Engine struct {
 	k       *kernels
 	threads int
+	pool    *pool
+
+	product product // of the present operation
 }
 
 // ISAs lists the instruction sets that this machine can run, slowest first.
@@ -52,11 +55,12 @@ func New(c Config) (*Engine, error) {
 			return nil, fmt.Errorf("tensor: this machine cannot run the instruction set %q; it can run %s", c.ISA, strings.Join(ISAs(), ", "))
 		}
 	}
-	return &Engine{k: k, threads: c.Threads}, nil
+	return &Engine{k: k, threads: c.Threads, pool: newPool(k, c.Threads)}, nil
 }
 
-// Close ends the goroutines of the engine and waits for them.
-func (e *Engine) Close() {}
+// Close ends the goroutines of the engine and waits for them. The engine must not
+// be used afterwards.
+func (e *Engine) Close() { e.pool.close() }
 
 // ISA is the name of the instruction set in use.
 func (e *Engine) ISA() string { return e.k.name }
@@ -70,8 +74,3 @@ func need(op, name string, got, want int) {
 		panic(fmt.Sprintf("tensor: %s: %s has %d elements, needs %d", op, name, got, want))
 	}
 }
-
-// kernels is one implementation of the inner loops.
-type kernels struct{ name string }
-
-func available() []*kernels { return []*kernels{{name: "portable"}} }

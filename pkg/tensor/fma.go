@@ -3,17 +3,22 @@ package tensor
 import "math"
 
 // fma32 is x*y + z with one rounding, as the FMA instruction of a CPU gives it.
-//
-// The product of two float32 is exact in float64. The sum s is rounded to 53
-// bits; rounding it once more to 24 is wrong only if s is a tie between two
-// float32 without being exact, or if the result is subnormal. Both are rare and
-// left to fmaOdd.
 func fma32(x, y, z float32) float32 {
-	s := float64(float64(x)*float64(y)) + float64(z)
+	// The product of two float32 is exact in float64.
+	return float32(add32(float64(float64(x)*float64(y)), float64(z)))
+}
+
+// add32 is p + z rounded to float32, once.
+//
+// The sum s is rounded to 53 bits; rounding it once more to 24 is wrong only if
+// s is a tie between two float32 without being exact, or if the result is
+// subnormal. Both are rare and left to addOdd.
+func add32(p, z float64) float64 {
+	s := p + z
 	if b := math.Float64bits(s); b&halfMask != halfBit && b<<1 >= leastNormal {
-		return float32(s)
+		return float64(float32(s))
 	}
-	return fmaOdd(x, y, z)
+	return addOdd(p, z)
 }
 
 const (
@@ -22,18 +27,17 @@ const (
 	leastNormal = (1023 - 126) << 53 // bits of 2^-126, without the sign
 )
 
-// fmaOdd rounds the sum to odd before it rounds to float32: the last bit of a
+// addOdd rounds the sum to odd before it rounds to float32: the last bit of a
 // sum that is not exact is set, so that no false tie can come about. The error
 // of the sum follows from Knuth's two-sum.
-func fmaOdd(x, y, z float32) float32 {
-	p, w := float64(float64(x)*float64(y)), float64(z)
-	s := float64(p + w)
+func addOdd(p, z float64) float64 {
+	s := float64(p + z)
 	b := math.Float64bits(s)
 	if b<<1 == 0 || b>>52&0x7ff == 0x7ff {
-		return float32(s)
+		return s
 	}
 	v := float64(s - p)
-	e := float64(p-float64(s-v)) + float64(w-v)
+	e := float64(p-float64(s-v)) + float64(z-v)
 	if e != 0 && b&1 == 0 {
 		if (e > 0) == (s > 0) {
 			b++
@@ -41,5 +45,5 @@ func fmaOdd(x, y, z float32) float32 {
 			b--
 		}
 	}
-	return float32(math.Float64frombits(b))
+	return float64(float32(math.Float64frombits(b)))
 }

@@ -20,31 +20,28 @@ type Gemm struct {
 func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
 	g = g.dense()
 	g.check("Gemm", len(c), len(a), len(b))
-	as, ak := g.Lda, 1
+	p := &e.product
+	*p = product{m: g.M, n: g.N, k: g.K, a: a, b: b, c: c, aRow: g.Lda, aCol: 1, bRow: g.Ldb, bCol: 1, cRow: g.Ldc,
+		load: g.Accumulate, colBias: g.Bias, act: g.Act}
 	if g.TransA {
-		as, ak = 1, g.Lda
+		p.aRow, p.aCol = 1, g.Lda
 	}
-	bk, bs := g.Ldb, 1
 	if g.TransB {
-		bk, bs = 1, g.Ldb
+		p.bRow, p.bCol = 1, g.Ldb
 	}
-	for i := range g.M {
-		row := c[i*g.Ldc:][:g.N]
-		for j := range row {
-			var s float32
-			if g.Accumulate {
-				s = row[j]
-			}
-			for k := range g.K {
-				s = fma32(a[i*as+k*ak], b[k*bk+j*bs], s)
-			}
-			if g.Bias != nil {
-				s += g.Bias[j]
-			}
-			row[j] = s
-		}
-		e.ActForward(row, row, g.Act)
+	e.multiply(p)
+}
+
+// multiply runs a product on all threads that are worth it.
+func (e *Engine) multiply(p *product) {
+	if p.m == 0 || p.n == 0 {
+		return
 	}
+	if p.act == ActReLU {
+		p.act, p.relu = ActNone, true
+	}
+	e.pool.run(p, p.parts(e.k, e.threads))
+	*p = product{}
 }
 
 // GemmBatch computes count products that lie strideC, strideA, strideB elements

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// packs writes the copies into panels. They use vectors of 256 bits and serve
+// both instruction sets.
+func packs(c *build.Context, s isa, f layout) {
+	p := &packer{Context: c, isa: s, f: f}
+	for vecs := 1; vecs <= 4; vecs++ {
+		p.copyRows(vecs)
+	}
+	p.transpose()
+	p.taps()
+	p.gather()
+}
+
+type packer struct {
+	*build.Context
+	isa
+	f layout
+	p reg.GPVirtual
+}
+
+func (p *packer) begin(name string) {
+	p.p = function(p.Context, name+"_"+p.name, "pack")
+}
+
+func (p *packer) load(name string) reg.GPVirtual {
+	at, ok := p.f[name]
+	if !ok {
+		panic("pack has no field " + name)
+	}
+	r := p.GP64()
+	p.MOVQ(operand.Mem{Base: p.p, Disp: at}, r)
+	return r
+}
+
+func (p *packer) loadMask(name string) mask {
+	return p.isa.loadMask(p.Context, operand.Mem{Base: p.load(name)})
+}
+
+// copyRows copies n rows of vecs vectors, the last one masked; the place of
+// missing elements in dst is set to +0.
+func (p *packer) copyRows(vecs int) {
+	p.begin(fmt.Sprintf("packCopy%d", vecs))
+	dst, src, n := p.load("dst"), p.load("src"), p.load("n")
+	dstStep, srcStep, m := p.load("dstStep"), p.load("srcStep"), p.loadMask("mask")
+	v := make([]reg.VecVirtual, vecs)
+	p.Label("row")
+	for i := range v {
+		v[i] = p.YMM()
+		from := operand.Mem{Base: src, Disp: 32 * i}
+		if i == vecs-1 {
+			p.loadPart(p.Context, m, from, v[i])
+		} else {
+			p.VMOVUPS(from, v[i])
+		}
+	}
+	for i := range v {
+		p.VMOVUPS(v[i], operand.Mem{Base: dst, Disp: 32 * i})
+	}
+	p.ADDQ(srcStep, src)
+	p.ADDQ(dstStep, dst)
+	p.DECQ(n)
+	p.JNE(operand.LabelRef("row"))
+	p.VZEROUPPER()
+	p.RET()
+}
+
+// transpose writes 8 columns of a panel from 8 rows, each of which has its own
+// pointer: dst[k][j] = rows[j][k], in blocks of 8 by 8. The last block reads only
+// what exists (mask) but writes 8 rows.
+func (p *packer) transpose() {
+	p.begin("packTranspose")
+	table, dst, step, n := p.load("rows"), p.load("dst"), p.load("dstStep"), p.load("n")
+	rows := make([]reg.GPVirtual, 8)
+	for i := range rows {
+		rows[i] = p.GP64()
+		p.MOVQ(operand.Mem{Base: table, Disp: 8 * i}, rows[i])
+	}
+	at := p.GP64()
+	p.XORQ(at, at)
+	p.SUBQ(operand.Imm(8), n)
+	p.JLT(operand.LabelRef("rest"))
+	p.Label("block")
+	p.block(rows, at, dst, step, nil)
+	p.ADDQ(operand.Imm(32), at)
+	p.SUBQ(operand.Imm(8), n)
+	p.JGE(operand.LabelRef("block"))
+	p.Label("rest")
+	p.ADDQ(operand.Imm(8), n)
+	p.JEQ(operand.LabelRef("done"))
+	p.MOVQ(operand.Mem{Base: p.p, Disp: p.f["mask"]}, n)
+	m := p.isa.loadMask(p.Context, operand.Mem{Base: n})
+	p.block(rows, at, dst, step, &m)
+	p.Label("done")
+	p.VZEROUPPER()
+	p.RET()
+}
+
+// block transposes 8 by 8: rows 0-3 and 4-7 meet in one register by halves, so
+// that only shuffles within halves are needed.
+func (p *packer) block(rows []reg.GPVirtual, at, dst, step reg.GPVirtual, m *mask) {
+	v := make([]reg.VecVirtual, 8)
+	for i := range v {
+		v[i] = p.YMM()
+		from := operand.Mem{Base: rows[i], Index: at, Scale: 1}
+		if m != nil {
+			p.loadPart(p.Context, *m, from, v[i])
+		} else {
+			p.VMOVUPS(from, v[i])
+		}
+	}
+	u := make([]reg.VecVirtual, 8)
+	for i := 0; i < 8; i += 2 {
+		u[i], u[i+1] = p.YMM(), p.YMM()
+		p.VUNPCKLPS(v[i+1], v[i], u[i])
+		p.VUNPCKHPS(v[i+1], v[i], u[i+1])
+	}
+	w := make([]reg.VecVirtual, 8)
+	for i := 0; i < 8; i += 4 {
+		for j := range 2 {
+			w[i+2*j], w[i+2*j+1] = p.YMM(), p.YMM()
+			p.VUNPCKLPD(u[i+2+j], u[i+j], w[i+2*j])
+			p.VUNPCKHPD(u[i+2+j], u[i+j], w[i+2*j+1])
+		}
+	}
+	for _, imm := range []uint64{0x20, 0x31} {
+		for j := range 4 {
+			out := p.YMM()
+			p.VPERM2F128(operand.Imm(imm), w[4+j], w[j], out)
+			p.VMOVUPS(out, operand.Mem{Base: dst})
+			p.ADDQ(step, dst)
+		}
+	}
+}
+
+// taps writes 8 columns of a panel: column j of row k is at src + first +
+// offset[k] + 4j for the columns of mask, second in place of first for those of
+// mask2, and +0 for the others.
+func (p *packer) taps() {
+	p.begin("packTaps")
+	dst, src, src2, n := p.load("dst"), p.load("first"), p.load("second"), p.load("n")
+	base := p.load("src")
+	p.ADDQ(base, src)
+	p.ADDQ(base, src2)
+	step, offsets, at := p.load("dstStep"), p.load("offsets"), p.GP64()
+	m, m2 := p.loadMask("mask"), p.loadMask("mask2")
+	p.Label("row")
+	p.MOVLQSX(operand.Mem{Base: offsets}, at)
+	v, v2 := p.YMM(), p.YMM()
+	p.loadPart(p.Context, m, operand.Mem{Base: src, Index: at, Scale: 1}, v)
+	p.loadPart(p.Context, m2, operand.Mem{Base: src2, Index: at, Scale: 1}, v2)
+	p.VORPS(v2, v, v)
+	p.VMOVUPS(v, operand.Mem{Base: dst})
+	p.ADDQ(step, dst)
+	p.ADDQ(operand.Imm(4), offsets)
+	p.DECQ(n)
+	p.JNE(operand.LabelRef("row"))
+	p.VZEROUPPER()
+	p.RET()
+}
+
+// gather is taps for columns that lie anywhere: column j of row k is at
+// src + offset[k] + columns[j].
+func (p *packer) gather() {
+	p.begin("packGather")
+	dst, src, n := p.load("dst"), p.load("src"), p.load("n")
+	step, offsets, columns, at := p.load("dstStep"), p.load("offsets"), p.load("columns"), p.GP64()
+	index, ones := p.YMM(), p.YMM()
+	p.VMOVUPS(operand.Mem{Base: columns}, index)
+	p.Label("row")
+	p.MOVLQSX(operand.Mem{Base: offsets}, at)
+	p.ADDQ(src, at)
+	v := p.YMM()
+	p.VPCMPEQD(ones, ones, ones)
+	p.VXORPS(v, v, v)
+	p.VGATHERDPS(ones, operand.Mem{Base: at, Index: index, Scale: 1}, v)
+	p.VMOVUPS(v, operand.Mem{Base: dst})
+	p.ADDQ(step, dst)
+	p.ADDQ(operand.Imm(4), offsets)
+	p.DECQ(n)
+	p.JNE(operand.LabelRef("row"))
+	p.VZEROUPPER()
+	p.RET()
+}

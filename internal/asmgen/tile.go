@@ -1,0 +1,343 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// tiles writes the inner kernels of the matrix product: for each number of rows
+// and of vectors, one that stores floats and one that adds integers for lanes.
+func tiles(c *build.Context, s isa, f layout) {
+	for rows := 1; rows <= s.rows; rows++ {
+		for vecs := 1; vecs <= 2; vecs++ {
+			for _, lanes := range []bool{false, true} {
+				t := &tile{Context: c, isa: s, f: f, rows: rows, vecs: vecs, lanes: lanes}
+				t.write()
+			}
+		}
+	}
+}
+
+// tileTable is Go that lists the kernels.
+func tileTable(s isa) string {
+	text := fmt.Sprintf("\n// tiles_%s lists the kernels by vectors and rows.\nfunc tiles_%[1]s() (tiles, lanes [2][]func(*tile)) {\n", s.name)
+	for _, kind := range []string{"tile", "lane"} {
+		text += fmt.Sprintf("\t%ss = [2][]func(*tile){\n", kind)
+		for vecs := 1; vecs <= 2; vecs++ {
+			text += "\t\t{"
+			for rows := 1; rows <= s.rows; rows++ {
+				if rows > 1 {
+					text += ", "
+				}
+				text += fmt.Sprintf("%s%dx%d_%s", kind, rows, vecs, s.name)
+			}
+			text += "},\n"
+		}
+		text += "\t}\n"
+	}
+	return text + "\treturn tiles, lanes\n}\n"
+}
+
+// tile writes one kernel. All its sums stay in registers while k runs:
+//
+//	acc[r][v] += a[r] * b[v]        r < rows, v < vecs
+//
+// Rows of A are reached from one pointer for three rows each, so that A may be
+// stored either way round.
+type tile struct {
+	*build.Context
+	isa
+	f          layout
+	rows, vecs int
+	lanes      bool
+
+	t      reg.GPVirtual
+	a      []reg.GPVirtual // a[i] is row 3i
+	aRow   reg.GPVirtual   // bytes between rows of A
+	aCol   reg.GPVirtual
+	b      reg.GPVirtual
+	bRow   reg.GPVirtual
+	k      reg.GPVirtual
+	local  operand.Mem // what changes from panel to panel: see moves
+	acc    [][]reg.VecVirtual
+	bv, av []reg.VecVirtual
+}
+
+func (t *tile) field(name string) operand.Mem {
+	at, ok := t.f[name]
+	if !ok {
+		panic("tile has no field " + name)
+	}
+	return operand.Mem{Base: t.t, Disp: at}
+}
+
+func (t *tile) load(name string) reg.GPVirtual {
+	r := t.GP64()
+	t.MOVQ(t.field(name), r)
+	return r
+}
+
+// moves are the fields that a kernel copies to its frame and changes there.
+var moves = []string{"a", "c", "rowBias", "panels"}
+
+func (t *tile) moving(name string) operand.Mem {
+	return t.local.Offset(8 * slices.Index(moves, name))
+}
+
+func (t *tile) write() {
+	kind := "tile"
+	if t.lanes {
+		kind = "lane"
+	}
+	t.t = function(t.Context, fmt.Sprintf("%s%dx%d_%s", kind, t.rows, t.vecs, t.name), "tile")
+	t.aRow, t.aCol, t.bRow = t.load("aRow"), t.load("aCol"), t.load("bRow")
+	t.acc = make([][]reg.VecVirtual, t.rows)
+	for r := range t.acc {
+		for range t.vecs {
+			t.acc[r] = append(t.acc[r], t.vec(t.Context))
+		}
+	}
+	for range t.vecs {
+		t.bv = append(t.bv, t.vec(t.Context))
+	}
+	t.av = []reg.VecVirtual{t.vec(t.Context), t.vec(t.Context)}
+
+	t.local = t.AllocLocal(8 * len(moves))
+	for _, name := range moves {
+		t.MOVQ(t.load(name), t.moving(name))
+	}
+	t.Label("panel")
+	t.a = []reg.GPVirtual{t.GP64()}
+	t.MOVQ(t.moving("a"), t.a[0])
+	for r := 3; r < t.rows; r += 3 {
+		p := t.GP64()
+		t.LEAQ(operand.Mem{Base: t.a[len(t.a)-1], Index: t.aRow, Scale: 2}, p)
+		t.ADDQ(t.aRow, p)
+		t.a = append(t.a, p)
+	}
+	t.b = t.load("b")
+	if t.lanes {
+		t.laneLoop()
+	} else {
+		t.k = t.load("k")
+		t.begin()
+		t.loop("k")
+		t.finish()
+	}
+	t.next()
+	t.VZEROUPPER()
+	t.RET()
+}
+
+// next goes on to the next rows of A and C while there are panels.
+func (t *tile) next() {
+	step := t.GP64()
+	for _, p := range []string{"a", "c"} {
+		t.MOVQ(t.field(p+"Next"), step)
+		t.ADDQ(step, t.moving(p))
+	}
+	t.DECQ(t.moving("panels"))
+	t.JNE(operand.LabelRef("panel"))
+}
+
+// loop runs over k. Several steps are written out, the more the fewer sums.
+func (t *tile) loop(name string) {
+	steps := 4
+	if t.rows*t.vecs > 12 {
+		steps = 2
+	}
+	t.SUBQ(operand.Imm(uint64(steps)), t.k)
+	t.JLT(operand.LabelRef(name + "Rest"))
+	t.Label(name + "Steps")
+	for range steps {
+		t.step()
+	}
+	t.SUBQ(operand.Imm(uint64(steps)), t.k)
+	t.JGE(operand.LabelRef(name + "Steps"))
+	t.Label(name + "Rest")
+	t.ADDQ(operand.Imm(uint64(steps)), t.k)
+	t.JEQ(operand.LabelRef(name + "Done"))
+	t.Label(name + "One")
+	t.step()
+	t.DECQ(t.k)
+	t.JNE(operand.LabelRef(name + "One"))
+	t.Label(name + "Done")
+}
+
+func (t *tile) step() {
+	for v := range t.bv {
+		t.VMOVUPS(operand.Mem{Base: t.b, Disp: v * t.bytes()}, t.bv[v])
+	}
+	t.ADDQ(t.bRow, t.b)
+	for r := range t.rows {
+		m := operand.Mem{Base: t.a[r/3]}
+		if r%3 > 0 {
+			m.Index, m.Scale = t.aRow, uint8(r%3)
+		}
+		av := t.av[r%2]
+		t.VBROADCASTSS(m, av)
+		for v := range t.bv {
+			t.VFMADD231PS(t.bv[v], av, t.acc[r][v])
+		}
+	}
+	for _, p := range t.a {
+		t.ADDQ(t.aCol, p)
+	}
+}
+
+// eachC calls f for every vector of the tile with its place in C.
+func (t *tile) eachC(f func(r, v int, at operand.Mem)) {
+	c, step := t.GP64(), t.load("cRow")
+	t.MOVQ(t.moving("c"), c)
+	for r := range t.rows {
+		for v := range t.vecs {
+			f(r, v, operand.Mem{Base: c, Disp: v * t.bytes()})
+		}
+		if r < t.rows-1 {
+			t.ADDQ(step, c)
+		}
+	}
+}
+
+// parts writes f twice: for tiles whose last vector is whole, and for those
+// where only the elements of a mask exist. last is nil for whole vectors.
+func (t *tile) parts(name string, f func(last *mask)) {
+	p := t.load("mask")
+	t.TESTQ(p, p)
+	t.JNE(operand.LabelRef(name + "Part"))
+	f(nil)
+	t.JMP(operand.LabelRef(name + "End"))
+	t.Label(name + "Part")
+	m := t.loadMask(t.Context, operand.Mem{Base: p})
+	f(&m)
+	t.Label(name + "End")
+}
+
+func (t *tile) get(last *mask, v int, from operand.Mem, to reg.VecVirtual) {
+	if last != nil && v == t.vecs-1 {
+		t.loadPart(t.Context, *last, from, to)
+	} else {
+		t.VMOVUPS(from, to)
+	}
+}
+
+func (t *tile) put(last *mask, v int, from reg.VecVirtual, to operand.Mem) {
+	if last != nil && v == t.vecs-1 {
+		t.storePart(t.Context, *last, from, to)
+	} else {
+		t.VMOVUPS(from, to)
+	}
+}
+
+func (t *tile) clear() {
+	for _, row := range t.acc {
+		for _, v := range row {
+			t.zero(t.Context, v)
+		}
+	}
+}
+
+// begin sets the sums to +0, or to C.
+func (t *tile) begin() {
+	t.clear()
+	t.CMPQ(t.field("load"), operand.Imm(0))
+	t.JEQ(operand.LabelRef("begun"))
+	t.parts("load", func(last *mask) {
+		t.eachC(func(r, v int, at operand.Mem) { t.get(last, v, at, t.acc[r][v]) })
+	})
+	t.Label("begun")
+}
+
+// finish adds the bias of columns or of rows, applies max(0, x), and stores.
+func (t *tile) finish() {
+	p := t.load("colBias")
+	t.TESTQ(p, p)
+	t.JEQ(operand.LabelRef("noColBias"))
+	t.parts("colBias", func(last *mask) {
+		for v := range t.vecs {
+			t.get(last, v, operand.Mem{Base: p, Disp: v * t.bytes()}, t.bv[v])
+			for r := range t.rows {
+				t.VADDPS(t.bv[v], t.acc[r][v], t.acc[r][v])
+			}
+		}
+	})
+	t.Label("noColBias")
+	t.rowBias()
+	t.CMPQ(t.field("relu"), operand.Imm(0))
+	t.JEQ(operand.LabelRef("store"))
+	zero := t.av[0]
+	t.zero(t.Context, zero)
+	for _, row := range t.acc {
+		for _, v := range row {
+			t.VMAXPS(v, zero, v)
+		}
+	}
+	t.Label("store")
+	t.parts("store", func(last *mask) {
+		t.eachC(func(r, v int, at operand.Mem) { t.put(last, v, t.acc[r][v], at) })
+	})
+}
+
+// rowBias adds one number to each row. The pointer moves with the panels.
+func (t *tile) rowBias() {
+	p := t.GP64()
+	t.MOVQ(t.moving("rowBias"), p)
+	t.TESTQ(p, p)
+	t.JEQ(operand.LabelRef("noRowBias"))
+	for r, row := range t.acc {
+		t.VBROADCASTSS(operand.Mem{Base: p, Disp: 4 * r}, t.av[0])
+		for _, v := range row {
+			t.VADDPS(t.av[0], v, v)
+		}
+	}
+	t.ADDQ(operand.Imm(uint64(4*t.rows)), t.moving("rowBias"))
+	t.Label("noRowBias")
+}
+
+// laneLoop runs the product for each lane by itself and adds it to C as
+// integers. It reads the number of rows of the lanes one after the other.
+func (t *tile) laneLoop() {
+	sizes, tops := t.load("laneSize"), t.load("laneMax")
+	t.Label("lane")
+	t.k = t.GP64()
+	t.MOVQ(operand.Mem{Base: sizes}, t.k)
+	t.clear()
+	t.loop("k")
+	t.parts("lane", func(last *mask) { t.quantise(last, tops) })
+	t.ADDQ(operand.Imm(8), sizes)
+	t.ADDQ(operand.Imm(64), tops)
+	t.CMPQ(sizes, t.field("laneEnd"))
+	t.JNE(operand.LabelRef("lane"))
+}
+
+// quantise raises the lane's maxima of |acc| (as integers: a NaN is above Inf)
+// and adds round(acc*scale) to C.
+func (t *tile) quantise(last *mask, tops reg.GPVirtual) {
+	top, sign := t.bv[0], t.av[0]
+	t.VBROADCASTSS(t.field("abs"), sign)
+	t.VMOVUPS(operand.Mem{Base: tops}, top)
+	for _, row := range t.acc {
+		for v, acc := range row {
+			if last != nil && v == t.vecs-1 {
+				t.part(t.Context, *last, acc)
+			}
+			t.and(t.Context, sign, acc, t.av[1])
+			t.VPMAXSD(t.av[1], top, top)
+		}
+	}
+	t.VMOVUPS(top, operand.Mem{Base: tops})
+	scale := t.av[0]
+	t.VBROADCASTSS(t.field("scale"), scale)
+	t.eachC(func(r, v int, at operand.Mem) {
+		acc := t.acc[r][v]
+		t.VMULPS(scale, acc, acc)
+		t.VCVTPS2DQ(acc, acc)
+		t.get(last, v, at, t.av[1])
+		t.VPADDD(t.av[1], acc, acc)
+		t.put(last, v, acc, at)
+	})
+}

@@ -1,0 +1,75 @@
+package tensor
+
+import "unsafe"
+
+// tile is what the inner kernel of a matrix product is told: it computes panels
+// times rows x vecs*lanes elements of C, below each other. Distances are in
+// bytes. Assembly knows the fields by their order; all have 8 bytes.
+type tile struct {
+	a          unsafe.Pointer // row 0, k 0
+	aRow, aCol uintptr        // from row to row, from k to k
+	b          unsafe.Pointer // k 0: one vector or two
+	bRow       uintptr        // from k to k
+	c          unsafe.Pointer
+	cRow       uintptr
+	k          int
+	panels     int
+	aNext      uintptr        // from panel to panel
+	cNext      uintptr        // from panel to panel
+	mask       unsafe.Pointer // elements of the last vector that exist; nil: all
+	load       int            // not 0: go on with the chains in C
+	relu       int            // not 0: max(0, x) at the end
+	colBias    unsafe.Pointer // nil, or a number for each column
+	rowBias    unsafe.Pointer // nil, or a number for each row of all panels
+
+	// Only for lanes: C has integers.
+	laneSize unsafe.Pointer // number of ks of each lane
+	laneEnd  unsafe.Pointer // behind the last one
+	laneMax  unsafe.Pointer // 16 partial maxima for each lane
+	abs      uint64         // a word without the sign bit
+	scale    uint64         // bits of the float32
+}
+
+// pack is what a copy into a panel is told: n rows of dst. Which fields count
+// depends on the copy.
+type pack struct {
+	dst, src         unsafe.Pointer
+	dstStep, srcStep uintptr
+	first, second    int            // taps: bytes from src
+	mask, mask2      unsafe.Pointer // taps: 8 words each
+	rows             unsafe.Pointer // transpose: 8 pointers
+	offsets          unsafe.Pointer // taps, gather: an int32 for each row, in bytes
+	columns          unsafe.Pointer // gather: 8 int32, in bytes
+	n                int
+}
+
+// kernels is one implementation of the inner loops. Every one that the machine
+// can run is listed by available, slowest first; the tests run them all.
+type kernels struct {
+	name string
+	// width is the number of float32 in a vector, rows the most rows of a tile.
+	// Panels of B have one vector or two.
+	width, rows int
+
+	// tile[v-1][r-1] computes tiles of r rows and v vectors, in float32; lane does
+	// so for each lane by itself, scales, rounds and adds the integers to C.
+	tile, lane [2][]func(*tile)
+
+	// masks[n] stands for the first n elements of a vector, masks8[n] for those
+	// of the vectors that pack uses.
+	masks  *[17]unsafe.Pointer
+	masks8 *[17]unsafe.Pointer
+
+	// copy[v-1] copies n rows of v vectors of 8; missing elements become +0.
+	copy [4]func(*pack)
+	// transpose is dst[k][j] = rows[j][k] for 8 columns j.
+	transpose func(*pack)
+	// taps is dst[k][j] = src[first+offsets[k]+4j] for the columns of mask, second
+	// in place of first for those of mask2, else +0.
+	taps func(*pack)
+	// gather is dst[k][j] = src[offsets[k]+columns[j]].
+	gather func(*pack)
+}
+
+// panel is the number of columns of a panel of B.
+func (k *kernels) panel() int { return 2 * k.width }

@@ -1,0 +1,64 @@
+//go:build !purego
+
+package tensor
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// available lists what this machine can run, slowest first.
+func available() []*kernels {
+	all := []*kernels{portable()}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		all = append(all, avx2())
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
+			all = append(all, avx512())
+		}
+	}
+	return all
+}
+
+func avx2() *kernels {
+	k := &kernels{name: "avx2", width: 8, rows: 6, masks: masks8(), masks8: masks8()}
+	k.tile, k.lane = tiles_avx2()
+	k.packs()
+	return k
+}
+
+func avx512() *kernels {
+	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
+	k.tile, k.lane = tiles_avx512()
+	k.packs()
+	return k
+}
+
+func (k *kernels) packs() {
+	k.copy = [4]func(*pack){packCopy1_avx2, packCopy2_avx2, packCopy3_avx2, packCopy4_avx2}
+	k.transpose, k.taps, k.gather = packTranspose_avx2, packTaps_avx2, packGather_avx2
+}
+
+// masks8 are vectors of 8 words, the first n of them all ones.
+func masks8() *[17]unsafe.Pointer {
+	words := new([16]int32)
+	for i := range 8 {
+		words[i] = -1
+	}
+	m := new([17]unsafe.Pointer)
+	for n := range 9 {
+		m[n] = unsafe.Pointer(&words[min(8-n, 15)])
+	}
+	return m
+}
+
+// masks16 are words of 16 bits, the first n of them set.
+func masks16() *[17]unsafe.Pointer {
+	m := new([17]unsafe.Pointer)
+	for n := range m {
+		bits := new(uint16)
+		*bits = uint16(1<<n - 1)
+		m[n] = unsafe.Pointer(bits)
+	}
+	return m
+}

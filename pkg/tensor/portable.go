@@ -1,0 +1,161 @@
+package tensor
+
+import (
+	"math"
+	"unsafe"
+)
+
+// portable is the implementation in plain Go, for machines without the assembly.
+func portable() *kernels {
+	k := &kernels{name: "portable", width: 4, rows: 4, masks: counts(), masks8: counts()}
+	for v := range k.tile {
+		for r := range k.rows {
+			k.tile[v] = append(k.tile[v], func(t *tile) { t.run(r+1, v+1) })
+			k.lane[v] = append(k.lane[v], func(t *tile) { t.runLanes(r+1, v+1) })
+		}
+	}
+	for v := range k.copy {
+		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
+	}
+	k.transpose, k.taps, k.gather = (*pack).transpose, (*pack).taps, (*pack).gather
+	return k
+}
+
+// counts are masks that are numbers.
+func counts() *[17]unsafe.Pointer {
+	m := new([17]unsafe.Pointer)
+	for n := range m {
+		m[n] = unsafe.Pointer(&[]int{n}[0])
+	}
+	return m
+}
+
+func at32(p unsafe.Pointer, offset uintptr) *float32 { return (*float32)(unsafe.Add(p, offset)) }
+
+// columns is how many columns of a tile exist.
+func (t *tile) columns(vecs int) int {
+	if t.mask == nil {
+		return 4 * vecs
+	}
+	return 4*(vecs-1) + *(*int)(t.mask)
+}
+
+// run computes every element of the panels; see kernels.tile.
+func (t *tile) run(rows, vecs int) {
+	n := t.columns(vecs)
+	for i := range t.panels * rows {
+		p, r := uintptr(i/rows), uintptr(i%rows)
+		c := unsafe.Slice((*float32)(unsafe.Add(t.c, p*t.cNext+r*t.cRow)), n)
+		for v := 0; v < n; v += 4 {
+			var s [4]float32
+			if t.load != 0 {
+				copy(s[:], c[v:])
+			}
+			t.chains(&s, p*t.aNext+r*t.aRow, uintptr(4*v), t.k)
+			for j := v; j < min(v+4, n); j++ {
+				c[j] = t.end(s[j-v], j, i)
+			}
+		}
+	}
+}
+
+// end adds the biases to an element and applies max(0, x).
+func (t *tile) end(s float32, col, row int) float32 {
+	if t.colBias != nil {
+		s += *at32(t.colBias, uintptr(4*col))
+	}
+	if t.rowBias != nil {
+		s += *at32(t.rowBias, uintptr(4*row))
+	}
+	if t.relu != 0 {
+		s = max32(0, s)
+	}
+	return s
+}
+
+// chains goes on with four chains of one row over k steps, from places a and b.
+// float64 holds every float32 sum, so that only the rounding is left of the
+// conversions.
+func (t *tile) chains(s *[4]float32, a, b uintptr, k int) {
+	s0, s1, s2, s3 := float64(s[0]), float64(s[1]), float64(s[2]), float64(s[3])
+	for range k {
+		v, w := float64(*at32(t.a, a)), (*[4]float32)(unsafe.Add(t.b, b))
+		s0 = add32(float64(v*float64(w[0])), s0)
+		s1 = add32(float64(v*float64(w[1])), s1)
+		s2 = add32(float64(v*float64(w[2])), s2)
+		s3 = add32(float64(v*float64(w[3])), s3)
+		a, b = a+t.aCol, b+t.bRow
+	}
+	*s = [4]float32{float32(s0), float32(s1), float32(s2), float32(s3)}
+}
+
+// runLanes computes every element of the panels for each lane; see kernels.lane.
+func (t *tile) runLanes(rows, vecs int) {
+	n := t.columns(vecs)
+	lanes := (uintptr(t.laneEnd) - uintptr(t.laneSize)) / 8
+	sizes := unsafe.Slice((*int)(t.laneSize), lanes)
+	tops := unsafe.Slice((*[16]uint32)(t.laneMax), lanes)
+	scale := math.Float32frombits(uint32(t.scale))
+	for i := range t.panels * rows {
+		p, r := uintptr(i/rows), uintptr(i%rows)
+		c := unsafe.Slice((*int32)(unsafe.Add(t.c, p*t.cNext+r*t.cRow)), n)
+		for v := 0; v < n; v += 4 {
+			a, b := p*t.aNext+r*t.aRow, uintptr(4*v)
+			for l, size := range sizes {
+				var s [4]float32
+				t.chains(&s, a, b, size)
+				a, b = a+uintptr(size)*t.aCol, b+uintptr(size)*t.bRow
+				for j := v; j < min(v+4, n); j++ {
+					g := s[j-v]
+					tops[l][0] = max(tops[l][0], math.Float32bits(g)&^(1<<31))
+					c[j] += roundInt(g * scale)
+				}
+			}
+		}
+	}
+}
+
+func (p *pack) copyRows(vecs int) {
+	n := 8*(vecs-1) + *(*int)(p.mask)
+	for i := range uintptr(p.n) {
+		dst := unsafe.Slice((*float32)(unsafe.Add(p.dst, i*p.dstStep)), 8*vecs)
+		clear(dst[copy(dst, unsafe.Slice((*float32)(unsafe.Add(p.src, i*p.srcStep)), n)):])
+	}
+}
+
+func (p *pack) transpose() {
+	rows := (*[8]unsafe.Pointer)(p.rows)
+	for k := range uintptr(p.n) {
+		dst := (*[8]float32)(unsafe.Add(p.dst, k*p.dstStep))
+		for j := range dst {
+			dst[j] = *at32(rows[j], 4*k)
+		}
+	}
+}
+
+func (p *pack) taps() {
+	mask, mask2 := (*[8]int32)(p.mask), (*[8]int32)(p.mask2)
+	for k, offset := range unsafe.Slice((*int32)(p.offsets), p.n) {
+		dst := (*[8]float32)(unsafe.Add(p.dst, uintptr(k)*p.dstStep))
+		for j := range dst {
+			switch {
+			case mask[j] != 0:
+				dst[j] = *at32(p.src, uintptr(p.first+int(offset)+4*j))
+			case mask2[j] != 0:
+				dst[j] = *at32(p.src, uintptr(p.second+int(offset)+4*j))
+			default:
+				dst[j] = 0
+			}
+		}
+	}
+}
+
+func (p *pack) gather() {
+	columns := (*[8]int32)(p.columns)
+	for k, offset := range unsafe.Slice((*int32)(p.offsets), p.n) {
+		dst := (*[8]float32)(unsafe.Add(p.dst, uintptr(k)*p.dstStep))
+		for j, c := range columns {
+			dst[j] = *at32(p.src, uintptr(offset+c))
+		}
+	}
+}

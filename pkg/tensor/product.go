@@ -1,0 +1,274 @@
+package tensor
+
+import "unsafe"
+
+// product is a matrix product as its parts see it: element (i, k) of A is
+// a[i*aRow+k*aCol], element (k, j) of B is b[k*bRow+j*bCol], (i, j) of C is
+// c[i*cRow+j].
+//
+// # How it is computed
+//
+//	for blocks of columns      B's block fits into the cache that cores share
+//	  for blocks of k          the chain goes on from C
+//	    copy B into panels of two vectors
+//	    for blocks of rows     A's block fits into the second cache
+//	      for panels of B      one panel stays in the first cache
+//	        for panels of A    one tile of C, in registers
+//
+// The number of rows of a tile is chosen so that all tiles of a block are about
+// equally high: 128 rows are 22 tiles of 6 or 5, not 21 of 6 and one of 2, which
+// would wait for its own sums.
+type product struct {
+	m, n, k    int
+	a, b, c    []float32
+	aRow, aCol int
+	bRow, bCol int
+	cRow       int
+	load, relu bool
+	colBias    []float32
+	rowBias    []float32
+	act        Act // applied at the end; relu is for max(0, x)
+
+	// How parts are cut: rows or columns, in pieces of step.
+	byRows bool
+	step   int
+}
+
+const (
+	blockK = 384
+	blockM = 120
+	blockN = 1024
+	// workPart is the number of multiply-adds that is worth waking a goroutine.
+	workPart = 1 << 18
+)
+
+// parts cuts the product for so many threads.
+func (p *product) parts(k *kernels, threads int) int {
+	n := min(threads, p.m*p.n*p.k/workPart)
+	p.byRows = p.m > p.n
+	size, unit := p.n, k.panel()
+	if p.byRows {
+		size, unit = p.m, k.rows
+	}
+	if n <= 1 {
+		p.step = max(size, 1)
+		return 1
+	}
+	p.step = (size + n*unit - 1) / (n * unit) * unit
+	return (size + p.step - 1) / p.step
+}
+
+func (p *product) part(w *worker, i int) {
+	if p.byRows {
+		w.multiply(p, i*p.step, min((i+1)*p.step, p.m), 0, p.n)
+	} else {
+		w.multiply(p, 0, p.m, i*p.step, min((i+1)*p.step, p.n))
+	}
+}
+
+// multiply computes rows i0 to i1 and columns j0 to j1 of C.
+func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
+	t := &w.t
+	t.cRow = uintptr(4 * p.cRow)
+	blocks := max(1, (p.k+blockK-1)/blockK)
+	for j := j0; j < j1; j += blockN {
+		cols := min(blockN, j1-j)
+		for b := range blocks {
+			k0, k1 := p.k*b/blocks, p.k*(b+1)/blocks
+			t.k = k1 - k0
+			t.load = flag(p.load || b > 0)
+			last := b == blocks-1
+			t.relu = flag(p.relu && last)
+			direct := p.bCol == 1 && i1-i0 <= 2*w.k.rows
+			if !direct {
+				w.packB(p, k0, k1, j, j+cols)
+			}
+			for i := i0; i < i1; i += blockM {
+				rows := min(blockM, i1-i)
+				w.block(p, i, rows, j, cols, k0, direct, last)
+			}
+		}
+	}
+	p.activate(w, i0, i1, j0, j1)
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (p *product) activate(w *worker, i0, i1, j0, j1 int) {
+	if p.act == ActNone {
+		return
+	}
+	for i := i0; i < i1; i++ {
+		row := p.c[i*p.cRow+j0 : i*p.cRow+j1]
+		w.actForward(row, row, p.act)
+	}
+}
+
+// block computes one block of rows, from k0 on, for all panels of B.
+func (w *worker) block(p *product, i, rows, j, cols, k0 int, direct, last bool) {
+	t := &w.t
+	src, high, few := w.packA(p, i, rows, k0)
+	for at := 0; at < cols; at += w.k.panel() {
+		n := min(w.k.panel(), cols-at)
+		vecs := w.width(n)
+		if direct && t.mask == nil {
+			t.bRow = uintptr(4 * p.bRow)
+			t.b = pointer(p.b, k0*p.bRow+j+at)
+		} else {
+			if direct {
+				w.packB(p, k0, k0+t.k, j+at, j+at+n)
+			}
+			t.bRow = uintptr(4 * vecs * w.k.width)
+			t.b = pointer(w.b, at*t.k*flag(!direct))
+		}
+		t.colBias, t.rowBias = nil, nil
+		if last && p.colBias != nil {
+			t.colBias = pointer(p.colBias, j+at)
+		}
+		first := i
+		for _, g := range [2]struct{ panels, rows int }{{few, high}, {(rows - few*high) / max(high-1, 1), high - 1}} {
+			if g.panels == 0 || g.rows == 0 {
+				continue
+			}
+			w.aim(p, src, g.rows, first-i)
+			if last && p.rowBias != nil {
+				t.rowBias = pointer(p.rowBias, first)
+			}
+			t.panels = g.panels
+			t.c = pointer(p.c, first*p.cRow+j+at)
+			t.cNext = uintptr(g.rows) * t.cRow
+			w.k.tile[vecs-1][g.rows-1](t)
+			first += g.panels * g.rows
+		}
+	}
+}
+
+// width sets the mask for n columns and returns the number of vectors.
+func (w *worker) width(n int) int {
+	w.t.mask = nil
+	if rest := n % w.k.width; rest != 0 {
+		w.t.mask = w.k.masks[rest]
+	}
+	return (n + w.k.width - 1) / w.k.width
+}
+
+// source says where the rows of a block of A are.
+type source struct {
+	a        []float32
+	at       int // row 0, k 0
+	row, col int
+	panelled bool // row r is at r*k, within its panel k by k
+}
+
+// aim points the tile at row r of the block, for panels of so many rows.
+func (w *worker) aim(p *product, s source, rows, r int) {
+	t := &w.t
+	if s.panelled {
+		t.a = pointer(s.a, r*t.k)
+		t.aRow, t.aCol, t.aNext = 4, uintptr(4*rows), uintptr(4*rows*t.k)
+		return
+	}
+	t.a = pointer(s.a, s.at+r*s.row)
+	t.aRow, t.aCol, t.aNext = uintptr(4*s.row), uintptr(4*s.col), uintptr(4*s.row*rows)
+}
+
+// packA makes a block of A ready. high is the number of rows of the first few
+// panels; all others have one less.
+func (w *worker) packA(p *product, i, rows, k0 int) (s source, high, few int) {
+	panels := (rows + w.k.rows - 1) / w.k.rows
+	high = (rows + panels - 1) / panels
+	few = rows - panels*(high-1)
+	kn := w.t.k
+	s = source{a: p.a, at: i*p.aRow + k0*p.aCol, row: p.aRow, col: p.aCol}
+	switch {
+	case kn == 0 || rows <= w.k.rows:
+	case p.aCol == 1 && p.n > 512:
+		// Rows, one after the other: few pages, no rows that share cache lines.
+		step := (kn+15)/16*16 + 16
+		w.a = grow(w.a, rows*step)
+		for r := range rows {
+			copy(w.a[r*step:][:kn], p.a[s.at+r*p.aRow:])
+		}
+		s = source{a: w.a, row: step, col: 1}
+	case p.aCol != 1:
+		w.a = grow(w.a, rows*kn)
+		for r := 0; r < rows; {
+			h := high
+			if r >= few*high {
+				h--
+			}
+			w.copyRows(w.a[r*kn:], h, p.a[s.at+r*p.aRow:], p.aCol, h, kn)
+			r += h
+		}
+		s = source{a: w.a, panelled: true}
+	}
+	return s, high, few
+}
+
+// packB copies rows k0 to k1 and columns j0 to j1 of B into panels.
+func (w *worker) packB(p *product, k0, k1, j0, j1 int) {
+	kn := k1 - k0
+	panel := w.k.panel()
+	w.b = grow(w.b, (j1-j0+panel)*kn)
+	if kn == 0 {
+		return
+	}
+	for at := 0; at < j1-j0; at += panel {
+		n := min(panel, j1-j0-at)
+		wide := (n + w.k.width - 1) / w.k.width * w.k.width
+		dst := w.b[at*kn:]
+		if p.bCol == 1 {
+			w.copyRows(dst, wide, p.b[k0*p.bRow+j0+at:], p.bRow, n, kn)
+			continue
+		}
+		for g := 0; g < wide; g += 8 {
+			for r := range w.rows {
+				w.rows[r] = &p.b[k0+(j0+at+min(g+r, n-1))*p.bCol]
+			}
+			w.transpose(dst[g:], wide, kn)
+		}
+	}
+}
+
+// copyRows copies count rows of n floats that lie step apart, to dst with rows
+// of length wide. It writes up to 7 floats behind the last row, zeros.
+func (w *worker) copyRows(dst []float32, wide int, src []float32, step, n, count int) {
+	vecs := (n + 7) / 8
+	w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(src, 0), srcStep: uintptr(4 * step),
+		mask: w.k.masks8[(n-1)%8+1], n: count}
+	w.k.copy[vecs-1](&w.p)
+}
+
+// transpose writes 8 columns of a panel from w.rows. It writes up to 7 rows
+// behind the last.
+func (w *worker) transpose(dst []float32, wide, count int) {
+	w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), rows: unsafe.Pointer(&w.rows),
+		mask: w.k.masks8[count%8], n: count}
+	w.k.transpose(&w.p)
+}
+
+// slack is how many floats copies may write behind the end of a panel.
+const slack = 8 * 32
+
+// grow returns a buffer of at least n floats with slack behind them, b if it is
+// large enough. What was in it is lost.
+func grow(b []float32, n int) []float32 {
+	if cap(b) < n+slack {
+		var a Arena
+		return a.Float32(n + slack)
+	}
+	return b[:n+slack]
+}
+
+// pointer is where element i of s is, nil if there is none.
+func pointer[T any](s []T, i int) unsafe.Pointer {
+	if i >= len(s) {
+		return nil
+	}
+	return unsafe.Pointer(&s[i])
+}
