@@ -134,7 +134,6 @@ func TestRestartOfAll(t *testing.T) {
 	// The worker comes back with nothing: the job must wait for its checkpoint.
 	w = g.connect(&pb.Hello{WorkerId: "w1", Incarnation: "second"})
 	g.eventually("waiting job", func() bool {
-		w.beat()
 		j := g.get(g.leader(), id)
 		return j.State == pb.JobState_JOB_STATE_WAITING && strings.Contains(j.Reason, "checkpoint at epoch 1 step 0")
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 )
 
 // patient bounds every wait of the tests; it is far longer than any should take.
-const patient = 20 * time.Second
+const patient = 15 * time.Second
 
 // group is some coordinators in this process, over loopback.
 type group struct {
@@ -192,13 +194,16 @@ func (g *group) ctx() context.Context {
 	return ctx
 }
 
-// worker is a fake worker with one session.
+// worker is a fake worker with one session. It sends heartbeats unless it is mute.
 type worker struct {
 	t      *testing.T
 	id     string
-	stream pb.Sessions_ConnectClient
 	orders chan *pb.ConnectResponse // closed when the stream ends
 	cancel context.CancelFunc
+	mute   atomic.Bool
+
+	mu     sync.Mutex // guards the stream's sending side
+	stream pb.Sessions_ConnectClient
 }
 
 // connect opens a session at the leader.
@@ -225,6 +230,14 @@ func (g *group) connect(hello *pb.Hello) *worker {
 			w.orders <- m
 		}
 	}()
+	go func() {
+		for ctx.Err() == nil {
+			if !w.mute.Load() {
+				w.try(&pb.ConnectRequest{Message: &pb.ConnectRequest_Heartbeat{}})
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
 	if m := w.next(); m.GetWelcome() == nil || m.GetWelcome().HeartbeatMs != 100 {
 		g.t.Fatalf("no welcome but %v", m)
 	}
@@ -233,31 +246,30 @@ func (g *group) connect(hello *pb.Hello) *worker {
 
 func (w *worker) send(m *pb.ConnectRequest) {
 	w.t.Helper()
-	if err := w.stream.Send(m); err != nil {
+	if err := w.try(m); err != nil {
 		w.t.Fatalf("%s: %v", w.id, err)
 	}
 }
 
-// next returns the next order; it keeps the session alive meanwhile.
-func (w *worker) next() *pb.ConnectResponse {
-	w.t.Helper()
-	for deadline := time.Now().Add(patient); time.Now().Before(deadline); {
-		select {
-		case m, ok := <-w.orders:
-			if !ok {
-				w.t.Fatalf("%s: the session ended", w.id)
-			}
-			return m
-		case <-time.After(100 * time.Millisecond):
-			w.beat()
-		}
-	}
-	w.t.Fatalf("%s: no order within %s", w.id, patient)
-	return nil
+func (w *worker) try(m *pb.ConnectRequest) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stream.Send(m)
 }
 
-func (w *worker) beat() {
-	_ = w.stream.Send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Heartbeat{}}) // a broken stream shows in next
+// next returns the next order.
+func (w *worker) next() *pb.ConnectResponse {
+	w.t.Helper()
+	select {
+	case m, ok := <-w.orders:
+		if !ok {
+			w.t.Fatalf("%s: the session ended", w.id)
+		}
+		return m
+	case <-time.After(patient):
+		w.t.Fatalf("%s: no order within %s", w.id, patient)
+		return nil
+	}
 }
 
 // assignment returns the next order, which must be an assignment.
