@@ -45,7 +45,10 @@ func (p *reporter) begin(t *task, generation uint64, r *replica, speaks bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.speaks = speaks
-	if speaks && p.job != t.job {
+	if !speaks {
+		p.points, p.metrics = p.points[:0], p.metrics[:0]
+	}
+	if speaks && (p.job != t.job || cap(p.points) == 0) {
 		p.points = make([]point, 0, reporterPoints)
 		p.metrics = make([]float64, 0, reporterPoints*len(t.metrics))
 	}
@@ -54,11 +57,12 @@ func (p *reporter) begin(t *task, generation uint64, r *replica, speaks bool) {
 	p.rate, p.last, p.changed, p.grown = 0, time.Time{}, true, true
 }
 
-// end makes the reporter silent; points not yet said are dropped.
+// end makes the reporter silent. Points not yet said wait for the next generation
+// in which this worker speaks for the job.
 func (p *reporter) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.speaks, p.points, p.metrics = false, p.points[:0], p.metrics[:0]
+	p.speaks = false
 }
 
 // forget notes that there is no state in memory any more.

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
@@ -20,6 +21,10 @@ const (
 
 	// progressInterval is how often rank 0 says how far it is.
 	progressInterval = 500 * time.Millisecond
+
+	// keepaliveTime is the least that gRPC lets a client ask.
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 3 * time.Second
 )
 
 // order is one thing the coordinator wants: exactly one field is set.
@@ -36,8 +41,10 @@ type order struct {
 //	   ^                         |                |
 //	   +---- refused, no leader, timeout, stream broken
 //
-// A refusal that names the leader is followed at once; otherwise the next of the
-// configured addresses is tried after a pause that doubles up to a second.
+// A refusal that names the leader is followed at once, though not twice in a row;
+// otherwise the next of the configured addresses is tried after a pause that
+// doubles up to a second. A coordinator that is there but does not answer is
+// given up after keepaliveTime + keepaliveTimeout.
 type session struct {
 	coordinators []string
 	dial         []grpc.DialOption
@@ -54,8 +61,8 @@ func (s *session) run(ctx context.Context) error {
 	var hint string
 	pause := backoffMin
 	for i := 0; ; i++ {
-		address := s.coordinators[i%len(s.coordinators)]
-		if hint != "" {
+		address, hinted := s.coordinators[i%len(s.coordinators)], hint != ""
+		if hinted {
 			address, hint = hint, ""
 		}
 		welcomed, err := s.attempt(ctx, address)
@@ -68,7 +75,7 @@ func (s *session) run(ctx context.Context) error {
 		} else {
 			s.log.Debug("no session", zap.String("coordinator", address), zap.Error(err))
 		}
-		if leader := leaderOf(err); leader != "" && leader != address {
+		if leader := leaderOf(err); leader != "" && leader != address && !hinted {
 			hint = leader
 			continue
 		}
@@ -83,7 +90,9 @@ func (s *session) run(ctx context.Context) error {
 // lasts. It reports whether it was welcomed. It owns one goroutine, which reads,
 // and waits for it.
 func (s *session) attempt(ctx context.Context, address string) (welcomed bool, err error) {
-	conn, err := grpc.NewClient(address, s.dial...)
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
+		Time: keepaliveTime, Timeout: keepaliveTimeout,
+	})}, s.dial...)...)
 	if err != nil {
 		return false, fmt.Errorf("coordinator address %q: %w", address, err)
 	}
