@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ runs. With --json a record is one object on one line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchAllReduce(), newBenchRank())
+	cmd.AddCommand(newBenchTrain(), newBenchAllReduce(), newBenchRank())
 	return cmd
 }
 
@@ -82,6 +83,21 @@ func newBenchAllReduce() *cobra.Command {
 	f.Var(&size, "bytes", "length of the vector, say 64MiB or 1GB")
 	f.IntVar(&o.Runs, "runs", 9, "runs to take the median of")
 	f.StringVar(&arithmetic, "arithmetic", "exact", "exact sums int32, fast sums float32")
+	return cmd
+}
+
+func newBenchTrain() *cobra.Command {
+	o := bench.TrainOptions{}
+	cmd := benchCommand("train", "Train known networks on random records in this process", func(ctx context.Context, emit func(any)) error {
+		return bench.Train(ctx, o, emit)
+	})
+	f := cmd.Flags()
+	f.StringSliceVar(&o.Models, "model", nil, "networks: "+strings.Join(bench.TrainModels(), ", ")+" (default: all)")
+	f.StringVar(&o.Arithmetic, "arithmetic", "", "exact or fast (default: both)")
+	f.IntVar(&o.Lanes, "lanes", 8, "lanes of a batch")
+	f.IntVar(&o.Threads, "threads", runtime.NumCPU(), "threads for arithmetic")
+	f.StringVar(&o.ISA, "isa", "", "kernels to use: avx512, avx2 or portable (default: the best there is)")
+	f.IntVar(&o.Runs, "runs", 7, "runs to take the median of")
 	return cmd
 }
 

@@ -85,6 +85,9 @@ func reasonOf(j *pb.Job) string {
 		reason = j.GetError()
 	}
 	first, _, _ := strings.Cut(reason, "\n")
+	if first == stateWord(j.GetState()) {
+		return "-"
+	}
 	return dash(first)
 }
 

@@ -64,10 +64,10 @@ func (p *progress) update(j *pb.Job, points []*pb.StepPoint) {
 	if n := len(points); n > 0 {
 		p.point = points[n-1]
 	}
-	p.changes(j)
 	for ; p.epochs < len(j.GetHistory()); p.epochs++ {
 		p.line(epochLine(j.GetHistory()[p.epochs], j.GetEpochs()))
 	}
+	p.changes(j)
 	if j.GetState() == pb.JobState_JOB_STATE_RUNNING && p.point != nil {
 		p.draw(j)
 	}
@@ -81,7 +81,11 @@ func (p *progress) changes(j *pb.Job) {
 	joined := p.state == j.GetState() && j.GetGeneration() == p.generation
 	p.state, p.generation, p.reason = j.GetState(), j.GetGeneration(), j.GetReason()
 	if joined || !running(j) {
-		p.line(strings.TrimSpace(fmt.Sprintf("%s  %s  %s", j.GetId(), stateWord(j.GetState()), j.GetReason())))
+		text := j.GetId() + "  " + stateWord(j.GetState())
+		if r := j.GetReason(); r != "" && r != stateWord(j.GetState()) {
+			text += "  " + r
+		}
+		p.line(text)
 		return
 	}
 	var ids []string
@@ -179,7 +183,10 @@ func epochLine(e *pb.EpochResult, epochs int32) string {
 		parts = append(parts, "test loss "+number(e.GetTestLoss()))
 		parts = append(parts, metricTexts("test ", e.GetTestMetrics())...)
 	}
-	return strings.Join(append(parts, fmt.Sprintf("%.1f s", e.GetSeconds())), "  ")
+	if s := e.GetSeconds(); s > 0 { // nobody timed an epoch that changed hands
+		parts = append(parts, fmt.Sprintf("%.1f s", s))
+	}
+	return strings.Join(parts, "  ")
 }
 
 // metricTexts names and formats metrics, in the order of their names.

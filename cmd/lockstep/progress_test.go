@@ -50,7 +50,7 @@ func scene(width int) string {
 	p.update(j, []*pb.StepPoint{pointAt(50, math.NaN())})
 	j.Generation, j.Members = 2, j.Members[:1]
 	p.update(j, nil)
-	j.State, j.Reason = pb.JobState_JOB_STATE_SUCCEEDED, ""
+	j.State, j.Reason = pb.JobState_JOB_STATE_SUCCEEDED, "succeeded"
 	p.update(j, nil)
 	p.close()
 	return out.String()

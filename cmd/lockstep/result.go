@@ -33,7 +33,10 @@ func newResult(j *pb.Job, workers int, wall time.Duration) result {
 		return r
 	}
 	last := j.GetHistory()[r.Epochs-1]
-	r.Steps = max(r.Steps, last.GetGlobalStep())
+	r.Steps = last.GetGlobalStep()
+	if c := j.GetCursor(); c.GetEpoch() == last.GetEpoch()+1 {
+		r.Steps += c.GetStep()
+	}
 	r.TrainLoss, r.TrainMetrics = number64(last.GetTrainLoss()), viewMetrics(last.GetTrainMetrics())
 	r.Loss, r.Metrics = r.TrainLoss, r.TrainMetrics
 	if last.TestLoss != nil {

@@ -23,6 +23,7 @@ func TestResultOfTrain(t *testing.T) {
 			TestMetrics: map[string]float64{"accuracy": 0.9}, Seconds: 2, GlobalStep: 40,
 		},
 	}
+	j.Cursor = &pb.Cursor{Epoch: 2}
 	var out bytes.Buffer
 	if err := jsonLine(&out, newResult(j, 2, 5*time.Second)); err != nil {
 		t.Fatal(err)

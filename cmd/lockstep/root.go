@@ -37,6 +37,7 @@ const (
 )
 
 func newRoot() *cobra.Command {
+	cobra.EnableCommandSorting = false // the order below is the one to learn them in
 	root := &cobra.Command{
 		Use:           "lockstep",
 		Short:         "Train neural networks on several machines, with the same bits on any of them",

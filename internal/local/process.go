@@ -29,7 +29,7 @@ type Process struct {
 // launch starts a process and a goroutine that waits for it.
 func (c *Cluster) launch(name, address string, args, env []string) error {
 	p := &Process{Name: name, Address: address, Log: filepath.Join(c.config.Dir, "logs", name+".log"), done: make(chan struct{})}
-	p.cmd = exec.Command(c.config.Program, append(args, "--until-eof")...)
+	p.cmd = exec.Command(c.config.Program, append(args, "--until-eof", "--log-format", "text")...)
 	p.cmd.Env = slices.Concat(inherited(os.Environ()), c.config.Env, env)
 	p.cmd.SysProcAttr = ownGroup()
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -73,17 +73,22 @@ func (c *Cluster) await(p *Process) {
 	c.mu.Unlock()
 	if !stopping {
 		select {
-		case c.exits <- fmt.Errorf("%s ended by itself: %s%s", p.Name, status(err), tail(p.Log)):
+		case c.exits <- p.obituary(err):
 		default: // nobody listens; the log still tells
 		}
 	}
 }
 
-func status(err error) string {
-	if err == nil {
-		return "exit status 0"
+// obituary says how the process ended. Its last words tell why, unless someone
+// killed it.
+func (p *Process) obituary(err error) error {
+	switch code := p.cmd.ProcessState.ExitCode(); {
+	case err == nil:
+		return fmt.Errorf("%s ended by itself: exit status 0", p.Name)
+	case code < 0:
+		return fmt.Errorf("%s ended by itself: %w", p.Name, err)
 	}
-	return err.Error()
+	return fmt.Errorf("%s ended by itself: %w%s", p.Name, err, tail(p.Log))
 }
 
 // Pid is the number the operating system gave the process.
