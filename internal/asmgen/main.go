@@ -51,6 +51,7 @@ func run(dir string) error {
 		c := build.NewContext()
 		c.ConstraintExpr("!purego")
 		tiles(c, isa, fields["tile"])
+		peak(c, isa, fields["pack"])
 		if isa.name == "avx2" {
 			packs(c, isa, fields["pack"])
 		}

@@ -82,7 +82,8 @@ func (t *tile) load(name string) reg.GPVirtual {
 }
 
 // moves are the fields that a kernel copies to its frame and changes there.
-var moves = []string{"a", "c", "rowBias", "panels"}
+// lanes becomes the end of the sizes of the lanes.
+var moves = []string{"a", "c", "rowBias", "panels", "lanes"}
 
 func (t *tile) moving(name string) operand.Mem {
 	return t.local.Offset(8 * slices.Index(moves, name))
@@ -302,6 +303,10 @@ func (t *tile) rowBias() {
 // integers. It reads the number of rows of the lanes one after the other.
 func (t *tile) laneLoop() {
 	sizes, tops := t.load("laneSize"), t.load("laneMax")
+	end := t.GP64()
+	t.MOVQ(t.field("lanes"), end)
+	t.LEAQ(operand.Mem{Base: sizes, Index: end, Scale: 8}, end)
+	t.MOVQ(end, t.moving("lanes"))
 	t.Label("lane")
 	t.k = t.GP64()
 	t.MOVQ(operand.Mem{Base: sizes}, t.k)
@@ -310,7 +315,7 @@ func (t *tile) laneLoop() {
 	t.parts("lane", func(last *mask) { t.quantise(last, tops) })
 	t.ADDQ(operand.Imm(8), sizes)
 	t.ADDQ(operand.Imm(64), tops)
-	t.CMPQ(sizes, t.field("laneEnd"))
+	t.CMPQ(sizes, t.moving("lanes"))
 	t.JNE(operand.LabelRef("lane"))
 }
 

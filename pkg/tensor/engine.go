@@ -22,7 +22,10 @@ type Engine struct {
 	threads int
 	pool    *pool
 
-	product product // of the present operation
+	// Of the present operation, kept so that none allocates.
+	product     product
+	laneProduct laneProduct
+	lane        []float32 // the gradient of one lane
 }
 
 // ISAs lists the instruction sets that this machine can run, slowest first.
@@ -73,4 +76,12 @@ func need(op, name string, got, want int) {
 	if got < want {
 		panic(fmt.Sprintf("tensor: %s: %s has %d elements, needs %d", op, name, got, want))
 	}
+}
+
+// Spin does rounds of fused multiply-adds in registers and nothing else, on one
+// thread, and returns the number of floating point operations. Its speed is the
+// peak of a core; benchmarks relate their results to it.
+func (e *Engine) Spin(rounds int) float64 {
+	e.k.peak(&pack{n: max(rounds, 1)})
+	return float64(max(rounds, 1)) * 24 * 2 * float64(e.k.width)
 }

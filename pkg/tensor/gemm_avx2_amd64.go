@@ -77,6 +77,9 @@ func tile6x2_avx2(p *tile)
 func lane6x2_avx2(p *tile)
 
 //go:noescape
+func peak_avx2(p *pack)
+
+//go:noescape
 func packCopy1_avx2(p *pack)
 
 //go:noescape

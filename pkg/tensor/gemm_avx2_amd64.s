@@ -4,7 +4,7 @@
 
 // func tile1x1_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile1x1_avx2(SB), $32-8
+TEXT ·tile1x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -17,6 +17,8 @@ TEXT ·tile1x1_avx2(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ    (SP), BX
@@ -139,7 +141,7 @@ storeEnd:
 
 // func lane1x1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane1x1_avx2(SB), $32-8
+TEXT ·lane1x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -152,12 +154,17 @@ TEXT ·lane1x1_avx2(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ (SP), BX
 	MOVQ 24(AX), SI
 	MOVQ 128(AX), DI
 	MOVQ 144(AX), R8
+	MOVQ 136(AX), R9
+	LEAQ (DI)(R9*8), R9
+	MOVQ R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -241,7 +248,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, DI
 	ADDQ $0x40, R8
-	CMPQ DI, 136(AX)
+	CMPQ DI, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), BX
 	ADDQ BX, (SP)
@@ -254,7 +261,7 @@ laneEnd:
 
 // func tile1x2_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile1x2_avx2(SB), $32-8
+TEXT ·tile1x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -267,6 +274,8 @@ TEXT ·tile1x2_avx2(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ    (SP), BX
@@ -410,7 +419,7 @@ storeEnd:
 
 // func lane1x2_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane1x2_avx2(SB), $32-8
+TEXT ·lane1x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -423,12 +432,17 @@ TEXT ·lane1x2_avx2(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ (SP), BX
 	MOVQ 24(AX), SI
 	MOVQ 128(AX), DI
 	MOVQ 144(AX), R8
+	MOVQ 136(AX), R9
+	LEAQ (DI)(R9*8), R9
+	MOVQ R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -537,7 +551,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, DI
 	ADDQ $0x40, R8
-	CMPQ DI, 136(AX)
+	CMPQ DI, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), BX
 	ADDQ BX, (SP)
@@ -550,7 +564,7 @@ laneEnd:
 
 // func tile2x1_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile2x1_avx2(SB), $32-8
+TEXT ·tile2x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -563,6 +577,8 @@ TEXT ·tile2x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -709,7 +725,7 @@ storeEnd:
 
 // func lane2x1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane2x1_avx2(SB), $32-8
+TEXT ·lane2x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -722,12 +738,17 @@ TEXT ·lane2x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -839,7 +860,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -852,7 +873,7 @@ laneEnd:
 
 // func tile2x2_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile2x2_avx2(SB), $32-8
+TEXT ·tile2x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -865,6 +886,8 @@ TEXT ·tile2x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -1046,7 +1069,7 @@ storeEnd:
 
 // func lane2x2_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane2x2_avx2(SB), $32-8
+TEXT ·lane2x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1059,12 +1082,17 @@ TEXT ·lane2x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1221,7 +1249,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1234,7 +1262,7 @@ laneEnd:
 
 // func tile3x1_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile3x1_avx2(SB), $32-8
+TEXT ·tile3x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1247,6 +1275,8 @@ TEXT ·tile3x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -1417,7 +1447,7 @@ storeEnd:
 
 // func lane3x1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane3x1_avx2(SB), $32-8
+TEXT ·lane3x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1430,12 +1460,17 @@ TEXT ·lane3x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1575,7 +1610,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1588,7 +1623,7 @@ laneEnd:
 
 // func tile3x2_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile3x2_avx2(SB), $32-8
+TEXT ·tile3x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1601,6 +1636,8 @@ TEXT ·tile3x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -1820,7 +1857,7 @@ storeEnd:
 
 // func lane3x2_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane3x2_avx2(SB), $32-8
+TEXT ·lane3x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1833,12 +1870,17 @@ TEXT ·lane3x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -2043,7 +2085,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -2056,7 +2098,7 @@ laneEnd:
 
 // func tile4x1_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile4x1_avx2(SB), $32-8
+TEXT ·tile4x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2069,6 +2111,8 @@ TEXT ·tile4x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -2270,7 +2314,7 @@ storeEnd:
 
 // func lane4x1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane4x1_avx2(SB), $32-8
+TEXT ·lane4x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2283,6 +2327,8 @@ TEXT ·lane4x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -2291,6 +2337,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -2463,7 +2512,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -2476,7 +2525,7 @@ laneEnd:
 
 // func tile4x2_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile4x2_avx2(SB), $32-8
+TEXT ·tile4x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2489,6 +2538,8 @@ TEXT ·tile4x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -2753,7 +2804,7 @@ storeEnd:
 
 // func lane4x2_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane4x2_avx2(SB), $32-8
+TEXT ·lane4x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2766,6 +2817,8 @@ TEXT ·lane4x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -2774,6 +2827,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3031,7 +3087,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -3044,7 +3100,7 @@ laneEnd:
 
 // func tile5x1_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile5x1_avx2(SB), $32-8
+TEXT ·tile5x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3057,6 +3113,8 @@ TEXT ·tile5x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -3282,7 +3340,7 @@ storeEnd:
 
 // func lane5x1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane5x1_avx2(SB), $32-8
+TEXT ·lane5x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3295,6 +3353,8 @@ TEXT ·lane5x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -3303,6 +3363,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3503,7 +3566,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -3516,7 +3579,7 @@ laneEnd:
 
 // func tile5x2_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile5x2_avx2(SB), $32-8
+TEXT ·tile5x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3529,6 +3592,8 @@ TEXT ·tile5x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -3831,7 +3896,7 @@ storeEnd:
 
 // func lane5x2_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane5x2_avx2(SB), $32-8
+TEXT ·lane5x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3844,6 +3909,8 @@ TEXT ·lane5x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -3852,6 +3919,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4157,7 +4227,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -4170,7 +4240,7 @@ laneEnd:
 
 // func tile6x1_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile6x1_avx2(SB), $32-8
+TEXT ·tile6x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -4183,6 +4253,8 @@ TEXT ·tile6x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -4432,7 +4504,7 @@ storeEnd:
 
 // func lane6x1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane6x1_avx2(SB), $32-8
+TEXT ·lane6x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -4445,6 +4517,8 @@ TEXT ·lane6x1_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -4453,6 +4527,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4681,7 +4758,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -4694,7 +4771,7 @@ laneEnd:
 
 // func tile6x2_avx2(p *tile)
 // Requires: AVX, FMA3
-TEXT ·tile6x2_avx2(SB), $32-8
+TEXT ·tile6x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -4707,6 +4784,8 @@ TEXT ·tile6x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -5047,7 +5126,7 @@ storeEnd:
 
 // func lane6x2_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·lane6x2_avx2(SB), $32-8
+TEXT ·lane6x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -5060,6 +5139,8 @@ TEXT ·lane6x2_avx2(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -5068,6 +5149,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -5421,7 +5505,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -5429,6 +5513,55 @@ laneEnd:
 	ADDQ SI, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
+	VZEROUPPER
+	RET
+
+// func peak_avx2(p *pack)
+// Requires: AVX, FMA3
+TEXT ·peak_avx2(SB), $0-8
+	MOVQ   p+0(FP), AX
+	MOVQ   88(AX), AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+round:
+	VFMADD231PS Y0, Y0, Y1
+	VFMADD231PS Y0, Y0, Y2
+	VFMADD231PS Y0, Y0, Y3
+	VFMADD231PS Y0, Y0, Y4
+	VFMADD231PS Y0, Y0, Y5
+	VFMADD231PS Y0, Y0, Y6
+	VFMADD231PS Y0, Y0, Y7
+	VFMADD231PS Y0, Y0, Y8
+	VFMADD231PS Y0, Y0, Y9
+	VFMADD231PS Y0, Y0, Y10
+	VFMADD231PS Y0, Y0, Y11
+	VFMADD231PS Y0, Y0, Y12
+	VFMADD231PS Y0, Y0, Y1
+	VFMADD231PS Y0, Y0, Y2
+	VFMADD231PS Y0, Y0, Y3
+	VFMADD231PS Y0, Y0, Y4
+	VFMADD231PS Y0, Y0, Y5
+	VFMADD231PS Y0, Y0, Y6
+	VFMADD231PS Y0, Y0, Y7
+	VFMADD231PS Y0, Y0, Y8
+	VFMADD231PS Y0, Y0, Y9
+	VFMADD231PS Y0, Y0, Y10
+	VFMADD231PS Y0, Y0, Y11
+	VFMADD231PS Y0, Y0, Y12
+	DECQ        AX
+	JNE         round
 	VZEROUPPER
 	RET
 

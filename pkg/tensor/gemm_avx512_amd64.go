@@ -148,6 +148,9 @@ func tile12x2_avx512(p *tile)
 //go:noescape
 func lane12x2_avx512(p *tile)
 
+//go:noescape
+func peak_avx512(p *pack)
+
 // tiles_avx512 lists the kernels by vectors and rows.
 func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 	tiles = [2][]func(*tile){

@@ -4,7 +4,7 @@
 
 // func tile1x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile1x1_avx512(SB), $32-8
+TEXT ·tile1x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -17,6 +17,8 @@ TEXT ·tile1x1_avx512(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ    (SP), BX
@@ -139,7 +141,7 @@ storeEnd:
 
 // func lane1x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane1x1_avx512(SB), $32-8
+TEXT ·lane1x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -152,12 +154,17 @@ TEXT ·lane1x1_avx512(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ (SP), BX
 	MOVQ 24(AX), SI
 	MOVQ 128(AX), DI
 	MOVQ 144(AX), R8
+	MOVQ 136(AX), R9
+	LEAQ (DI)(R9*8), R9
+	MOVQ R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -241,7 +248,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, DI
 	ADDQ $0x40, R8
-	CMPQ DI, 136(AX)
+	CMPQ DI, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), BX
 	ADDQ BX, (SP)
@@ -254,7 +261,7 @@ laneEnd:
 
 // func tile1x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile1x2_avx512(SB), $32-8
+TEXT ·tile1x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -267,6 +274,8 @@ TEXT ·tile1x2_avx512(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ    (SP), BX
@@ -410,7 +419,7 @@ storeEnd:
 
 // func lane1x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane1x2_avx512(SB), $32-8
+TEXT ·lane1x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), CX
@@ -423,12 +432,17 @@ TEXT ·lane1x2_avx512(SB), $32-8
 	MOVQ BX, 16(SP)
 	MOVQ 64(AX), BX
 	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
 
 panel:
 	MOVQ (SP), BX
 	MOVQ 24(AX), SI
 	MOVQ 128(AX), DI
 	MOVQ 144(AX), R8
+	MOVQ 136(AX), R9
+	LEAQ (DI)(R9*8), R9
+	MOVQ R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -537,7 +551,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, DI
 	ADDQ $0x40, R8
-	CMPQ DI, 136(AX)
+	CMPQ DI, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), BX
 	ADDQ BX, (SP)
@@ -550,7 +564,7 @@ laneEnd:
 
 // func tile2x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile2x1_avx512(SB), $32-8
+TEXT ·tile2x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -563,6 +577,8 @@ TEXT ·tile2x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -709,7 +725,7 @@ storeEnd:
 
 // func lane2x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane2x1_avx512(SB), $32-8
+TEXT ·lane2x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -722,12 +738,17 @@ TEXT ·lane2x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -839,7 +860,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -852,7 +873,7 @@ laneEnd:
 
 // func tile2x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile2x2_avx512(SB), $32-8
+TEXT ·tile2x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -865,6 +886,8 @@ TEXT ·tile2x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -1046,7 +1069,7 @@ storeEnd:
 
 // func lane2x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane2x2_avx512(SB), $32-8
+TEXT ·lane2x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1059,12 +1082,17 @@ TEXT ·lane2x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1221,7 +1249,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1234,7 +1262,7 @@ laneEnd:
 
 // func tile3x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile3x1_avx512(SB), $32-8
+TEXT ·tile3x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1247,6 +1275,8 @@ TEXT ·tile3x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -1417,7 +1447,7 @@ storeEnd:
 
 // func lane3x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane3x1_avx512(SB), $32-8
+TEXT ·lane3x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1430,12 +1460,17 @@ TEXT ·lane3x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1575,7 +1610,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1588,7 +1623,7 @@ laneEnd:
 
 // func tile3x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile3x2_avx512(SB), $32-8
+TEXT ·tile3x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1601,6 +1636,8 @@ TEXT ·tile3x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -1820,7 +1857,7 @@ storeEnd:
 
 // func lane3x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane3x2_avx512(SB), $32-8
+TEXT ·lane3x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -1833,12 +1870,17 @@ TEXT ·lane3x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
 	MOVQ 24(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 144(AX), R9
+	MOVQ 136(AX), R10
+	LEAQ (R8)(R10*8), R10
+	MOVQ R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -2043,7 +2085,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
-	CMPQ R8, 136(AX)
+	CMPQ R8, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -2056,7 +2098,7 @@ laneEnd:
 
 // func tile4x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile4x1_avx512(SB), $32-8
+TEXT ·tile4x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2069,6 +2111,8 @@ TEXT ·tile4x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -2270,7 +2314,7 @@ storeEnd:
 
 // func lane4x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane4x1_avx512(SB), $32-8
+TEXT ·lane4x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2283,6 +2327,8 @@ TEXT ·lane4x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -2291,6 +2337,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -2463,7 +2512,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -2476,7 +2525,7 @@ laneEnd:
 
 // func tile4x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile4x2_avx512(SB), $32-8
+TEXT ·tile4x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2489,6 +2538,8 @@ TEXT ·tile4x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -2753,7 +2804,7 @@ storeEnd:
 
 // func lane4x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane4x2_avx512(SB), $32-8
+TEXT ·lane4x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -2766,6 +2817,8 @@ TEXT ·lane4x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -2774,6 +2827,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3031,7 +3087,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -3044,7 +3100,7 @@ laneEnd:
 
 // func tile5x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile5x1_avx512(SB), $32-8
+TEXT ·tile5x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3057,6 +3113,8 @@ TEXT ·tile5x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -3282,7 +3340,7 @@ storeEnd:
 
 // func lane5x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane5x1_avx512(SB), $32-8
+TEXT ·lane5x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3295,6 +3353,8 @@ TEXT ·lane5x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -3303,6 +3363,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3503,7 +3566,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -3516,7 +3579,7 @@ laneEnd:
 
 // func tile5x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile5x2_avx512(SB), $32-8
+TEXT ·tile5x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3529,6 +3592,8 @@ TEXT ·tile5x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -3831,7 +3896,7 @@ storeEnd:
 
 // func lane5x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane5x2_avx512(SB), $32-8
+TEXT ·lane5x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -3844,6 +3909,8 @@ TEXT ·lane5x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -3852,6 +3919,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4157,7 +4227,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -4170,7 +4240,7 @@ laneEnd:
 
 // func tile6x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile6x1_avx512(SB), $32-8
+TEXT ·tile6x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -4183,6 +4253,8 @@ TEXT ·tile6x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -4432,7 +4504,7 @@ storeEnd:
 
 // func lane6x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane6x1_avx512(SB), $32-8
+TEXT ·lane6x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -4445,6 +4517,8 @@ TEXT ·lane6x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -4453,6 +4527,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4681,7 +4758,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -4694,7 +4771,7 @@ laneEnd:
 
 // func tile6x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile6x2_avx512(SB), $32-8
+TEXT ·tile6x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -4707,6 +4784,8 @@ TEXT ·tile6x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -5047,7 +5126,7 @@ storeEnd:
 
 // func lane6x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane6x2_avx512(SB), $32-8
+TEXT ·lane6x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -5060,6 +5139,8 @@ TEXT ·lane6x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -5068,6 +5149,9 @@ panel:
 	MOVQ 24(AX), R8
 	MOVQ 128(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 136(AX), R11
+	LEAQ (R9)(R11*8), R11
+	MOVQ R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -5421,7 +5505,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
-	CMPQ R9, 136(AX)
+	CMPQ R9, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -5434,7 +5518,7 @@ laneEnd:
 
 // func tile7x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile7x1_avx512(SB), $32-8
+TEXT ·tile7x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -5447,6 +5531,8 @@ TEXT ·tile7x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -5727,7 +5813,7 @@ storeEnd:
 
 // func lane7x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane7x1_avx512(SB), $32-8
+TEXT ·lane7x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -5740,6 +5826,8 @@ TEXT ·lane7x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -5750,6 +5838,9 @@ panel:
 	MOVQ 24(AX), R9
 	MOVQ 128(AX), R10
 	MOVQ 144(AX), R11
+	MOVQ 136(AX), R12
+	LEAQ (R10)(R12*8), R12
+	MOVQ R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -6011,7 +6102,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R10
 	ADDQ $0x40, R11
-	CMPQ R10, 136(AX)
+	CMPQ R10, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -6024,7 +6115,7 @@ laneEnd:
 
 // func tile7x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile7x2_avx512(SB), $32-8
+TEXT ·tile7x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -6037,6 +6128,8 @@ TEXT ·tile7x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -6368,7 +6461,7 @@ storeEnd:
 
 // func lane7x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane7x2_avx512(SB), $32-8
+TEXT ·lane7x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -6381,6 +6474,8 @@ TEXT ·lane7x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -6391,6 +6486,9 @@ panel:
 	MOVQ 24(AX), R9
 	MOVQ 128(AX), R10
 	MOVQ 144(AX), R11
+	MOVQ 136(AX), R12
+	LEAQ (R10)(R12*8), R12
+	MOVQ R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -6743,7 +6841,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R10
 	ADDQ $0x40, R11
-	CMPQ R10, 136(AX)
+	CMPQ R10, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -6756,7 +6854,7 @@ laneEnd:
 
 // func tile8x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile8x1_avx512(SB), $32-8
+TEXT ·tile8x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -6769,6 +6867,8 @@ TEXT ·tile8x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -7073,7 +7173,7 @@ storeEnd:
 
 // func lane8x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane8x1_avx512(SB), $32-8
+TEXT ·lane8x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -7086,6 +7186,8 @@ TEXT ·lane8x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -7096,6 +7198,9 @@ panel:
 	MOVQ 24(AX), R9
 	MOVQ 128(AX), R10
 	MOVQ 144(AX), R11
+	MOVQ 136(AX), R12
+	LEAQ (R10)(R12*8), R12
+	MOVQ R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -7385,7 +7490,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R10
 	ADDQ $0x40, R11
-	CMPQ R10, 136(AX)
+	CMPQ R10, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -7398,7 +7503,7 @@ laneEnd:
 
 // func tile8x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile8x2_avx512(SB), $32-8
+TEXT ·tile8x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -7411,6 +7516,8 @@ TEXT ·tile8x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -7774,7 +7881,7 @@ storeEnd:
 
 // func lane8x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane8x2_avx512(SB), $32-8
+TEXT ·lane8x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -7787,6 +7894,8 @@ TEXT ·lane8x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -7797,6 +7906,9 @@ panel:
 	MOVQ 24(AX), R9
 	MOVQ 128(AX), R10
 	MOVQ 144(AX), R11
+	MOVQ 136(AX), R12
+	LEAQ (R10)(R12*8), R12
+	MOVQ R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -8191,7 +8303,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R10
 	ADDQ $0x40, R11
-	CMPQ R10, 136(AX)
+	CMPQ R10, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -8204,7 +8316,7 @@ laneEnd:
 
 // func tile9x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile9x1_avx512(SB), $32-8
+TEXT ·tile9x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -8217,6 +8329,8 @@ TEXT ·tile9x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -8545,7 +8659,7 @@ storeEnd:
 
 // func lane9x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane9x1_avx512(SB), $32-8
+TEXT ·lane9x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -8558,6 +8672,8 @@ TEXT ·lane9x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -8568,6 +8684,9 @@ panel:
 	MOVQ 24(AX), R9
 	MOVQ 128(AX), R10
 	MOVQ 144(AX), R11
+	MOVQ 136(AX), R12
+	LEAQ (R10)(R12*8), R12
+	MOVQ R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -8885,7 +9004,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R10
 	ADDQ $0x40, R11
-	CMPQ R10, 136(AX)
+	CMPQ R10, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -8898,7 +9017,7 @@ laneEnd:
 
 // func tile9x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile9x2_avx512(SB), $32-8
+TEXT ·tile9x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -8911,6 +9030,8 @@ TEXT ·tile9x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -9306,7 +9427,7 @@ storeEnd:
 
 // func lane9x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane9x2_avx512(SB), $32-8
+TEXT ·lane9x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -9319,6 +9440,8 @@ TEXT ·lane9x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -9329,6 +9452,9 @@ panel:
 	MOVQ 24(AX), R9
 	MOVQ 128(AX), R10
 	MOVQ 144(AX), R11
+	MOVQ 136(AX), R12
+	LEAQ (R10)(R12*8), R12
+	MOVQ R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -9765,7 +9891,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R10
 	ADDQ $0x40, R11
-	CMPQ R10, 136(AX)
+	CMPQ R10, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -9778,7 +9904,7 @@ laneEnd:
 
 // func tile10x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile10x1_avx512(SB), $32-8
+TEXT ·tile10x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -9791,6 +9917,8 @@ TEXT ·tile10x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -10150,7 +10278,7 @@ storeEnd:
 
 // func lane10x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane10x1_avx512(SB), $32-8
+TEXT ·lane10x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -10163,6 +10291,8 @@ TEXT ·lane10x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -10175,6 +10305,9 @@ panel:
 	MOVQ 24(AX), R10
 	MOVQ 128(AX), R11
 	MOVQ 144(AX), R12
+	MOVQ 136(AX), R13
+	LEAQ (R11)(R13*8), R13
+	MOVQ R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -10525,7 +10658,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R11
 	ADDQ $0x40, R12
-	CMPQ R11, 136(AX)
+	CMPQ R11, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -10538,7 +10671,7 @@ laneEnd:
 
 // func tile10x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile10x2_avx512(SB), $32-8
+TEXT ·tile10x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -10551,6 +10684,8 @@ TEXT ·tile10x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -10983,7 +11118,7 @@ storeEnd:
 
 // func lane10x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane10x2_avx512(SB), $32-8
+TEXT ·lane10x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -10996,6 +11131,8 @@ TEXT ·lane10x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -11008,6 +11145,9 @@ panel:
 	MOVQ 24(AX), R10
 	MOVQ 128(AX), R11
 	MOVQ 144(AX), R12
+	MOVQ 136(AX), R13
+	LEAQ (R11)(R13*8), R13
+	MOVQ R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -11489,7 +11629,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R11
 	ADDQ $0x40, R12
-	CMPQ R11, 136(AX)
+	CMPQ R11, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -11502,7 +11642,7 @@ laneEnd:
 
 // func tile11x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile11x1_avx512(SB), $32-8
+TEXT ·tile11x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -11515,6 +11655,8 @@ TEXT ·tile11x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -11898,7 +12040,7 @@ storeEnd:
 
 // func lane11x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane11x1_avx512(SB), $32-8
+TEXT ·lane11x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -11911,6 +12053,8 @@ TEXT ·lane11x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -11923,6 +12067,9 @@ panel:
 	MOVQ 24(AX), R10
 	MOVQ 128(AX), R11
 	MOVQ 144(AX), R12
+	MOVQ 136(AX), R13
+	LEAQ (R11)(R13*8), R13
+	MOVQ R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -12301,7 +12448,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R11
 	ADDQ $0x40, R12
-	CMPQ R11, 136(AX)
+	CMPQ R11, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -12314,7 +12461,7 @@ laneEnd:
 
 // func tile11x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile11x2_avx512(SB), $32-8
+TEXT ·tile11x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -12327,6 +12474,8 @@ TEXT ·tile11x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -12791,7 +12940,7 @@ storeEnd:
 
 // func lane11x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane11x2_avx512(SB), $32-8
+TEXT ·lane11x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -12804,6 +12953,8 @@ TEXT ·lane11x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -12816,6 +12967,9 @@ panel:
 	MOVQ 24(AX), R10
 	MOVQ 128(AX), R11
 	MOVQ 144(AX), R12
+	MOVQ 136(AX), R13
+	LEAQ (R11)(R13*8), R13
+	MOVQ R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -13339,7 +13493,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R11
 	ADDQ $0x40, R12
-	CMPQ R11, 136(AX)
+	CMPQ R11, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -13352,7 +13506,7 @@ laneEnd:
 
 // func tile12x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile12x1_avx512(SB), $32-8
+TEXT ·tile12x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -13365,6 +13519,8 @@ TEXT ·tile12x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -13772,7 +13928,7 @@ storeEnd:
 
 // func lane12x1_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane12x1_avx512(SB), $32-8
+TEXT ·lane12x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -13785,6 +13941,8 @@ TEXT ·lane12x1_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -13797,6 +13955,9 @@ panel:
 	MOVQ 24(AX), R10
 	MOVQ 128(AX), R11
 	MOVQ 144(AX), R12
+	MOVQ 136(AX), R13
+	LEAQ (R11)(R13*8), R13
+	MOVQ R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -14203,7 +14364,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R11
 	ADDQ $0x40, R12
-	CMPQ R11, 136(AX)
+	CMPQ R11, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -14216,7 +14377,7 @@ laneEnd:
 
 // func tile12x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·tile12x2_avx512(SB), $32-8
+TEXT ·tile12x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -14229,6 +14390,8 @@ TEXT ·tile12x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ    (SP), SI
@@ -14725,7 +14888,7 @@ storeEnd:
 
 // func lane12x2_avx512(p *tile)
 // Requires: AVX, AVX512F
-TEXT ·lane12x2_avx512(SB), $32-8
+TEXT ·lane12x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ 16(AX), DX
@@ -14738,6 +14901,8 @@ TEXT ·lane12x2_avx512(SB), $32-8
 	MOVQ SI, 16(SP)
 	MOVQ 64(AX), SI
 	MOVQ SI, 24(SP)
+	MOVQ 136(AX), SI
+	MOVQ SI, 32(SP)
 
 panel:
 	MOVQ (SP), SI
@@ -14750,6 +14915,9 @@ panel:
 	MOVQ 24(AX), R10
 	MOVQ 128(AX), R11
 	MOVQ 144(AX), R12
+	MOVQ 136(AX), R13
+	LEAQ (R11)(R13*8), R13
+	MOVQ R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -15315,7 +15483,7 @@ lanePart:
 laneEnd:
 	ADDQ $0x08, R11
 	ADDQ $0x40, R12
-	CMPQ R11, 136(AX)
+	CMPQ R11, 32(SP)
 	JNE  lane
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -15323,5 +15491,54 @@ laneEnd:
 	ADDQ SI, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
+	VZEROUPPER
+	RET
+
+// func peak_avx512(p *pack)
+// Requires: AVX, AVX512F
+TEXT ·peak_avx512(SB), $0-8
+	MOVQ   p+0(FP), AX
+	MOVQ   88(AX), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+round:
+	VFMADD231PS Z0, Z0, Z1
+	VFMADD231PS Z0, Z0, Z2
+	VFMADD231PS Z0, Z0, Z3
+	VFMADD231PS Z0, Z0, Z4
+	VFMADD231PS Z0, Z0, Z5
+	VFMADD231PS Z0, Z0, Z6
+	VFMADD231PS Z0, Z0, Z7
+	VFMADD231PS Z0, Z0, Z8
+	VFMADD231PS Z0, Z0, Z9
+	VFMADD231PS Z0, Z0, Z10
+	VFMADD231PS Z0, Z0, Z11
+	VFMADD231PS Z0, Z0, Z12
+	VFMADD231PS Z0, Z0, Z1
+	VFMADD231PS Z0, Z0, Z2
+	VFMADD231PS Z0, Z0, Z3
+	VFMADD231PS Z0, Z0, Z4
+	VFMADD231PS Z0, Z0, Z5
+	VFMADD231PS Z0, Z0, Z6
+	VFMADD231PS Z0, Z0, Z7
+	VFMADD231PS Z0, Z0, Z8
+	VFMADD231PS Z0, Z0, Z9
+	VFMADD231PS Z0, Z0, Z10
+	VFMADD231PS Z0, Z0, Z11
+	VFMADD231PS Z0, Z0, Z12
+	DECQ        AX
+	JNE         round
 	VZEROUPPER
 	RET

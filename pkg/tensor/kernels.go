@@ -24,7 +24,7 @@ type tile struct {
 
 	// Only for lanes: C has integers.
 	laneSize unsafe.Pointer // number of ks of each lane
-	laneEnd  unsafe.Pointer // behind the last one
+	lanes    int            // how many
 	laneMax  unsafe.Pointer // 16 partial maxima for each lane
 	abs      uint64         // a word without the sign bit
 	scale    uint64         // bits of the float32
@@ -69,6 +69,9 @@ type kernels struct {
 	taps func(*pack)
 	// gather is dst[k][j] = src[offsets[k]+columns[j]].
 	gather func(*pack)
+
+	// peak does n rounds of 24 fused multiply-adds of vectors and nothing else.
+	peak func(*pack)
 }
 
 // panel is the number of columns of a panel of B.

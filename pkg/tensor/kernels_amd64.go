@@ -23,6 +23,7 @@ func available() []*kernels {
 func avx2() *kernels {
 	k := &kernels{name: "avx2", width: 8, rows: 6, masks: masks8(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx2()
+	k.peak = peak_avx2
 	k.packs()
 	return k
 }
@@ -30,6 +31,7 @@ func avx2() *kernels {
 func avx512() *kernels {
 	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx512()
+	k.peak = peak_avx512
 	k.packs()
 	return k
 }

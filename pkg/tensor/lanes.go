@@ -31,11 +31,7 @@ func (e *Engine) GemmLanes(dst *Grad, a, b []float32, m, n int, rows []int) {
 		e.Gemm(dst.Float, a[rows[0]*m:], b[rows[0]*n:], Gemm{M: m, N: n, K: last - rows[0], TransA: true, Accumulate: true})
 		return
 	}
-	g := make([]float32, m*n)
-	for i := range len(rows) - 1 {
-		e.Gemm(g, a[rows[i]*m:], b[rows[i]*n:], Gemm{M: m, N: n, K: rows[i+1] - rows[i], TransA: true})
-		e.AddLane(dst, i, g)
-	}
+	e.gemmLanes(dst, a, b, m, n, rows)
 }
 
 // ColSumLanes adds the column sums of each lane's rows of x (R, n). A chain of
@@ -58,7 +54,8 @@ func (e *Engine) lanes(dst *Grad, n int, rows []int, add func(g []float32, from,
 		add(dst.Float[:n], rows[0], rows[len(rows)-1])
 		return
 	}
-	g := make([]float32, n)
+	e.lane = grow(e.lane, n)
+	g := e.lane[:n]
 	for i := range len(rows) - 1 {
 		clear(g)
 		add(g, rows[i], rows[i+1])

@@ -1,4 +1,124 @@
 package tensor
 
-// laneWork is what a worker needs for the gradients of lanes.
-type laneWork struct{}
+import (
+	"math"
+	"unsafe"
+)
+
+// laneProduct is GemmLanes in exact arithmetic. Every tile runs through the
+// lanes one after the other: its float32 sums become integers while they are
+// still in registers.
+type laneProduct struct {
+	a, b  []float32 // from the first row of the first lane on
+	c     []int32
+	m, n  int
+	rows  int   // of all lanes
+	sizes []int // rows of each lane
+	scale float32
+
+	byRows bool
+	step   int
+}
+
+// parts cuts the product for so many threads.
+func (p *laneProduct) parts(k *kernels, threads int) int {
+	cut := product{m: p.m, n: p.n, k: p.rows}
+	n := cut.parts(k, threads)
+	p.byRows, p.step = cut.byRows, cut.step
+	return n
+}
+
+func (p *laneProduct) part(w *worker, i int) {
+	i0, i1, j0, j1 := 0, p.m, 0, p.n
+	if p.byRows {
+		i0, i1 = i*p.step, min((i+1)*p.step, p.m)
+	} else {
+		j0, j1 = i*p.step, min((i+1)*p.step, p.n)
+	}
+	// The blocks take about 512 KiB of B and 256 KiB of A.
+	cols := max(1<<17/p.rows/w.k.panel(), 1) * w.k.panel()
+	rows := max(1<<16/p.rows/w.k.rows, 1) * w.k.rows
+	view := &product{n: p.n, a: p.a, b: p.b, aRow: 1, aCol: p.m, bRow: p.n, bCol: 1}
+	w.t.k = p.rows
+	for j := j0; j < j1; j += cols {
+		n := min(cols, j1-j)
+		w.packB(view, 0, p.rows, j, j+n)
+		for i := i0; i < i1; i += rows {
+			w.laneBlock(p, view, i, min(rows, i1-i), j, n)
+		}
+	}
+}
+
+// laneBlock computes one block of rows for all panels of B.
+func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int) {
+	t := &w.t
+	src, high, few := w.packA(view, i, rows, 0)
+	t.cRow = uintptr(4 * p.n)
+	t.abs, t.scale = 1<<31-1, uint64(math.Float32bits(p.scale))
+	t.laneSize = unsafe.Pointer(&p.sizes[0])
+	t.lanes = len(p.sizes)
+	t.laneMax = unsafe.Pointer(&w.tops[0])
+	for at := 0; at < cols; at += w.k.panel() {
+		vecs := w.width(min(w.k.panel(), cols-at))
+		t.bRow = uintptr(4 * vecs * w.k.width)
+		t.b = pointer(w.b, at*p.rows)
+		first := i
+		for _, g := range [2]struct{ panels, rows int }{{few, high}, {(rows - few*high) / max(high-1, 1), high - 1}} {
+			if g.panels == 0 || g.rows == 0 {
+				continue
+			}
+			w.aim(view, src, g.rows, first-i)
+			t.panels = g.panels
+			t.c = pointer(p.c, first*p.n+j+at)
+			t.cNext = uintptr(g.rows) * t.cRow
+			w.k.lane[vecs-1][g.rows-1](t)
+			first += g.panels * g.rows
+		}
+	}
+}
+
+// laneWidth is the number of partial maxima of a lane.
+const laneWidth = 16
+
+// clearTops gets the partial maxima of n lanes ready.
+func (w *worker) clearTops(n int) {
+	if cap(w.tops) < (n+1)*laneWidth {
+		w.tops = make([]uint32, (n+1)*laneWidth)
+	}
+	w.tops = w.tops[:(n+1)*laneWidth]
+	clear(w.tops)
+}
+
+// mergeTops raises the maxima of lanes to what all workers have seen.
+func (e *Engine) mergeTops(top []float32) {
+	for i := range top {
+		t := math.Float32bits(top[i])
+		for _, w := range e.pool.workers {
+			for _, v := range w.tops[i*laneWidth : (i+1)*laneWidth] {
+				t = max(t, v)
+			}
+		}
+		top[i] = math.Float32frombits(t)
+	}
+}
+
+// gemmLanes is GemmLanes in exact arithmetic.
+func (e *Engine) gemmLanes(dst *Grad, a, b []float32, m, n int, rows []int) {
+	need("GemmLanes", "dst", len(dst.Int), m*n)
+	lanes := len(rows) - 1
+	need("GemmLanes", "dst.Max", len(dst.Max), lanes)
+	p := &e.laneProduct
+	*p = laneProduct{a: a[rows[0]*m:], b: b[rows[0]*n:], c: dst.Int, m: m, n: n, rows: rows[lanes] - rows[0], scale: dst.Scale, sizes: p.sizes[:0]}
+	if p.rows == 0 || m*n == 0 {
+		return
+	}
+	for i := range lanes {
+		p.sizes = append(p.sizes, rows[i+1]-rows[i])
+	}
+	for _, w := range e.pool.workers {
+		w.clearTops(lanes)
+	}
+	e.pool.run(p, p.parts(e.k, e.threads))
+	e.mergeTops(dst.Max[:lanes])
+	*p = laneProduct{sizes: p.sizes}
+}

@@ -18,6 +18,7 @@ func portable() *kernels {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
 	}
 	k.transpose, k.taps, k.gather = (*pack).transpose, (*pack).taps, (*pack).gather
+	k.peak = (*pack).peak
 	return k
 }
 
@@ -92,9 +93,8 @@ func (t *tile) chains(s *[4]float32, a, b uintptr, k int) {
 // runLanes computes every element of the panels for each lane; see kernels.lane.
 func (t *tile) runLanes(rows, vecs int) {
 	n := t.columns(vecs)
-	lanes := (uintptr(t.laneEnd) - uintptr(t.laneSize)) / 8
-	sizes := unsafe.Slice((*int)(t.laneSize), lanes)
-	tops := unsafe.Slice((*[16]uint32)(t.laneMax), lanes)
+	sizes := unsafe.Slice((*int)(t.laneSize), t.lanes)
+	tops := unsafe.Slice((*[16]uint32)(t.laneMax), t.lanes)
 	scale := math.Float32frombits(uint32(t.scale))
 	for i := range t.panels * rows {
 		p, r := uintptr(i/rows), uintptr(i%rows)
@@ -158,4 +158,14 @@ func (p *pack) gather() {
 			dst[j] = *at32(p.src, uintptr(offset+c))
 		}
 	}
+}
+
+func (p *pack) peak() {
+	s := [4]float64{}
+	for range p.n {
+		for range 24 {
+			s[0], s[1], s[2], s[3] = add32(1, s[0]), add32(1, s[1]), add32(1, s[2]), add32(1, s[3])
+		}
+	}
+	p.first = int(s[0] + s[1] + s[2] + s[3])
 }

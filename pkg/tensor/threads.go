@@ -19,7 +19,7 @@ type worker struct {
 	p    pack
 	rows [8]*float32 // for transpose
 	a, b []float32
-	laneWork
+	tops []uint32 // partial maxima of lanes, laneWidth each
 }
 
 // pool runs the parts of one job at a time on the calling goroutine and on
