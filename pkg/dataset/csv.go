@@ -1,10 +1,6 @@
 package dataset
 
-import (
-	"unicode/utf8"
-
-	"github.com/lockstep-ml/lockstep/pkg/shard"
-)
+import "unicode/utf8"
 
 // CSV is a table of text: one record a line, one column a feature.
 type CSV struct {
@@ -12,7 +8,9 @@ type CSV struct {
 	// number gives values.
 	Target string
 	// Columns gives columns their type: number (which is what unlisted ones are),
-	// category or ignore.
+	// category, id, text or ignore. Inputs are numbers and categories, which make
+	// one input each or one a word; or ids, which make one token each; or one text,
+	// which makes Text.Length tokens.
 	Columns map[string]string
 	// Header says that the first line names the columns. Names names them if not;
 	// empty names are c1, c2, …
@@ -33,43 +31,63 @@ type CSV struct {
 	// from 0 to 1 (minmax), or leaves them (none). NormaliseTarget does so with a
 	// target of numbers.
 	Normalise, NormaliseTarget string
+	// Weight names a column with the weight of each record in the loss; "" weighs
+	// all alike.
+	Weight string
+	// Text says how a text column becomes tokens.
+	Text Tokens
+
+	echo bool // the target is an input too: see Series
 }
 
 // The types of columns.
 const (
 	colNumber   = "number"
 	colCategory = "category"
+	colID       = "id"
+	colText     = "text"
 	colIgnore   = "ignore"
 )
 
 // csvFormat is the catalogue's entry.
 func csvFormat() Format {
-	normal := []string{"standard", "minmax", "none"}
+	fields := append(filesFields("path"), csvFields(colNumber, colCategory, colID, colText, colIgnore)...)
+	fields = append(fields,
+		Field{Name: "weight", Type: typeText, Summary: "a column with the weight of each record in the loss"})
 	return Format{
 		Name:    "csv",
-		Summary: "a table of text: one record a line, columns of numbers and categories; .gz or not",
-		Fields: append(filesFields("path"),
-			Field{Name: "target", Type: typeText, Required: true, Summary: "the column to predict; classes if its type is category, else a number"},
-			Field{Name: "columns", Type: typeMap, Choices: []string{colNumber, colCategory, colIgnore},
-				Summary: "types of columns; unlisted ones are numbers. category: one input for each word; ignore: left out"},
-			Field{Name: "header", Type: typeBool, Default: true, Summary: "the first line names the columns"},
-			Field{Name: "names", Type: typeTexts, Summary: "names of the columns if header is false; otherwise c1, c2, …"},
-			Field{Name: "separator", Type: typeText, Default: ",", Summary: "the character between fields"},
-			Field{Name: "quotes", Type: typeBool, Default: true, Summary: `fields may be put in quotes "…"; false takes quotes as they are`},
-			Field{Name: "missing", Type: typeText, Default: "error", Choices: []string{"error", "drop", "mean", "zero"},
-				Summary: "what a missing value becomes: an error, no record, the training mean, or 0"},
-			Field{Name: "missing_words", Type: typeTexts, Default: []string{"", "NA", "NaN", "nan", "null"}, Summary: "the words that mean missing"},
-			Field{Name: "unknown", Type: typeText, Default: "error", Choices: []string{"error", "zero"},
-				Summary: "what a category becomes that the training set has not: an error, or no input set"},
-			Field{Name: "normalise", Type: typeText, Default: "standard", Choices: normal,
-				Summary: "numbers get mean 0 and deviation 1, or the range 0 to 1, as fitted on the training set"},
-			Field{Name: "normalise_target", Type: typeText, Default: "standard", Choices: normal, Summary: "the same for a target of numbers"},
-		),
-		decode: decodeCSV,
+		Summary: "a table of text: one record a line, columns of numbers and categories, or of ids, or one of text; .gz or not",
+		Fields:  append(fields, tokenFields("word", 64)...),
+		decode: func(v values, bad func(field, format string, args ...any)) Options {
+			return decodeCSV(v, bad)
+		},
 	}
 }
 
-func decodeCSV(v values, bad func(field, format string, args ...any)) Options {
+// csvFields returns the fields of the formats that read tables with these types of
+// columns.
+func csvFields(types ...string) []Field {
+	normal := []string{"standard", "minmax", "none"}
+	return []Field{
+		{Name: "target", Type: typeText, Required: true, Summary: "the column to predict; classes if its type is category, else a number"},
+		{Name: "columns", Type: typeMap, Choices: types,
+			Summary: "types of columns; unlisted ones are numbers. category: one input for each word; id: one token; text: tokens; ignore: left out"},
+		{Name: "header", Type: typeBool, Default: true, Summary: "the first line names the columns"},
+		{Name: "names", Type: typeTexts, Summary: "names of the columns if header is false; otherwise c1, c2, …"},
+		{Name: "separator", Type: typeText, Default: ",", Summary: "the character between fields"},
+		{Name: "quotes", Type: typeBool, Default: true, Summary: `fields may be put in quotes "…"; false takes quotes as they are`},
+		{Name: "missing", Type: typeText, Default: "error", Choices: []string{"error", "drop", "mean", "zero"},
+			Summary: "what a missing value becomes: an error, no record, the training mean, or 0"},
+		{Name: "missing_words", Type: typeTexts, Default: []string{"", "NA", "NaN", "nan", "null"}, Summary: "the words that mean missing"},
+		{Name: "unknown", Type: typeText, Default: "error", Choices: []string{"error", "zero"},
+			Summary: "what a category or id becomes that the training set has not: an error, or no input set and token 0"},
+		{Name: "normalise", Type: typeText, Default: "standard", Choices: normal,
+			Summary: "numbers get mean 0 and deviation 1, or the range 0 to 1, as fitted on the training set"},
+		{Name: "normalise_target", Type: typeText, Default: "standard", Choices: normal, Summary: "the same for a target of numbers"},
+	}
+}
+
+func decodeCSV(v values, bad func(field, format string, args ...any)) *CSV {
 	o := &CSV{
 		Target:          v.text("target"),
 		Columns:         v.words("columns"),
@@ -81,6 +99,8 @@ func decodeCSV(v values, bad func(field, format string, args ...any)) Options {
 		Unknown:         v.text("unknown"),
 		Normalise:       v.text("normalise"),
 		NormaliseTarget: v.text("normalise_target"),
+		Weight:          v.text("weight"),
+		Text:            decodeTokens(v),
 	}
 	sep := v.text("separator")
 	r, n := utf8.DecodeRuneInString(sep)
@@ -91,8 +111,11 @@ func decodeCSV(v values, bad func(field, format string, args ...any)) Options {
 	if o.Header && len(o.Names) > 0 {
 		bad("names", "the header names the columns; set header: false if there is none")
 	}
-	if o.Columns[o.Target] == colIgnore {
-		bad("columns."+o.Target, "the target cannot be ignored")
+	if k := o.kind(o.Target); k != colNumber && k != colCategory {
+		bad("columns."+o.Target, "a target cannot be of type %s; expected number or category", k)
+	}
+	if o.Weight != "" && (o.Weight == o.Target || o.kind(o.Weight) != colNumber) {
+		bad("weight", "column %q must be a number other than the target", o.Weight)
 	}
 	return o
 }
@@ -122,14 +145,6 @@ func (o *CSV) withDefaults() *CSV {
 	if c.MissingWords == nil {
 		c.MissingWords = []string{"", "NA", "NaN", "nan", "null"}
 	}
+	c.Text = c.Text.withDefaults("word", 64)
 	return &c
-}
-
-// csvColumn is a used column of an open file.
-type csvColumn struct {
-	at   int // field of a row
-	name string
-	kind string
-	fit  *shard.Column  // how it is coded; nil while fitting
-	word map[string]int // index in fit.Categories
 }

@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,14 +12,24 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
 
-// csvCoder turns rows into the planes of a table.
+// csvColumn is a fitted column of an open file.
+type csvColumn struct {
+	shard.Column
+	at    int              // field of a row
+	width int              // inputs
+	word  map[string]int32 // input or token of each category
+}
+
+// csvCoder turns rows into planes. All numbers of its planes take 4 bytes.
 type csvCoder struct {
 	opts   *CSV
 	rows   *csvRows
+	text   *encoder
 	inputs []csvColumn
 	target csvColumn
+	weight *csvColumn
 	class  bool
-	x, y   []byte // planes of one record, coded
+	planes [][]byte // of one record, coded: input, target, weight
 }
 
 func (o *CSV) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
@@ -30,114 +39,110 @@ func (o *CSV) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*ta
 		return nil, err
 	}
 	defer rows.Close()
-	c, err := o.coder(rows, s, m)
+	c, err := o.coder(rows, m)
 	if err != nil {
 		return nil, err
 	}
-	sinks := make([]*sink, len(m.Planes))
-	for i, p := range m.Planes {
-		sinks[i] = e.newSink(s.files.Path, i, p)
-		defer sinks[i].drop()
-	}
-	t := &table{}
-	for {
-		switch keep, err := c.next(); {
-		case err == io.EOF:
-			for _, out := range sinks {
-				p, err := out.finish()
-				if err != nil {
-					return nil, errors.Join(err, t.Close())
-				}
-				t.planes = append(t.planes, p)
+	return e.fill(s.files.Path, m, func(put func(planes ...[]byte) error) error {
+		for {
+			keep, err := c.next()
+			if err == io.EOF {
+				return nil
 			}
-			return t, nil
-		case err != nil:
-			return nil, err
-		case !keep:
-			continue
+			if err == nil && keep {
+				err = put(c.planes...)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		t.records++
-		if err := errors.Join(write(sinks[0], c.x), write(sinks[1], c.y)); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func write(w io.Writer, b []byte) error {
-	_, err := w.Write(b)
-	return err
+	})
 }
 
 // coder finds the fitted columns in a file, which may have them in another order.
-func (o *CSV) coder(rows *csvRows, s split, m *shard.Manifest) (*csvCoder, error) {
-	if len(m.Planes) != 2 || m.Planes[0].Role != shard.RoleX {
-		return nil, errors.New("data set: the manifest is not of a CSV file of this version")
-	}
-	c := &csvCoder{opts: o, rows: rows, class: m.Planes[1].Role == shard.RoleClass}
-	used := map[string]bool{o.Target: true}
-	find := func(col shard.Column) (csvColumn, error) {
-		used[col.Name] = true
-		at := slices.Index(rows.names, col.Name)
-		if at < 0 {
-			return csvColumn{}, rows.src.bad("has no column %q, but the training set has; its columns are %s", col.Name, strings.Join(rows.names, ", "))
-		}
-		cc := csvColumn{at: at, name: col.Name, kind: col.Type, fit: &col, word: map[string]int{}}
-		for i, w := range col.Categories {
-			cc.word[w] = i
-		}
-		return cc, nil
-	}
+func (o *CSV) coder(rows *csvRows, m *shard.Manifest) (*csvCoder, error) {
+	c := &csvCoder{opts: o, rows: rows, text: newEncoder(o.Text, m.Fit.Vocabulary)}
 	target := shard.Column{Name: o.Target, Type: colCategory, Categories: m.Fit.Classes}
-	if !c.class {
-		if len(m.Fit.Target) != 1 {
-			return nil, errors.New("data set: the manifest has no fit of the target")
-		}
+	if c.class = len(m.Fit.Target) == 0; !c.class {
 		target = m.Fit.Target[0]
 	}
-	var err error
-	if c.target, err = find(target); err != nil {
+	targets, err := c.find([]shard.Column{target})
+	if err != nil {
 		return nil, err
 	}
-	width := 0
-	for _, col := range m.Fit.Columns {
-		width += colWidth(col)
-		cc, err := find(col)
+	c.target = targets[0]
+	if c.inputs, err = c.find(m.Fit.Columns); err != nil {
+		return nil, err
+	}
+	c.planes = [][]byte{make([]byte, 4*rowWidth(m.Fit.Columns, o.Text.Length)), make([]byte, 4)}
+	if o.Weight != "" {
+		weights, err := c.find([]shard.Column{{Name: o.Weight, Type: colNumber, Scale: 1}})
 		if err != nil {
 			return nil, err
 		}
-		c.inputs = append(c.inputs, cc)
+		c.weight = &weights[0]
+		c.planes = append(c.planes, make([]byte, 4))
 	}
-	for _, name := range rows.names {
-		if !used[name] && o.kind(name) != colIgnore {
-			return nil, rows.src.bad("has a column %q that the training set has not; remove it, or set columns.%s: ignore", name, name)
-		}
-	}
-	if width != m.Planes[0].Count || m.Planes[1].Count != 1 {
-		return nil, fmt.Errorf("data set: the manifest's columns make %d inputs, its plane holds %d", width, m.Planes[0].Count)
-	}
-	c.x = make([]byte, m.Planes[0].Bytes())
-	c.y = make([]byte, m.Planes[1].Bytes())
-	return c, nil
+	return c, c.checkExtra(m)
 }
 
-// next codes the next row into x and y; keep is false if the row is dropped.
+// find looks up columns by name.
+func (c *csvCoder) find(columns []shard.Column) ([]csvColumn, error) {
+	out := make([]csvColumn, len(columns))
+	next := int32(1) // token; 0 is unknown
+	for i, col := range columns {
+		at := slices.Index(c.rows.names, col.Name)
+		if at < 0 {
+			return nil, c.rows.src.bad("has no column %q, but the training set has; its columns are %s",
+				col.Name, strings.Join(c.rows.names, ", "))
+		}
+		out[i] = csvColumn{Column: col, at: at, width: colWidth(col, c.opts.Text.Length), word: map[string]int32{}}
+		for k, w := range col.Categories {
+			out[i].word[w] = int32(k)
+			if col.Type == colID {
+				out[i].word[w] = next
+				next++
+			}
+		}
+	}
+	return out, nil
+}
+
+// checkExtra refuses columns that were not there when the data were fitted.
+func (c *csvCoder) checkExtra(m *shard.Manifest) error {
+	for _, name := range c.rows.names {
+		known := name == c.opts.Target || name == c.opts.Weight || c.opts.kind(name) == colIgnore ||
+			slices.ContainsFunc(m.Fit.Columns, func(col shard.Column) bool { return col.Name == name })
+		if !known {
+			return c.rows.src.bad("has a column %q that the training set has not; remove it, or set columns.%s: ignore", name, name)
+		}
+	}
+	return nil
+}
+
+// next codes the next row into planes; keep is false if the row is dropped.
 func (c *csvCoder) next() (keep bool, err error) {
 	if err := c.rows.next(); err != nil {
 		return false, err
 	}
 	if c.opts.Missing == "drop" {
 		missing := func(col csvColumn) bool { return c.rows.missing(c.rows.field(col.at)) }
-		if missing(c.target) || slices.ContainsFunc(c.inputs, missing) {
+		if missing(c.target) || slices.ContainsFunc(c.inputs, missing) || c.weight != nil && missing(*c.weight) {
 			return false, nil
 		}
 	}
-	clear(c.x)
-	x := c.x
+	clear(c.planes[0])
+	x := c.planes[0]
 	for i := range c.inputs {
 		if err := c.input(x, &c.inputs[i]); err != nil {
 			return false, err
 		}
-		x = x[4*colWidth(*c.inputs[i].fit):]
+		x = x[4*c.inputs[i].width:]
+	}
+	if c.weight != nil {
+		if err := c.codeWeight(); err != nil {
+			return false, err
+		}
 	}
 	return true, c.codeTarget()
 }
@@ -147,72 +152,103 @@ func (c *csvCoder) input(x []byte, col *csvColumn) error {
 	field := c.rows.field(col.at)
 	missing := c.rows.missing(field)
 	if missing {
-		if err := c.opts.checkMissing(c.rows, *col, field); err != nil {
+		if err := c.opts.checkMissing(c.rows, col.Name, field); err != nil {
 			return err
 		}
 	}
-	if col.kind == colCategory {
-		i, known := col.word[field]
-		if !known && !missing && c.opts.Unknown == "error" {
-			return c.rows.src.badLine(c.rows.line, "column %q: category %q is not in the training set%s; correct it, or set unknown: zero",
-				col.name, clip(field), suggestion(field, col.fit.Categories))
-		}
-		if known {
-			putFloat(x[4*i:], 1)
-		}
+	switch {
+	case col.Type == colText:
+		c.codeText(x, field, col.width)
+		return nil
+	case col.Type == colCategory || col.Type == colID:
+		return c.codeWord(x, col, field, missing)
+	case missing && col.Fill == nil:
+		return fmt.Errorf("data set: the manifest has no fill for column %q", col.Name)
+	case missing:
+		putFloat(x, code(*col.Fill, col.Column))
 		return nil
 	}
-	if missing {
-		if col.fit.Fill == nil {
-			return fmt.Errorf("data set: the manifest has no fill for column %q", col.name)
+	return c.codeNumber(x, col, field)
+}
+
+// codeText codes the first n tokens; shorter texts end in padding.
+func (c *csvCoder) codeText(x []byte, text string, n int) {
+	i := 0
+	c.text.tokens.each(text, func(tok string) bool {
+		if i == n {
+			return false
 		}
-		putFloat(x, code(*col.fit.Fill, col.fit))
-		return nil
+		binary.LittleEndian.PutUint32(x[4*i:], uint32(c.text.token(tok)))
+		i++
+		return true
+	})
+}
+
+// codeWord sets the input of a category, or codes an id.
+func (c *csvCoder) codeWord(x []byte, col *csvColumn, field string, missing bool) error {
+	i, known := col.word[field]
+	switch {
+	case !known && !missing && c.opts.Unknown == "error":
+		return c.rows.src.badLine(c.rows.line, "column %q: %s %q is not in the training set%s; correct it, or set unknown: zero",
+			col.Name, col.Type, clip(field), suggestion(field, col.Categories))
+	case !known:
+	case col.Type == colID:
+		binary.LittleEndian.PutUint32(x, uint32(i))
+	default:
+		putFloat(x[4*i:], 1)
 	}
-	v, err := c.opts.parse(c.rows, *col, field)
+	return nil
+}
+
+// codeNumber codes a number that is there.
+func (c *csvCoder) codeNumber(x []byte, col *csvColumn, field string) error {
+	v, err := c.opts.parse(c.rows, col.Name, field)
 	if err != nil {
 		return err
 	}
-	return c.put(x, v, col)
-}
-
-// put codes a number.
-func (c *csvCoder) put(x []byte, v float64, col *csvColumn) error {
-	f := code(v, col.fit)
-	if math.IsInf(float64(f), 0) {
+	f := code(v, col.Column)
+	if !finite(float64(f)) {
 		return c.rows.src.badLine(c.rows.line, "column %q: %v is too far from the training set's values (%v ± %v); correct it",
-			col.name, v, col.fit.Shift, col.fit.Scale)
+			col.Name, v, col.Shift, col.Scale)
 	}
 	putFloat(x, f)
 	return nil
 }
 
-// codeTarget codes the target into y.
+// codeTarget codes the target into its plane.
 func (c *csvCoder) codeTarget() error {
 	field := c.rows.field(c.target.at)
 	if c.rows.missing(field) {
-		if err := c.opts.checkMissing(c.rows, c.target, field); err != nil {
+		if err := c.opts.checkMissing(c.rows, c.opts.Target, field); err != nil {
 			return err
 		}
 	}
-	if c.class {
-		i, ok := c.target.word[field]
-		if !ok {
-			return c.rows.src.badLine(c.rows.line, "target %q: class %q is not in the training set%s; correct it",
-				c.target.name, clip(field), suggestion(field, c.target.fit.Categories))
-		}
-		binary.LittleEndian.PutUint16(c.y, uint16(i))
-		return nil
+	if !c.class {
+		return c.codeNumber(c.planes[1], &c.target, field)
 	}
-	v, err := c.opts.parse(c.rows, c.target, field)
-	if err != nil {
-		return err
+	i, ok := c.target.word[field]
+	if !ok {
+		return c.rows.src.badLine(c.rows.line, "target %q: class %q is not in the training set%s; correct it",
+			c.target.Name, clip(field), suggestion(field, c.target.Categories))
 	}
-	return c.put(c.y, v, &c.target)
+	binary.LittleEndian.PutUint32(c.planes[1], uint32(i))
+	return nil
+}
+
+// codeWeight codes the weight into its plane.
+func (c *csvCoder) codeWeight() error {
+	field := c.rows.field(c.weight.at)
+	if c.rows.missing(field) {
+		return c.opts.checkMissing(c.rows, c.opts.Weight, field)
+	}
+	if v, err := c.opts.parse(c.rows, c.opts.Weight, field); err == nil && v < 0 {
+		return c.rows.src.badLine(c.rows.line, "weight %q: %s is negative; correct it", c.opts.Weight, clip(field))
+	}
+	return c.codeNumber(c.planes[2], c.weight, field)
 }
 
 // code returns a number as the network sees it.
-func code(v float64, c *shard.Column) float32 { return float32((v - c.Shift) / c.Scale) }
+func code(v float64, c shard.Column) float32 { return float32((v - c.Shift) / c.Scale) }
 
 func putFloat(b []byte, v float32) {
 	binary.LittleEndian.PutUint32(b, math.Float32bits(v))

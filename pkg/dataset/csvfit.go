@@ -6,17 +6,18 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
 
-// The bounds on words: beyond them a column is no category.
+// The bounds on words: beyond them a column is no category. Words travel in the
+// manifest.
 const (
 	mostCategories = 10_000
 	mostClasses    = 1 << 16
+	mostIDs        = 200_000
 )
 
 func (o *CSV) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
@@ -32,7 +33,7 @@ func (o *CSV) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*tab
 	var learners []*learner
 	for at, name := range rows.names {
 		if kind := o.kind(name); kind != colIgnore {
-			learners = append(learners, &learner{csvColumn: csvColumn{at: at, name: name, kind: kind}})
+			learners = append(learners, &learner{opts: o, at: at, name: name, kind: kind, text: counter{tokens: o.Text}})
 		}
 	}
 	if err := o.learn(rows, learners); err != nil {
@@ -51,6 +52,9 @@ func (o *CSV) checkNames(rows *csvRows, s split) error {
 		}
 	}
 	unknown("data.target", o.Target)
+	if o.Weight != "" {
+		unknown("data.weight", o.Weight)
+	}
 	for _, name := range sortedKeys(o.Columns) {
 		unknown("data.columns."+name, name)
 	}
@@ -58,15 +62,6 @@ func (o *CSV) checkNames(rows *csvRows, s split) error {
 		return errs
 	}
 	return nil
-}
-
-// learner collects what a column's fit needs.
-type learner struct {
-	csvColumn
-	n         int64
-	mean, m2  float64 // Welford: m2 is the sum of squared differences from the mean
-	low, high float64
-	words     map[string]bool
 }
 
 // learn reads all rows.
@@ -79,31 +74,56 @@ func (o *CSV) learn(rows *csvRows, learners []*learner) error {
 		if err != nil {
 			return err
 		}
-		drop := o.Missing == "drop" && slices.ContainsFunc(learners, func(l *learner) bool { return rows.missing(rows.field(l.at)) })
+		missing := func(l *learner) bool { return rows.missing(rows.field(l.at)) }
+		if o.Missing == "drop" && slices.ContainsFunc(learners, missing) {
+			continue
+		}
 		for _, l := range learners {
-			if drop {
-				break
-			}
-			if err := o.see(rows, l); err != nil {
+			if err := l.see(rows); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// see takes one field.
-func (o *CSV) see(rows *csvRows, l *learner) error {
+// learner collects what a column's fit needs.
+type learner struct {
+	opts      *CSV
+	at        int
+	name      string
+	kind      string
+	n         int64
+	mean, m2  float64 // Welford: m2 is the sum of squared differences from the mean
+	low, high float64
+	words     map[string]bool
+	text      counter
+}
+
+// see takes the column's field of a row.
+func (l *learner) see(rows *csvRows) error {
 	field := rows.field(l.at)
 	if rows.missing(field) {
-		return o.checkMissing(rows, l.csvColumn, field)
+		return l.opts.checkMissing(rows, l.name, field)
 	}
-	if l.kind == colCategory {
-		return l.seeWord(rows, field, l.name == o.Target)
+	switch l.kind {
+	case colCategory, colID:
+		return l.seeWord(rows, field)
+	case colText:
+		l.n++
+		if err := l.text.add(field); err != nil {
+			return rows.src.badLine(rows.line, "column %q %v", l.name, err)
+		}
+		return nil
 	}
-	v, err := o.parse(rows, l.csvColumn, field)
+	v, err := l.opts.parse(rows, l.name, field)
 	if err != nil {
 		return err
 	}
+	l.seeNumber(v)
+	return nil
+}
+
+func (l *learner) seeNumber(v float64) {
 	if l.n == 0 {
 		l.low, l.high = v, v
 	}
@@ -113,10 +133,9 @@ func (o *CSV) see(rows *csvRows, l *learner) error {
 	d := v - l.mean
 	l.mean += d / float64(l.n)
 	l.m2 += float64(d * (v - l.mean))
-	return nil
 }
 
-func (l *learner) seeWord(rows *csvRows, field string, target bool) error {
+func (l *learner) seeWord(rows *csvRows, field string) error {
 	if l.words == nil {
 		l.words = map[string]bool{}
 	}
@@ -127,36 +146,13 @@ func (l *learner) seeWord(rows *csvRows, field string, target bool) error {
 		return rows.src.badLine(rows.line, "column %q is not text in UTF-8: %q; convert the file", l.name, field)
 	}
 	l.words[strings.Clone(field)] = true
-	if most := mostCategories; !target && len(l.words) > most {
-		return rows.src.badLine(rows.line, "column %q has more than %d categories; set columns.%s: ignore", l.name, most, l.name)
-	}
-	if len(l.words) > mostClasses {
+	switch n := len(l.words); {
+	case l.name == l.opts.Target && n > mostClasses:
 		return rows.src.badLine(rows.line, "target %q has more than %d classes; is it a number?", l.name, mostClasses)
-	}
-	return nil
-}
-
-// parse reads a number.
-func (o *CSV) parse(rows *csvRows, c csvColumn, field string) (float64, error) {
-	v, err := strconv.ParseFloat(field, 64)
-	switch {
-	case err != nil && c.name == o.Target:
-		return 0, rows.src.badLine(rows.line, "target %q: %q is not a number; if it names classes set columns.%s: category", c.name, clip(field), c.name)
-	case err != nil:
-		return 0, rows.src.badLine(rows.line, "column %q: %q is not a number; if it is a word set columns.%s: category (or ignore)", c.name, clip(field), c.name)
-	case math.IsNaN(v) || math.Abs(v) > math.MaxFloat32:
-		return 0, rows.src.badLine(rows.line, "column %q: %s is not a finite number; correct it, or add it to missing_words", c.name, clip(field))
-	}
-	return v, nil
-}
-
-// checkMissing refuses a missing value that must not be.
-func (o *CSV) checkMissing(rows *csvRows, c csvColumn, field string) error {
-	if c.name == o.Target {
-		return rows.src.badLine(rows.line, "target %q is missing (%q); fill it in, or set missing: drop", c.name, field)
-	}
-	if o.Missing == "error" {
-		return rows.src.badLine(rows.line, "column %q is missing (%q); fill it in, or set missing: mean, zero or drop", c.name, field)
+	case l.name != l.opts.Target && l.kind == colCategory && n > mostCategories:
+		return rows.src.badLine(rows.line, "column %q has more than %d categories; set columns.%s: ignore (or id)", l.name, mostCategories, l.name)
+	case l.kind == colID && n > mostIDs:
+		return rows.src.badLine(rows.line, "column %q has more than %d ids; set columns.%s: ignore", l.name, mostIDs, l.name)
 	}
 	return nil
 }
@@ -166,48 +162,89 @@ func (o *CSV) conclude(rows *csvRows, learners []*learner, m *shard.Manifest) er
 	if rows.number < 0 {
 		return rows.src.bad("has a header but no records")
 	}
-	width := 0
+	var inputs []*learner
 	for _, l := range learners {
 		if l.n == 0 && len(l.words) == 0 {
 			return rows.src.bad("column %q has no values in the training set; set columns.%s: ignore", l.name, l.name)
 		}
 		if l.name == o.Target {
 			o.concludeTarget(l, m)
+		}
+		if l.name == o.Target && !o.echo || l.name == o.Weight {
 			continue
 		}
-		col := l.column(o.Normalise)
-		if o.Missing == "mean" || o.Missing == "zero" {
-			col.Fill = l.fill(o.Missing)
-		}
-		width += colWidth(col)
-		m.Fit.Columns = append(m.Fit.Columns, col)
+		inputs = append(inputs, l)
+		m.Fit.Columns = append(m.Fit.Columns, l.column())
 	}
-	if width == 0 {
+	if len(inputs) == 0 {
 		return rows.src.bad("has no column to learn from besides the target %q", o.Target)
 	}
-	m.Input.Shape = []int{width}
-	m.Planes = append([]shard.Plane{{Role: shard.RoleX, Type: shard.F32, Count: width}}, m.Planes...)
+	x, err := o.concludeInputs(inputs, m)
+	if err != nil {
+		return err
+	}
+	m.Planes = append([]shard.Plane{x}, m.Planes...)
+	if o.Weight != "" {
+		m.Planes = append(m.Planes, shard.Plane{Role: shard.RoleWeight, Type: shard.F32, Count: 1})
+	}
 	return nil
 }
 
 func (o *CSV) concludeTarget(l *learner, m *shard.Manifest) {
 	if l.kind == colNumber {
-		m.Fit.Target = []shard.Column{l.column(o.NormaliseTarget)}
+		c := l.column()
+		m.Fit.Target = []shard.Column{c}
 		m.Input.Target = shard.Target{Kind: shard.Value}
 		m.Planes = []shard.Plane{{Role: shard.RoleY, Type: shard.F32, Count: 1}}
 		return
 	}
 	m.Fit.Classes = sortedWords(l.words)
 	m.Input.Target = shard.Target{Kind: shard.Class, Classes: len(m.Fit.Classes)}
-	m.Planes = []shard.Plane{{Role: shard.RoleClass, Type: shard.U16, Count: 1}}
+	m.Planes = []shard.Plane{{Role: shard.RoleClass, Type: shard.I32, Count: 1}}
+}
+
+// concludeInputs sets the input and returns its plane.
+func (o *CSV) concludeInputs(inputs []*learner, m *shard.Manifest) (shard.Plane, error) {
+	kinds := map[string]int{}
+	for _, l := range inputs {
+		kinds[l.kind]++
+	}
+	numbers := kinds[colNumber] + kinds[colCategory]
+	switch {
+	case numbers == len(inputs):
+		m.Input.Shape = []int{rowWidth(m.Fit.Columns, 0)}
+		return shard.Plane{Role: shard.RoleX, Type: shard.F32, Count: m.Input.Shape[0]}, nil
+	case kinds[colID] == len(inputs):
+		m.Input.Tokens = 1 // 0 is unknown
+		for _, c := range m.Fit.Columns {
+			m.Input.Tokens += len(c.Categories)
+		}
+	case kinds[colText] == 1 && len(inputs) == 1:
+		m.Fit.Vocabulary = inputs[0].text.vocabulary()
+		m.Input.Tokens = len(m.Fit.Vocabulary)
+	default:
+		return shard.Plane{}, &Error{Path: "data.columns", Msg: fmt.Sprintf(
+			"inputs are %d numbers or categories, %d ids and %d texts; expected only numbers and categories, only ids, or one text: set the others to ignore",
+			numbers, kinds[colID], kinds[colText])}
+	}
+	m.Input.Shape = []int{rowWidth(m.Fit.Columns, o.Text.Length)}
+	return shard.Plane{Role: shard.RoleTokens, Type: shard.I32, Count: m.Input.Shape[0]}, nil
 }
 
 // column returns the fit of a column.
-func (l *learner) column(normalise string) shard.Column {
+func (l *learner) column() shard.Column {
 	c := shard.Column{Name: l.name, Type: l.kind}
-	if l.kind == colCategory {
+	normalise := l.opts.Normalise
+	switch {
+	case l.kind == colCategory || l.kind == colID:
 		c.Categories = sortedWords(l.words)
 		return c
+	case l.kind == colText:
+		return c
+	case l.name == l.opts.Target:
+		normalise = l.opts.NormaliseTarget
+	default:
+		c.Fill = l.fill()
 	}
 	c.Scale = 1
 	switch normalise {
@@ -222,53 +259,35 @@ func (l *learner) column(normalise string) shard.Column {
 	return c
 }
 
-// fill returns what a missing number becomes.
-func (l *learner) fill(missing string) *float64 {
-	if l.kind != colNumber {
-		return nil
-	}
-	v := 0.0
-	if missing == "mean" {
+// fill returns what a missing number becomes, nil if it must not be missing.
+func (l *learner) fill() *float64 {
+	var v float64
+	switch l.opts.Missing {
+	case "mean":
 		v = l.mean
+	case "zero":
+	default:
+		return nil
 	}
 	return &v
 }
 
-// colWidth returns how many inputs a column makes.
-func colWidth(c shard.Column) int {
-	if c.Type == colCategory {
+// colWidth returns how many inputs a column makes; text makes length.
+func colWidth(c shard.Column, length int) int {
+	switch c.Type {
+	case colCategory:
 		return len(c.Categories)
+	case colText:
+		return length
 	}
 	return 1
 }
 
-// sortedWords returns words as numbers ascend if all are numbers, else by letter.
-func sortedWords(words map[string]bool) []string {
-	out := sortedKeys(words)
-	value := make(map[string]float64, len(out))
-	for _, w := range out {
-		v, err := strconv.ParseFloat(w, 64)
-		if err != nil || math.IsNaN(v) {
-			return out
-		}
-		value[w] = v
+// rowWidth returns how many inputs columns make.
+func rowWidth(columns []shard.Column, length int) int {
+	n := 0
+	for _, c := range columns {
+		n += colWidth(c, length)
 	}
-	slices.SortStableFunc(out, func(a, b string) int {
-		switch {
-		case value[a] < value[b]:
-			return -1
-		case value[a] > value[b]:
-			return 1
-		}
-		return 0
-	})
-	return out
-}
-
-// clip shortens a field for a message.
-func clip(s string) string {
-	if len(s) > 40 {
-		return s[:37] + "..."
-	}
-	return s
+	return n
 }

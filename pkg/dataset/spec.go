@@ -62,6 +62,8 @@ func Formats() []Format {
 	return []Format{
 		csvFormat(),
 		idxFormat(),
+		seriesFormat(),
+		textFormat(),
 	}
 }
 

@@ -193,3 +193,39 @@ func (e *env) reuse(m *shard.Manifest) *table {
 	}
 	return t
 }
+
+// fill makes a table of the records that produce puts: one slice a plane of m.
+func (e *env) fill(name string, m *shard.Manifest, produce func(put func(planes ...[]byte) error) error) (*table, error) {
+	sinks := make([]*sink, len(m.Planes))
+	for i, p := range m.Planes {
+		sinks[i] = e.newSink(name, i, p)
+		defer sinks[i].drop()
+	}
+	t := &table{}
+	err := produce(func(planes ...[]byte) error {
+		t.records++
+		if len(planes) != len(sinks) {
+			return fmt.Errorf("data set: %s makes %d planes, the manifest has %d", name, len(planes), len(sinks))
+		}
+		for i, b := range planes {
+			if int64(len(b)) != sinks[i].stride {
+				return fmt.Errorf("data set: plane %d of %s has %d bytes a record, the manifest says %d", i, name, len(b), sinks[i].stride)
+			}
+			if _, err := sinks[i].Write(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sinks {
+		p, err := s.finish()
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		t.planes = append(t.planes, p)
+	}
+	return t, nil
+}

@@ -1,0 +1,62 @@
+package dataset
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// parse reads a number of the row.
+func (o *CSV) parse(rows *csvRows, name, field string) (float64, error) {
+	v, err := strconv.ParseFloat(field, 64)
+	switch {
+	case err != nil && name == o.Target:
+		return 0, rows.src.badLine(rows.line, "target %q: %q is not a number; if it names classes set columns.%s: category", name, clip(field), name)
+	case err != nil && !finite(v):
+		return 0, rows.src.badLine(rows.line, "column %q: %s is too large; correct it, or add it to missing_words", name, clip(field))
+	case err != nil:
+		return 0, rows.src.badLine(rows.line, "column %q: %q is not a number; if it is a word set columns.%s: category (or ignore)", name, clip(field), name)
+	case !finite(v) || math.Abs(v) > math.MaxFloat32:
+		return 0, rows.src.badLine(rows.line, "column %q: %s is not a finite number; correct it, or add it to missing_words", name, clip(field))
+	}
+	return v, nil
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// checkMissing refuses a missing value that must not be.
+func (o *CSV) checkMissing(rows *csvRows, name, field string) error {
+	switch {
+	case name == o.Target:
+		return rows.src.badLine(rows.line, "target %q is missing (%q); fill it in, or set missing: drop", name, field)
+	case name == o.Weight:
+		return rows.src.badLine(rows.line, "weight %q is missing (%q); fill it in, or set missing: drop", name, field)
+	case o.Missing == "error":
+		return rows.src.badLine(rows.line, "column %q is missing (%q); fill it in, or set missing: mean, zero or drop", name, field)
+	}
+	return nil
+}
+
+// sortedWords returns words as numbers ascend if all are numbers, else by letter.
+func sortedWords(words map[string]bool) []string {
+	out := sortedKeys(words)
+	value := make(map[string]float64, len(out))
+	for _, w := range out {
+		v, err := strconv.ParseFloat(w, 64)
+		if err != nil || math.IsNaN(v) {
+			return out
+		}
+		value[w] = v
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(value[a], value[b]) })
+	return out
+}
+
+// clip shortens a field for a message.
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:37] + "..."
+	}
+	return s
+}
