@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Sizes of the transport, found by measurement (see docs/bench). The flow
-// control window must hold the segments of two rounds with room to spare.
+// Sizes of the transport, in bytes. The window of flow control must hold the
+// Options.Window of segments at MaxSegmentBytes; a fixed smaller one is slower.
 const (
 	streamWindow = 16 << 20
 	socketBuffer = 512 << 10

@@ -4,9 +4,11 @@
 //
 //	rank        a position in the ring, 0 <= rank < size; rank r sends to r+1 (mod size)
 //	right, left the neighbour a rank sends to, the one it receives from
-//	chunk       the 1/size part of the vector that one rank finishes adding up
+//	chunk       the 1/size part of a block that one rank finishes adding up
 //	round       one hop: every rank sends one chunk and receives one
 //	segment     the piece of a chunk in one message
+//	block       the part of a vector that is cut into chunks at once; a long vector is
+//	            several blocks, which follow each other round the ring without a pause
 //	operation   one Sum; every rank of a generation does the same ones in the same order
 //	generation  one fixed set of ring members; a segment of another one is refused
 //
@@ -21,11 +23,14 @@
 // What a rank receives in one round is what it sends in the next, so a chunk
 // goes in segments, and a segment goes on as soon as it is added: the addition
 // of one runs while the next ones travel. Segments are numbered t = 0, 1, 2 …
-// through all rounds. A rank sends the first w, and then segment t+w when it
-// has received segment t, w being the window. Nobody can be stuck for ever on
-// links that hold w segments: to be blocked in sending, a rank must have
-// received more segments than its right neighbour has, and that can not be so
-// all the way round.
+// through all rounds of all blocks. A rank sends the first w, and then segment
+// t+w when it has received segment t, w being the segments of a chunk, at most
+// Options.Window. Blocks are there to keep w small: what is sent on was added a
+// moment ago and is still in the caches.
+//
+// Nobody can be stuck for ever on links that hold w segments: to be blocked in
+// sending, a rank must have received more segments than its right neighbour
+// has, and that can not be so all the way round.
 //
 // Every chunk is added up once, in one order, and then copied: all ranks end
 // with the same bits, for float32 too.

@@ -8,7 +8,8 @@ import (
 )
 
 // Options set how a Ring works. The zero value of a field stands for the
-// default. All ranks of a ring need the same Generation and SegmentBytes.
+// default. All ranks of a ring need the same Generation, SegmentBytes and
+// Window.
 type Options struct {
 	// Generation is carried by every segment; another one is refused.
 	Generation uint64
@@ -18,8 +19,8 @@ type Options struct {
 	// MaxSegmentBytes. Default DefaultSegmentBytes. Smaller ones overlap better,
 	// larger ones cost fewer messages.
 	SegmentBytes int
-	// Window is how many segments a rank sends ahead of what it receives.
-	// Default DefaultWindow. A link must hold that many.
+	// Window is how many segments a rank sends at most ahead of what it receives.
+	// Default DefaultWindow, which is the most: a link must hold that many.
 	Window int
 	// StepTimeout is the longest wait for one segment of a neighbour, that is for
 	// the slowest rank to come to the same operation. Default 30 s.
@@ -28,7 +29,7 @@ type Options struct {
 
 // Defaults and bounds of Options.
 const (
-	DefaultSegmentBytes = 256 << 10
+	DefaultSegmentBytes = 512 << 10
 	MaxSegmentBytes     = 2 << 20
 	DefaultWindow       = 8
 	DefaultStepTimeout  = 30 * time.Second
