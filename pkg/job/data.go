@@ -2,6 +2,7 @@ package job
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
 )
@@ -13,9 +14,11 @@ func (d *decoder) data(s *Spec, n *node) {
 		d.add(n.at, "data: expected a mapping with format, train and so on, got %s", n.describe())
 		return
 	}
-	if format, ok := formatOf(n); ok {
-		n = d.knownData(n, format)
+	format, ok := d.format(n)
+	if !ok {
+		return
 	}
+	n = d.knownData(n, format)
 	section, _ := plain(n).(map[string]any)
 	spec, err := dataset.Decode(section)
 	if err != nil {
@@ -25,18 +28,22 @@ func (d *decoder) data(s *Spec, n *node) {
 	s.Data = spec
 }
 
-// formatOf returns the entry of the table that the section names.
-func formatOf(n *node) (dataset.Format, bool) {
+// format returns the entry of the table of formats that the section names.
+func (d *decoder) format(n *node) (dataset.Format, bool) {
 	formats := dataset.Formats()
-	name := n.field("format")
-	if name == nil {
-		return dataset.Format{}, false
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = f.Name
 	}
-	i := slices.IndexFunc(formats, func(f dataset.Format) bool { return f.Name == name.value })
-	if i < 0 {
-		return dataset.Format{}, false
+	switch name := n.field("format"); {
+	case name == nil:
+		d.add(n.at, `data: "format" is missing; expected one of %s`, strings.Join(names, ", "))
+	case !slices.Contains(names, formatScalar(name.value)):
+		d.add(name.at, "data.format: expected the name of a format, got %s%s", name.describe(), suggest(formatScalar(name.value), names))
+	default:
+		return formats[slices.Index(names, formatScalar(name.value))], true
 	}
-	return formats[i], true
+	return dataset.Format{}, false
 }
 
 // knownData returns the section without the keys that the format does not

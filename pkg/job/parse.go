@@ -12,9 +12,10 @@ import (
 )
 
 // A job file beyond these bounds is refused before it is parsed: the time of
-// the YAML parser grows with the square of the depth.
+// the YAML parser grows with the square of the depth and of the lines.
 const (
-	maxBytes = 256 << 10
+	maxBytes = 128 << 10
+	maxLines = 4000
 	maxDepth = 32
 )
 
@@ -24,7 +25,11 @@ const (
 func parse(text []byte, set string, ps *problems) *node {
 	p := &yamlParser{set: set, problems: ps}
 	if len(text) > maxBytes {
-		ps.add(place{line: 1, column: 1, set: set}, "the file has %d bytes; a job file has at most %d", len(text), maxBytes)
+		ps.add(place{line: 1, column: 1, set: set, whole: true}, "the file has %d bytes; a job file has at most %d", len(text), maxBytes)
+		return nil
+	}
+	if lines := bytes.Count(text, []byte("\n")); lines > maxLines {
+		ps.add(place{line: 1, column: 1, set: set, whole: true}, "the file has %d lines; a job file has at most %d", lines, maxLines)
 		return nil
 	}
 	if at, ok := p.invalidText(text); !ok {

@@ -63,7 +63,11 @@ type problems struct {
 	file  string
 	lines []string
 	list  Problems
+	more  int // that were found when the list was full
 }
+
+// maxProblems is how many problems are listed; further ones are counted.
+const maxProblems = 100
 
 func newProblems(file string, text []byte) *problems {
 	return &problems{file: file, lines: strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")}
@@ -76,7 +80,11 @@ func (ps *problems) add(at place, format string, args ...any) {
 	} else if !at.whole && at.line >= 1 && at.line <= len(ps.lines) {
 		p.Source = ps.lines[at.line-1]
 	}
-	if !slices.Contains(ps.list, p) {
+	switch {
+	case slices.Contains(ps.list, p):
+	case len(ps.list) == maxProblems:
+		ps.more++
+	default:
 		ps.list = append(ps.list, p)
 	}
 }
@@ -92,5 +100,8 @@ func (ps *problems) err() error {
 		}
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+	if ps.more > 0 {
+		return append(ps.list, Problem{File: ps.file, Line: len(ps.lines), Column: 1, Message: fmt.Sprintf("and %d more problems", ps.more)})
+	}
 	return ps.list
 }
