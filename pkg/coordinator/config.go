@@ -49,6 +49,8 @@ type Config struct {
 
 	// Listener, if not nil, is used in place of listening at Listen.
 	Listener net.Listener
+
+	noSync bool // for tests: do not wait for the disk; a crash of the machine loses the log
 }
 
 // withDefaults fills in what was left out.

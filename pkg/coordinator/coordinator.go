@@ -95,7 +95,7 @@ func open(conf Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c.dials = newDials(creds)
-	if c.store, err = openStore(conf.DataDir); err != nil {
+	if c.store, err = openStore(conf.DataDir, conf.noSync); err != nil {
 		return nil, err
 	}
 	listener := conf.Listener

@@ -22,7 +22,7 @@ import (
 )
 
 // patient bounds every wait of the tests; it is far longer than any should take.
-const patient = 15 * time.Second
+const patient = 30 * time.Second
 
 // group is some coordinators in this process, over loopback.
 type group struct {
@@ -81,7 +81,7 @@ func (g *group) start(id string, l net.Listener) {
 	c, err := open(Config{
 		ID: id, Peers: g.peers, DataDir: g.dirs[id], Listener: l, Log: log,
 		ElectionTimeout: 200 * time.Millisecond, HeartbeatInterval: 100 * time.Millisecond,
-		WorkerTTL: time.Second, ReconnectGrace: 200 * time.Millisecond,
+		WorkerTTL: time.Second, ReconnectGrace: 200 * time.Millisecond, noSync: true,
 	})
 	if err != nil {
 		g.t.Fatal(err)
@@ -115,7 +115,7 @@ func (g *group) stop(id string) {
 			g.t.Errorf("%s stopped with %v", id, err)
 		}
 	case <-time.After(patient):
-		g.t.Fatalf("%s does not stop", id)
+		g.t.Errorf("%s does not stop", id)
 	}
 }
 
@@ -306,7 +306,6 @@ func (w *worker) progress(a *pb.Assignment, epoch int32, step int64) {
 func (g *group) crash(id string) {
 	g.t.Helper()
 	n := g.nodes[id]
-	n.c.mux.close()
 	n.c.server.Stop()
 	if err := n.c.raft.Shutdown().Error(); err != nil {
 		g.t.Fatal(err)

@@ -31,13 +31,14 @@ const logVersion = 1
 func logBucket() []byte { return []byte("log") }
 func varBucket() []byte { return []byte("vars") }
 
-func openStore(dir string) (*store, error) {
+// openStore opens the file in dir, or makes it. If noSync is set writes are not synced.
+func openStore(dir string, noSync bool) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	path := filepath.Join(dir, "raft.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+		Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, NoSync: noSync,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open %s (is another coordinator using this directory?): %w", path, err)

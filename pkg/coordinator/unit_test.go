@@ -22,7 +22,7 @@ import (
 
 func TestStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "dir")
-	s, err := openStore(dir)
+	s, err := openStore(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestStore(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = openStore(dir); err != nil {
+	if s, err = openStore(dir, false); err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
@@ -71,7 +71,7 @@ func TestStore(t *testing.T) {
 	if _, err := s.GetUint64([]byte("vote")); err == nil {
 		t.Error("text was read as a number")
 	}
-	if _, err := openStore(dir); err == nil || !strings.Contains(err.Error(), "another coordinator") {
+	if _, err := openStore(dir, false); err == nil || !strings.Contains(err.Error(), "another coordinator") {
 		t.Errorf("a second process opened the store: %v", err)
 	}
 }
@@ -156,7 +156,7 @@ func TestGroupUnderTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 3)
 	for id, l := range listeners {
-		conf := Config{ID: id, Peers: peers, DataDir: filepath.Join(dir, id), Listener: l, Security: security, ElectionTimeout: 200 * time.Millisecond}
+		conf := Config{ID: id, Peers: peers, DataDir: filepath.Join(dir, id), Listener: l, Security: security, ElectionTimeout: 200 * time.Millisecond, noSync: true}
 		go func() { done <- Run(ctx, conf) }()
 	}
 	defer func() {
