@@ -3,7 +3,6 @@ package allreduce_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
