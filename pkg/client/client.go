@@ -189,9 +189,13 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// plain returns err without the wrapping of gRPC.
+// plain returns err without the wrapping of gRPC; a caller's own error as it is.
 func plain(err error) error {
-	if s, ok := status.FromError(err); ok && err != nil {
+	var own stop
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	if s, ok := status.FromError(err); ok {
 		return &Error{s.Code(), s.Message()}
 	}
 	return err

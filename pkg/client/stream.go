@@ -130,7 +130,7 @@ func (c *Client) Download(ctx context.Context, id string, w io.Writer) error {
 		})
 		switch {
 		case err != nil && worked:
-			return true, stop{fmt.Errorf("after %d of %d bytes: %w", got, total, unstop(err))}
+			return true, stop{fmt.Errorf("after %d of %d bytes: %w", got, total, plain(unstop(err)))}
 		case err == nil && got != total:
 			return true, stop{fmt.Errorf("the model ended after %d of %d bytes", got, total)}
 		}
