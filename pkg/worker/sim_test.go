@@ -38,8 +38,8 @@ const (
 
 // simNet is what connects the workers of a simulation.
 type simNet struct {
-	mu      sync.Mutex // guards rings
-	rings   map[uint64]*simRing
+	mu      sync.Mutex            // guards rings
+	rings   map[string]*simRing   // by job and generation
 	workers map[string]*simWorker // by address
 }
 
@@ -205,13 +205,14 @@ func (w *simWorker) connect(ctx context.Context, a *pb.Assignment, rank int) (ri
 	}
 	w.net.mu.Lock()
 	defer w.net.mu.Unlock()
-	r := w.net.rings[a.Generation]
+	key := fmt.Sprint(a.JobId, a.Generation)
+	r := w.net.rings[key]
 	if r == nil {
 		r = &simRing{net: w.net, broken: make(chan struct{})}
 		for _, m := range a.Members {
 			r.members = append(r.members, m.WorkerId)
 		}
-		w.net.rings[a.Generation] = r
+		w.net.rings[key] = r
 	}
 	return &simSeat{r, rank, w}, func() { r.fail(rank) }, nil
 }
@@ -238,10 +239,10 @@ func (w *simWorker) publish(want *pb.FetchStateRequest, encode func() ([]byte, e
 	})
 }
 
-func (w *simWorker) prepare(context.Context, *pb.Assignment) (*task, error) {
+func (w *simWorker) prepare(_ context.Context, a *pb.Assignment) (*task, error) {
 	train, test := simDealers()
 	t := &task{
-		job: simID, digest: "d", metrics: []string{"m"}, checkpointEvery: 3, checkpointKeep: 2, digestEvery: 2,
+		job: a.JobId, digest: "d", metrics: []string{"m"}, checkpointEvery: 3, checkpointKeep: 2, digestEvery: 2,
 		span:       span{Epochs: simEpochs, StepsPerEpoch: train.StepsPerEpoch(), Steps: simEpochs*train.StepsPerEpoch() - 1},
 		newLearner: func([]int) (learner, error) { return newToy(simLanes, w.hook), nil },
 		testSteps:  test.StepsPerEpoch(),
@@ -332,7 +333,7 @@ type simulation struct {
 }
 
 func newSimulation(t *testing.T, workers int) *simulation {
-	s := &simulation{t: t, net: &simNet{rings: map[uint64]*simRing{}, workers: map[string]*simWorker{}}, saved: map[string]string{}, waitFor: 1}
+	s := &simulation{t: t, net: &simNet{rings: map[string]*simRing{}, workers: map[string]*simWorker{}}, saved: map[string]string{}, waitFor: 1}
 	for i := range workers {
 		w := &simWorker{net: s.net, id: fmt.Sprintf("w%d", i), disk: map[checkpoint.Cursor][]byte{}}
 		s.workers = append(s.workers, w)

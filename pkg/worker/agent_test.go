@@ -1,0 +1,118 @@
+package worker
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+// obey runs one simulated worker in a bubble and hands it orders.
+func obey(t *testing.T, f func(w *simWorker)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, 1)
+		w := s.workers[0]
+		w.start()
+		f(w)
+		w.kill()
+		<-w.stopped
+	})
+}
+
+func solo(job string, generation uint64) order {
+	return order{assignment: &pb.Assignment{JobId: job, Generation: generation,
+		Members: []*pb.Member{{WorkerId: "w0", Address: "w0", Lanes: []int32{0, 1, 2, 3}}}}}
+}
+
+// said returns the last message of a kind that is in the outbox now.
+func said[T any](w *simWorker, of func(*pb.ConnectRequest) T) (last T) {
+	w.outbox.begin()
+	for m := w.outbox.next(); m != nil; m = w.outbox.next() {
+		if m.Message != nil {
+			last = of(m)
+		}
+	}
+	return last
+}
+
+func TestAgentIgnoresOldAndForeignOrders(t *testing.T) {
+	obey(t, func(w *simWorker) {
+		w.orders <- solo(simID, 3)
+		time.Sleep(time.Minute) // it is done by then
+		points := w.points.Load()
+		w.orders <- solo(simID, 3)
+		w.orders <- solo(simID, 2)
+		w.orders <- order{release: &pb.Release{JobId: simID, Generation: 2}}
+		w.orders <- order{release: &pb.Release{JobId: "other-1", Generation: 9}}
+		w.orders <- order{assignment: &pb.Assignment{JobId: simID, Generation: 9, Members: []*pb.Member{{WorkerId: "w7"}}}}
+		synctest.Wait()
+		if w.points.Load() != points {
+			t.Error("an old or foreign order made it work")
+		}
+		done := said(w, (*pb.ConnectRequest).GetJobDone)
+		if done.GetGeneration() != 3 {
+			t.Errorf("it says %v, want that generation 3 is done", done)
+		}
+		// A release that counts makes it free, and it forgets what it had to say.
+		w.orders <- order{release: &pb.Release{JobId: simID, Generation: 3}}
+		synctest.Wait()
+		if got := said(w, (*pb.ConnectRequest).GetJobDone); got != nil {
+			t.Errorf("after the release it still says %v", got)
+		}
+	})
+}
+
+func TestAgentTakesAnotherJob(t *testing.T) {
+	obey(t, func(w *simWorker) {
+		w.orders <- solo("first-1", 1)
+		time.Sleep(2 * time.Millisecond) // in the middle of it
+		w.orders <- solo(simID, 1)
+		time.Sleep(time.Minute)
+		if got := said(w, (*pb.ConnectRequest).GetJobDone); got.GetJobId() != simID {
+			t.Errorf("done: %v, want %s", got, simID)
+		}
+	})
+}
+
+func TestAgentWantsTheCheckpoint(t *testing.T) {
+	obey(t, func(w *simWorker) {
+		o := solo(simID, 1)
+		o.assignment.Checkpoint = &pb.Checkpoint{Cursor: &pb.Cursor{Step: 3}, WorkerIds: []string{"w5"}}
+		w.orders <- o
+		time.Sleep(time.Minute)
+		broken := said(w, (*pb.ConnectRequest).GetRingBroken)
+		if broken.GetSuspectWorkerId() != "" || broken.GetError() == "" || broken.GetGeneration() != 1 {
+			t.Errorf("without the checkpoint it says %v; want that it can not begin, and no suspect", broken)
+		}
+	})
+}
+
+// What a fault is called decides what the coordinator does.
+func TestAgentReports(t *testing.T) {
+	for _, c := range []struct {
+		err                        error
+		broken, failed, workerOnly bool
+		suspect                    string
+	}{
+		{err: &brokenError{suspect: "w1", err: errors.New("lost")}, broken: true, suspect: "w1"},
+		{err: local("disk: %w", errors.New("full")), failed: true, workerOnly: true},
+		{err: errors.New("not finite"), failed: true},
+	} {
+		obey(t, func(w *simWorker) {
+			a := &agent{outbox: w.outbox, log: zap.NewNop()}
+			a.report(&assigned{id: "j", generation: 4}, c.err)
+			broken, failed := said(w, (*pb.ConnectRequest).GetRingBroken), said(w, (*pb.ConnectRequest).GetJobFailed)
+			if (broken != nil) != c.broken || (failed != nil) != c.failed {
+				t.Errorf("%v: says %v and %v", c.err, broken, failed)
+			}
+			if broken.GetSuspectWorkerId() != c.suspect || failed.GetWorkerOnly() != c.workerOnly {
+				t.Errorf("%v: suspect %q, worker only %v", c.err, broken.GetSuspectWorkerId(), failed.GetWorkerOnly())
+			}
+		})
+	}
+}
