@@ -26,24 +26,18 @@ func outSize(in, kernel, stride, pad, dil int) int {
 }
 
 func (c Conv) full() Conv {
-	for _, p := range []*int{&c.StrideH, &c.StrideW, &c.DilH, &c.DilW, &c.Groups} {
-		*p = max(*p, 1)
-	}
+	c.StrideH, c.StrideW = max(c.StrideH, 1), max(c.StrideW, 1)
+	c.DilH, c.DilW, c.Groups = max(c.DilH, 1), max(c.DilW, 1), max(c.Groups, 1)
 	return c
 }
+
+// depth is the number of products of an element of y.
+func (c Conv) depth() int { return c.InC / c.Groups * c.KH * c.KW }
 
 func (c Conv) check(op string, x, y, w int) {
 	need(op, "x", x, c.N*c.InC*c.H*c.W)
 	need(op, "y", y, c.N*c.OutC*c.OutH()*c.OutW())
-	need(op, "w", w, c.OutC*c.InC/c.Groups*c.KH*c.KW)
-}
-
-// at is x[n, ch, h, w], +0 outside.
-func at(x []float32, chans, height, width, n, ch, h, w int) float32 {
-	if h < 0 || h >= height || w < 0 || w >= width {
-		return 0
-	}
-	return x[((n*chans+ch)*height+h)*width+w]
+	need(op, "w", w, c.OutC*c.depth())
 }
 
 // ConvForward computes y. Every element is one chain of fused multiply-adds over
@@ -52,33 +46,11 @@ func at(x []float32, chans, height, width, n, ch, h, w int) float32 {
 func (e *Engine) ConvForward(y, x, w, bias []float32, c Conv, act Act) {
 	c = c.full()
 	c.check("ConvForward", len(x), len(y), len(w))
-	oh, ow, ic, oc := c.OutH(), c.OutW(), c.InC/c.Groups, c.OutC/c.Groups
-	i := 0
-	for n := range c.N {
-		for o := range c.OutC {
-			for h := range oh {
-				for v := range ow {
-					var s float32
-					k := o * ic * c.KH * c.KW
-					for ch := range ic {
-						for kh := range c.KH {
-							for kw := range c.KW {
-								s = fma32(w[k], at(x, c.InC, c.H, c.W, n, o/oc*ic+ch,
-									h*c.StrideH-c.PadH+kh*c.DilH, v*c.StrideW-c.PadW+kw*c.DilW), s)
-								k++
-							}
-						}
-					}
-					if bias != nil {
-						s += bias[o]
-					}
-					y[i] = s
-					i++
-				}
-			}
-		}
+	if bias != nil {
+		need("ConvForward", "bias", len(bias), c.OutC)
 	}
-	e.ActForward(y[:i], y[:i], act)
+	e.conv = convJob{plan: e.convPlan(c), kind: convForward, x: x, y: y, w: w, bias: bias, act: act}
+	e.runConv(c.N)
 }
 
 // ConvBackwardInput computes dx. Every element is one chain of fused
@@ -88,31 +60,11 @@ func (e *Engine) ConvForward(y, x, w, bias []float32, c Conv, act Act) {
 func (e *Engine) ConvBackwardInput(dx, dy, w []float32, c Conv) {
 	c = c.full()
 	c.check("ConvBackwardInput", len(dx), len(dy), len(w))
-	oh, ow, ic, oc := c.OutH(), c.OutW(), c.InC/c.Groups, c.OutC/c.Groups
-	i := 0
-	for n := range c.N {
-		for ch := range c.InC {
-			for h := range c.H {
-				for v := range c.W {
-					var s float32
-					for o := ch / ic * oc; o < (ch/ic+1)*oc; o++ {
-						for kh := c.KH - 1; kh >= 0; kh-- {
-							for kw := c.KW - 1; kw >= 0; kw-- {
-								y, x := h+c.PadH-kh*c.DilH, v+c.PadW-kw*c.DilW
-								if y%c.StrideH != 0 || x%c.StrideW != 0 {
-									continue
-								}
-								s = fma32(w[((o*ic+ch%ic)*c.KH+kh)*c.KW+kw],
-									at(dy, c.OutC, oh, ow, n, o, y/c.StrideH, x/c.StrideW), s)
-							}
-						}
-					}
-					dx[i] = s
-					i++
-				}
-			}
-		}
-	}
+	plan := e.convPlan(c)
+	e.turned = grow(e.turned, c.OutC*c.depth())
+	plan.turn(e.turned, w)
+	e.conv = convJob{plan: plan, kind: convInput, x: dx, y: dy, w: e.turned}
+	e.runConv(c.N)
 }
 
 // ConvBackwardWeightLanes adds the gradient of w; rows are the images of the
@@ -120,31 +72,18 @@ func (e *Engine) ConvBackwardInput(dx, dy, w []float32, c Conv) {
 // taps in the padding multiply +0.
 func (e *Engine) ConvBackwardWeightLanes(dst *Grad, x, dy []float32, c Conv, rows []int) {
 	c = c.full()
-	oh, ow, ic, oc := c.OutH(), c.OutW(), c.InC/c.Groups, c.OutC/c.Groups
-	e.lanes(dst, c.OutC*ic*c.KH*c.KW, rows, func(g []float32, from, to int) {
-		for i := range g {
-			kw, kh := i%c.KW, i/c.KW%c.KH
-			ch, o := i/(c.KW*c.KH)%ic, i/(c.KW*c.KH*ic)
-			s := g[i]
-			for n := from; n < to; n++ {
-				for h := range oh {
-					for v := range ow {
-						s = fma32(at(dy, c.OutC, oh, ow, n, o, h, v), at(x, c.InC, c.H, c.W, n, o/oc*ic+ch,
-							h*c.StrideH-c.PadH+kh*c.DilH, v*c.StrideW-c.PadW+kw*c.DilW), s)
-					}
-				}
-			}
-			g[i] = s
-		}
-	})
+	c.N = rows[len(rows)-1]
+	c.check("ConvBackwardWeightLanes", len(x), len(dy), c.OutC*c.depth())
+	e.convWeight(dst, x, dy, c, rows)
 }
 
 // ConvBiasLanes adds the gradient of the bias: for each channel a chain of
-// additions over (image, oh, ow), in 16 strided partial sums per plane that the
-// fixed tree joins, then over the images ascending.
+// additions over the images, ascending, of sums of a plane, each in 16 strided
+// partial sums.
 func (e *Engine) ConvBiasLanes(dst *Grad, dy []float32, c Conv, rows []int) {
 	c = c.full()
 	plane := c.OutH() * c.OutW()
+	need("ConvBiasLanes", "dy", len(dy), rows[len(rows)-1]*c.OutC*plane)
 	e.lanes(dst, c.OutC, rows, func(g []float32, from, to int) {
 		for n := from; n < to; n++ {
 			for o := range g {

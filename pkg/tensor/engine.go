@@ -26,6 +26,10 @@ type Engine struct {
 	product     product
 	laneProduct laneProduct
 	lane        []float32 // the gradient of one lane
+	conv        convJob
+	weight      weightJob
+	turned      []float32 // weights, for the input gradient
+	plans       map[Conv]*convPlan
 }
 
 // ISAs lists the instruction sets that this machine can run, slowest first.
@@ -58,7 +62,7 @@ func New(c Config) (*Engine, error) {
 			return nil, fmt.Errorf("tensor: this machine cannot run the instruction set %q; it can run %s", c.ISA, strings.Join(ISAs(), ", "))
 		}
 	}
-	return &Engine{k: k, threads: c.Threads, pool: newPool(k, c.Threads)}, nil
+	return &Engine{plans: map[Conv]*convPlan{}, k: k, threads: c.Threads, pool: newPool(k, c.Threads)}, nil
 }
 
 // Close ends the goroutines of the engine and waits for them. The engine must not

@@ -53,7 +53,8 @@ func (p *laneProduct) part(w *worker, i int) {
 func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int) {
 	t := &w.t
 	src, high, few := w.packA(view, i, rows, 0)
-	t.cRow = uintptr(4 * p.n)
+	view.c = unsafe.Slice((*float32)(unsafe.Pointer(&p.c[0])), len(p.c))
+	view.cRow, t.cRow = p.n, uintptr(4*p.n)
 	t.abs, t.scale = 1<<31-1, uint64(math.Float32bits(p.scale))
 	t.laneSize = unsafe.Pointer(&p.sizes[0])
 	t.lanes = len(p.sizes)
@@ -62,18 +63,7 @@ func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int) 
 		vecs := w.width(min(w.k.panel(), cols-at))
 		t.bRow = uintptr(4 * vecs * w.k.width)
 		t.b = pointer(w.b, at*p.rows)
-		first := i
-		for _, g := range [2]struct{ panels, rows int }{{few, high}, {(rows - few*high) / max(high-1, 1), high - 1}} {
-			if g.panels == 0 || g.rows == 0 {
-				continue
-			}
-			w.aim(view, src, g.rows, first-i)
-			t.panels = g.panels
-			t.c = pointer(p.c, first*p.n+j+at)
-			t.cNext = uintptr(g.rows) * t.cRow
-			w.k.lane[vecs-1][g.rows-1](t)
-			first += g.panels * g.rows
-		}
+		w.tiles(view, src, w.k.lane[vecs-1], i, rows, j+at, high, few, false)
 	}
 }
 

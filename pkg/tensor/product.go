@@ -27,7 +27,8 @@ type product struct {
 	load, relu bool
 	colBias    []float32
 	rowBias    []float32
-	act        Act // applied at the end; relu is for max(0, x)
+	act        Act   // applied at the end; relu is for max(0, x)
+	taps       *grid // not nil: B is the taps of image b
 
 	// How parts are cut: rows or columns, in pieces of step.
 	byRows bool
@@ -79,7 +80,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 			t.load = flag(p.load || b > 0)
 			last := b == blocks-1
 			t.relu = flag(p.relu && last)
-			direct := p.bCol == 1 && i1-i0 <= 2*w.k.rows
+			direct := p.bCol == 1 && p.taps == nil && i1-i0 <= 2*w.k.rows
 			if !direct {
 				w.packB(p, k0, k1, j, j+cols)
 			}
@@ -130,23 +131,42 @@ func (w *worker) block(p *product, i, rows, j, cols, k0 int, direct, last bool) 
 		if last && p.colBias != nil {
 			t.colBias = pointer(p.colBias, j+at)
 		}
-		first := i
-		for _, g := range [2]struct{ panels, rows int }{{few, high}, {(rows - few*high) / max(high-1, 1), high - 1}} {
-			if g.panels == 0 || g.rows == 0 {
-				continue
-			}
-			w.aim(p, src, g.rows, first-i)
-			if last && p.rowBias != nil {
-				t.rowBias = pointer(p.rowBias, first)
-			}
-			t.panels = g.panels
-			t.c = pointer(p.c, first*p.cRow+j+at)
-			t.cNext = uintptr(g.rows) * t.cRow
-			w.k.tile[vecs-1][g.rows-1](t)
-			first += g.panels * g.rows
-		}
+		w.tiles(p, src, w.k.tile[vecs-1], i, rows, j+at, high, few, last)
 	}
 }
+
+// tiles runs the kernels for one panel of B: few panels of A of height high, and
+// others that have one row less.
+func (w *worker) tiles(p *product, src source, kernels []func(*tile), i, rows, col, high, few int, last bool) {
+	t := &w.t
+	first := i
+	for _, g := range [2]struct{ panels, rows int }{{few, high}, {(rows - few*high) / max(high-1, 1), high - 1}} {
+		if g.panels == 0 || g.rows == 0 {
+			continue
+		}
+		w.aim(src, g.rows, first-i)
+		if last && p.rowBias != nil {
+			t.rowBias = pointer(p.rowBias, first)
+		}
+		t.panels = g.panels
+		t.c = pointer(p.c, first*p.cRow+col)
+		t.cNext = uintptr(g.rows) * t.cRow
+		kernels[g.rows-1](t)
+		first += g.panels * g.rows
+	}
+}
+
+// heights cuts so many rows of A into panels: few of height high, and others
+// that have one row less.
+func (w *worker) heights(rows int) (high, few int) {
+	panels := (rows + w.k.rows - 1) / w.k.rows
+	high = (rows + panels - 1) / panels
+	return high, rows - panels*(high-1)
+}
+
+// streamStep is the distance of rows of A that are stored one after the other.
+// It is no multiple of a page, so that rows do not share places in the cache.
+func streamStep(k int) int { return (k+15)/16*16 + 16 }
 
 // width sets the mask for n columns and returns the number of vectors.
 func (w *worker) width(n int) int {
@@ -166,7 +186,7 @@ type source struct {
 }
 
 // aim points the tile at row r of the block, for panels of so many rows.
-func (w *worker) aim(p *product, s source, rows, r int) {
+func (w *worker) aim(s source, rows, r int) {
 	t := &w.t
 	if s.panelled {
 		t.a = pointer(s.a, r*t.k)
@@ -180,16 +200,14 @@ func (w *worker) aim(p *product, s source, rows, r int) {
 // packA makes a block of A ready. high is the number of rows of the first few
 // panels; all others have one less.
 func (w *worker) packA(p *product, i, rows, k0 int) (s source, high, few int) {
-	panels := (rows + w.k.rows - 1) / w.k.rows
-	high = (rows + panels - 1) / panels
-	few = rows - panels*(high-1)
+	high, few = w.heights(rows)
 	kn := w.t.k
 	s = source{a: p.a, at: i*p.aRow + k0*p.aCol, row: p.aRow, col: p.aCol}
 	switch {
 	case kn == 0 || rows <= w.k.rows:
 	case p.aCol == 1 && p.n > 512:
 		// Rows, one after the other: few pages, no rows that share cache lines.
-		step := (kn+15)/16*16 + 16
+		step := streamStep(kn)
 		w.a = grow(w.a, rows*step)
 		for r := range rows {
 			copy(w.a[r*step:][:kn], p.a[s.at+r*p.aRow:])
@@ -216,6 +234,10 @@ func (w *worker) packB(p *product, k0, k1, j0, j1 int) {
 	panel := w.k.panel()
 	w.b = grow(w.b, (j1-j0+panel)*kn)
 	if kn == 0 {
+		return
+	}
+	if p.taps != nil {
+		w.packTaps(p, k0, k1, j0, j1)
 		return
 	}
 	for at := 0; at < j1-j0; at += panel {

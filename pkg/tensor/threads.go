@@ -19,7 +19,15 @@ type worker struct {
 	p    pack
 	rows [8]*float32 // for transpose
 	a, b []float32
-	tops []uint32 // partial maxima of lanes, laneWidth each
+
+	product product // of the present image
+	img     []float32
+	imageOf *grid // whose border img has
+	spare   []float32
+	sum     []float32 // of one lane
+	columns [8]int32
+	mask    [2][8]int32
+	tops    []uint32 // partial maxima of lanes, laneWidth each
 }
 
 // pool runs the parts of one job at a time on the calling goroutine and on

@@ -1,0 +1,162 @@
+package tensor
+
+// A convolution is a matrix product whose B is never stored:
+//
+//	y   (OutC, OH·OW)  = w (OutC, InC·KH·KW)     · taps of x (InC·KH·KW, OH·OW)
+//	dx  (InC, H·W)     = turned w (InC, OutC·KH·KW) · taps of dy (OutC·KH·KW, H·W)
+//	dwᵀ (InC·KH·KW, OutC) = taps of x (InC·KH·KW, OH·OW) · dyᵀ (OH·OW, OutC)
+//
+// image by image. A tap is a number of an image with a border of zeros: it lies
+// at the place of the output element plus an offset that depends on k alone. So
+// panels of B are copied straight from the image, 8 elements at once.
+
+// grid is an image with a border and the taps on it.
+type grid struct {
+	// The image: so many rows and columns in each channel.
+	height, width int
+	// The stored form: top rows of zeros come first, left columns, then the row,
+	// then zeros. If split > 1, the columns are stored by their remainder: part
+	// wide columns 0, split, 2*split, … first.
+	top, left    int
+	wide         int // columns of a row for one remainder
+	split        int
+	rowStep      int // elements from row to row
+	planeStep    int // elements from channel to channel
+	borderless   bool
+	outH, outW   int // output elements
+	outRowStep   int // elements of the stored image from output row to output row
+	offsets      []int32
+	offsetsBytes []int32
+}
+
+// phase is one of the products that make up dx: the elements (h0+stride*i,
+// w0+stride*j) of dx all have the same taps.
+type phase struct {
+	grid
+	h0, w0 int
+	at, k  int // where its turned weights begin, for group 0; depth of its chains
+}
+
+// convPlan is all that follows from a shape.
+type convPlan struct {
+	c      Conv
+	x      grid // taps of x by y
+	phases []phase
+}
+
+// convPlan returns the plan of a shape, made at its first use.
+func (e *Engine) convPlan(c Conv) *convPlan {
+	c.N = 0
+	p := e.plans[c]
+	if p == nil {
+		p = &convPlan{c: c, x: inputGrid(c), phases: outputPhases(c)}
+		e.plans[c] = p
+	}
+	return p
+}
+
+// finish fills in what follows from rows and columns, and adds offsets for the
+// taps (dh, dw), which are places relative to the top left of the stored image.
+func (g *grid) finish(rows, cols, channels int, taps [][2]int) {
+	g.wide = (cols + g.split - 1) / g.split
+	g.rowStep = g.wide * g.split
+	g.planeStep = rows * g.rowStep
+	for ch := range channels {
+		for _, t := range taps {
+			at := ch*g.planeStep + t[0]*g.rowStep + t[1]%g.split*g.wide + t[1]/g.split
+			g.offsets = append(g.offsets, int32(at))
+			g.offsetsBytes = append(g.offsetsBytes, int32(4*at))
+		}
+	}
+}
+
+func inputGrid(c Conv) grid {
+	g := grid{height: c.H, width: c.W, top: c.PadH, left: c.PadW, split: c.StrideW, outH: c.OutH(), outW: c.OutW()}
+	var taps [][2]int
+	for kh := range c.KH {
+		for kw := range c.KW {
+			taps = append(taps, [2]int{kh * c.DilH, kw * c.DilW})
+		}
+	}
+	g.borderless = c.PadH == 0 && c.PadW == 0 && c.StrideW == 1
+	g.finish(c.H+2*c.PadH, c.W+2*c.PadW, c.InC/c.Groups, taps)
+	g.outRowStep = c.StrideH * g.rowStep
+	return g
+}
+
+// shifts lists, for output elements x = first + stride*i, the taps k whose
+// place x+pad-k*dil is a multiple of stride, descending, and where in y they
+// begin.
+func shifts(first, kernel, stride, pad, dil int) (taps, from []int) {
+	for k := kernel - 1; k >= 0; k-- {
+		if at := first + pad - k*dil; at%stride == 0 {
+			taps, from = append(taps, k), append(from, at/stride)
+		}
+	}
+	return taps, from
+}
+
+func outputPhases(c Conv) []phase {
+	var all []phase
+	at := 0
+	for h0 := range min(c.StrideH, c.H) {
+		for w0 := range min(c.StrideW, c.W) {
+			khs, hs := shifts(h0, c.KH, c.StrideH, c.PadH, c.DilH)
+			kws, ws := shifts(w0, c.KW, c.StrideW, c.PadW, c.DilW)
+			p := phase{h0: h0, w0: w0, at: at, k: c.OutC / c.Groups * len(khs) * len(kws)}
+			p.outH, p.outW = (c.H-h0+c.StrideH-1)/c.StrideH, (c.W-w0+c.StrideW-1)/c.StrideW
+			p.height, p.width, p.split = c.OutH(), c.OutW(), 1
+			top, rows := border(hs, p.outH, p.height)
+			left, cols := border(ws, p.outW, p.width)
+			p.top, p.left = top, left
+			p.borderless = top == 0 && left == 0 && rows == p.height && cols == p.width
+			var taps [][2]int
+			for _, h := range hs {
+				for _, w := range ws {
+					taps = append(taps, [2]int{top + h, left + w})
+				}
+			}
+			p.finish(rows, cols, c.OutC/c.Groups, taps)
+			p.outRowStep = p.rowStep
+			all = append(all, p)
+			at += p.k * c.InC / c.Groups
+		}
+	}
+	return all
+}
+
+// border is how many zeros are needed before size elements, and the length with
+// all zeros, so that n elements can be read from each place of from on.
+func border(from []int, n, size int) (before, length int) {
+	length = size
+	for _, f := range from {
+		before = max(before, -f)
+		length = max(length, f+n)
+	}
+	return before, before + length
+}
+
+// turn writes the weights as phases read them: for each group and phase (input
+// channel, output channel, taps descending).
+func (p *convPlan) turn(dst, w []float32) {
+	c := p.c
+	ic, oc := c.InC/c.Groups, c.OutC/c.Groups
+	for g := range c.Groups {
+		i := g * oc * ic * c.KH * c.KW
+		for _, ph := range p.phases {
+			khs, _ := shifts(ph.h0, c.KH, c.StrideH, c.PadH, c.DilH)
+			kws, _ := shifts(ph.w0, c.KW, c.StrideW, c.PadW, c.DilW)
+			for ch := range ic {
+				for o := range oc {
+					src := w[((g*oc+o)*ic+ch)*c.KH*c.KW:][:c.KH*c.KW]
+					for _, kh := range khs {
+						for _, kw := range kws {
+							dst[i] = src[kh*c.KW+kw]
+							i++
+						}
+					}
+				}
+			}
+		}
+	}
+}

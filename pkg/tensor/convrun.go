@@ -1,0 +1,185 @@
+package tensor
+
+// convJob is a forward or input gradient pass; its parts are images.
+type convJob struct {
+	plan  *convPlan
+	kind  convKind
+	x, y  []float32 // dx, dy
+	w     []float32 // turned, for the input gradient
+	bias  []float32
+	act   Act
+	parts int
+	n     int
+}
+
+type convKind int
+
+const (
+	convForward convKind = iota
+	convInput
+)
+
+func (e *Engine) runConv(n int) {
+	if n == 0 {
+		return
+	}
+	e.conv.n, e.conv.parts = n, min(n, e.threads)
+	e.pool.run(&e.conv, e.conv.parts)
+	e.conv = convJob{}
+}
+
+func (j *convJob) part(w *worker, i int) {
+	for n := j.n * i / j.parts; n < j.n*(i+1)/j.parts; n++ {
+		for g := range j.plan.c.Groups {
+			if j.kind == convForward {
+				j.forward(w, n, g)
+			} else {
+				j.input(w, n, g)
+			}
+		}
+	}
+}
+
+// forward computes the planes of one group of one image.
+func (j *convJob) forward(w *worker, n, group int) {
+	c, g := &j.plan.c, &j.plan.x
+	ic, oc, out := c.InC/c.Groups, c.OutC/c.Groups, g.outH*g.outW
+	first := n*c.OutC + group*oc
+	p := &w.product
+	*p = product{m: oc, n: out, k: ic * c.KH * c.KW, a: j.w[group*oc*c.depth():], aRow: c.depth(), aCol: 1,
+		c: j.y[first*out:], cRow: out, act: j.act}
+	if j.act == ActReLU {
+		p.act, p.relu = ActNone, true
+	}
+	if j.bias != nil {
+		p.rowBias = j.bias[group*oc:]
+	}
+	p.b, p.taps = w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic), g
+	w.multiply(p, 0, p.m, 0, p.n)
+}
+
+// input computes the planes of one group of one image of dx.
+func (j *convJob) input(w *worker, n, group int) {
+	c := &j.plan.c
+	ic, oc, out := c.InC/c.Groups, c.OutC/c.Groups, c.OutH()*c.OutW()
+	dx := j.x[(n*c.InC+group*ic)*c.H*c.W:][:ic*c.H*c.W]
+	dy := j.y[(n*c.OutC+group*oc)*out:]
+	for i := range j.plan.phases {
+		ph := &j.plan.phases[i]
+		size := ph.outH * ph.outW
+		p := &w.product
+		*p = product{m: ic, n: size, k: ph.k, a: j.w[group*oc*c.depth()+ph.at:], aRow: ph.k, aCol: 1, c: dx, cRow: size}
+		whole := c.StrideH == 1 && c.StrideW == 1
+		if !whole {
+			w.spare = grow(w.spare, ic*size)
+			p.c = w.spare
+		}
+		p.b, p.taps = w.image(&ph.grid, dy, oc), &ph.grid
+		w.multiply(p, 0, p.m, 0, p.n)
+		if !whole {
+			scatter(dx, w.spare, ph, c, ic)
+		}
+	}
+}
+
+// scatter puts the elements of a phase where they belong in dx.
+func scatter(dx, src []float32, ph *phase, c *Conv, channels int) {
+	i := 0
+	for ch := range channels {
+		for h := range ph.outH {
+			row := dx[(ch*c.H+ph.h0+h*c.StrideH)*c.W:][:c.W]
+			for at := ph.w0; at < c.W; at += c.StrideW {
+				row[at] = src[i]
+				i++
+			}
+		}
+	}
+}
+
+// image returns the image in its stored form: x itself, or a copy in w.img.
+func (w *worker) image(g *grid, x []float32, channels int) []float32 {
+	if g.borderless {
+		return x
+	}
+	n := channels * g.planeStep
+	if w.imageOf != g || cap(w.img) < n+slack {
+		w.img = grow(w.img, n)
+		clear(w.img)
+		w.imageOf = g
+	}
+	for ch := range channels {
+		dst := w.img[ch*g.planeStep+g.top*g.rowStep:]
+		src := x[ch*g.height*g.width:][:g.height*g.width]
+		if g.split == 1 {
+			w.copyPlane(dst[g.left:], g.rowStep, src, g.width, g.width, g.height)
+		} else {
+			g.splitPlane(dst, src)
+		}
+	}
+	return w.img
+}
+
+// splitPlane stores the columns of a plane by their remainder.
+func (g *grid) splitPlane(dst, src []float32) {
+	for h := range g.height {
+		row, part, at := dst[h*g.rowStep:], g.left%g.split, g.left/g.split
+		for _, v := range src[h*g.width:][:g.width] {
+			row[part*g.wide+at] = v
+			if part++; part == g.split {
+				part, at = 0, at+1
+			}
+		}
+	}
+}
+
+// copyPlane copies count rows of n floats. It writes up to 7 zeros behind each
+// row before it writes the next one.
+func (w *worker) copyPlane(dst []float32, dstStep int, src []float32, srcStep, n, count int) {
+	if n <= 32 {
+		w.copyRows(dst, dstStep, src, srcStep, n, count)
+		return
+	}
+	for i := range count {
+		copy(dst[i*dstStep:][:n], src[i*srcStep:])
+	}
+}
+
+// packTaps copies rows k0 to k1 and columns j0 to j1 of the taps into panels.
+func (w *worker) packTaps(p *product, k0, k1, j0, j1 int) {
+	kn, panel := k1-k0, w.k.panel()
+	for at := 0; at < j1-j0; at += panel {
+		n := min(panel, j1-j0-at)
+		wide := (n + w.k.width - 1) / w.k.width * w.k.width
+		for g := 0; g < wide; g += 8 {
+			w.packEight(p, w.b[at*kn+g:], wide, k0, kn, j0+at+g, min(8, n-g))
+		}
+	}
+}
+
+// packEight copies the taps of n output elements from j on, n <= 8; n may be
+// negative. They lie in one row of the output, in two, or anywhere.
+func (w *worker) packEight(p *product, dst []float32, wide, k0, kn, j, n int) {
+	g := p.taps
+	w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(p.b, 0), offsets: pointer(g.offsetsBytes, k0), n: kn}
+	n = max(n, 0)
+	h, c := j/g.outW, j%g.outW
+	one := min(n, g.outW-c)
+	two := min(n-one, g.outW)
+	if one+two < n {
+		for i := range w.columns {
+			at := j + min(i, n-1)
+			w.columns[i] = int32(4 * (at/g.outW*g.outRowStep + at%g.outW))
+		}
+		w.p.columns = pointer(w.columns[:], 0)
+		w.k.gather(&w.p)
+		return
+	}
+	for i := range 8 {
+		w.mask[0][i] = -int32(flag(i < one))
+		w.mask[1][i] = -int32(flag(i >= one && i < n))
+	}
+	w.p.mask, w.p.mask2 = pointer(w.mask[0][:], 0), pointer(w.mask[1][:], 0)
+	w.p.first = 4 * (h*g.outRowStep + c)
+	w.p.second = 4 * ((h+1)*g.outRowStep - one)
+	w.k.taps(&w.p)
+}
