@@ -35,36 +35,49 @@ func layerKinds() []LayerKind {
 	return slices.Concat([]LayerKind{
 		denseKind(),
 		conv2dKind(),
+		conv1dKind(),
+		convTransposeKind(),
 		maxPoolKind(),
 		avgPoolKind(),
-		globalPoolKind(),
+		globalAvgPoolKind(),
+		globalMaxPoolKind(),
+		upsampleKind(),
 		flattenKind(),
 		reshapeKind(),
+		transposeKind(),
 		dropoutKind(),
+		spatialDropoutKind(),
 		addKind(),
 		concatKind(),
+		batchNormKind(),
+		layerNormKind(),
+		groupNormKind(),
+		embeddingKind(),
+		positionsKind(),
+		attentionKind(),
 		softmaxKind(),
-	}, activationKinds())
+	}, recurrentKinds(), activationKinds())
 }
 
 // lossKinds is the table of losses.
 func lossKinds() []lossKind {
-	return []lossKind{crossEntropyKind(), mseKind()}
+	return []lossKind{crossEntropyKind(), binaryKind(), hingeKind(), divergenceKind(), mseKind(), maeLossKind(), huberKind()}
 }
 
 // optimizerKinds is the table of optimisers.
 func optimizerKinds() []optimizerKind {
-	return []optimizerKind{sgdKind(), adamKind(), adamWKind()}
+	return []optimizerKind{sgdKind(), adamKind(), adamWKind(), lambKind(), lionKind(), rmspropKind(), adagradKind()}
 }
 
 // scheduleKinds is the table of learning rate schedules.
 func scheduleKinds() []scheduleKind {
-	return []scheduleKind{constantKind(), stepKind(), exponentialKind(), cosineKind()}
+	return []scheduleKind{constantKind(), stepKind(), exponentialKind(), cosineKind(), oneCycleKind()}
 }
 
 // metricKinds is the table of metrics.
 func metricKinds() []metricKind {
-	return []metricKind{accuracyKind(), maeKind(), rmseKind()}
+	return []metricKind{accuracyKind(), topKKind(), precisionKind(), recallKind(), f1Kind(), rocAUCKind(), perplexityKind(),
+		maeKind(), rmseKind(), r2Kind()}
 }
 
 // Catalogue lists everything that a job file can name, in the order of the

@@ -60,6 +60,7 @@ func (t *Trainer) Commit() (Outcome, error) {
 	done := int(t.updates[0])
 	lr := p.training.lr * p.sched.factor(done, p.spec.Epochs*p.spec.StepsPerEpoch)
 	t.update(g, done+1, float32(lr))
+	t.commitLayers()
 	t.updates[0]++
 	t.followMaxima()
 	loss, metrics := t.results()

@@ -22,7 +22,7 @@ func (t *Trainer) Evaluate(b *Batch) error {
 	if t.pass.rows == 0 {
 		return nil
 	}
-	t.forward()
+	t.forward(false)
 	t.computeLoss(nil)
 	for i, lane := range b.Lanes {
 		t.tally(t.eval[lane*t.layout.tally:][:t.layout.tally], i)
@@ -60,6 +60,6 @@ func (t *Trainer) Predict(b *Batch, rows int) ([]float32, error) {
 			rows, max(len(b.X), len(b.Tokens)), t.maxRows, shapeString(t.plan.in.Shape))
 	}
 	t.pass = Pass{t: t, batch: b, rows: rows}
-	t.forward()
+	t.forward(true)
 	return t.activation(t.plan.output, rows), nil
 }

@@ -39,14 +39,20 @@ type Fitted struct {
 	// Keep and KeepInts are sizes, in elements a record, of buffers that hold
 	// from forward to backward: Pass.Keep and Pass.KeepInts.
 	Keep, KeepInts []int
+	// KeepLanes are sizes, in elements a lane, of buffers that hold from forward
+	// to backward: Pass.KeepLane.
+	KeepLanes []int
 	// Scratch is the size in elements a record of Pass.Scratch, which holds
 	// only during one call.
 	Scratch int
+	// Buffers are tensors that belong to the state but are not trained.
+	Buffers []Buffer
+	// Words is the number of words that the layer has in the stats of every
+	// lane: Pass.Words. With them it is a Committer.
+	Words int
 	// MACs is the number of multiply-adds of one record's forward pass, for
 	// layers that multiply matrices.
 	MACs int
-	// Random means that the layer draws random numbers: Pass.Stream.
-	Random bool
 }
 
 // Param is one tensor that is trained.
@@ -58,6 +64,21 @@ type Param struct {
 	Init Init
 	// Uses is how many times a backward pass adds to the gradient; 0 means 1.
 	Uses int
+}
+
+// Buffer is a tensor that is part of a network but has no gradient.
+type Buffer struct {
+	Name  string
+	Shape []int
+	Value float32 // of all elements at first
+}
+
+// Committer is a layer with a state of its own, which may change only when a
+// step is committed.
+type Committer interface {
+	// Commit changes the buffers from the words that the layer left in the stats
+	// of the lanes. All ranks call it with the same words.
+	Commit(c *CommitPass)
 }
 
 // Size is the number of elements.

@@ -31,6 +31,45 @@ func conv2dKind() LayerKind {
 	}
 }
 
+func conv1dKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "conv1d", Class: classLayer,
+			Summary: "slides filters along a sequence of channels (channels, length)",
+			Fields: []Field{
+				integer("filters", 0, "number of output channels").required().min(1).max(1 << 20).short(),
+				integer("kernel", 3, "length of a filter").min(1).max(1 << 12),
+				integer("stride", 1, "step of the filter").min(1).max(1 << 12),
+				integer("padding", 0, "zeros at both ends").min(0).max(1 << 12),
+				integer("dilation", 1, "distance of a filter's taps").min(1).max(1 << 12),
+				integer("groups", 1, "input channels are split into so many independent groups").min(1),
+				boolean("bias", true, "adds a trained number to every channel"),
+				initField("uniform_fan_in"),
+			}},
+		Fit: fitConv1d,
+	}
+}
+
+// fitConv1d is a convolution over images of height 1.
+func fitConv1d(s *Site) Fitted {
+	in, ok := s.one("conv1d")
+	if !ok {
+		return Fitted{}
+	}
+	if len(in) != 2 {
+		s.Fail("", "conv1d works on (channels, length), but its input is %s", shapeString(in))
+		return Fitted{}
+	}
+	c := tensor.Conv{N: 1, InC: in[0], H: 1, W: in[1], OutC: s.Int("filters"), Groups: s.Int("groups"),
+		KH: 1, KW: s.Int("kernel"), StrideH: 1, StrideW: s.Int("stride"), PadW: s.Int("padding"), DilH: 1, DilW: s.Int("dilation")}
+	f := s.fitConv(c)
+	if f.Layer == nil {
+		return f
+	}
+	f.Out = []int{f.Out[0], f.Out[2]}
+	f.Params[0].Shape = []int{c.OutC, c.InC / c.Groups, c.KW}
+	return f
+}
+
 func fitConv2d(s *Site) Fitted {
 	in, ok := s.image("conv2d")
 	if !ok {
@@ -48,6 +87,11 @@ func fitConv2d(s *Site) Fitted {
 		}
 		c.PadH, c.PadW = c.DilH*(c.KH-1)/2, c.DilW*(c.KW-1)/2
 	}
+	return s.fitConv(c)
+}
+
+// fitConv checks the groups and the size of the filter.
+func (s *Site) fitConv(c tensor.Conv) Fitted {
 	if c.InC%c.Groups != 0 || c.OutC%c.Groups != 0 {
 		s.Fail("groups", "is %d; it must divide the %d input channels and the %d filters", c.Groups, c.InC, c.OutC)
 		return Fitted{}

@@ -6,6 +6,7 @@ package nn
 type dropout struct {
 	keep float32
 	size int // elements a record
+	each int // elements that are dropped together
 }
 
 func dropoutKind() LayerKind {
@@ -17,8 +18,27 @@ func dropoutKind() LayerKind {
 			if !ok {
 				return Fitted{}
 			}
-			d := dropout{keep: float32(1 - s.Float("rate")), size: size(in)}
-			return Fitted{Layer: d, Out: in, Keep: []int{d.size}, Random: true}
+			d := dropout{keep: float32(1 - s.Float("rate")), size: size(in), each: 1}
+			return Fitted{Layer: d, Out: in, Keep: []int{d.size}}
+		},
+	}
+}
+
+func spatialDropoutKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "spatial_dropout", Class: classLayer, Summary: "drops random channels (axis 0 of a record) while training",
+			Fields: []Field{number("rate", 0.5, "probability that a channel is dropped").min(0).below(1).short()}},
+		Fit: func(s *Site) Fitted {
+			in, ok := s.one("spatial_dropout")
+			if !ok {
+				return Fitted{}
+			}
+			if len(in) < 2 {
+				s.Fail("", "spatial_dropout drops channels, but its input is %s; use dropout", shapeString(in))
+				return Fitted{}
+			}
+			d := dropout{keep: float32(1 - s.Float("rate")), size: size(in), each: size(in[1:])}
+			return Fitted{Layer: d, Out: in, Keep: []int{d.size}}
 		},
 	}
 }
@@ -31,9 +51,18 @@ func (d dropout) Forward(p *Pass) {
 	mask := p.Keep(0)
 	for i := range p.LaneCount() {
 		from, to := p.Lane(i)
-		p.Engine().DropoutMask(mask[from*d.size:to*d.size], d.keep, p.Stream(i), 0)
+		d.draw(p, mask[from*d.size:to*d.size], i)
 	}
 	p.Engine().Mul(p.Y(), p.X(0), mask)
+}
+
+// draw fills the mask of local lane i: one draw for each elements.
+func (d dropout) draw(p *Pass, mask []float32, i int) {
+	n := len(mask) / d.each
+	p.Engine().DropoutMask(mask[:n], d.keep, p.Stream(i), 0)
+	for j := n - 1; d.each > 1 && j >= 0; j-- { // spread the draws, the last first
+		p.Engine().Fill(mask[j*d.each:][:d.each], mask[j])
+	}
 }
 
 func (d dropout) Backward(p *Pass) {

@@ -34,19 +34,39 @@ func avgPoolKind() LayerKind {
 	}
 }
 
-func globalPoolKind() LayerKind {
+func globalAvgPoolKind() LayerKind {
 	return LayerKind{
 		Entry: Entry{Name: "global_avg_pool", Class: classLayer,
-			Summary: "the mean of every channel of an image"},
-		Fit: func(s *Site) Fitted {
-			in, ok := s.image("global_avg_pool")
-			if !ok {
-				return Fitted{}
-			}
-			c := tensor.Pool{N: 1, C: in[0], H: in[1], W: in[2], KH: in[1], KW: in[2], StrideH: in[1], StrideW: in[2]}
-			return Fitted{Layer: pool{c: c}, Out: []int{in[0]}}
-		},
+			Summary: "the mean of every channel (axis 0 of a record)"},
+		Fit: func(s *Site) Fitted { return fitGlobalPool(s, "global_avg_pool", false) },
 	}
+}
+
+func globalMaxPoolKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "global_max_pool", Class: classLayer,
+			Summary: "the largest number of every channel (axis 0 of a record)"},
+		Fit: func(s *Site) Fitted { return fitGlobalPool(s, "global_max_pool", true) },
+	}
+}
+
+// fitGlobalPool is a pool with one window of all of a channel.
+func fitGlobalPool(s *Site, kind string, takeMax bool) Fitted {
+	in, ok := s.one(kind)
+	if !ok {
+		return Fitted{}
+	}
+	if len(in) < 2 {
+		s.Fail("", "%s works on channels of more than one number, but its input is %s", kind, shapeString(in))
+		return Fitted{}
+	}
+	n := size(in[1:])
+	c := tensor.Pool{N: 1, C: in[0], H: 1, W: n, KH: 1, KW: n, StrideH: 1, StrideW: n}
+	f := Fitted{Layer: pool{c: c, max: takeMax}, Out: []int{in[0]}}
+	if takeMax {
+		f.KeepInts = []int{in[0]}
+	}
+	return f
 }
 
 func fitPool(s *Site, kind string, takeMax bool) Fitted {

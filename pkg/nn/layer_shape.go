@@ -50,3 +50,86 @@ func fitReshape(s *Site) Fitted {
 	}
 	return Fitted{Alias: true, Out: out}
 }
+
+// transpose swaps the two axes of a record: (B, rows, cols) to (B, cols, rows).
+type transpose struct{ rows, cols int }
+
+func transposeKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "transpose", Class: classLayer, Summary: "swaps the two axes of a record: (positions, features) to (channels, length) and back"},
+		Fit: func(s *Site) Fitted {
+			in, ok := s.one("transpose")
+			if !ok {
+				return Fitted{}
+			}
+			if len(in) != 2 {
+				s.Fail("", "transpose works on two axes, but its input is %s", shapeString(in))
+				return Fitted{}
+			}
+			return Fitted{Layer: transpose{rows: in[0], cols: in[1]}, Out: []int{in[1], in[0]}}
+		},
+	}
+}
+
+func (l transpose) Forward(p *Pass) {
+	l.swap(p, p.Y(), p.X(0), l.rows, l.cols)
+}
+
+func (l transpose) Backward(p *Pass) {
+	if dx := p.DX(0); dx != nil {
+		l.swap(p, dx, p.DY(), l.cols, l.rows)
+	}
+}
+
+func (l transpose) swap(p *Pass, to, from []float32, rows, cols int) {
+	n := rows * cols
+	for r := range p.Rows() {
+		p.Engine().Transpose(to[r*n:][:n], from[r*n:][:n], rows, cols)
+	}
+}
+
+// upsample repeats every pixel in squares of side x side.
+type upsample struct{ channels, height, width, side int }
+
+func upsampleKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "upsample", Class: classLayer, Summary: "enlarges an image (channels, height, width) by repeating its pixels",
+			Fields: []Field{integer("factor", 2, "how many times larger").min(1).max(64).short()}},
+		Fit: func(s *Site) Fitted {
+			in, ok := s.image("upsample")
+			if !ok {
+				return Fitted{}
+			}
+			f := s.Int("factor")
+			return Fitted{Layer: upsample{channels: in[0], height: in[1], width: in[2], side: f}, Out: []int{in[0], in[1] * f, in[2] * f}}
+		},
+	}
+}
+
+func (l upsample) Forward(p *Pass) {
+	x, y, wide := p.X(0), p.Y(), l.width*l.side
+	for row := range p.Rows() * l.channels * l.height {
+		from, to := x[row*l.width:][:l.width], y[row*l.side*wide:][:l.side*wide]
+		for i := range wide {
+			to[i] = from[i/l.side]
+		}
+		for s := 1; s < l.side; s++ {
+			copy(to[s*wide:][:wide], to[:wide])
+		}
+	}
+}
+
+// Backward adds up the squares, row by row.
+func (l upsample) Backward(p *Pass) {
+	dx, dy, wide := p.DX(0), p.DY(), l.width*l.side
+	if dx == nil {
+		return
+	}
+	clear(dx)
+	for row := range p.Rows() * l.channels * l.height {
+		to, from := dx[row*l.width:][:l.width], dy[row*l.side*wide:][:l.side*wide]
+		for i, v := range from {
+			to[i%wide/l.side] += v
+		}
+	}
+}

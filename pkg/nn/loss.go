@@ -21,6 +21,8 @@ type LossPass struct {
 	Loss   []float32 // (n), not weighted
 	Weight []float32 // (n), the records' weights, 1 if they have none
 	Batch  *Batch
+	// Scratch is as large as X and holds during Compute.
+	Scratch []float32
 }
 
 // target returns the float target of the batch: Y, or the input itself.

@@ -2,29 +2,59 @@ package nn
 
 import "slices"
 
-// crossEntropy is -log(softmax(x)[class]) of every row.
-type crossEntropy struct{ rows, classes int }
+// crossEntropy is -log(softmax(x)[class]) of every row. With smoothing s the
+// right class counts 1-s and s is spread over all classes.
+type crossEntropy struct {
+	rows, classes int
+	smoothing     float32
+	weights       []float32 // of the classes; nil means 1 each
+	ignore        int       // class that counts nothing; -1 is none
+}
 
 func crossEntropyKind() lossKind {
 	return lossKind{
 		Entry: Entry{Name: "cross_entropy", Class: classLoss,
-			Summary: "how surprised softmax of the output is by the right class; the target is a class"},
+			Summary: "how surprised softmax of the output is by the right class; the target is a class",
+			Fields: []Field{
+				number("label_smoothing", 0, "share of the target that is spread over all classes").min(0).below(1),
+				numbers("class_weights", "one weight for every class, say larger for rare ones").min(0),
+				integer("ignore", -1, "a class whose records or positions count nothing, say padding; -1 is none").min(-1),
+			}},
 		logits: true,
 		fit:    fitCrossEntropy,
 	}
 }
 
 func fitCrossEntropy(s *LossSite) Loss {
+	if !s.classes("cross_entropy", s.Target.Classes) {
+		return nil
+	}
+	l := crossEntropy{rows: s.Target.Size(), classes: s.Target.Classes, smoothing: float32(s.Float("label_smoothing")), ignore: s.Int("ignore")}
+	for _, w := range s.Floats("class_weights") {
+		l.weights = append(l.weights, float32(w))
+	}
+	if l.weights != nil && len(l.weights) != l.classes {
+		s.Fail("class_weights has %d numbers; expected %d, one for every class", len(l.weights), l.classes)
+	}
+	if l.weights != nil && l.smoothing > 0 {
+		s.Fail("class_weights and label_smoothing do not go together; choose one")
+	}
+	return l
+}
+
+// classes checks that the target is a class and that the network gives width
+// numbers for each.
+func (s *LossSite) classes(kind string, width int) bool {
 	if s.Target.Kind != TargetClass {
-		s.Fail("cross_entropy needs a class as target, but the data set has %s; use mse, or choose another target", targetName(s.Target))
-		return nil
+		s.Fail("%s needs a class as target, but the data set has %s; use mse, or choose another target", kind, targetName(s.Target))
+		return false
 	}
-	want := append(slices.Clone(s.Target.Shape), s.Target.Classes)
+	want := append(slices.Clone(s.Target.Shape), width)
 	if !slices.Equal(s.Out, want) {
-		s.FailModel("the network gives %s for a record, but cross_entropy on %d classes needs %s", shapeString(s.Out), s.Target.Classes, shapeString(want))
-		return nil
+		s.FailModel("the network gives %s for a record, but %s on %d classes needs %s", shapeString(s.Out), kind, s.Target.Classes, shapeString(want))
+		return false
 	}
-	return crossEntropy{rows: s.Target.Size(), classes: s.Target.Classes}
+	return true
 }
 
 func targetName(t Target) string {
@@ -41,5 +71,34 @@ func (l crossEntropy) Rows() int  { return l.rows }
 func (l crossEntropy) Count() int { return 1 }
 
 func (l crossEntropy) Compute(p *LossPass) {
-	p.Engine().SoftmaxCrossEntropy(p.DX, p.Loss, p.X, p.Batch.Classes[:len(p.Loss)], len(p.Loss), l.classes)
+	classes := p.Batch.Classes[:len(p.Loss)]
+	p.Engine().SoftmaxCrossEntropy(p.DX, p.Loss, p.X, classes, len(p.Loss), l.classes)
+	if l.smoothing > 0 {
+		l.smooth(p, classes)
+	}
+	for r, c := range classes {
+		if int(c) == l.ignore {
+			p.Weight[r] = 0
+		} else if l.weights != nil {
+			p.Weight[r] *= l.weights[c]
+		}
+	}
+}
+
+// smooth adds s*(x[class] - mean(x)) to the loss: with log(p[c]) = x[c] - lse
+// that is what spreading the target comes to.
+func (l crossEntropy) smooth(p *LossPass, classes []int32) {
+	each := 1 / float32(l.classes)
+	for r, c := range classes {
+		x := p.X[r*l.classes:][:l.classes]
+		mean := float32(p.Engine().Sum(x)) * each
+		p.Loss[r] += float32(l.smoothing * (x[c] - mean))
+		if p.DX != nil {
+			dx := p.DX[r*l.classes:][:l.classes]
+			for i := range dx {
+				dx[i] -= float32(l.smoothing * each)
+			}
+			dx[c] += l.smoothing
+		}
+	}
 }

@@ -2,9 +2,10 @@ package nn
 
 // unit is the memory of one node.
 type unit struct {
-	keep     [][]float32
-	keepInts [][]int32
-	dx       []target
+	keep      [][]float32
+	keepInts  [][]int32
+	keepLanes [][]float32 // elements a lane
+	dx        []target
 }
 
 // target is where a node writes the gradient by one of its inputs. The first
@@ -140,6 +141,7 @@ func (t *Trainer) allocate() {
 	}
 	t.scratch = make([]float32, rows*scratch)
 	t.laneRows = make([]int, t.maxLanes+1)
+	t.lossScratch = make([]float32, rows*p.values[p.logits].size)
 	t.rowLoss = make([]float32, rows*p.loss.Rows())
 	t.rowWeight = make([]float32, rows*p.loss.Rows())
 }
@@ -151,6 +153,9 @@ func (t *Trainer) newUnit(n node, direct []int, sums [][]float32) unit {
 	}
 	for _, size := range n.KeepInts {
 		u.keepInts = append(u.keepInts, make([]int32, t.maxRows*size))
+	}
+	for _, size := range n.KeepLanes {
+		u.keepLanes = append(u.keepLanes, make([]float32, t.maxLanes*size))
 	}
 	for j, v := range n.in {
 		grad := t.dacts[t.plan.values[v].root]

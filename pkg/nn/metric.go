@@ -22,6 +22,20 @@ type metricPass struct {
 	classes []int32   // (rows)
 	y       []float32 // (rows, cols)
 	weight  []float32 // (rows)
+	loss    []float32 // (rows)
+}
+
+// predicted is the class with the largest output of a row; of a single output
+// it is 1 for positive ones.
+func (m *metricPass) predicted(row int) int {
+	x := m.x[row*m.cols:][:m.cols]
+	if len(x) == 1 {
+		if x[0] > 0 {
+			return 1
+		}
+		return 0
+	}
+	return argMax(x)
 }
 
 type metricKind struct {
@@ -29,17 +43,21 @@ type metricKind struct {
 	fit func(s *LossSite) metric
 }
 
-func metricEntry(name, summary string) Entry {
-	return Entry{Name: name, Class: classMetric, Summary: summary}
+func metricEntry(name, summary string, fields ...Field) Entry {
+	return Entry{Name: name, Class: classMetric, Summary: summary, Fields: fields}
+}
+
+func (s *LossSite) needClasses(name string) {
+	if s.Target.Kind != TargetClass {
+		s.Fail("%s needs a class as target, but the data set has %s", name, targetName(s.Target))
+	}
 }
 
 func accuracyKind() metricKind {
 	return metricKind{
 		Entry: metricEntry("accuracy", "share of targets whose class has the largest output"),
 		fit: func(s *LossSite) metric {
-			if s.Target.Kind != TargetClass {
-				s.Fail("accuracy needs a class as target, but the data set has %s", targetName(s.Target))
-			}
+			s.needClasses("accuracy")
 			return accuracy{}
 		},
 	}
@@ -65,6 +83,13 @@ func (s *LossSite) needNumbers(name string) {
 	}
 }
 
+func r2Kind() metricKind {
+	return metricKind{
+		Entry: metricEntry("r2", "share of the target's variance that the network explains"),
+		fit:   func(s *LossSite) metric { s.needNumbers("r2"); return r2{} },
+	}
+}
+
 // accuracy keeps the weights of all rows and of the right ones.
 type accuracy struct{}
 
@@ -73,7 +98,7 @@ func (accuracy) sums() int { return 2 }
 func (accuracy) add(sums []float64, m *metricPass, from, to int) {
 	for r := from; r < to; r++ {
 		sums[0] += float64(m.weight[r])
-		if argMax(m.x[r*m.cols:][:m.cols]) == int(m.classes[r]) {
+		if m.predicted(r) == int(m.classes[r]) {
 			sums[1] += float64(m.weight[r])
 		}
 	}
@@ -126,3 +151,27 @@ func (rmse) add(sums []float64, m *metricPass, from, to int) {
 }
 
 func (rmse) value(sums []float64) float64 { return math.Sqrt(sums[1] / sums[0]) }
+
+// r2 keeps the weight of all elements, the sums of the target and of its square,
+// and the sum of squared errors.
+type r2 struct{}
+
+func (r2) sums() int { return 4 }
+
+func (r2) add(sums []float64, m *metricPass, from, to int) {
+	for r := from; r < to; r++ {
+		w := float64(m.weight[r])
+		for i := r * m.cols; i < (r+1)*m.cols; i++ {
+			y := float64(m.y[i])
+			d := float64(m.x[i]) - y
+			sums[0] += w
+			sums[1] += float64(w * y)
+			sums[2] += float64(w * float64(y*y))
+			sums[3] += float64(w * float64(d*d))
+		}
+	}
+}
+
+func (r2) value(sums []float64) float64 {
+	return 1 - sums[3]/(sums[2]-sums[1]*sums[1]/sums[0])
+}

@@ -66,6 +66,20 @@ func (p *Pass) Keep(i int) []float32 { return p.unit.keep[i][:p.rows*p.n.Keep[i]
 // KeepInts is buffer i of Fitted.KeepInts.
 func (p *Pass) KeepInts(i int) []int32 { return p.unit.keepInts[i][:p.rows*p.n.KeepInts[i]] }
 
+// KeepLane is buffer i of Fitted.KeepLanes for local lane l.
+func (p *Pass) KeepLane(i, l int) []float32 {
+	n := p.n.KeepLanes[i]
+	return p.unit.keepLanes[i][l*n:][:n]
+}
+
+// Buffer is buffer i of Fitted.Buffers. It must not be changed here.
+func (p *Pass) Buffer(i int) []float32 { return p.t.buffer(p.n.buffers[i]) }
+
+// Words are the layer's words in the stats of local lane l, zero at first.
+func (p *Pass) Words(l int) []int32 {
+	return p.t.layerWords(p.t.stats, p.n, p.batch.Lanes[l])
+}
+
 // Scratch is the buffer of Fitted.Scratch. Other layers use it too.
 func (p *Pass) Scratch() []float32 { return p.t.scratch[:p.rows*p.n.Scratch] }
 

@@ -9,20 +9,22 @@ import (
 // Plan is a network whose shapes are known and fit. It is plain data and is
 // never changed; several trainers may share it.
 type Plan struct {
-	spec     Spec
-	in       Input
-	values   []value // values[0] is the input
-	nodes    []node  // in order of computation
-	params   []param // in order of the model
-	order    []int   // params in the order in which their gradients become final
-	size     int     // elements of all params
-	output   int     // value that the network gives
-	logits   int     // value that the loss reads
-	loss     Loss
-	opt      optimizer
-	training training
-	sched    schedule
-	metrics  []metric
+	spec       Spec
+	in         Input
+	values     []value // values[0] is the input
+	nodes      []node  // in order of computation
+	params     []param // in order of the model
+	buffers    []buffer
+	order      []int // params in the order in which their gradients become final
+	size       int   // elements of all params
+	bufferSize int   // elements of all buffers
+	output     int   // value that the network gives
+	logits     int   // value that the loss reads
+	loss       Loss
+	opt        optimizer
+	training   training
+	sched      schedule
+	metrics    []metric
 }
 
 // value is one edge of the graph. Values that share memory have the same root.
@@ -38,14 +40,16 @@ type value struct {
 // node is one layer with its edges.
 type node struct {
 	Fitted
-	index  int // in the job's model
-	name   string
-	kind   string
-	path   string
-	in     []int
-	out    int
-	params []int
-	stream int // number of its random stream
+	number  int // in the plan
+	index   int // in the job's model
+	name    string
+	kind    string
+	path    string
+	in      []int
+	out     int
+	params  []int
+	buffers []int
+	stream  int // number of its random stream
 }
 
 // param is one parameter with its place in the flat buffers.
@@ -53,7 +57,16 @@ type param struct {
 	Param
 	name   string // "0.weight"
 	offset int    // in the flat buffers
+	node   int    // whose it is
 	final  int    // node whose backward completes its gradient
+}
+
+// buffer is one tensor that is not trained, with its place.
+type buffer struct {
+	Buffer
+	name   string
+	offset int
+	node   int // whose it is
 }
 
 // NewPlan fits a network to the records of a data set. It reports all that is
@@ -168,14 +181,19 @@ func (p *Plan) addNode(index int, n Node, ins []int, f Fitted) {
 		out.root = p.values[ins[0]].root
 		out.Tokens = p.values[ins[0]].Tokens
 	}
-	nd := node{Fitted: f, index: index, name: n.Name, kind: n.Kind, path: n.Path, in: ins, out: len(p.values), stream: index}
+	nd := node{Fitted: f, number: len(p.nodes), index: index, name: n.Name, kind: n.Kind, path: n.Path, in: ins, out: len(p.values), stream: index}
 	prefix := n.Name
 	if prefix == "" {
 		prefix = strconv.Itoa(index)
 	}
 	for _, prm := range f.Params {
 		nd.params = append(nd.params, len(p.params))
-		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, final: len(p.nodes)})
+		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, node: len(p.nodes), final: len(p.nodes)})
+	}
+	for _, b := range f.Buffers {
+		nd.buffers = append(nd.buffers, len(p.buffers))
+		p.buffers = append(p.buffers, buffer{Buffer: b, name: prefix + "." + b.Name, offset: p.bufferSize, node: len(p.nodes)})
+		p.bufferSize += size(b.Shape)
 	}
 	if !f.Alias {
 		for _, v := range ins {

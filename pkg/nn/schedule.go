@@ -77,11 +77,35 @@ func cosineKind() scheduleKind {
 		fit: func(a Args, _ int) schedule {
 			end := a.Float("end")
 			return scheduleFunc(func(t, total int) float64 {
-				half := float64((1 + cosPi(float64(t)/float64(max(total, 1)))) / 2)
-				return end + float64((1-end)*half)
+				return between(1, end, min(float64(t)/float64(max(total, 1)), 1))
 			})
 		},
 	}
+}
+
+func oneCycleKind() scheduleKind {
+	return scheduleKind{
+		Entry: scheduleEntry("one_cycle", "the rate rises from start to 1 along half a cosine and then falls to end",
+			number("peak", 0.3, "share of the updates after which the rate is highest").above(0).below(1),
+			number("start", 0.04, "factor at the first update").min(0).max(1),
+			number("end", 4e-6, "factor at the last update").min(0).max(1)),
+		fit: func(a Args, _ int) schedule {
+			peak, start, end := a.Float("peak"), a.Float("start"), a.Float("end")
+			return scheduleFunc(func(t, total int) float64 {
+				top := float64(peak*float64(total)) - 1
+				at := float64(t)
+				if at <= top && top > 0 {
+					return between(start, 1, at/top)
+				}
+				return between(1, end, min((at-top)/max(float64(total)-1-top, 1), 1))
+			})
+		},
+	}
+}
+
+// between goes from a to b along half a cosine as x goes from 0 to 1.
+func between(a, b, x float64) float64 {
+	return b + float64((a-b)*float64((1+cosPi(x))/2))
 }
 
 // power is x^n by squaring: only multiplications, so every machine agrees on

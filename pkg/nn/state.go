@@ -14,9 +14,22 @@ type Tensor struct {
 	I32   []int32
 }
 
-// ParamTensors are the parameters, in the order of the model: "0.weight". This
-// is what a model file holds.
-func (t *Trainer) ParamTensors() []Tensor { return t.views("", t.w) }
+// ParamTensors are the parameters and buffers, in the order of the model:
+// "0.weight". This is what a model file holds.
+func (t *Trainer) ParamTensors() []Tensor {
+	var all []Tensor
+	params, buffers := t.plan.params, t.plan.buffers
+	for i := range t.plan.nodes {
+		for ; len(params) > 0 && params[0].node == i; params = params[1:] {
+			all = append(all, params[0].view("", t.w))
+		}
+		for ; len(buffers) > 0 && buffers[0].node == i; buffers = buffers[1:] {
+			b := buffers[0]
+			all = append(all, Tensor{Name: b.name, Shape: slices.Clone(b.Shape), F32: t.buffers[b.offset:][:size(b.Shape)]})
+		}
+	}
+	return all
+}
 
 // State is everything that decides how training goes on: parameters, optimiser
 // slots, exponents and the number of updates. The tensors are views: to write
@@ -24,7 +37,9 @@ func (t *Trainer) ParamTensors() []Tensor { return t.views("", t.w) }
 func (t *Trainer) State() []Tensor {
 	all := t.ParamTensors()
 	for i, name := range t.plan.opt.slots() {
-		all = append(all, t.views("optimizer."+name+".", t.slots[i])...)
+		for _, p := range t.plan.params {
+			all = append(all, p.view("optimizer."+name+".", t.slots[i]))
+		}
 	}
 	all = append(all, Tensor{Name: "optimizer.updates", Shape: []int{1}, I32: t.updates})
 	if len(t.exponents) > 0 {
@@ -33,12 +48,9 @@ func (t *Trainer) State() []Tensor {
 	return all
 }
 
-func (t *Trainer) views(prefix string, flat []float32) []Tensor {
-	var all []Tensor
-	for _, p := range t.plan.params {
-		all = append(all, Tensor{Name: prefix + p.name, Shape: slices.Clone(p.Shape), F32: flat[p.offset:][:p.Size()]})
-	}
-	return all
+// view is the parameter in a flat buffer.
+func (p param) view(prefix string, flat []float32) Tensor {
+	return Tensor{Name: prefix + p.name, Shape: slices.Clone(p.Shape), F32: flat[p.offset:][:p.Size()]}
 }
 
 // SetState copies the tensors of another trainer of the same plan, or those of

@@ -3,7 +3,8 @@ package nn
 import "math"
 
 // layout says where the numbers of one lane stand in Stats: first the tally as
-// float64s of two words each, then the largest |gradient| of every parameter.
+// float64s of two words each, then the largest |gradient| of every parameter,
+// then the words of the layers.
 //
 //	tally[0]  records
 //	tally[1]  weighted sum of the loss
@@ -12,6 +13,7 @@ import "math"
 type layout struct {
 	tally  int
 	metric []int // first sum of each metric
+	layer  []int // first word of each node that has some
 	words  int
 }
 
@@ -22,6 +24,10 @@ func (p *Plan) newLayout() layout {
 		l.tally += m.sums()
 	}
 	l.words = 2*l.tally + len(p.params)
+	for _, n := range p.nodes {
+		l.layer = append(l.layer, l.words)
+		l.words += n.Words
+	}
 	return l
 }
 
@@ -42,6 +48,7 @@ func (t *Trainer) computeLoss(dx []float32) {
 			p.Weight[r] = b.Weights[r/loss.Rows()]
 		}
 	}
+	p.Scratch = t.lossScratch[:len(p.X)]
 	loss.Compute(p)
 	if dx == nil {
 		return
@@ -68,9 +75,9 @@ func (t *Trainer) tally(sums []float64, i int) {
 	if len(t.plan.metrics) == 0 {
 		return
 	}
-	x := t.activation(t.plan.output, t.pass.rows)
+	x := t.lossPass.X
 	t.metric = metricPass{x: x, cols: len(x) / max(len(t.lossPass.Loss), 1), classes: t.pass.batch.Classes,
-		y: t.lossPass.target(), weight: t.lossPass.Weight}
+		y: t.lossPass.target(), weight: t.lossPass.Weight, loss: t.lossPass.Loss}
 	for j, m := range t.plan.metrics {
 		m.add(sums[t.layout.metric[j]:][:m.sums()], &t.metric, from*loss.Rows(), to*loss.Rows())
 	}
@@ -78,7 +85,6 @@ func (t *Trainer) tally(sums []float64, i int) {
 
 // writeStats fills in the words of the local lanes.
 func (t *Trainer) writeStats(b *Batch) {
-	clear(t.stats)
 	for i, lane := range b.Lanes {
 		words := t.stats[lane*t.layout.words:][:t.layout.words]
 		putFloats(words, t.tallies[lane*t.layout.tally:][:t.layout.tally])
@@ -118,4 +124,46 @@ func (t *Trainer) results() (loss float64, metrics []float64) {
 		t.metrics[j] = m.value(t.total[t.layout.metric[j]:][:m.sums()])
 	}
 	return t.total[1] / t.total[2], t.metrics
+}
+
+// layerWords are the words of node n in the stats of a lane.
+func (t *Trainer) layerWords(stats []int32, n *node, lane int) []int32 {
+	return stats[lane*t.layout.words+t.layout.layer[n.number]:][:n.Words]
+}
+
+// buffer is buffer i of the plan.
+func (t *Trainer) buffer(i int) []float32 {
+	b := &t.plan.buffers[i]
+	return t.buffers[b.offset:][:size(b.Shape)]
+}
+
+// CommitPass is what a Committer sees.
+type CommitPass struct {
+	t *Trainer
+	n *node
+}
+
+// Lanes is the number of lanes, local and remote.
+func (c *CommitPass) Lanes() int { return c.t.plan.spec.Lanes }
+
+// Records is the number of records that a lane had.
+func (c *CommitPass) Records(lane int) int {
+	return int(getFloat(c.t.stats[lane*c.t.layout.words:], 0))
+}
+
+// Words are what the layer left in the stats of a lane.
+func (c *CommitPass) Words(lane int) []int32 { return c.t.layerWords(c.t.stats, c.n, lane) }
+
+// Buffer is buffer i of Fitted.Buffers.
+func (c *CommitPass) Buffer(i int) []float32 { return c.t.buffer(c.n.buffers[i]) }
+
+// commitLayers lets layers with a state take over what the step brought.
+func (t *Trainer) commitLayers() {
+	for i := range t.plan.nodes {
+		n := &t.plan.nodes[i]
+		if l, ok := n.Layer.(Committer); ok {
+			t.commit = CommitPass{t: t, n: n}
+			l.Commit(&t.commit)
+		}
+	}
 }

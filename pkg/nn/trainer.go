@@ -17,6 +17,7 @@ type Trainer struct {
 	// The replicated state.
 	w         []float32   // all parameters
 	slots     [][]float32 // of the optimiser, like w
+	buffers   []float32   // of layers that have a state
 	updates   []int32     // one number: updates done
 	exponents []int32     // e of each parameter
 
@@ -36,7 +37,9 @@ type Trainer struct {
 	laneRows    []int
 	rowLoss     []float32
 	rowWeight   []float32
+	lossScratch []float32
 	pass        Pass
+	commit      CommitPass
 	lossPass    LossPass
 
 	layout  layout
@@ -71,6 +74,7 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 	for range plan.opt.slots() {
 		t.slots = append(t.slots, make([]float32, plan.size))
 	}
+	t.buffers = make([]float32, plan.bufferSize)
 	t.updates = make([]int32, 1)
 	t.exponents = make([]int32, len(plan.params))
 	for i := range t.exponents {
@@ -138,10 +142,11 @@ func (t *Trainer) Gradient(b *Batch, ready func(bucket int)) error {
 	t.cursor = [2]int{b.Epoch, b.Step}
 	t.clearGradient(len(b.Lanes))
 	clear(t.tallies)
+	clear(t.stats)
 	t.begin(b, true)
 	done := 0
 	if t.pass.rows > 0 {
-		t.forward()
+		t.forward(false)
 		t.computeLoss(t.lossGradient())
 		for i := range b.Lanes {
 			t.tally(t.tallies[b.Lanes[i]*t.layout.tally:][:t.layout.tally], i)
@@ -229,10 +234,12 @@ func (t *Trainer) gradient(v, rows int) []float32 {
 	return d[:rows*val.size]
 }
 
-func (t *Trainer) forward() {
+// forward runs the layers. A softmax behind the logits is left out unless the
+// output is wanted.
+func (t *Trainer) forward(output bool) {
 	for i := range t.plan.nodes {
 		n := &t.plan.nodes[i]
-		if n.Alias {
+		if n.Alias || !output && n.out == t.plan.output && t.plan.logits != t.plan.output {
 			continue
 		}
 		t.pass.n, t.pass.unit = n, &t.units[i]

@@ -99,16 +99,17 @@ def train(case, net, loss, optimizer, schedule=None, parameters=None, update=Non
             sched.step()
     if not case["curve"]:
         case["parameters"] = [flat(p) for _, p in named]
+        case["buffers"] = [flat(b) for name, b in net.named_buffers() if "running" in name]
     return case
 
 
 CASES = {}
 
 
-def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None):
+def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None, lanes=2):
     """Registers a case; the decorated function returns what train needs."""
     c = {"name": name, "model": model, "input": list(shape), "tokens": tokens, "target": target, "loss": loss,
-         "optimizer": optimizer, "schedule": schedule or ["constant", {}], "batch": batch, "steps": steps, "curve": curve}
+         "optimizer": optimizer, "schedule": schedule or ["constant", {}], "batch": batch, "steps": steps, "curve": curve, "lanes": lanes}
 
     def register(f):
         CASES[name] = (c, f)
@@ -180,6 +181,147 @@ def positions():
     return nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 4)), loss, sgd()
 
 
+class Sequence(nn.Sequential):
+    """Takes the outputs of recurrent layers and attention from their tuples."""
+    def forward(self, x):
+        for m in self:
+            x = m(x, x, x, need_weights=False, attn_mask=self.mask) if isinstance(m, nn.MultiheadAttention) else m(x)
+            x = x[0] if isinstance(x, tuple) else x
+        return x
+    mask = None
+
+
+class Last(nn.Module):
+    """The output of a recurrent layer at the end of each direction."""
+    def __init__(self, directions=1):
+        super().__init__()
+        self.directions = directions
+
+    def forward(self, x):
+        if self.directions == 1:
+            return x[:, -1]
+        half = x.shape[2] // 2
+        return torch.cat([x[:, -1, :half], x[:, 0, half:]], 1)
+
+
+class Lambda(nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, x):
+        return self.f(x)
+
+
+# Batch-norm normalises a lane, so these have one lane.
+
+@case("batch_norm", [["conv2d", {"filters": 4, "bias": False}], ["batch_norm", {}], ["relu", {}], ["conv2d", {"filters": 3}],
+                     ["batch_norm", {"momentum": 0.3, "epsilon": 1e-3}], ["flatten", {}], dense(6), ["batch_norm", {}], ["tanh", {}], dense(5)],
+      (2, 7, 6), classes(5), CE, SGD, lanes=1)
+def batch_norm():
+    return nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 3), nn.BatchNorm2d(3, 1e-3, 0.3),
+                         nn.Flatten(), nn.Linear(18, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 5)), F.cross_entropy, sgd()
+
+
+@case("layer_norm", [dense(6), ["layer_norm", {}], ["tanh", {}], ["flatten", {}], dense(4), ["layer_norm", {"epsilon": 1e-2}]],
+      (3, 5), values(4), MSE, SGD)
+def layer_norm():
+    return nn.Sequential(nn.Linear(5, 6), nn.LayerNorm(6), nn.Tanh(), nn.Flatten(), nn.Linear(18, 4), nn.LayerNorm(4, 1e-2)), F.mse_loss, sgd()
+
+
+@case("group_norm", [["conv2d", {"filters": 6}], ["group_norm", {"groups": 3}], ["relu", {}], ["conv2d", {"filters": 4}],
+                     ["group_norm", {"groups": 1}], ["flatten", {}], dense(5)], (2, 6, 7), classes(5), CE, SGD)
+def group_norm():
+    return nn.Sequential(nn.Conv2d(2, 6, 3), nn.GroupNorm(3, 6), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.GroupNorm(1, 4), nn.Flatten(),
+                         nn.Linear(4 * 2 * 3, 5)), F.cross_entropy, sgd()
+
+
+@case("conv1d", [["embedding", {"dim": 6}], ["transpose", {}], ["conv1d", {"filters": 4, "kernel": 3, "stride": 2, "padding": 1, "groups": 2}],
+                 ["relu", {}], ["conv1d", {"filters": 5, "kernel": 2, "dilation": 2}], ["global_max_pool", {}], dense(3)],
+      (9,), classes(3), CE, SGD, tokens=11)
+def conv1d():
+    return nn.Sequential(nn.Embedding(11, 6), Lambda(lambda x: x.transpose(1, 2)), nn.Conv1d(6, 4, 3, 2, 1, groups=2), nn.ReLU(),
+                         nn.Conv1d(4, 5, 2, dilation=2), Lambda(lambda x: x.amax(2)), nn.Linear(5, 3)), F.cross_entropy, sgd()
+
+
+@case("conv_transpose2d", [dense(12), ["reshape", {"shape": [3, 2, 2]}], ["conv_transpose2d", {"filters": 4, "kernel": 4}], ["tanh", {}],
+                           ["conv_transpose2d", {"filters": 2, "kernel": [3, 2], "stride": [2, 1], "padding": [1, 0], "output_padding": [1, 0], "groups": 2}],
+                           ["upsample", {"factor": 2}], ["conv2d", {"filters": 1}], ["flatten", {}], dense(3)], (5,), values(3), MSE, SGD)
+def conv_transpose2d():
+    return nn.Sequential(nn.Linear(5, 12), nn.Unflatten(1, (3, 2, 2)), nn.ConvTranspose2d(3, 4, 4, 2, 1), nn.Tanh(),
+                         nn.ConvTranspose2d(4, 2, (3, 2), (2, 1), (1, 0), (1, 0), groups=2), nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, 3),
+                         nn.Flatten(), nn.Linear(14 * 8, 3)), F.mse_loss, sgd()
+
+
+def positionwise(n):
+    return lambda x, y: F.cross_entropy(x.reshape(-1, n), y.reshape(-1))
+
+
+for name, layer in {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}.items():
+    @case(name, [["embedding", {"dim": 5}], [name, {"units": 6}], [name, {"units": 4, "bidirectional": True}], dense(7)],
+          (8,), classes(7, 8), CE, SGD, tokens=7)
+    def recurrent(layer=layer):
+        return Sequence(nn.Embedding(7, 5), layer(5, 6, batch_first=True), layer(6, 4, batch_first=True, bidirectional=True), nn.Linear(8, 7)), positionwise(7), sgd()
+
+    @case(name + "_last", [["embedding", {"dim": 5}], [name, {"units": 4, "bidirectional": True, "output": "last"}], dense(3)],
+          (6,), classes(3), CE, SGD, tokens=7)
+    def recurrent_last(layer=layer):
+        return Sequence(nn.Embedding(7, 5), layer(5, 4, batch_first=True, bidirectional=True), Last(2), nn.Linear(8, 3)), F.cross_entropy, sgd()
+
+
+def causal(n):
+    return torch.full((n, n), float("-inf")).triu(1)
+
+
+class Positions(nn.Module):
+    def __init__(self, steps, dim):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(steps, dim))
+
+    def forward(self, x):
+        return x + self.weight
+
+
+class Sinusoids(nn.Module):
+    def forward(self, x):
+        _, steps, dim = x.shape
+        t, i = torch.arange(steps).double()[:, None], torch.arange(0, dim, 2).double()[None]
+        angle = t / 10000 ** (i / dim)
+        table = torch.stack([angle.sin(), angle.cos()], 2).reshape(steps, -1)[:, :dim]
+        return x + table.float()
+
+
+for mask in (False, True):
+    @case("attention_causal" if mask else "attention",
+          [["embedding", {"dim": 6}], ["positions", {"kind": "learned" if mask else "sinusoidal"}], ["attention", {"heads": 3, "causal": mask}],
+           ["attention", {"heads": 1}], dense(7)], (5,), classes(7, 5), CE, SGD, tokens=7)
+    def attention(mask=mask):
+        first = Sequence(nn.Embedding(7, 6), Positions(5, 6) if mask else Sinusoids(), nn.MultiheadAttention(6, 3, batch_first=True))
+        if mask:
+            first.mask = causal(5)
+        return Sequence(first, nn.MultiheadAttention(6, 1, batch_first=True), nn.Linear(6, 7)), positionwise(7), sgd()
+
+
+# Losses
+
+def loss(name, ours, theirs, target, width, shape=(6,), logits=None):
+    @case("loss_" + name, [dense(8), ["tanh", {}], dense(width)] + ([["softmax", {}]] if logits else []), shape, target, ours, SGD)
+    def f():
+        return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, width)), theirs, sgd()
+
+
+loss("smoothing", ["cross_entropy", {"label_smoothing": 0.2}], lambda x, y: F.cross_entropy(x, y, label_smoothing=0.2), classes(4), 4)
+loss("class_weights", ["cross_entropy", {"class_weights": [1, 2, 0.5, 3]}],
+     lambda x, y: F.cross_entropy(x, y, torch.tensor([1, 2, 0.5, 3])), classes(4), 4)
+loss("ignore", ["cross_entropy", {"ignore": 2}], lambda x, y: F.cross_entropy(x, y, ignore_index=2), classes(4), 4, logits=True)
+loss("mae", ["mae", {}], F.l1_loss, values(3), 3)
+loss("huber", ["huber", {"delta": 0.4}], lambda x, y: F.huber_loss(x, y, delta=0.4), values(3), 3)
+loss("binary", ["binary_cross_entropy", {"positive_weight": 2.5}],
+     lambda x, y: F.binary_cross_entropy_with_logits(x[:, 0], y.float(), pos_weight=torch.tensor(2.5)), classes(2), 1)
+loss("binary_values", ["binary_cross_entropy", {}], F.binary_cross_entropy_with_logits, values(3), 3)
+loss("hinge", ["hinge", {"margin": 0.7}], lambda x, y: F.multi_margin_loss(x, y, margin=0.7), classes(4), 4)
+
+
 # Optimisers and schedules, on one small network
 
 def small(name, ours, theirs, schedule=None, torch_schedule=None, update=None):
@@ -195,6 +337,48 @@ small("adam", ["adam", {"lr": 0.01}], lambda ps: torch.optim.Adam(ps, 0.01))
 small("adam_l2", ["adam", {"lr": 0.01, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.99, "epsilon": 1e-6}],
       lambda ps: torch.optim.Adam(ps, 0.01, (0.8, 0.99), 1e-6, 0.1))
 small("adamw", ["adamw", {"lr": 0.01, "weight_decay": 0.1}], lambda ps: torch.optim.AdamW(ps, 0.01, weight_decay=0.1))
+small("rmsprop", ["rmsprop", {"lr": 0.01, "weight_decay": 0.01}], lambda ps: torch.optim.RMSprop(ps, 0.01, weight_decay=0.01))
+small("rmsprop_momentum", ["rmsprop", {"lr": 0.01, "momentum": 0.8, "rho": 0.9}], lambda ps: torch.optim.RMSprop(ps, 0.01, 0.9, momentum=0.8))
+small("adagrad", ["adagrad", {"lr": 0.05}], lambda ps: torch.optim.Adagrad(ps, 0.05))
+small("one_cycle", ["sgd", {"lr": 0.5}], sgd(0.5, momentum=0), ["one_cycle", {"start": 0.04, "end": 4e-6}],
+      lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.5, 10, cycle_momentum=False))
+
+
+class Lion(torch.optim.Optimizer):
+    """Not in torch: Chen et al., Symbolic Discovery of Optimization Algorithms, 2023."""
+    def __init__(self, ps, lr, decay):
+        super().__init__(ps, {"lr": lr, "decay": decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p -= group["lr"] * (torch.sign(0.9 * m + 0.1 * p.grad) + group["decay"] * p)
+                m.mul_(0.99).add_(p.grad, alpha=0.01)
+
+
+class Lamb(torch.optim.Optimizer):
+    """Not in torch: You et al., Large Batch Optimization for Deep Learning, 2020."""
+    def __init__(self, ps, lr, decay):
+        super().__init__(ps, {"lr": lr, "decay": decay})
+        self.t = 0
+
+    @torch.no_grad()
+    def step(self):
+        self.t += 1
+        for group in self.param_groups:
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                v = self.state[p].setdefault("v", torch.zeros_like(p))
+                m.mul_(0.9).add_(p.grad, alpha=0.1)
+                v.mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
+                r = m / (1 - 0.9 ** self.t) / ((v / (1 - 0.999 ** self.t)).sqrt() + 1e-8) + group["decay"] * p
+                p -= group["lr"] * p.norm() / r.norm() * r
+
+
+small("lion", ["lion", {"lr": 0.01, "weight_decay": 0.1}], lambda ps: Lion(ps, 0.01, 0.1))
+small("lamb", ["lamb", {"lr": 0.01, "weight_decay": 0.1}], lambda ps: Lamb(ps, 0.01, 0.1))
 small("clip_norm", ["sgd", {"lr": 0.1, "clip_norm": 0.3}], sgd(momentum=0),
       update=lambda net: nn.utils.clip_grad_norm_(net.parameters(), 0.3))
 small("clip_value", ["sgd", {"lr": 0.1, "clip_value": 0.05}], sgd(momentum=0),

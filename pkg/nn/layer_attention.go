@@ -1,0 +1,132 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// attention is multi-head self-attention over a sequence, with
+//
+//	x, y  (B, T, D)      qkv  (B, T, 3D)      weights  (B, heads, T, T)
+//
+// and, for each head, y = softmax(q kᵀ / sqrt(D/heads)) v, between two dense
+// layers: in_proj makes q, k and v of x, out_proj mixes the heads.
+type attention struct {
+	steps, dim, heads int
+	causal            bool
+}
+
+func attentionKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "attention", Class: classLayer, Summary: "every position of a sequence (positions, features) gathers from the others what concerns it",
+			Fields: []Field{
+				integer("heads", 1, "how many things a position looks for at once; divides the features").min(1).short(),
+				boolean("causal", false, "a position sees only itself and those before it"),
+			}},
+		Fit: fitAttention,
+	}
+}
+
+func fitAttention(s *Site) Fitted {
+	in, ok := s.sequence("attention")
+	if !ok {
+		return Fitted{}
+	}
+	l := attention{steps: in[0], dim: in[1], heads: s.Int("heads"), causal: s.Bool("causal")}
+	if l.dim%l.heads != 0 {
+		s.Fail("heads", "is %d; it must divide the %d features", l.heads, l.dim)
+		return Fitted{}
+	}
+	zeros := Init{Kind: "zeros"}
+	n := l.steps * l.dim
+	return Fitted{Layer: l, Out: in,
+		Params: []Param{
+			{Name: "in_proj_weight", Shape: []int{3 * l.dim, l.dim}, Init: Init{Kind: "glorot_uniform", FanIn: l.dim, FanOut: 3 * l.dim}},
+			{Name: "in_proj_bias", Shape: []int{3 * l.dim}, Init: zeros},
+			{Name: "out_proj.weight", Shape: []int{l.dim, l.dim}, Init: Init{Kind: "uniform_fan_in", FanIn: l.dim, FanOut: l.dim}},
+			{Name: "out_proj.bias", Shape: []int{l.dim}, Init: zeros},
+		},
+		Keep:    []int{3 * n, l.heads * l.steps * l.steps, n}, // qkv, weights, heads side by side
+		Scratch: 3*n + n + l.steps*l.steps,                    // dqkv, dheads, dweights of one head
+		MACs:    4*n*l.dim + 2*l.steps*n,
+	}
+}
+
+// width is the number of features of a head.
+func (l attention) width() int { return l.dim / l.heads }
+
+func (l attention) scale() float32 { return float32(1 / math.Sqrt(float64(l.width()))) }
+
+func (l attention) Forward(p *Pass) {
+	t, d, w := l.steps, l.dim, l.width()
+	eng, rows := p.Engine(), p.Rows()
+	qkv, weights, heads := p.Keep(0), p.Keep(1), p.Keep(2)
+	eng.Gemm(qkv, p.X(0), p.Param(0), tensor.Gemm{M: rows * t, N: 3 * d, K: d, TransB: true, Bias: p.Param(1)})
+	for h := range l.heads {
+		scores := tensor.Gemm{M: t, N: t, K: w, TransB: true, Lda: 3 * d, Ldb: 3 * d}
+		eng.GemmBatch(weights[h*t*t:], qkv[h*w:], qkv[d+h*w:], scores, rows, l.heads*t*t, 3*t*d, 3*t*d)
+	}
+	eng.Scale(weights, l.scale())
+	if l.causal {
+		l.mask(weights)
+	}
+	eng.RowSoftmax(weights, weights, rows*l.heads*t, t)
+	for h := range l.heads {
+		mix := tensor.Gemm{M: t, N: w, K: t, Ldb: 3 * d, Ldc: d}
+		eng.GemmBatch(heads[h*w:], weights[h*t*t:], qkv[2*d+h*w:], mix, rows, t*d, l.heads*t*t, 3*t*d)
+	}
+	eng.Gemm(p.Y(), heads, p.Param(2), tensor.Gemm{M: rows * t, N: d, K: d, TransB: true, Bias: p.Param(3)})
+}
+
+// mask takes the positions after the own out of the scores.
+func (l attention) mask(scores []float32) {
+	never := float32(math.Inf(-1))
+	for at := 0; at < len(scores); at += l.steps * l.steps {
+		for i := range l.steps {
+			row := scores[at+i*l.steps:][:l.steps]
+			for j := i + 1; j < l.steps; j++ {
+				row[j] = never
+			}
+		}
+	}
+}
+
+func (l attention) Backward(p *Pass) {
+	t, d := l.steps, l.dim
+	eng, rows, dy := p.Engine(), p.Rows(), p.DY()
+	n := rows * t * d
+	dqkv, dheads := p.Scratch()[:3*n], p.Scratch()[3*n:4*n]
+	lanes := p.LaneRows(t)
+	eng.ColSumLanes(p.Grad(3), dy, d, lanes)
+	eng.GemmLanes(p.Grad(2), dy, p.Keep(2), d, d, lanes)
+	eng.Gemm(dheads, dy, p.Param(2), tensor.Gemm{M: rows * t, N: d, K: d})
+	for h := range l.heads {
+		l.backwardHead(p, h, dqkv, dheads, p.Scratch()[4*n:])
+	}
+	eng.ColSumLanes(p.Grad(1), dqkv, 3*d, lanes)
+	eng.GemmLanes(p.Grad(0), dqkv, p.X(0), 3*d, d, lanes)
+	if dx := p.DX(0); dx != nil {
+		eng.Gemm(dx, dqkv, p.Param(0), tensor.Gemm{M: rows * t, N: d, K: 3 * d})
+	}
+}
+
+// backwardHead goes back through the products and the softmax of one head of all
+// records. ds holds (rows, T, T).
+func (l attention) backwardHead(p *Pass, h int, dqkv, dheads, ds []float32) {
+	t, d, w := l.steps, l.dim, l.width()
+	eng, rows := p.Engine(), p.Rows()
+	qkv, weights := p.Keep(0)[h*w:], p.Keep(1)[h*t*t:]
+	dqkv, dheads, ds = dqkv[h*w:], dheads[h*w:], ds[:rows*t*t]
+	all, each := l.heads*t*t, t*t
+	// dV = Pᵀ dO and dP = dO Vᵀ, then back through the softmax.
+	eng.GemmBatch(dqkv[2*d:], weights, dheads, tensor.Gemm{M: t, N: w, K: t, TransA: true, Ldb: d, Ldc: 3 * d}, rows, 3*t*d, all, t*d)
+	eng.GemmBatch(ds, dheads, qkv[2*d:], tensor.Gemm{M: t, N: t, K: w, TransB: true, Lda: d, Ldb: 3 * d}, rows, each, t*d, 3*t*d)
+	for r := range rows {
+		eng.RowSoftmaxBackward(ds[r*each:][:each], ds[r*each:][:each], weights[r*all:][:each], t, t)
+	}
+	eng.Scale(ds, l.scale())
+	// dQ = dS K and dK = dSᵀ Q.
+	eng.GemmBatch(dqkv, ds, qkv[d:], tensor.Gemm{M: t, N: w, K: t, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
+	eng.GemmBatch(dqkv[d:], ds, qkv, tensor.Gemm{M: t, N: w, K: t, TransA: true, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
+}

@@ -1,0 +1,62 @@
+package nn
+
+import (
+	"math"
+	"testing"
+)
+
+// The divergence of a known distribution from softmax of equal outputs.
+func TestDivergence(t *testing.T) {
+	in := Input{Shape: []int{1}, Target: Target{Kind: TargetValue, Shape: []int{2}}}
+	spec := classSpec(1, layers(l("dense", "units", 2), l("softmax")))
+	spec.Loss, spec.Metrics = makeNode("kl_divergence"), nil
+	tr := newTrainer(t, mustPlan(t, spec, in), 2, 1)
+	clear(tr.w)
+	b := &Batch{Lanes: []int{0}, Rows: []int{0, 2}, X: []float32{1, 1}, Y: []float32{0.25, 0.75, 0, 1}}
+	want := 0.25*math.Log(0.5) + 0.75*math.Log(1.5) + math.Log(2)
+	if got := lossAt(t, tr, b); math.Abs(got-want) > 1e-6 {
+		t.Errorf("divergence %v, want %v", got, want)
+	}
+	for i, want := range []float32{0.25, -0.25, 0.5, -0.5} {
+		if got := tr.gradient(tr.plan.logits, 2)[i]; math.Abs(float64(got-want)) > 1e-6 {
+			t.Errorf("gradient %d is %v, want %v", i, got, want)
+		}
+	}
+	if y, err := tr.Predict(b, 2); err != nil || y[0] != 0.5 {
+		t.Errorf("prediction %v, %v", y, err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	m := &metricPass{
+		x: []float32{3, 1, 2, 0, 5, 1, 1, 2, 4, 1, 0, 9}, cols: 3, classes: []int32{0, 2, 2, 1},
+		y: []float32{1, 1, 2, 0, 5, 1, 1, 2, 6, 1, 0, 9}, weight: []float32{1, 1, 2, 1}, loss: []float32{1, 2, 1, 0},
+	}
+	// Predicted classes: 0, 1, 2, 2; the third row counts twice.
+	for _, c := range []struct {
+		m    metric
+		want float64
+	}{
+		{accuracy{}, 3.0 / 5}, {topK{k: 2}, 4.0 / 5},
+		{rates{classes: 3, class: 2, of: precisionKind().fit(site(2)).(rates).of}, 2.0 / 3},
+		{recallKind().fit(site(2)).(rates), 2.0 / 3}, {f1Kind().fit(site(2)).(rates), 2.0 / 3},
+		{f1Kind().fit(site(-1)).(rates), (1 + 0 + 2.0/3) / 3},
+		{perplexity{}, math.Exp(1)}, {mae{}, (2 + 2*2) / 15.0}, {rmse{}, math.Sqrt((4 + 2*4) / 15.0)},
+		{r2{}, 1 - 12/(199-37.0*37/15)},
+	} {
+		sums := make([]float64, c.m.sums())
+		c.m.add(sums, m, 0, 4)
+		if got := c.m.value(sums); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%T is %v, want %v", c.m, got, c.want)
+		}
+	}
+	auc := make([]float64, rocAUC{}.sums())
+	rocAUC{}.add(auc, &metricPass{x: []float32{-1, 2, 0.5, 3, -40, 40}, cols: 1, classes: []int32{0, 1, 1, 0, 0, 1}, weight: []float32{1, 1, 1, 1, 1, 1}}, 0, 6)
+	if got, want := (rocAUC{}).value(auc), 7.0/9; math.Abs(got-want) > 1e-12 {
+		t.Errorf("roc_auc %v, want %v", got, want)
+	}
+}
+
+func site(class int) *LossSite {
+	return &LossSite{Args: Args{"class": class}, Target: Target{Kind: TargetClass, Classes: 3}, errs: &Errors{}}
+}
