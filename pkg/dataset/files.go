@@ -48,6 +48,9 @@ func (d *decoder) file(out *Files, path, key string, raw any) {
 	switch key {
 	case "path":
 		out.Path, good = raw.(string)
+	case "under":
+		out.Under, good = raw.(string)
+		want = "text, a folder"
 	case "images":
 		out.Images, good = raw.(string)
 	case "labels":

@@ -16,14 +16,7 @@ import (
 type IDX struct {
 	// Classes is the number of classes; 0 means the largest training label plus 1.
 	Classes int
-	// Unit divides pixels by 255.
-	Unit bool
-	// Normalise subtracts the mean and divides by the deviation of the training
-	// images, for each channel.
-	Normalise bool
-	// Mean and Std are subtracted and divided by instead, one for all channels or
-	// one each, after Unit. Empty means 0 and 1.
-	Mean, Std []float64
+	Pixels
 }
 
 // idxFormat is the catalogue's entry.
@@ -31,34 +24,12 @@ func idxFormat() Format {
 	return Format{
 		Name:    "idx",
 		Summary: "images and labels in two IDX files of bytes (MNIST and its family), .gz or not",
-		Fields: append(filesFields("images", "labels"),
-			Field{Name: "classes", Type: typeInt, Min: 1, Max: 256, Summary: "number of classes; otherwise the largest training label plus 1"},
-			Field{Name: "scale", Type: typeText, Default: "unit", Choices: []string{"unit", "none"}, Summary: "unit: pixels are divided by 255"},
-			Field{Name: "normalise", Type: typeBool, Default: false, Summary: "subtract the mean and divide by the deviation of the training images, for each channel"},
-			Field{Name: "mean", Type: typeNumbers, Summary: "subtracted after scaling, one number or one for each channel"},
-			Field{Name: "std", Type: typeNumbers, Summary: "divided by after mean is subtracted, one number or one for each channel"},
-		),
-		decode: decodeIDX,
+		Fields: append(append(filesFields("images", "labels"), pixelFields()...),
+			Field{Name: "classes", Type: typeInt, Min: 1, Max: 256, Summary: "number of classes; otherwise the largest training label plus 1"}),
+		decode: func(v values, bad func(field, format string, args ...any)) Options {
+			return &IDX{Classes: int(v.int("classes")), Pixels: decodePixels(v, bad)}
+		},
 	}
-}
-
-func decodeIDX(v values, bad func(field, format string, args ...any)) Options {
-	o := &IDX{
-		Classes:   int(v.int("classes")),
-		Unit:      v.text("scale") == "unit",
-		Normalise: v.bool("normalise"),
-		Mean:      v.numbers("mean"),
-		Std:       v.numbers("std"),
-	}
-	if o.Normalise && len(o.Mean)+len(o.Std) > 0 {
-		bad("normalise", "mean or std is given too; give them, or normalise: true to measure them")
-	}
-	for _, s := range o.Std {
-		if s <= 0 {
-			bad("std", "%v is not positive", s)
-		}
-	}
-	return o
 }
 
 func (o *IDX) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
@@ -136,65 +107,6 @@ func mostLabel(t *table) (label int, at int64, err error) {
 		}
 	})
 	return label, at, err
-}
-
-// channels returns how pixels become numbers.
-func (o *IDX) channels(t *table, dims []int) ([]shard.Column, error) {
-	n := 1
-	if len(dims) == 3 {
-		n = dims[0]
-	}
-	for _, f := range []struct {
-		name string
-		x    []float64
-	}{{"mean", o.Mean}, {"std", o.Std}} {
-		if len(f.x) > 1 && len(f.x) != n {
-			return nil, &Error{Path: "data." + f.name, Msg: plural(len(f.x), "number") + " for " + plural(n, "channel")}
-		}
-	}
-	unit := 1.0
-	if o.Unit {
-		unit = 255
-	}
-	cols := make([]shard.Column, n)
-	for c := range cols {
-		cols[c] = shard.Column{Name: channelName(c, n), Type: "number", Shift: unit * pick(o.Mean, c, 0), Scale: unit * pick(o.Std, c, 1)}
-	}
-	if !o.Normalise {
-		return cols, nil
-	}
-	return cols, measure(t, product(dims)/n, cols)
-}
-
-// measure sets Shift and Scale to the mean and the deviation of each channel of
-// size pixels. The sums are of integers, so they are exact.
-func measure(t *table, size int, cols []shard.Column) error {
-	counts := make([][256]uint64, len(cols))
-	stride := int(t.planes[0].stride)
-	err := t.planes[0].scan(t.records, func(_ int64, b []byte) {
-		for ; len(b) >= stride; b = b[stride:] {
-			for c := range counts {
-				for _, v := range b[c*size : (c+1)*size] {
-					counts[c][v]++
-				}
-			}
-		}
-	})
-	for c := range cols {
-		var n, sum, squares uint64
-		for v, k := range counts[c] {
-			n += k
-			sum += k * uint64(v)
-			squares += k * uint64(v*v)
-		}
-		mean := float64(sum) / float64(max(n, 1))
-		variance := float64(squares)/float64(max(n, 1)) - float64(mean*mean)
-		cols[c].Shift, cols[c].Scale = mean, math.Sqrt(max(variance, 0))
-		if cols[c].Scale < 1e-6 { // one colour only
-			cols[c].Scale = 1
-		}
-	}
-	return err
 }
 
 // idxHeader is the beginning of an IDX file.

@@ -90,10 +90,7 @@ type source struct {
 
 // open opens the file that field of the job names.
 func (e *env) open(field, name string) (*source, error) {
-	full := filepath.FromSlash(name)
-	if !filepath.IsAbs(full) {
-		full = filepath.Join(e.root, full)
-	}
+	full := fileOf(e.root, name)
 	s := &source{path: field, name: name}
 	f, err := os.Open(full)
 	if err != nil {
@@ -193,4 +190,13 @@ func skipBOM(r *bufio.Reader) {
 	if head, _ := r.Peek(3); bytes.Equal(head, []byte("\xef\xbb\xbf")) {
 		_, _ = r.Discard(3) // it was peeked: it is there
 	}
+}
+
+// fileOf returns where a file that the job names lies.
+func fileOf(root, name string) string {
+	name = filepath.FromSlash(name)
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(root, name)
 }

@@ -22,6 +22,9 @@ type Spec struct {
 type Files struct {
 	// Path is the file of a format that has one file a split.
 	Path string
+	// Under is the folder within Path that holds the classes' folders, for format
+	// images; "" is Path itself.
+	Under string
 	// Images and Labels are the two files of format idx; Labels may be empty.
 	Images, Labels string
 	// Skip leaves out the first records, Take all after that many; 0 takes all.
@@ -62,6 +65,7 @@ func Formats() []Format {
 	return []Format{
 		csvFormat(),
 		idxFormat(),
+		imagesFormat(),
 		seriesFormat(),
 		textFormat(),
 	}

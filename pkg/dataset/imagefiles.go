@@ -1,0 +1,131 @@
+package dataset
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// imageFile is one image of a folder or archive.
+type imageFile struct {
+	number int64  // among the images under the folder, before skip, take and fraction
+	name   string // within path
+	class  string
+	open   func() (io.ReadCloser, error)
+}
+
+// images calls f with the images of a split: in the order of their names in a
+// folder, in the order of the archive otherwise.
+func (e *env) images(ctx context.Context, s split, f func(imageFile) error) error {
+	var number int64
+	visit := func(name string, open func() (io.ReadCloser, error)) error {
+		class, ok := classOf(name, s.files.Under)
+		if !ok {
+			return nil
+		}
+		number++
+		if !s.part.keep(number - 1) {
+			return nil
+		}
+		return f(imageFile{number: number - 1, name: name, class: class, open: open})
+	}
+	full := fileOf(e.root, s.files.Path)
+	if info, err := os.Stat(full); err == nil && info.IsDir() {
+		return walkImages(ctx, s, full, visit)
+	}
+	src, err := e.open(s.path, s.files.Path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(src.tarImages(ctx, visit), src.Close())
+}
+
+// noImages says that a split has none, and where some are.
+func (e *env) noImages(ctx context.Context, s split) error {
+	msg := fmt.Sprintf("has no .jpg, .jpeg or .png file in a folder of a class under %q; check path, under, skip and take", s.files.Under)
+	everywhere := s
+	everywhere.files.Under, everywhere.part = "", part{}
+	err := e.images(ctx, everywhere, func(f imageFile) error {
+		msg += "; its first image is " + f.name
+		return io.EOF // enough
+	})
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return &Error{Path: s.path, File: s.files.Path, Msg: msg}
+}
+
+// classOf returns the class of an image file: the first folder below under.
+func classOf(name, under string) (string, bool) {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".jpg", ".jpeg", ".png":
+	default:
+		return "", false
+	}
+	rest := path.Clean(name)
+	if under = path.Clean(under); under != "." {
+		var ok bool
+		if rest, ok = strings.CutPrefix(rest, under+"/"); !ok {
+			return "", false
+		}
+	}
+	class, _, ok := strings.Cut(rest, "/")
+	return class, ok && class != "" && class != ".." && !strings.HasPrefix(path.Base(name), "._")
+}
+
+// walkImages visits the files of a folder in the order of their paths.
+func walkImages(ctx context.Context, s split, full string, visit func(string, func() (io.ReadCloser, error)) error) error {
+	root := os.DirFS(full)
+	var names []string
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			names = append(names, name)
+		}
+		return errors.Join(err, ctx.Err())
+	})
+	if err != nil {
+		return &Error{Path: s.path, File: s.files.Path, Msg: "cannot be read: " + err.Error(), Err: err}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := visit(name, func() (io.ReadCloser, error) { return root.Open(name) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tarImages visits the files of an archive.
+func (s *source) tarImages(ctx context.Context, visit func(string, func() (io.ReadCloser, error)) error) error {
+	r, err := s.reader(ctx)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewReader(r)
+	for n := 0; ; n++ {
+		h, err := archive.Next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, tar.ErrHeader) && n == 0:
+			return s.bad("is no tar archive and no folder; give a folder of classes, or a .tar or .tar.gz of it")
+		case err != nil:
+			return s.unreadable(err)
+		case h.Typeflag != tar.TypeReg:
+			continue
+		}
+		if err := visit(path.Clean(h.Name), func() (io.ReadCloser, error) { return io.NopCloser(archive), nil }); err != nil {
+			return err
+		}
+	}
+}
