@@ -29,6 +29,20 @@ func (r *ringLog) SumInt32(_ context.Context, v []int32) error { return r.sum("i
 
 func (r *ringLog) SumFloat32(_ context.Context, v []float32) error { return r.sum("float") }
 
+// silentRing is a ring of one.
+type silentRing struct{}
+
+func (silentRing) SumInt32(context.Context, []int32) error { return nil }
+
+func (silentRing) SumFloat32(context.Context, []float32) error { return nil }
+
+// sameBatch gives one batch again and again.
+type sameBatch struct{ batch nn.Batch }
+
+func (s *sameBatch) Next(context.Context) (*nn.Batch, error) { return &s.batch, nil }
+
+func (s *sameBatch) Close() {}
+
 // plainLearner has an integer and a float bucket.
 type plainLearner struct {
 	toy

@@ -1,0 +1,314 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
+	"github.com/lockstep-ml/lockstep/pkg/shard"
+	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+// The simulation runs whole jobs, several workers and a coordinator, in one
+// process under fake time. Every call that a generation makes to the world around
+// it is a point at which the worker may be killed; from then on nothing that it
+// does is seen by anyone. What was on its disk stays.
+
+var errKilled = errors.New("killed")
+
+// simJob is the job that all simulations run: 2 epochs of 5 steps, the last short.
+const (
+	simID      = "toy-1"
+	simLanes   = 4
+	simBatch   = 8
+	simRecords = 37
+	simTest    = 11
+	simEpochs  = 2
+)
+
+// simNet is what connects the workers of a simulation.
+type simNet struct {
+	mu      sync.Mutex            // guards rings
+	rings   map[string]*simRing   // by job and generation
+	workers map[string]*simWorker // by address
+}
+
+// simRing sums by a meeting of all ranks.
+type simRing struct {
+	net     *simNet
+	members []string
+
+	mu      sync.Mutex // guards what follows
+	meeting *meeting
+	broken  chan struct{}
+	blamed  int
+}
+
+type meeting struct {
+	vectors map[int][]int32
+	done    chan struct{}
+}
+
+func (r *simRing) fail(rank int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.broken:
+	default:
+		r.blamed = rank
+		close(r.broken)
+	}
+}
+
+// sum adds v to the meeting of its round and waits for the others.
+func (r *simRing) sum(ctx context.Context, rank int, v []int32) error {
+	r.mu.Lock()
+	select {
+	case <-r.broken:
+		r.mu.Unlock()
+		return r.blame()
+	default:
+	}
+	if r.meeting == nil {
+		r.meeting = &meeting{vectors: map[int][]int32{}, done: make(chan struct{})}
+	}
+	m := r.meeting
+	m.vectors[rank] = slices.Clone(v)
+	if len(m.vectors) == len(r.members) {
+		r.meeting = nil
+		close(m.done)
+	}
+	r.mu.Unlock()
+	timeout := time.NewTimer(time.Minute)
+	defer timeout.Stop()
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout.C:
+		return errors.New("ring: timeout")
+	case <-r.broken:
+		select {
+		case <-m.done: // it was finished before the ring broke
+		default:
+			return r.blame()
+		}
+	}
+	clear(v)
+	for _, part := range m.vectors {
+		for i := range v {
+			v[i] += part[i]
+		}
+	}
+	return nil
+}
+
+func (r *simRing) blame() error {
+	return &brokenError{suspect: r.members[r.blamed], err: fmt.Errorf("ring: lost %s", r.members[r.blamed])}
+}
+
+// simSeat is one rank's end of a simRing.
+type simSeat struct {
+	*simRing
+	rank   int
+	worker *simWorker
+}
+
+func (s *simSeat) SumInt32(ctx context.Context, v []int32) error {
+	if err := s.worker.point("before sum"); err != nil {
+		return err
+	}
+	if err := s.sum(ctx, s.rank, v); err != nil {
+		return err
+	}
+	return s.worker.point("after sum")
+}
+
+func (s *simSeat) SumFloat32(context.Context, []float32) error { return errors.New("not simulated") }
+
+// simWorker is one process, and the disk that outlives it.
+type simWorker struct {
+	*exports
+	net  *simNet
+	id   string
+	disk map[checkpoint.Cursor][]byte
+
+	killAt   int64   // the point to die at; 0: never
+	killNext []int64 // the points to die at in later lives, counted from their beginning
+	points   atomic.Int64
+	where    atomic.Pointer[string]
+
+	// Of the present life.
+	dead    chan struct{}
+	kill    func()
+	outbox  *outbox
+	orders  chan order
+	stopped chan struct{}
+}
+
+// point is passed whenever the worker touches the world.
+func (w *simWorker) point(name string) error {
+	if w.points.Add(1) == w.killAt {
+		w.where.Store(&name)
+		w.kill()
+	}
+	select {
+	case <-w.dead:
+		return errKilled
+	default:
+		return nil
+	}
+}
+
+func (w *simWorker) hook(name string) { _ = w.point(name) }
+
+// start runs the process.
+func (w *simWorker) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	dead := make(chan struct{})
+	w.dead, w.outbox, w.orders, w.stopped = dead, newOutbox(), make(chan order), make(chan struct{})
+	w.outbox.begin()
+	w.exports = newExports()
+	w.kill = sync.OnceFunc(func() { close(dead); cancel() })
+	a := &agent{
+		world: w, id: w.id, orders: w.orders, prepare: w.prepare, newest: w.newest, save: w.save,
+		outbox: w.outbox, reporter: &reporter{}, log: zap.NewNop(),
+	}
+	go func() {
+		defer close(w.stopped)
+		_ = a.run(ctx)
+	}()
+}
+
+func (w *simWorker) alive() bool {
+	select {
+	case <-w.dead:
+		return false
+	default:
+		return true
+	}
+}
+
+func (w *simWorker) connect(ctx context.Context, a *pb.Assignment, rank int) (ring, func(), error) {
+	if err := w.point("connect"); err != nil {
+		return nil, nil, err
+	}
+	w.net.mu.Lock()
+	defer w.net.mu.Unlock()
+	key := fmt.Sprint(a.JobId, a.Generation)
+	r := w.net.rings[key]
+	if r == nil {
+		r = &simRing{net: w.net, broken: make(chan struct{})}
+		for _, m := range a.Members {
+			r.members = append(r.members, m.WorkerId)
+		}
+		w.net.rings[key] = r
+	}
+	return &simSeat{r, rank, w}, func() { r.fail(rank) }, nil
+}
+
+func (w *simWorker) fetch(ctx context.Context, address string, want *pb.FetchStateRequest) ([]byte, error) {
+	if err := w.point("before fetch"); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	data, err := w.net.workers[address].exports.take(ctx, exportOf(want))
+	if err != nil {
+		return nil, err
+	}
+	return data, w.point("after fetch")
+}
+
+func (w *simWorker) publish(want *pb.FetchStateRequest, encode func() ([]byte, error)) func() {
+	return w.exports.publish(want, func() ([]byte, error) {
+		if err := w.point("encode"); err != nil {
+			return nil, err
+		}
+		return encode()
+	})
+}
+
+func (w *simWorker) prepare(_ context.Context, a *pb.Assignment) (*task, error) {
+	train, test := simDealers()
+	t := &task{
+		job: a.JobId, digest: "d", metrics: []string{"m"}, checkpointEvery: 3, checkpointKeep: 2, digestEvery: 2,
+		span:       span{Epochs: simEpochs, StepsPerEpoch: train.StepsPerEpoch(), Steps: simEpochs*train.StepsPerEpoch() - 1},
+		newLearner: func([]int) (learner, error) { return newToy(simLanes, w.hook), nil },
+		testSteps:  test.StepsPerEpoch(),
+		saveModel: func(l learner) (string, error) {
+			return l.(*toy).weights(), w.point("save model")
+		},
+		close: func() error { return nil },
+	}
+	t.train = func(_ context.Context, lanes []int, from position) (batches, error) {
+		read := func(point string) {
+			time.Sleep(time.Millisecond) // steps take time
+			w.hook(point)
+		}
+		return &toyBatches{dealer: train, lanes: lanes, at: from, hook: read}, nil
+	}
+	t.test = func(_ context.Context, lanes []int) (batches, error) {
+		return &toyBatches{dealer: test, lanes: lanes, hook: w.hook}, nil
+	}
+	return t, w.point("prepare")
+}
+
+func simDealers() (train, test *shard.Dealer) {
+	manifest := func(n int64) *shard.Manifest {
+		m := &shard.Manifest{Version: shard.Version, Records: n, Window: 5, Shards: shard.Cut(n, 1<<12),
+			Planes: []shard.Plane{{Role: shard.RoleX, Type: shard.U8, Count: 1}}}
+		for i := range m.Shards {
+			m.Shards[i].SHA256 = strings.Repeat("0", 64)
+		}
+		return m
+	}
+	train, err := shard.NewDealer(manifest(simRecords), 7, simLanes, simBatch)
+	if err != nil {
+		panic(err)
+	}
+	test, err = shard.Sequential(manifest(simTest), simLanes, simBatch)
+	if err != nil {
+		panic(err)
+	}
+	return train, test
+}
+
+func (w *simWorker) newest(*task) (*checkpoint.State, error) {
+	var best *checkpoint.Cursor
+	for c := range w.disk {
+		if best == nil || best.Before(c) {
+			best = &c
+		}
+	}
+	if best == nil {
+		return nil, nil
+	}
+	return checkpoint.Decode(bytes.NewReader(w.disk[*best]))
+}
+
+func (w *simWorker) save(_ *task, s *checkpoint.State) (checkpoint.Entry, error) {
+	if err := w.point("before save"); err != nil {
+		return checkpoint.Entry{}, err
+	}
+	var b bytes.Buffer
+	sha, n, err := checkpoint.Encode(&b, s)
+	if err != nil {
+		return checkpoint.Entry{}, err
+	}
+	time.Sleep(time.Millisecond) // a disk: steps go on meanwhile
+	if !w.alive() {
+		return checkpoint.Entry{}, errKilled
+	}
+	w.disk[s.Cursor] = b.Bytes()
+	return checkpoint.Entry{Cursor: s.Cursor, SHA256: sha, Bytes: n}, w.point("after save")
+}

@@ -1,0 +1,85 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lockstep-ml/lockstep/pkg/allreduce"
+	"github.com/lockstep-ml/lockstep/pkg/allreduce/linktest"
+	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+// A steady step allocates nothing, alone and with the pipeline. (The links of
+// pkg/allreduce are measured there.)
+func TestStepAllocatesNothing(t *testing.T) {
+	for name, members := range map[string]int{"alone": 1, "in a ring": 2} {
+		l := newToy(simLanes, func(string) {})
+		g := &generation{
+			task:    &task{job: "j", metrics: []string{"m"}, span: span{Epochs: 1, StepsPerEpoch: 1 << 30, Steps: 1 << 30}},
+			replica: &replica{learner: l}, members: make([]*pb.Member, members),
+			assignment: &pb.Assignment{}, reporter: &reporter{}, log: zap.NewNop(),
+		}
+		g.replica.start()
+		g.reporter.begin(g.task, 1, g.replica, true)
+		sum := noRing
+		if members > 1 {
+			p := newPipeline(t.Context(), silentRing{}, nil, l)
+			defer p.close()
+			sum = p.gradient
+		}
+		source := &sameBatch{}
+		source.batch.Lanes, source.batch.Rows, source.batch.Records = []int{0, 1}, []int{0, 1, 2}, []int64{3, 4}
+		step := func() {
+			source.batch.Step = g.replica.at.Step
+			if err := g.step(t.Context(), source, sum); err != nil {
+				t.Fatal(err)
+			}
+		}
+		step()
+		if n := testing.AllocsPerRun(50, step); n != 0 {
+			t.Errorf("%s: a step allocates %v times", name, n)
+		}
+	}
+}
+
+// Two generations over real rings, in memory: the exponents, sums and digests of
+// both ranks are alike. This is what the simulation's ring stands for.
+func TestAgreementOverRealRings(t *testing.T) {
+	links := linktest.Ring(2)
+	members := []*pb.Member{{WorkerId: "w0"}, {WorkerId: "w1"}}
+	errs := make(chan error, 2)
+	states := make([]*replica, 2)
+	offer := newExports()
+	for rank := range 2 {
+		r, err := allreduce.New(rank, 2, links[rank], allreduce.Options{StepTimeout: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[rank] = &replica{learner: newToy(simLanes, func(string) {})}
+		if rank == 1 { // it is ahead
+			states[rank].start()
+			states[rank].commit(3, 1, []float64{1})
+			states[rank].overflow()
+		}
+		g := &generation{
+			world: &simWorker{exports: offer, dead: make(chan struct{}), net: &simNet{workers: map[string]*simWorker{"": {exports: offer}}}},
+			task:  &task{job: "j", digest: "d"}, replica: states[rank], rank: rank, members: members,
+			assignment: &pb.Assignment{JobId: "j", Generation: 1}, ring: r, log: zap.NewNop(),
+		}
+		go func() { errs <- g.agree(t.Context()) }()
+	}
+	for range 2 {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := (position{0, 1, 1}); states[0].at != want || states[1].at != want {
+		t.Errorf("agreed on %v and %v, want %v", states[0].at, states[1].at, want)
+	}
+	a, _ := states[0].digest()
+	if b, _ := states[1].digest(); a != b {
+		t.Errorf("digests %x and %x", a, b)
+	}
+}
