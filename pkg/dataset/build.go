@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"time"
 
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
@@ -20,14 +20,9 @@ func Build(ctx context.Context, spec Spec, root string) (train, test *shard.Mani
 	if spec.Options == nil {
 		return nil, nil, &Error{Path: "data.format", Msg: "the spec has no format"}
 	}
-	dir, err := os.MkdirTemp("", "lockstep-data-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("data set: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	trainSplit, testSplit, hasTest := spec.splits()
 	train = &shard.Manifest{Version: shard.Version, Format: spec.Format, Split: shard.Train}
-	newEnv := func() *env { return &env{root: root, cache: dir, limit: memoryLimit} }
+	newEnv := func() *env { return &env{root: root, limit: memoryLimit} }
 	t, err := spec.Options.fit(ctx, newEnv(), trainSplit, train)
 	if err != nil {
 		return nil, nil, err
@@ -101,7 +96,8 @@ func (t *table) checksum(s shard.Shard, scratch []byte) (string, []byte, error) 
 
 // Open makes the records of a manifest that Build returned readable at random.
 // It is given the same spec; root and the files may be copies. cacheDir is where
-// large tables are kept for later runs; "" keeps none. The Set must be closed.
+// large tables are kept for later runs; if it is "" they lie in the system's
+// directory of temporary files until the Set is closed. The Set must be closed.
 func Open(ctx context.Context, spec Spec, root string, m *shard.Manifest, cacheDir string) (*Set, error) {
 	if err := checkManifest(spec, m); err != nil {
 		return nil, err
@@ -111,12 +107,8 @@ func Open(ctx context.Context, spec Spec, root string, m *shard.Manifest, cacheD
 	if m.Records*m.RecordBytes() > memoryLimit {
 		e.limit = 0 // all planes go to files, so that all can be used again
 	}
-	if cacheDir == "" {
-		dir, err := os.MkdirTemp("", "lockstep-data-")
-		if err != nil {
-			return nil, fmt.Errorf("data set: %w", err)
-		}
-		s.dir, e.cache, e.key = dir, dir, ""
+	if cacheDir != "" {
+		e.sweep(time.Now())
 	}
 	var err error
 	if s.t = e.reuse(m); s.t == nil {

@@ -2,7 +2,7 @@
 //
 // # Terms
 //
-//	format   how files hold records: idx, csv, …; one file of this package each
+//	format   how files hold records: idx, csv, images, series, text
 //	split    the training or the test records
 //	fit      what is learned from the training split before training: means,
 //	         deviations, categories, classes. It is applied unchanged to the rest
@@ -24,11 +24,12 @@
 // # Where tables live
 //
 // An uncompressed IDX file is a table as it lies there: a worker reads only the
-// records of its lanes. A compressed IDX file or a CSV file has to be read from
-// its beginning, so it is turned into a table once: in memory if the tables of a
-// split take at most 64 MiB, else in a file of the cache directory, which later
-// runs use again. Memory is bounded by that, the buffers of the loaders, and one
-// shard.
+// records of its lanes. Compressed files and those of the other formats have to be
+// read from their beginning, so they are turned into a table once: in memory if the
+// tables of a split take at most 64 MiB, else in files of the cache directory,
+// which later runs use again. From then on, too, only the records of the worker's
+// lanes are read. Memory is bounded by that limit, the batches of the loaders, and
+// what a fit remembers (words, not records).
 //
 // # Cost
 //

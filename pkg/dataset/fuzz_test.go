@@ -41,6 +41,31 @@ func FuzzCSV(f *testing.F) {
 	})
 }
 
+func FuzzText(f *testing.F) {
+	f.Add([]byte("To be, or not to be"), uint8(3), uint8(1), true)
+	f.Add(packed([]byte("é\xff")), uint8(1), uint8(5), false)
+	f.Fuzz(func(t *testing.T, text []byte, length, stride uint8, words bool) {
+		section := map[string]any{"format": "text", "train": "t", "length": int(length) + 1, "stride": int(stride), "test": map[string]any{"fraction": 0.3}}
+		if words {
+			section["tokens"] = "word"
+		}
+		fuzzRead(t, section, map[string][]byte{"t": text})
+	})
+}
+
+func FuzzSeries(f *testing.F) {
+	f.Add([]byte("a,b\n1,x\n2,y\n3,x\n"), uint8(1), uint8(1), false)
+	f.Fuzz(func(t *testing.T, data []byte, window, horizon uint8, ids bool) {
+		section := map[string]any{"format": "series", "train": "t", "target": "a", "window": int(window) + 1, "horizon": int(horizon) + 1,
+			"columns": map[string]any{"b": "category"}, "missing": "zero", "unknown": "zero", "test": map[string]any{"fraction": 0.3}}
+		if ids {
+			section = map[string]any{"format": "csv", "train": "t", "target": "a", "columns": map[string]any{"b": "id"}, "unknown": "zero",
+				"missing": "mean", "test": map[string]any{"fraction": 0.3}}
+		}
+		fuzzRead(t, section, map[string][]byte{"t": data})
+	})
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add("format", "idx", 3.5, int64(-1))
 	f.Fuzz(func(t *testing.T, key, word string, x float64, n int64) {

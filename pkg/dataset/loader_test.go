@@ -253,6 +253,45 @@ func TestFileOfOtherLength(t *testing.T) {
 	}
 }
 
+// Without a cache directory a large table lies in a temporary file until it is
+// closed; with one, what a killed process left is removed after a day.
+func TestTemporaryTables(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("TMP", tmp) // Windows
+	spec, m, root := changed(t, true)
+	train, _, _ := spec.splits()
+	table, err := spec.Options.load(t.Context(), &env{root: root}, train, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func(dir string) int {
+		names, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	if n := files(tmp); n != 2 {
+		t.Errorf("%d temporary files for two planes", n)
+	}
+	if err := table.Close(); err != nil || files(tmp) != 0 {
+		t.Errorf("after Close (%v) %d files are left", err, files(tmp))
+	}
+	cache := t.TempDir()
+	left := filepath.Join(cache, "lockstep-1.tmp")
+	if err := os.WriteFile(left, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e := &env{cache: cache}
+	if e.sweep(time.Now().Add(time.Hour)); files(cache) != 1 {
+		t.Error("a table that may be in the making was removed")
+	}
+	if e.sweep(time.Now().Add(25 * time.Hour)); files(cache) != 0 {
+		t.Error("a table that nobody makes was left")
+	}
+}
+
 // A table too large for memory goes to a file, which the next run uses again, and
 // whose damage is noticed.
 func TestSpilledTable(t *testing.T) {

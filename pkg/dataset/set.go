@@ -1,9 +1,7 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"sort"
 	"sync/atomic"
 
@@ -16,7 +14,6 @@ import (
 type Set struct {
 	m       *shard.Manifest
 	t       *table
-	dir     string // to remove when closed, or ""
 	checked *checks
 }
 
@@ -25,14 +22,10 @@ func (s *Set) Manifest() *shard.Manifest { return s.m }
 
 // Close closes the files. No Loader may be open.
 func (s *Set) Close() error {
-	var errs []error
-	if s.t != nil {
-		errs = append(errs, s.t.Close())
+	if s.t == nil {
+		return nil
 	}
-	if s.dir != "" {
-		errs = append(errs, os.RemoveAll(s.dir))
-	}
-	return errors.Join(errs...)
+	return s.t.Close()
 }
 
 // checks remembers which shards were verified.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
@@ -18,8 +19,8 @@ const memoryLimit = 64 << 20
 // env is where a format finds files and keeps tables.
 type env struct {
 	root  string // of the paths in the job
-	cache string // directory of tables
-	key   string // begins the names of kept tables; "": tables are not kept
+	cache string // directory of kept tables; "": tables are not kept
+	key   string // begins the names of kept tables
 	limit int64  // bytes of memory that tables may still take
 }
 
@@ -37,6 +38,7 @@ type tablePlane struct {
 	mem    []byte
 	f      *os.File
 	base   int64
+	remove string // the file to remove when the table is closed, or ""
 }
 
 // view returns the bytes of n records from first. It reads into scratch, which
@@ -56,12 +58,15 @@ func (p *tablePlane) view(scratch []byte, first, n int64) ([]byte, error) {
 	return b, nil
 }
 
-// Close closes the table's files.
+// Close closes the table's files, and removes those that are not kept.
 func (t *table) Close() error {
 	var errs []error
 	for _, p := range t.planes {
 		if p.f != nil {
 			errs = append(errs, p.f.Close())
+		}
+		if p.remove != "" {
+			errs = append(errs, os.Remove(p.remove))
 		}
 	}
 	return errors.Join(errs...)
@@ -108,10 +113,11 @@ func (s *sink) Write(b []byte) (int, error) {
 
 // spill moves the plane to a file.
 func (s *sink) spill() error {
-	if err := os.MkdirAll(s.env.cache, 0o755); err != nil {
+	dir := s.env.directory()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.env.cache, "table-*.tmp")
+	f, err := os.CreateTemp(dir, "lockstep-*.tmp")
 	if err != nil {
 		return err
 	}
@@ -123,7 +129,7 @@ func (s *sink) spill() error {
 }
 
 func (s *sink) failed(err error) error {
-	return fmt.Errorf("%s: cannot write its table in %s: %w; free space there or choose another cache directory", s.name, s.env.cache, err)
+	return fmt.Errorf("%s: cannot write its table in %s: %w; free space there or choose another directory", s.name, s.env.directory(), err)
 }
 
 // finish returns the plane. The sink is used up.
@@ -136,7 +142,9 @@ func (s *sink) finish() (tablePlane, error) {
 	from := s.f.Name()
 	s.f = nil
 	to := from
-	if err == nil && s.env.key != "" {
+	if s.env.cache == "" {
+		p.remove = from
+	} else if err == nil {
 		to = s.env.tableFile(s.number)
 		if err = os.Rename(from, to); err != nil && s.env.kept(s.number, s.n) {
 			err = os.Remove(from) // another process made the same table first
@@ -161,6 +169,25 @@ func (s *sink) drop() {
 	}
 }
 
+// directory returns where tables that memory does not hold are written.
+func (e *env) directory() string {
+	if e.cache == "" {
+		return os.TempDir()
+	}
+	return e.cache
+}
+
+// sweep removes what a process that was killed left half written. Nobody writes
+// a table for a day.
+func (e *env) sweep(now time.Time) {
+	left, _ := filepath.Glob(filepath.Join(e.cache, "lockstep-*.tmp")) // the pattern is good
+	for _, file := range left {
+		if info, err := os.Stat(file); err == nil && now.Sub(info.ModTime()) > 24*time.Hour {
+			_ = os.Remove(file) // it stays if it must; it is only space
+		}
+	}
+}
+
 // tableFile is where plane number is kept.
 func (e *env) tableFile(number int) string {
 	return filepath.Join(e.cache, fmt.Sprintf("%s-%d.table", e.key, number))
@@ -170,7 +197,7 @@ func (e *env) tableFile(number int) string {
 // checked by the shards' checksums.
 func (e *env) kept(number int, size int64) bool {
 	info, err := os.Stat(e.tableFile(number))
-	return e.key != "" && err == nil && info.Size() == size
+	return e.cache != "" && err == nil && info.Size() == size
 }
 
 // reuse opens the table that an earlier run kept for m, or returns nil.
