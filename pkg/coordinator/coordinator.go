@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,17 +81,6 @@ func open(conf Config) (*Coordinator, error) {
 	conf = conf.withDefaults()
 	c := &Coordinator{conf: conf, log: conf.Log.Named(conf.ID), fsm: newFSM(), prepare: prepare}
 	c.stopping, c.stop = context.WithCancel(context.Background())
-	if conf.Listener != nil {
-		conf.Listen = conf.Listener.Addr().String()
-	}
-	serverTLS, err := secure.ServerTLS(conf.Security, conf.Listen)
-	if err != nil {
-		return nil, err
-	}
-	clientTLS, err := secure.ClientTLS(conf.Security)
-	if err != nil {
-		return nil, err
-	}
 	creds, err := secure.DialOption(conf.Security)
 	if err != nil {
 		return nil, err
@@ -98,27 +89,44 @@ func open(conf Config) (*Coordinator, error) {
 	if c.store, err = openStore(conf.DataDir, conf.noSync); err != nil {
 		return nil, err
 	}
-	listener := conf.Listener
+	if err := c.openTransport(); err != nil {
+		return nil, errors.Join(err, c.store.close())
+	}
+	if err := c.openRaft(); err != nil {
+		err = errors.Join(err, c.trans.Close())
+		c.mux.close()
+		return nil, errors.Join(err, c.store.close())
+	}
+	c.openServer()
+	return c, nil
+}
+
+// openTransport listens, and divides the port between gRPC and Raft.
+func (c *Coordinator) openTransport() error {
+	listener := c.conf.Listener
+	if listener != nil {
+		c.conf.Listen = listener.Addr().String()
+	}
+	serverTLS, err := secure.ServerTLS(c.conf.Security, c.conf.Listen)
+	if err != nil {
+		return err
+	}
+	clientTLS, err := secure.ClientTLS(c.conf.Security)
+	if err != nil {
+		return err
+	}
 	if listener == nil {
-		if listener, err = net.Listen("tcp", conf.Listen); err != nil {
-			c.store.close()
-			return nil, err
+		if listener, err = net.Listen("tcp", c.conf.Listen); err != nil {
+			return err
 		}
 	}
 	c.mux = newMux(listener, serverTLS)
 	c.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  &streams{inbox: c.mux.raft, advertise: conf.Advertise, tls: clientTLS},
+		Stream:  &streams{inbox: c.mux.raft, advertise: c.conf.Advertise, tls: clientTLS},
 		MaxPool: 3, Timeout: raftTimeout, Logger: raftLogger(c.log),
-		ServerAddressProvider: peers(conf.Peers),
+		ServerAddressProvider: peers(c.conf.Peers),
 	})
-	if err := c.openRaft(); err != nil {
-		c.trans.Close()
-		c.mux.close()
-		c.store.close()
-		return nil, err
-	}
-	c.openServer()
-	return c, nil
+	return nil
 }
 
 // peers gives Raft the addresses of the configuration, which may have changed
@@ -154,8 +162,8 @@ func (c *Coordinator) openRaft() error {
 	}
 	if !known {
 		var group raft.Configuration
-		for id, a := range c.conf.Peers {
-			group.Servers = append(group.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(a)})
+		for _, id := range slices.Sorted(maps.Keys(c.conf.Peers)) { // the same on every node
+			group.Servers = append(group.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(c.conf.Peers[id])})
 		}
 		if err := raft.BootstrapCluster(conf, c.store, c.store, snapshots, c.trans, group); err != nil {
 			return fmt.Errorf("found the group: %w", err)

@@ -223,3 +223,52 @@ func TestWatchAndLogs(t *testing.T) {
 		}
 	}
 }
+
+// A node that was away while the log was cut gets the state as a snapshot.
+func TestSnapshotReachesANodeThatWasAway(t *testing.T) {
+	g := newGroup(t, 3)
+	away := g.follower()
+	g.crash(away)
+	for range 5 {
+		g.submit(g.leader(), "a")
+	}
+	leader := g.nodes[g.leader()].c
+	conf := leader.raft.ReloadableConfig()
+	conf.TrailingLogs = 1
+	if err := leader.raft.ReloadConfig(conf); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	g.start(away, nil)
+	g.eventually("snapshot at "+away, func() bool { return len(g.nodes[away].c.fsm.jobs()) == 5 })
+	if restored := g.nodes[away].c.raft.Stats()["last_snapshot_index"]; restored == "0" {
+		t.Error("the node caught up without a snapshot: the test shows nothing")
+	}
+	g.crash(away)
+	g.start(away, nil)
+	g.eventually("restored state at "+away, func() bool { return len(g.nodes[away].c.fsm.jobs()) == 5 })
+}
+
+// What failed to open leaves nothing open: a second try can succeed.
+func TestOpenFailsCleanly(t *testing.T) {
+	g := newGroup(t, 1)
+	dir := t.TempDir()
+	conf := Config{ID: "c1", Listen: g.peers["c1"], DataDir: dir}
+	if err := Run(g.ctx(), conf); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("port in use: %v", err)
+	}
+	s, err := openStore(dir, true)
+	if err != nil {
+		t.Fatalf("the store is still open: %v", err)
+	}
+	if err := s.close(); err != nil {
+		t.Error(err)
+	}
+	conf.Listen = "0.0.0.0:0"
+	conf.Advertise = "127.0.0.1:1"
+	if err := Run(g.ctx(), conf); err == nil || !strings.Contains(err.Error(), "without TLS") {
+		t.Errorf("open to all without TLS: %v", err)
+	}
+}

@@ -1,0 +1,64 @@
+package coordinator
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-ml/lockstep/pkg/job"
+	"github.com/lockstep-ml/lockstep/pkg/shard"
+	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+const digits = "../../examples/digits"
+
+func digitsRequest(t *testing.T, overrides ...string) *pb.SubmitRequest {
+	t.Helper()
+	text, err := os.ReadFile(digits + "/job.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pb.SubmitRequest{JobYaml: text, FileName: "job.yaml", DataRoot: digits, Overrides: overrides}
+}
+
+func TestPrepareCarriesAllThatWorkersNeed(t *testing.T) {
+	op, err := prepare(context.Background(), digitsRequest(t, "global_batch=30", "lanes=7", "workers.max=3", "epochs=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	train, err := shard.Decode(op.TrainManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if op.Records != train.Records || op.StepsPerEpoch != (train.Records+29)/30 || op.Lanes != 7 || op.MaxWorkers != 3 || op.Epochs != 2 || op.Parameters == 0 {
+		t.Errorf("%d records of %d, %d steps, %d lanes, %d workers, %d epochs, %d parameters",
+			op.Records, train.Records, op.StepsPerEpoch, op.Lanes, op.MaxWorkers, op.Epochs, op.Parameters)
+	}
+	if _, err := shard.Decode(op.TestManifest); err != nil {
+		t.Errorf("test manifest: %v", err)
+	}
+	spec, err := job.Decode("again", op.Spec, nil)
+	if err != nil || spec.GlobalBatch != 30 {
+		t.Errorf("the canonical job lost its overrides: %v", err)
+	}
+}
+
+func TestPrepareSaysWhereItIsWrong(t *testing.T) {
+	for override, want := range map[string]string{
+		"lanez=3":          "lanez",
+		"global_batch=2":   "--set global_batch=2: global_batch: 2 is smaller than lanes",
+		"data.train=gone":  "data.train",
+		"model=[dense: 3]": "--set model=[dense: 3]: model[0].dense: dense works on vectors, but its input is (1, 28, 28)",
+	} {
+		_, err := prepare(context.Background(), digitsRequest(t, override))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", override, err, want)
+		}
+	}
+	r := digitsRequest(t)
+	r.DataRoot = t.TempDir()
+	if _, err := prepare(context.Background(), r); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:") || !strings.Contains(err.Error(), r.DataRoot) {
+		t.Errorf("files that are not there: %v", err)
+	}
+}
