@@ -12,12 +12,12 @@ import (
 )
 
 // obey runs one simulated worker in a bubble and hands it orders.
-func obey(t *testing.T, f func(w *simWorker)) {
+func obey(t *testing.T, f func(w *simProcess)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSimulation(t, 1)
-		w := s.workers[0]
-		w.start()
+		s.workers[0].start()
+		w := s.workers[0].now.Load()
 		f(w)
 		w.kill()
 		<-w.stopped
@@ -30,7 +30,7 @@ func solo(job string, generation uint64) order {
 }
 
 // said returns the last message of a kind that is in the outbox now.
-func said[T any](w *simWorker, of func(*pb.ConnectRequest) T) (last T) {
+func said[T any](w *simProcess, of func(*pb.ConnectRequest) T) (last T) {
 	w.outbox.begin()
 	for m := w.outbox.next(); m != nil; m = w.outbox.next() {
 		if m.Message != nil {
@@ -41,7 +41,7 @@ func said[T any](w *simWorker, of func(*pb.ConnectRequest) T) (last T) {
 }
 
 func TestAgentIgnoresOldAndForeignOrders(t *testing.T) {
-	obey(t, func(w *simWorker) {
+	obey(t, func(w *simProcess) {
 		w.orders <- solo(simID, 3)
 		time.Sleep(time.Minute) // it is done by then
 		points := w.points.Load()
@@ -68,7 +68,7 @@ func TestAgentIgnoresOldAndForeignOrders(t *testing.T) {
 }
 
 func TestAgentTakesAnotherJob(t *testing.T) {
-	obey(t, func(w *simWorker) {
+	obey(t, func(w *simProcess) {
 		w.orders <- solo("first-1", 1)
 		time.Sleep(2 * time.Millisecond) // in the middle of it
 		w.orders <- solo(simID, 1)
@@ -80,7 +80,7 @@ func TestAgentTakesAnotherJob(t *testing.T) {
 }
 
 func TestAgentWantsTheCheckpoint(t *testing.T) {
-	obey(t, func(w *simWorker) {
+	obey(t, func(w *simProcess) {
 		o := solo(simID, 1)
 		o.assignment.Checkpoint = &pb.Checkpoint{Cursor: &pb.Cursor{Step: 3}, WorkerIds: []string{"w5"}}
 		w.orders <- o
@@ -103,7 +103,7 @@ func TestAgentReports(t *testing.T) {
 		{err: local("disk: %w", errors.New("full")), failed: true, workerOnly: true},
 		{err: errors.New("not finite"), failed: true},
 	} {
-		obey(t, func(w *simWorker) {
+		obey(t, func(w *simProcess) {
 			a := &agent{outbox: w.outbox, log: zap.NewNop()}
 			a.report(&assigned{id: "j", generation: 4}, c.err)
 			broken, failed := said(w, (*pb.ConnectRequest).GetRingBroken), said(w, (*pb.ConnectRequest).GetJobFailed)

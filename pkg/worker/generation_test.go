@@ -89,7 +89,7 @@ func killAtEveryPoint(t *testing.T, workers, victim int, setup func(*simulation)
 	for at := int64(1); ; at++ {
 		got, s := simulate(t, workers, func(s *simulation) {
 			setup(s)
-			s.workers[victim].killAt = at
+			s.workers[victim].killAt.Store(at)
 		})
 		fired := s.workers[victim].where.Load()
 		if fired == nil {
@@ -115,7 +115,7 @@ func TestAllKilledAndResumed(t *testing.T) {
 		got, s := simulate(t, 3, func(s *simulation) {
 			s.revive, s.waitFor = true, 3
 			for i, w := range s.workers {
-				w.killAt = at + int64(i)
+				w.killAt.Store(at + int64(i))
 			}
 		})
 		for _, w := range s.workers {
@@ -148,7 +148,7 @@ func TestManyKills(t *testing.T) {
 		got, s := simulate(t, 3, func(s *simulation) {
 			s.revive, s.waitFor = true, 1+int(seed%3)
 			for i, w := range s.workers {
-				w.killAt = 10 + seed*17%61 + 23*int64(i)
+				w.killAt.Store(10 + seed*17%61 + 23*int64(i))
 				for life := range int64(4) {
 					w.killNext = append(w.killNext, 5+int64(60*(1+draw(seed, int64(i), life))))
 				}

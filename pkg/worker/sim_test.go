@@ -46,8 +46,8 @@ func (s *simulation) run() *pb.JobDone {
 	}
 	defer func() {
 		for _, w := range s.workers {
-			w.kill()
-			<-w.stopped
+			w.now.Load().kill()
+			<-w.now.Load().stopped
 		}
 	}()
 	var members []*simWorker
@@ -72,15 +72,16 @@ func (s *simulation) run() *pb.JobDone {
 // present returns the workers that live, and whether dead ones came back to life.
 func (s *simulation) present() (live []*simWorker, restarted bool) {
 	for i, w := range s.workers {
-		if !w.alive() && s.revive {
-			<-w.stopped
+		if p := w.now.Load(); !p.alive() && s.revive {
+			<-p.stopped
 			if len(w.killNext) > 0 {
-				w.killAt, w.killNext = w.points.Load()+w.killNext[0], w.killNext[1:]
+				w.killAt.Store(w.points.Load() + w.killNext[0])
+				w.killNext = w.killNext[1:]
 			}
 			w.start()
 			restarted = true
 		}
-		if w.alive() && (i < len(s.workers)-1 || len(s.saved) >= s.joinAfter) {
+		if w.now.Load().alive() && (i < len(s.workers)-1 || len(s.saved) >= s.joinAfter) {
 			live = append(live, w)
 		}
 	}
@@ -100,8 +101,8 @@ func (s *simulation) assign(members []*simWorker) {
 	}
 	for _, w := range members {
 		select {
-		case w.orders <- order{assignment: a}:
-		case <-w.dead:
+		case w.now.Load().orders <- order{assignment: a}:
+		case <-w.now.Load().dead:
 		}
 	}
 }
@@ -110,8 +111,8 @@ func (s *simulation) assign(members []*simWorker) {
 // generation broke.
 func (s *simulation) listen() (again bool) {
 	for _, w := range s.workers {
-		for w.alive() {
-			m := w.outbox.next()
+		for p := w.now.Load(); p.alive(); {
+			m := p.outbox.next()
 			if m == nil {
 				break
 			}

@@ -120,7 +120,7 @@ func (r *simRing) blame() error {
 type simSeat struct {
 	*simRing
 	rank   int
-	worker *simWorker
+	worker *simProcess
 }
 
 func (s *simSeat) SumInt32(ctx context.Context, v []int32) error {
@@ -135,19 +135,24 @@ func (s *simSeat) SumInt32(ctx context.Context, v []int32) error {
 
 func (s *simSeat) SumFloat32(context.Context, []float32) error { return errors.New("not simulated") }
 
-// simWorker is one process, and the disk that outlives it.
+// simWorker is one machine: a disk, and one process after the other.
 type simWorker struct {
-	*exports
 	net  *simNet
 	id   string
 	disk map[checkpoint.Cursor][]byte
 
-	killAt   int64   // the point to die at; 0: never
-	killNext []int64 // the points to die at in later lives, counted from their beginning
+	killAt   atomic.Int64 // the point to die at; 0: never
+	killNext []int64      // the points to die at in later lives, counted from their beginning
 	points   atomic.Int64
-	where    atomic.Pointer[string]
+	where    atomic.Pointer[string] // the point it last died at
 
-	// Of the present life.
+	now atomic.Pointer[simProcess]
+}
+
+// simProcess is one life of a simWorker.
+type simProcess struct {
+	*simWorker
+	*exports
 	dead    chan struct{}
 	kill    func()
 	outbox  *outbox
@@ -155,41 +160,45 @@ type simWorker struct {
 	stopped chan struct{}
 }
 
-// point is passed whenever the worker touches the world.
-func (w *simWorker) point(name string) error {
-	if w.points.Add(1) == w.killAt {
+// point is passed whenever the process touches the world.
+func (w *simProcess) point(name string) error {
+	if !w.alive() {
+		return errKilled
+	}
+	if w.points.Add(1) == w.killAt.Load() {
 		w.where.Store(&name)
 		w.kill()
-	}
-	select {
-	case <-w.dead:
 		return errKilled
-	default:
-		return nil
 	}
+	return nil
 }
 
-func (w *simWorker) hook(name string) { _ = w.point(name) }
+func (w *simProcess) hook(name string) { _ = w.point(name) }
+
+// newProcess makes a process that does nothing yet.
+func (w *simWorker) newProcess() (*simProcess, context.Context) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &simProcess{simWorker: w, exports: newExports(), dead: make(chan struct{}), outbox: newOutbox(), orders: make(chan order), stopped: make(chan struct{})}
+	p.outbox.begin()
+	p.kill = sync.OnceFunc(func() { close(p.dead); cancel() })
+	w.now.Store(p)
+	return p, ctx
+}
 
 // start runs the process.
 func (w *simWorker) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	dead := make(chan struct{})
-	w.dead, w.outbox, w.orders, w.stopped = dead, newOutbox(), make(chan order), make(chan struct{})
-	w.outbox.begin()
-	w.exports = newExports()
-	w.kill = sync.OnceFunc(func() { close(dead); cancel() })
+	p, ctx := w.newProcess()
 	a := &agent{
-		world: w, id: w.id, orders: w.orders, prepare: w.prepare, newest: w.newest, save: w.save,
-		outbox: w.outbox, reporter: &reporter{}, log: zap.NewNop(),
+		world: p, id: w.id, orders: p.orders, prepare: p.prepare, newest: p.newest, save: p.save,
+		outbox: p.outbox, reporter: &reporter{}, log: zap.NewNop(),
 	}
 	go func() {
-		defer close(w.stopped)
+		defer close(p.stopped)
 		_ = a.run(ctx)
 	}()
 }
 
-func (w *simWorker) alive() bool {
+func (w *simProcess) alive() bool {
 	select {
 	case <-w.dead:
 		return false
@@ -198,7 +207,7 @@ func (w *simWorker) alive() bool {
 	}
 }
 
-func (w *simWorker) connect(ctx context.Context, a *pb.Assignment, rank int) (ring, func(), error) {
+func (w *simProcess) connect(ctx context.Context, a *pb.Assignment, rank int) (ring, func(), error) {
 	if err := w.point("connect"); err != nil {
 		return nil, nil, err
 	}
@@ -216,20 +225,20 @@ func (w *simWorker) connect(ctx context.Context, a *pb.Assignment, rank int) (ri
 	return &simSeat{r, rank, w}, func() { r.fail(rank) }, nil
 }
 
-func (w *simWorker) fetch(ctx context.Context, address string, want *pb.FetchStateRequest) ([]byte, error) {
+func (w *simProcess) fetch(ctx context.Context, address string, want *pb.FetchStateRequest) ([]byte, error) {
 	if err := w.point("before fetch"); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	data, err := w.net.workers[address].exports.take(ctx, exportOf(want))
+	data, err := w.net.workers[address].now.Load().exports.take(ctx, exportOf(want))
 	if err != nil {
 		return nil, err
 	}
 	return data, w.point("after fetch")
 }
 
-func (w *simWorker) publish(want *pb.FetchStateRequest, encode func() ([]byte, error)) func() {
+func (w *simProcess) publish(want *pb.FetchStateRequest, encode func() ([]byte, error)) func() {
 	return w.exports.publish(want, func() ([]byte, error) {
 		if err := w.point("encode"); err != nil {
 			return nil, err
@@ -238,7 +247,7 @@ func (w *simWorker) publish(want *pb.FetchStateRequest, encode func() ([]byte, e
 	})
 }
 
-func (w *simWorker) prepare(_ context.Context, a *pb.Assignment) (*task, error) {
+func (w *simProcess) prepare(_ context.Context, a *pb.Assignment) (*task, error) {
 	train, test := simDealers()
 	t := &task{
 		job: a.JobId, digest: "d", metrics: []string{"m"}, checkpointEvery: 3, checkpointKeep: 2, digestEvery: 2,
@@ -283,7 +292,7 @@ func simDealers() (train, test *shard.Dealer) {
 	return train, test
 }
 
-func (w *simWorker) newest(*task) (*checkpoint.State, error) {
+func (w *simProcess) newest(*task) (*checkpoint.State, error) {
 	var best *checkpoint.Cursor
 	for c := range w.disk {
 		if best == nil || best.Before(c) {
@@ -296,7 +305,7 @@ func (w *simWorker) newest(*task) (*checkpoint.State, error) {
 	return checkpoint.Decode(bytes.NewReader(w.disk[*best]))
 }
 
-func (w *simWorker) save(_ *task, s *checkpoint.State) (checkpoint.Entry, error) {
+func (w *simProcess) save(_ *task, s *checkpoint.State) (checkpoint.Entry, error) {
 	if err := w.point("before save"); err != nil {
 		return checkpoint.Entry{}, err
 	}

@@ -51,7 +51,10 @@ func TestAgreementOverRealRings(t *testing.T) {
 	members := []*pb.Member{{WorkerId: "w0"}, {WorkerId: "w1"}}
 	errs := make(chan error, 2)
 	states := make([]*replica, 2)
-	offer := newExports()
+	w := &simWorker{net: &simNet{workers: map[string]*simWorker{}}}
+	w.net.workers[""] = w // both ranks, to each other
+	process, _ := w.newProcess()
+	defer process.kill()
 	for rank := range 2 {
 		r, err := allreduce.New(rank, 2, links[rank], allreduce.Options{StepTimeout: 10 * time.Second})
 		if err != nil {
@@ -64,7 +67,7 @@ func TestAgreementOverRealRings(t *testing.T) {
 			states[rank].overflow()
 		}
 		g := &generation{
-			world: &simWorker{exports: offer, dead: make(chan struct{}), net: &simNet{workers: map[string]*simWorker{"": {exports: offer}}}},
+			world: process,
 			task:  &task{job: "j", digest: "d"}, replica: states[rank], rank: rank, members: members,
 			assignment: &pb.Assignment{JobId: "j", Generation: 1}, ring: r, log: zap.NewNop(),
 		}
