@@ -41,11 +41,9 @@ verify: generate lint ## generated code, formatting and go.mod are as committed
 	go mod tidy -diff
 	@test -z "$$(git status --porcelain)" || { echo 'not as committed:'; git status --porcelain; exit 1; }
 
-bench: ## kernels, ring and training on this machine, one JSON object a line
-	go run ./cmd/lockstep bench gemm --json
+bench: ## ring and training on this machine, one JSON object a line
 	go run ./cmd/lockstep bench allreduce --world 2 --bytes 64MiB --json
-	go run ./cmd/lockstep bench train --model mlp --json
-	go run ./cmd/lockstep bench train --model cnn --json
+	go run ./cmd/lockstep bench train --json
 
 bench-peers: ## the same against OpenBLAS and oneDNN, where they are installed
 	@if [ -x bench/peers.sh ]; then bench/peers.sh; else echo 'no comparison in this tree: bench/peers.sh is missing'; fi

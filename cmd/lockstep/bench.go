@@ -18,7 +18,7 @@ import (
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure this machine: kernels, ring, training",
+		Short: "Measure this machine: ring and training",
 		Long: `Measure this machine. Each measurement prints a record: the median of several
 runs. With --json a record is one object on one line.`,
 		Args: cobra.NoArgs,

@@ -56,11 +56,6 @@ func stateWord(s pb.JobState) string {
 	return strings.ToLower(strings.TrimPrefix(s.String(), "JOB_STATE_"))
 }
 
-// ended reports whether a job in this state will not move by itself any more.
-func ended(s pb.JobState) bool {
-	return s == pb.JobState_JOB_STATE_SUCCEEDED || s == pb.JobState_JOB_STATE_FAILED || s == pb.JobState_JOB_STATE_CANCELLED
-}
-
 // ago tells how long since, in one unit.
 func ago(t *timestamppb.Timestamp, now time.Time) string {
 	if t == nil {
