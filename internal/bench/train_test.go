@@ -2,9 +2,12 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
 func TestTrain(t *testing.T) {
@@ -19,6 +22,19 @@ func TestTrain(t *testing.T) {
 	for _, r := range got {
 		if r.Batch != 128 || r.Lanes != 8 || r.RecordsPerSecond <= 0 || r.GFlops <= 0 {
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Every network can be planned.
+func TestNetworks(t *testing.T) {
+	for name, params := range map[string]int{"mlp": 669706, "cnn": 421642, "resnet20": 272474, "lstm": 360544, "gru": 278112, "gpt": 818241} {
+		i := slices.IndexFunc(networks(), func(n network) bool { return n.name == name })
+		spec := networks()[i].spec
+		spec.Lanes = 8
+		plan, err := nn.NewPlan(spec, networks()[i].in)
+		if err != nil || plan.Parameters() != params {
+			t.Errorf("%s: %v, %v; want %d parameters", name, plan, err, params)
 		}
 	}
 }
