@@ -122,20 +122,28 @@ func Train(ctx context.Context, o TrainOptions, emit func(any)) error {
 	return nil
 }
 
-func measureTrain(ctx context.Context, eng *tensor.Engine, n network, exact bool, o TrainOptions) (TrainResult, error) {
+// newStepper makes a trainer for a network and warms it up: exponents settle,
+// memory is touched.
+func newStepper(eng *tensor.Engine, n network, exact bool, lanes int) (*stepper, *nn.Plan, error) {
 	spec := n.spec
-	spec.Lanes, spec.Exact, spec.Epochs, spec.StepsPerEpoch = o.Lanes, exact, 1, 1000
+	spec.Lanes, spec.Exact, spec.Epochs, spec.StepsPerEpoch = lanes, exact, 1, 1000
 	plan, err := nn.NewPlan(spec, n.in)
 	if err != nil {
-		return TrainResult{}, err
+		return nil, nil, err
 	}
-	t, err := nn.NewTrainer(eng, plan, n.batch, o.Lanes)
+	t, err := nn.NewTrainer(eng, plan, n.batch, lanes)
 	if err != nil {
-		return TrainResult{}, err
+		return nil, nil, err
 	}
 	t.Init()
-	s := &stepper{trainer: t, batch: randomBatch(n.in, n.batch, o.Lanes)}
-	if _, err := s.run(ctx, 3, 0); err != nil { // warm up: exponents settle, memory is touched
+	s := &stepper{trainer: t, batch: randomBatch(n.in, n.batch, lanes)}
+	_, err = s.run(context.Background(), 3, 0)
+	return s, plan, err
+}
+
+func measureTrain(ctx context.Context, eng *tensor.Engine, n network, exact bool, o TrainOptions) (TrainResult, error) {
+	s, plan, err := newStepper(eng, n, exact, o.Lanes)
+	if err != nil {
 		return TrainResult{}, err
 	}
 	rates := make([]float64, o.Runs)

@@ -2,12 +2,14 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lockstep-ml/lockstep/pkg/nn"
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
 func TestTrain(t *testing.T) {
@@ -44,6 +46,32 @@ func TestTrainRefuses(t *testing.T) {
 	for _, want := range []string{`model "vgg"`, `arithmetic "slow"`, "lanes -1"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+}
+
+// BenchmarkStep is one step of every network.
+func BenchmarkStep(b *testing.B) {
+	for _, n := range networks() {
+		for _, exact := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%s/exact=%v", n.name, exact), func(b *testing.B) {
+				eng, err := tensor.New(tensor.Config{Threads: 1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer eng.Close()
+				s, _, err := newStepper(eng, n, exact, 8)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := s.run(b.Context(), 1, 0); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(n.batch)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+			})
 		}
 	}
 }

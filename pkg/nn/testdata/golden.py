@@ -52,6 +52,8 @@ def batch(case, step):
     """The input and target of a step. An image of class c is noise about the
     fixed pattern noise(500+c)."""
     rows, shape, target = case["batch"], case["input"], case["target"]
+    if case["chain"]:
+        return chain(case, step)
     n, m = size(shape), size(target["shape"])
     if case["tokens"]:
         x = (noise(2 * step, rows * n) * 0.5 + 0.5) * case["tokens"]
@@ -70,6 +72,19 @@ def batch(case, step):
     else:
         y = x
     return x, y
+
+
+def chain(case, step):
+    """Tokens, each of which follows from the one before and a coin; the target
+    is the next one."""
+    rows, steps, tokens = case["batch"], case["input"][0], case["tokens"]
+    coins = noise(2 * step, rows * (steps + 1)).reshape(rows, steps + 1)
+    x = np.zeros((rows, steps + 1), dtype=np.int64)
+    x[:, 0] = ((coins[:, 0] * np.float32(0.5) + np.float32(0.5)) * np.float32(tokens)).astype(np.int64)
+    for t in range(steps):
+        x[:, t + 1] = (3 * x[:, t] + 1 + (coins[:, t + 1] > 0)) % tokens
+    x = torch.from_numpy(x)
+    return x[:, :-1], x[:, 1:]
 
 
 def flat(t):
@@ -106,10 +121,10 @@ def train(case, net, loss, optimizer, schedule=None, parameters=None, update=Non
 CASES = {}
 
 
-def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None, lanes=2):
+def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None, lanes=2, chain=False):
     """Registers a case; the decorated function returns what train needs."""
     c = {"name": name, "model": model, "input": list(shape), "tokens": tokens, "target": target, "loss": loss,
-         "optimizer": optimizer, "schedule": schedule or ["constant", {}], "batch": batch, "steps": steps, "curve": curve, "lanes": lanes}
+         "optimizer": optimizer, "schedule": schedule or ["constant", {}], "batch": batch, "steps": steps, "curve": curve, "lanes": lanes, "chain": chain}
 
     def register(f):
         CASES[name] = (c, f)
@@ -401,6 +416,82 @@ def cnn():
     net = nn.Sequential(nn.Conv2d(1, 32, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2),
                         nn.Flatten(), nn.Linear(3136, 128), nn.ReLU(), nn.Linear(128, 10))
     return net, F.cross_entropy, sgd(0.01)
+
+
+class Block(nn.Module):
+    def __init__(self, channels, width, stride):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+                                  nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
+        self.short = nn.Sequential()
+        if stride > 1:
+            self.short = nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.short(x))
+
+
+def resnet_model():
+    conv = lambda width, stride=1, **kw: ["conv2d", {"filters": width, "kernel": 3, "stride": stride, "padding": 1, "bias": False, **kw}]
+    model = [conv(16), ["batch_norm", {}], ["relu", {"name": "x0"}]]
+    n = 0
+    for width in (16, 32, 64):
+        for block in range(3):
+            stride = 2 if width > 16 and block == 0 else 1
+            x, body, short = "x%d" % n, "body%d" % n, "x%d" % n
+            model += [conv(width, stride), ["batch_norm", {}], ["relu", {}], conv(width), ["batch_norm", {"name": body}]]
+            if stride > 1:
+                short = "short%d" % n
+                model += [["conv2d", {"filters": width, "kernel": 1, "stride": 2, "bias": False, "from": [x]}], ["batch_norm", {"name": short}]]
+            n += 1
+            model += [["add", {"from": [body, short]}], ["relu", {"name": "x%d" % n}]]
+    return model + [["global_avg_pool", {}], dense(10)]
+
+
+@case("resnet20", resnet_model(), (3, 32, 32), classes(10), CE, ["sgd", {"lr": 0.01, "momentum": 0.9}], batch=16, steps=50, curve=True, lanes=1)
+def resnet20():
+    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    channels = 16
+    for width in (16, 32, 64):
+        for block in range(3):
+            layers.append(Block(channels, width, 2 if width > 16 and block == 0 else 1))
+            channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)), F.cross_entropy, sgd(0.01)
+
+
+for name, layer in {"lstm": nn.LSTM, "gru": nn.GRU}.items():
+    @case("curve_" + name, [["embedding", {"dim": 64}], [name, {"units": 256}], dense(96)], (64,), classes(96, 64), CE,
+          ["sgd", {"lr": 0.5, "momentum": 0.9}], batch=2, steps=50, curve=True, tokens=96, chain=True)
+    def curve_recurrent(layer=layer):
+        return Sequence(nn.Embedding(96, 64), layer(64, 256, batch_first=True), nn.Linear(256, 96)), positionwise(96), sgd(0.5)
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads, steps):
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(width), nn.MultiheadAttention(width, heads, batch_first=True)
+        self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mask = causal(steps)
+
+    def forward(self, x):
+        y = self.norm(x)
+        x = x + self.attention(y, y, y, need_weights=False, attn_mask=self.mask)[0]
+        return x + self.mlp(x)
+
+
+def gpt_model():
+    model = [["embedding", {"dim": 128}], ["positions", {"name": "x0"}]]
+    for i in range(4):
+        x, a, m = "x%d" % i, "a%d" % i, "m%d" % i
+        model += [["layer_norm", {"from": [x]}], ["attention", {"heads": 4, "causal": True, "name": a}], ["add", {"from": [x, a], "name": "r%d" % i}],
+                  ["layer_norm", {}], dense(512), ["gelu", {}], dense(128, name=m), ["add", {"from": ["r%d" % i, m], "name": "x%d" % (i + 1)}]]
+    return model + [["layer_norm", {}], dense(65)]
+
+
+@case("gpt", gpt_model(), (64,), classes(65, 64), CE, ["sgd", {"lr": 0.05, "momentum": 0.9}], batch=2, steps=50, curve=True, tokens=65, chain=True)
+def gpt():
+    blocks = [TransformerBlock(128, 4, 64) for _ in range(4)]
+    return nn.Sequential(nn.Embedding(65, 128), Positions(64, 128), *blocks, nn.LayerNorm(128), nn.Linear(128, 65)), positionwise(65), sgd(0.05)
 
 
 def main():
