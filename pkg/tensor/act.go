@@ -17,112 +17,105 @@ const (
 	ActSoftplus
 )
 
-const leakySlope = 0.01
-
-// ActForward sets y to act(x). y may be x.
-func (e *Engine) ActForward(y, x []float32, act Act) {
-	need("ActForward", "x", len(x), len(y))
-	e.pool.workers[0].actForward(y, x, act)
+// slope is the parameter of an activation where its user gives none.
+func (a Act) slope() float32 {
+	if a == ActLeakyReLU {
+		return 0.01
+	}
+	return 1
 }
 
-func (w *worker) actForward(y, x []float32, act Act) {
-	f := actForward(act)
-	if f == nil {
+// readsX is whether the derivative follows from x, not from y.
+func (a Act) readsX() bool { return a == ActGELU || a == ActSiLU || a == ActSoftplus }
+
+// ActForward sets y to act(x). y may be x.
+func (e *Engine) ActForward(y, x []float32, act Act) { e.ActForwardSlope(y, x, act, act.slope()) }
+
+// ActForwardSlope is ActForward with the slope of LeakyReLU for x < 0, or the
+// alpha of ELU; others do not read it.
+func (e *Engine) ActForwardSlope(y, x []float32, act Act, slope float32) {
+	need("ActForward", "x", len(x), len(y))
+	op := e.k.actForward(act)
+	if op == nil {
 		copy(y, x)
 		return
 	}
-	for i := range y {
-		y[i] = f(x[i])
-	}
+	e.args(y, x).s0 = bits(slope)
+	e.each(op)
 }
 
 // ActBackward sets dx to dy times the derivative of act, where y = act(x). Only
 // GELU, SiLU and Softplus read x, all others y; what is not read may be nil. dx
 // may be dy.
 func (e *Engine) ActBackward(dx, dy, x, y []float32, act Act) {
+	e.ActBackwardSlope(dx, dy, x, y, act, act.slope())
+}
+
+// ActBackwardSlope is ActBackward with the slope of ActForwardSlope. ELU needs an
+// alpha that is not negative.
+func (e *Engine) ActBackwardSlope(dx, dy, x, y []float32, act Act, slope float32) {
 	need("ActBackward", "dy", len(dy), len(dx))
-	f, from := actDerivative(act), y
-	switch act {
-	case ActNone:
+	op := e.k.actBackward(act)
+	if op == nil {
 		copy(dx, dy)
 		return
-	case ActGELU, ActSiLU, ActSoftplus:
+	}
+	from := y
+	if act.readsX() {
 		from = x
 	}
 	need("ActBackward", "x or y", len(from), len(dx))
-	for i := range dx {
-		dx[i] = dy[i] * f(from[i])
-	}
+	e.args(dx, dy, from).s0 = bits(slope)
+	e.each(op)
 }
 
-func actForward(act Act) func(x float32) float32 {
+// actForward applies act on one thread.
+func (w *worker) actForward(y, x []float32, act Act) {
+	v := w.aimVec(len(y))
+	v.p, v.x, v.s0 = start(y), start(x), bits(act.slope())
+	w.k.actForward(act)(v)
+}
+
+func (k *kernels) actForward(act Act) func(*vector) {
 	switch act {
 	case ActReLU:
-		return func(x float32) float32 { return max32(0, x) }
+		return k.opReLU
 	case ActSigmoid:
-		return sigmoid32
+		return k.opSigmoid
 	case ActTanh:
-		return tanh32
+		return k.opTanh
 	case ActLeakyReLU:
-		return func(x float32) float32 {
-			if x > 0 {
-				return x
-			}
-			return x * leakySlope
-		}
+		return k.opLeaky
 	case ActELU:
-		return func(x float32) float32 {
-			if x > 0 {
-				return x
-			}
-			return exp32(x) - 1
-		}
+		return k.opELU
 	case ActGELU:
-		return func(x float32) float32 { return x * normal32(x) }
+		return k.opGELU
 	case ActSiLU:
-		return func(x float32) float32 { return x * sigmoid32(x) }
+		return k.opSiLU
 	case ActSoftplus:
-		return softplus32
+		return k.opSoftplus
 	}
 	return nil
 }
 
-func actDerivative(act Act) func(v float32) float32 {
+func (k *kernels) actBackward(act Act) func(*vector) {
 	switch act {
 	case ActReLU:
-		return func(y float32) float32 {
-			if y > 0 {
-				return 1
-			}
-			return 0
-		}
+		return k.opReLUBack
 	case ActSigmoid:
-		return func(y float32) float32 { return y * (1 - y) }
+		return k.opSigmoidBack
 	case ActTanh:
-		return func(y float32) float32 { return fma32(-y, y, 1) }
+		return k.opTanhBack
 	case ActLeakyReLU:
-		return func(y float32) float32 {
-			if y > 0 {
-				return 1
-			}
-			return leakySlope
-		}
+		return k.opLeakyBack
 	case ActELU:
-		return func(y float32) float32 {
-			if y > 0 {
-				return 1
-			}
-			return y + 1
-		}
+		return k.opELUBack
 	case ActGELU:
-		return func(x float32) float32 { return fma32(x, density32(x), normal32(x)) }
+		return k.opGELUBack
 	case ActSiLU:
-		return func(x float32) float32 {
-			s := sigmoid32(x)
-			return fma32(float32(x*s), 1-s, s)
-		}
+		return k.opSiLUBack
 	case ActSoftplus:
-		return sigmoid32
+		return k.opSoftplusBack
 	}
 	return nil
 }

@@ -84,11 +84,14 @@ func (e *Engine) ConvBiasLanes(dst *Grad, dy []float32, c Conv, rows []int) {
 	c = c.full()
 	plane := c.OutH() * c.OutW()
 	need("ConvBiasLanes", "dy", len(dy), rows[len(rows)-1]*c.OutC*plane)
-	e.lanes(dst, c.OutC, rows, func(g []float32, from, to int) {
+	w := e.pool.workers[0]
+	for i := range e.laneCount(dst, rows) {
+		g, from, to := e.laneBuffer(dst, c.OutC, rows, i)
 		for n := from; n < to; n++ {
 			for o := range g {
-				g[o] += e.sum32(dy[(n*c.OutC+o)*plane:][:plane])
+				g[o] += w.sum32(dy[(n*c.OutC+o)*plane:][:plane])
 			}
 		}
-	})
+		e.endLane(dst, i, g)
+	}
 }

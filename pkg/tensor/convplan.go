@@ -34,6 +34,7 @@ type grid struct {
 type phase struct {
 	grid
 	h0, w0 int
+	kernel []int // places of its taps in a filter, descending
 	at, k  int // where its turned weights begin, for group 0; depth of its chains
 }
 
@@ -111,9 +112,10 @@ func outputPhases(c Conv) []phase {
 			p.top, p.left = top, left
 			p.borderless = top == 0 && left == 0 && rows == p.height && cols == p.width
 			var taps [][2]int
-			for _, h := range hs {
-				for _, w := range ws {
+			for i, h := range hs {
+				for j, w := range ws {
 					taps = append(taps, [2]int{top + h, left + w})
+					p.kernel = append(p.kernel, khs[i]*c.KW+kws[j])
 				}
 			}
 			p.finish(rows, cols, c.OutC/c.Groups, taps)
@@ -143,17 +145,13 @@ func (p *convPlan) turn(dst, w []float32) {
 	ic, oc := c.InC/c.Groups, c.OutC/c.Groups
 	for g := range c.Groups {
 		i := g * oc * ic * c.KH * c.KW
-		for _, ph := range p.phases {
-			khs, _ := shifts(ph.h0, c.KH, c.StrideH, c.PadH, c.DilH)
-			kws, _ := shifts(ph.w0, c.KW, c.StrideW, c.PadW, c.DilW)
+		for j := range p.phases {
 			for ch := range ic {
 				for o := range oc {
 					src := w[((g*oc+o)*ic+ch)*c.KH*c.KW:][:c.KH*c.KW]
-					for _, kh := range khs {
-						for _, kw := range kws {
-							dst[i] = src[kh*c.KW+kw]
-							i++
-						}
+					for _, k := range p.phases[j].kernel {
+						dst[i] = src[k]
+						i++
 					}
 				}
 			}

@@ -1,7 +1,5 @@
 package tensor
 
-import "math"
-
 // weightJob is the gradient of the weights of a convolution: for each lane and
 // group
 //
@@ -136,12 +134,12 @@ func (j *weightJob) quantise(w *worker, sum []float32, group, from, to, lane int
 	c := &j.plan.c
 	oc := c.OutC / c.Groups
 	top := &w.tops[lane*laneWidth]
+	w.spare = grow(w.spare, to-from)
+	g := w.spare[:to-from]
 	for o := range oc {
-		g := j.dst.Int[(group*oc+o)*c.depth():]
-		for r := from; r < to; r++ {
-			v := sum[(r-from)*oc+o]
-			*top = max(*top, math.Float32bits(v)&^(1<<31))
-			g[r] += roundInt(v * j.dst.Scale)
+		for r := range g {
+			g[r] = sum[r*oc+o]
 		}
+		*top = w.quantise(j.dst.Int[(group*oc+o)*c.depth()+from:][:to-from], g, j.dst.Scale, *top)
 	}
 }

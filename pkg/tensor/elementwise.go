@@ -1,42 +1,39 @@
 package tensor
 
+import "unsafe"
+
 // Add sets dst to a + b. dst may be a or b.
 func (e *Engine) Add(dst, a, b []float32) {
 	need2("Add", len(dst), len(a), len(b))
-	for i := range dst {
-		dst[i] = a[i] + b[i]
-	}
+	e.args(dst, a, b)
+	e.each(e.k.opAdd)
 }
 
 // Sub sets dst to a - b. dst may be a or b.
 func (e *Engine) Sub(dst, a, b []float32) {
 	need2("Sub", len(dst), len(a), len(b))
-	for i := range dst {
-		dst[i] = a[i] - b[i]
-	}
+	e.args(dst, a, b)
+	e.each(e.k.opSub)
 }
 
 // Mul sets dst to a * b. dst may be a or b.
 func (e *Engine) Mul(dst, a, b []float32) {
 	need2("Mul", len(dst), len(a), len(b))
-	for i := range dst {
-		dst[i] = a[i] * b[i]
-	}
+	e.args(dst, a, b)
+	e.each(e.k.opMul)
 }
 
 // Axpy adds alpha*x to dst, one fused multiply-add an element.
 func (e *Engine) Axpy(dst []float32, alpha float32, x []float32) {
 	need("Axpy", "x", len(x), len(dst))
-	for i := range dst {
-		dst[i] = fma32(alpha, x[i], dst[i])
-	}
+	e.args(dst, x, dst).s0 = bits(alpha)
+	e.each(e.k.opAxpy)
 }
 
 // Scale multiplies dst by alpha.
 func (e *Engine) Scale(dst []float32, alpha float32) {
-	for i := range dst {
-		dst[i] *= alpha
-	}
+	e.args(dst, dst).s0 = bits(alpha)
+	e.each(e.k.opScale)
 }
 
 // Fill sets all of dst to v.
@@ -55,9 +52,31 @@ func (e *Engine) Copy(dst, x []float32) {
 // AddInt adds q to dst.
 func (e *Engine) AddInt(dst, q []int32) {
 	need("AddInt", "q", len(q), len(dst))
-	for i := range dst {
-		dst[i] += q[i]
+	d := floats(dst)
+	e.args(d, d, floats(q))
+	e.each(e.k.opAddInt)
+}
+
+// AddRows adds row, of cols elements, to every row of x (rows, cols).
+func (e *Engine) AddRows(x, row []float32, rows, cols int) {
+	need("AddRows", "x", len(x), rows*cols)
+	need("AddRows", "row", len(row), cols)
+	w := e.pool.workers[0]
+	for r := range rows {
+		w.add(x[r*cols:][:cols], row)
 	}
+}
+
+// add adds x to dst.
+func (w *worker) add(dst, x []float32) {
+	v := w.aimVec(len(dst))
+	v.p, v.x, v.y = start(dst), start(dst), start(x)
+	w.k.opAdd(v)
+}
+
+// floats is the memory of integers as kernels take it.
+func floats(q []int32) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(q))), len(q))
 }
 
 // need2 panics unless both operands are as long as the result.

@@ -11,11 +11,14 @@ func (e *Engine) Gather(dst, table []float32, ids []int32, dim int) {
 // ScatterAddLanes adds row i of dy to row ids[i] of the gradient of a table with
 // size elements, for each lane over its rows, ascending.
 func (e *Engine) ScatterAddLanes(dst *Grad, dy []float32, ids []int32, dim, size int, rows []int) {
-	need("ScatterAddLanes", "dy", len(dy), len(ids)*dim)
-	e.lanes(dst, size, rows, func(g []float32, from, to int) {
-		for i := from; i < to; i++ {
-			row := g[int(ids[i])*dim:][:dim]
-			e.Add(row, row, dy[i*dim:][:dim])
+	need("ScatterAddLanes", "dy", len(dy), rows[len(rows)-1]*dim)
+	need("ScatterAddLanes", "ids", len(ids), rows[len(rows)-1])
+	w := e.pool.workers[0]
+	for i := range e.laneCount(dst, rows) {
+		g, from, to := e.laneBuffer(dst, size, rows, i)
+		for r := from; r < to; r++ {
+			w.add(g[int(ids[r])*dim:][:dim], dy[r*dim:][:dim])
 		}
-	})
+		e.endLane(dst, i, g)
+	}
 }

@@ -26,6 +26,9 @@ type Engine struct {
 	product     product
 	laneProduct laneProduct
 	lane        []float32 // the gradient of one lane
+	eachJob     eachJob
+	rowJob      rowJob
+	poolJob     poolJob
 	conv        convJob
 	weight      weightJob
 	turned      []float32 // weights, for the input gradient

@@ -43,6 +43,22 @@ type pack struct {
 	n                int
 }
 
+// vector is what a kernel is told that works element by element: inputs x, y, z,
+// u, outputs p, q, r, scalars as bits, and 16 strided partial results each of up
+// to two reductions, which go on from what is there: element i goes to partial
+// result i mod 16.
+type vector struct {
+	n          int
+	x, y, z, u unsafe.Pointer
+	p, q, r    unsafe.Pointer
+	masks      *[17]unsafe.Pointer
+	s0, s1, s2 uint64
+	s3, s4, s5 uint64
+	s6, s7, s8 uint64
+
+	part0, part1 [16]float32
+}
+
 // kernels is one implementation of the inner loops. Every one that the machine
 // can run is listed by available, slowest first; the tests run them all.
 type kernels struct {
@@ -69,6 +85,10 @@ type kernels struct {
 	taps func(*pack)
 	// gather is dst[k][j] = src[offsets[k]+columns[j]].
 	gather func(*pack)
+
+	vectors
+	// philox writes the words of n times 8 blocks: see Engine.words.
+	philox func(*vector)
 
 	// peak does n rounds of 24 fused multiply-adds of vectors and nothing else.
 	peak func(*pack)

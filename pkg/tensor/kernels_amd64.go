@@ -23,7 +23,7 @@ func available() []*kernels {
 func avx2() *kernels {
 	k := &kernels{name: "avx2", width: 8, rows: 6, masks: masks8(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx2()
-	k.peak = peak_avx2
+	k.peak, k.vectors = peak_avx2, vectors_avx2()
 	k.packs()
 	return k
 }
@@ -31,13 +31,14 @@ func avx2() *kernels {
 func avx512() *kernels {
 	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx512()
-	k.peak = peak_avx512
+	k.peak, k.vectors = peak_avx512, vectors_avx512()
 	k.packs()
 	return k
 }
 
 func (k *kernels) packs() {
 	k.copy = [4]func(*pack){packCopy1_avx2, packCopy2_avx2, packCopy3_avx2, packCopy4_avx2}
+	k.philox = philox_avx2
 	k.transpose, k.taps, k.gather = packTranspose_avx2, packTaps_avx2, packGather_avx2
 }
 

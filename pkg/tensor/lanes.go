@@ -37,28 +37,45 @@ func (e *Engine) GemmLanes(dst *Grad, a, b []float32, m, n int, rows []int) {
 // ColSumLanes adds the column sums of each lane's rows of x (R, n). A chain of
 // additions runs over the rows, ascending, from +0 (fast: from dst).
 func (e *Engine) ColSumLanes(dst *Grad, x []float32, n int, rows []int) {
-	e.lanes(dst, n, rows, func(g []float32, from, to int) {
+	need("ColSumLanes", "x", len(x), rows[len(rows)-1]*n)
+	w := e.pool.workers[0]
+	for i := range e.laneCount(dst, rows) {
+		g, from, to := e.laneBuffer(dst, n, rows, i)
 		for r := from; r < to; r++ {
-			for j, v := range x[r*n:][:n] {
-				g[j] += v
-			}
+			w.add(g, x[r*n:][:n])
 		}
-	})
+		e.endLane(dst, i, g)
+	}
 }
 
-// lanes calls add for each lane with a buffer of zeros of n elements and adds
-// the buffer as the lane's gradient. In fast arithmetic add is called once, for
-// all lanes, with the gradient itself.
-func (e *Engine) lanes(dst *Grad, n int, rows []int, add func(g []float32, from, to int)) {
+// Reductions of lanes are computed lane by lane into a buffer of zeros, which is
+// then added as the lane's gradient. In fast arithmetic there is one round for
+// all lanes, which goes on from the gradient itself.
+//
+//	for i := range e.laneCount(dst, rows) {
+//		g, from, to := e.laneBuffer(dst, n, rows, i)
+//		… g += rows from to to …
+//		e.endLane(dst, i, g)
+//	}
+
+func (e *Engine) laneCount(dst *Grad, rows []int) int {
 	if dst.Float != nil {
-		add(dst.Float[:n], rows[0], rows[len(rows)-1])
-		return
+		return 1
+	}
+	return len(rows) - 1
+}
+
+func (e *Engine) laneBuffer(dst *Grad, n int, rows []int, i int) (g []float32, from, to int) {
+	if dst.Float != nil {
+		return dst.Float[:n], rows[0], rows[len(rows)-1]
 	}
 	e.lane = grow(e.lane, n)
-	g := e.lane[:n]
-	for i := range len(rows) - 1 {
-		clear(g)
-		add(g, rows[i], rows[i+1])
+	clear(e.lane[:n])
+	return e.lane[:n], rows[i], rows[i+1]
+}
+
+func (e *Engine) endLane(dst *Grad, i int, g []float32) {
+	if dst.Float == nil {
 		e.AddLane(dst, i, g)
 	}
 }
@@ -71,26 +88,27 @@ func (e *Engine) AddLane(dst *Grad, lane int, g []float32) {
 	}
 	need("AddLane", "dst", len(dst.Int), len(g))
 	top := math.Float32bits(dst.Max[lane])
-	for i, v := range g {
-		top = max(top, math.Float32bits(v)&^(1<<31))
-		dst.Int[i] += roundInt(v * dst.Scale)
-	}
+	top = e.pool.workers[0].quantise(dst.Int[:len(g)], g, dst.Scale, top)
 	dst.Max[lane] = math.Float32frombits(top)
 }
 
-// roundInt rounds to the nearest int32, ties to even; -2^31 if there is none.
-func roundInt(v float32) int32 {
-	if !(v >= -1<<31 && v < 1<<31) {
-		return math.MinInt32
+// quantise adds round(g*scale) to dst and returns the greatest of top and the
+// bits of |g|.
+func (w *worker) quantise(dst []int32, g []float32, scale float32, top uint32) uint32 {
+	v := w.aimVec(len(g))
+	v.p, v.x, v.y, v.s0 = start(dst), start(dst), start(g), bits(scale)
+	v.part0 = [sums]float32{}
+	w.k.opQuantise(v)
+	for _, p := range v.part0 {
+		top = max(top, math.Float32bits(p))
 	}
-	return int32(math.RoundToEven(float64(v)))
+	return top
 }
 
 // Dequantise sets dst to float32(q) * scale: the integer is rounded to the
 // nearest float32, ties to even, then multiplied.
 func (e *Engine) Dequantise(dst []float32, q []int32, scale float32) {
 	need("Dequantise", "q", len(q), len(dst))
-	for i := range dst {
-		dst[i] = float32(q[i]) * scale
-	}
+	e.args(dst, floats(q)).s0 = bits(scale)
+	e.each(e.k.opFromInt)
 }

@@ -17,90 +17,172 @@ func (p Pool) OutH() int { return outSize(p.H, p.KH, p.StrideH, p.PadH, 1) }
 // OutW is the width of the output.
 func (p Pool) OutW() int { return outSize(p.W, p.KW, p.StrideW, p.PadW, 1) }
 
-func (p Pool) check(op string, x, y int) Pool {
-	p.StrideH, p.StrideW = max(p.StrideH, 1), max(p.StrideW, 1)
-	need(op, "x", x, p.N*p.C*p.H*p.W)
-	need(op, "y", y, p.N*p.C*p.OutH()*p.OutW())
-	return p
+// whole is whether the windows are 2 by 2 at stride 2 without padding, for which
+// there are kernels.
+func (p Pool) whole() bool {
+	return p.KH == 2 && p.KW == 2 && p.StrideH == 2 && p.StrideW == 2 && p.PadH == 0 && p.PadW == 0
 }
 
-// windows calls f for every window: its place in y, the place of its plane in x
-// and the part of the plane that it covers.
-func (p Pool) windows(f func(i, plane, h0, h1, w0, w1 int)) {
-	oh, ow := p.OutH(), p.OutW()
-	i := 0
-	for plane := range p.N * p.C {
-		for h := range oh {
-			for w := range ow {
-				h0, w0 := h*p.StrideH-p.PadH, w*p.StrideW-p.PadW
-				f(i, plane*p.H*p.W, max(h0, 0), min(h0+p.KH, p.H), max(w0, 0), min(w0+p.KW, p.W))
-				i++
-			}
+// poolJob is a pass of pooling; its parts are runs of planes.
+type poolJob struct {
+	Pool
+	plane    func(j *poolJob, w *worker, x, y []float32, argmax []int32)
+	x, y     []float32
+	argmax   []int32
+	outH     int
+	outW     int
+	step     int
+	quotient float32 // of a mean
+}
+
+func (e *Engine) pooled(op string, p Pool, x, y []float32, argmax []int32, plane func(j *poolJob, w *worker, x, y []float32, argmax []int32)) {
+	p.StrideH, p.StrideW = max(p.StrideH, 1), max(p.StrideW, 1)
+	j := &e.poolJob
+	*j = poolJob{Pool: p, plane: plane, x: x, y: y, argmax: argmax, outH: p.OutH(), outW: p.OutW(), quotient: 1 / float32(p.KH*p.KW)}
+	planes := p.N * p.C
+	need(op, "x", len(x), planes*p.H*p.W)
+	need(op, "y", len(y), planes*j.outH*j.outW)
+	parts := max(min(e.threads, planes*p.H*p.W/eachPart), 1)
+	j.step = max((planes+parts-1)/parts, 1)
+	e.pool.run(j, (planes+j.step-1)/j.step)
+	*j = poolJob{}
+}
+
+func (j *poolJob) part(w *worker, i int) {
+	in, out := j.H*j.W, j.outH*j.outW
+	for p := i * j.step; p < min((i+1)*j.step, j.N*j.C); p++ {
+		var argmax []int32
+		if j.argmax != nil {
+			argmax = j.argmax[p*out:][:out]
 		}
+		j.plane(j, w, j.x[p*in:][:in], j.y[p*out:][:out], argmax)
 	}
+}
+
+// window is the part of a plane that output element (h, w) covers.
+func (j *poolJob) window(h, w int) (h0, h1, w0, w1 int) {
+	h0, w0 = h*j.StrideH-j.PadH, w*j.StrideW-j.PadW
+	return max(h0, 0), min(h0+j.KH, j.H), max(w0, 0), min(w0+j.KW, j.W)
 }
 
 // MaxPoolForward sets y to the greatest element of every window and argmax to
 // its place in its plane, h*W + w. The first of equal ones counts; a NaN counts
 // as the greatest.
 func (e *Engine) MaxPoolForward(y []float32, argmax []int32, x []float32, p Pool) {
-	p = p.check("MaxPoolForward", len(x), len(y))
 	need("MaxPoolForward", "argmax", len(argmax), p.N*p.C*p.OutH()*p.OutW())
-	p.windows(func(i, plane, h0, h1, w0, w1 int) {
-		best, where := float32(math.Inf(-1)), h0*p.W+w0
+	plane := maxPlane
+	if p.whole() {
+		plane = maxPlaneWhole
+	}
+	e.pooled("MaxPoolForward", p, x, y, argmax, plane)
+}
+
+func maxPlane(j *poolJob, _ *worker, x, y []float32, argmax []int32) {
+	for i := range y {
+		h0, h1, w0, w1 := j.window(i/j.outW, i%j.outW)
+		best, where := float32(math.Inf(-1)), h0*j.W+w0
 		for h := h0; h < h1; h++ {
-			for w := w0; w < w1; w++ {
-				if v := x[plane+h*p.W+w]; v > best || v != v && best == best {
-					best, where = v, h*p.W+w
+			for at, v := range x[h*j.W+w0 : h*j.W+w1] {
+				if v > best || v != v && best == best {
+					best, where = v, h*j.W+w0+at
 				}
 			}
 		}
 		y[i], argmax[i] = best, int32(where)
-	})
+	}
+}
+
+func maxPlaneWhole(j *poolJob, w *worker, x, y []float32, argmax []int32) {
+	for h := range j.outH {
+		first := 2 * h * j.W
+		v := w.aimVec(j.outW)
+		v.x, v.y = start(x[first:]), start(x[first+j.W:])
+		v.p, v.q = start(y[h*j.outW:]), start(argmax[h*j.outW:])
+		v.s0, v.s1 = uint64(first), uint64(j.W)
+		w.k.opMaxPool(v)
+	}
 }
 
 // MaxPoolBackward sets dx: every element of dy is added to where the maximum of
 // its window was, windows ascending.
 func (e *Engine) MaxPoolBackward(dx, dy []float32, argmax []int32, p Pool) {
-	p = p.check("MaxPoolBackward", len(dx), len(dy))
-	clear(dx[:p.N*p.C*p.H*p.W])
-	out := p.OutH() * p.OutW()
-	for plane := range p.N * p.C {
-		d := dx[plane*p.H*p.W:][:p.H*p.W]
-		for i := plane * out; i < (plane+1)*out; i++ {
-			d[argmax[i]] += dy[i]
-		}
+	need("MaxPoolBackward", "argmax", len(argmax), p.N*p.C*p.OutH()*p.OutW())
+	plane := maxPlaneBack
+	if p.whole() {
+		plane = maxPlaneBackWhole
+	}
+	e.pooled("MaxPoolBackward", p, dx, dy, argmax, plane)
+}
+
+func maxPlaneBack(_ *poolJob, _ *worker, dx, dy []float32, argmax []int32) {
+	clear(dx)
+	for i, v := range dy {
+		dx[argmax[i]] += v
+	}
+}
+
+func maxPlaneBackWhole(j *poolJob, w *worker, dx, dy []float32, argmax []int32) {
+	if j.W%2 == 1 || j.H%2 == 1 {
+		clear(dx)
+	}
+	for h := range j.outH {
+		first := 2 * h * j.W
+		v := w.aimVec(j.outW)
+		v.x, v.y = start(dy[h*j.outW:]), start(argmax[h*j.outW:])
+		v.p, v.q = start(dx[first:]), start(dx[first+j.W:])
+		v.s0, v.s1 = uint64(first), uint64(j.W)
+		w.k.opMaxPoolBack(v)
 	}
 }
 
 // AvgPoolForward sets y to the sum of every window, added up in order, times
 // 1/(KH*KW); padding counts as zeros.
 func (e *Engine) AvgPoolForward(y, x []float32, p Pool) {
-	p = p.check("AvgPoolForward", len(x), len(y))
-	f := 1 / float32(p.KH*p.KW)
-	p.windows(func(i, plane, h0, h1, w0, w1 int) {
+	plane := avgPlane
+	if p.whole() {
+		plane = avgPlaneWhole
+	}
+	e.pooled("AvgPoolForward", p, x, y, nil, plane)
+}
+
+func avgPlane(j *poolJob, _ *worker, x, y []float32, _ []int32) {
+	for i := range y {
+		h0, h1, w0, w1 := j.window(i/j.outW, i%j.outW)
 		var s float32
 		for h := h0; h < h1; h++ {
-			for w := w0; w < w1; w++ {
-				s += x[plane+h*p.W+w]
+			for _, v := range x[h*j.W+w0 : h*j.W+w1] {
+				s += v
 			}
 		}
-		y[i] = s * f
-	})
+		y[i] = s * j.quotient
+	}
+}
+
+func avgPlaneWhole(j *poolJob, w *worker, x, y []float32, _ []int32) {
+	for h := range j.outH {
+		first := 2 * h * j.W
+		v := w.aimVec(j.outW)
+		v.x, v.y, v.p = start(x[first:]), start(x[first+j.W:]), start(y[h*j.outW:])
+		w.k.opAvgPool(v)
+	}
 }
 
 // AvgPoolBackward sets dx: every element of dy, times 1/(KH*KW), is added to all
 // of its window, windows ascending.
 func (e *Engine) AvgPoolBackward(dx, dy []float32, p Pool) {
-	p = p.check("AvgPoolBackward", len(dx), len(dy))
-	clear(dx[:p.N*p.C*p.H*p.W])
-	f := 1 / float32(p.KH*p.KW)
-	p.windows(func(i, plane, h0, h1, w0, w1 int) {
-		v := float32(dy[i] * f)
+	e.pooled("AvgPoolBackward", p, dx, dy, nil, avgPlaneBack)
+}
+
+func avgPlaneBack(j *poolJob, _ *worker, dx, dy []float32, _ []int32) {
+	clear(dx)
+	for i := range dy {
+		v := float32(dy[i] * j.quotient)
+		h0, h1, w0, w1 := j.window(i/j.outW, i%j.outW)
 		for h := h0; h < h1; h++ {
-			for w := w0; w < w1; w++ {
-				dx[plane+h*p.W+w] += v
+			row := dx[h*j.W+w0 : h*j.W+w1]
+			for at := range row {
+				row[at] += v
 			}
 		}
-	})
+	}
 }

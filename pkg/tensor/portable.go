@@ -3,6 +3,8 @@ package tensor
 import (
 	"math"
 	"unsafe"
+
+	"github.com/lockstep-ml/lockstep/internal/philox"
 )
 
 // portable is the implementation in plain Go, for machines without the assembly.
@@ -18,7 +20,7 @@ func portable() *kernels {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
 	}
 	k.transpose, k.taps, k.gather = (*pack).transpose, (*pack).taps, (*pack).gather
-	k.peak = (*pack).peak
+	k.peak, k.vectors, k.philox = (*pack).peak, vectors_portable(), (*vector).philox
 	return k
 }
 
@@ -168,4 +170,12 @@ func (p *pack) peak() {
 		}
 	}
 	p.first = int(s[0] + s[1] + s[2] + s[3])
+}
+
+func (v *vector) philox() {
+	stream := philox.Stream{Key: [2]uint32{uint32(v.s0), uint32(v.s1)}, Step: [2]uint32{uint32(v.s3), uint32(v.s4)}}
+	blocks := unsafe.Slice((*[4]uint32)(v.p), 8*v.n)
+	for i := range blocks {
+		blocks[i] = stream.Block(v.s2 + uint64(i))
+	}
 }

@@ -2,8 +2,8 @@ package tensor
 
 import "math"
 
-// sums are the 16 strided partial sums of every reduction of a row: element i
-// goes to partial i mod 16, and missing elements of the last 16 count as +0.
+// sums is the number of strided partial sums of every reduction of a row: element
+// i goes to partial sum i mod 16.
 const sums = 16
 
 // tree joins partial sums by halves: p[i] += p[i+8], then 4, 2, 1.
@@ -23,14 +23,6 @@ func tree64(p *[sums]float64) float64 {
 		}
 	}
 	return p[0]
-}
-
-func (e *Engine) sum32(x []float32) float32 {
-	var p [sums]float32
-	for i, v := range x {
-		p[i%sums] += v
-	}
-	return tree(&p)
 }
 
 // Sum is the sum of x in float64, in 16 strided partial sums.
@@ -54,22 +46,21 @@ func (e *Engine) SumSquares(x []float32) float64 {
 // Dot is the sum of x*y: 16 strided chains of fused multiply-adds.
 func (e *Engine) Dot(x, y []float32) float32 {
 	need("Dot", "y", len(y), len(x))
-	var p [sums]float32
-	for i := range (len(x) + sums - 1) / sums * sums {
-		var a, b float32
-		if i < len(x) {
-			a, b = x[i], y[i]
-		}
-		p[i%sums] = fma32(a, b, p[i%sums])
-	}
-	return tree(&p)
+	w := e.pool.workers[0]
+	v := w.aimVec(len(x))
+	v.x, v.y, v.part0 = start(x), start(y), [sums]float32{}
+	e.k.opDot(v)
+	return tree(&v.part0)
 }
 
 // MaxAbs is the greatest |x|, NaN if there is one, 0 if x is empty.
 func (e *Engine) MaxAbs(x []float32) float32 {
+	v := e.pool.workers[0].aimVec(len(x))
+	v.x, v.part0 = start(x), [sums]float32{}
+	e.k.opMaxAbs(v)
 	var top uint32
-	for _, v := range x {
-		top = max(top, math.Float32bits(v)&^(1<<31))
+	for _, p := range v.part0 {
+		top = max(top, math.Float32bits(p))
 	}
 	return math.Float32frombits(top)
 }
@@ -79,7 +70,7 @@ func (e *Engine) RowSums(dst, x []float32, rows, cols int) {
 	need("RowSums", "dst", len(dst), rows)
 	need("RowSums", "x", len(x), rows*cols)
 	for r := range rows {
-		dst[r] = e.sum32(x[r*cols:][:cols])
+		dst[r] = e.pool.workers[0].sum32(x[r*cols:][:cols])
 	}
 }
 

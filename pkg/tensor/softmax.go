@@ -1,28 +1,54 @@
 package tensor
 
-import "math"
+// rowJob is work on the rows of matrices; its parts are runs of rows.
+type rowJob struct {
+	do         func(j *rowJob, w *worker, r int) // one row
+	rows, cols int
+	step       int
+	y, x, z, u []float32
+	dst, dst2  []float32
+	classes    []int32
+	eps        float32
+}
+
+// eachRow runs do for every row.
+func (e *Engine) eachRow(j rowJob) {
+	e.rowJob = j
+	p := &e.rowJob
+	parts := max(min(e.threads, j.rows*j.cols/(eachPart/4)), 1)
+	p.step = max((j.rows+parts-1)/parts, 1)
+	e.pool.run(p, (j.rows+p.step-1)/p.step)
+	e.rowJob = rowJob{}
+}
+
+func (j *rowJob) part(w *worker, i int) {
+	for r := i * j.step; r < min((i+1)*j.step, j.rows); r++ {
+		j.do(j, w, r)
+	}
+}
+
+func (j *rowJob) row(s []float32, r int) []float32 { return s[r*j.cols:][:j.cols] }
 
 // rowExp sets y to exp(x - max x) and returns the maximum and the sum.
-func (e *Engine) rowExp(y, x []float32) (top, sum float32) {
-	top = float32(math.Inf(-1))
-	for _, v := range x {
-		top = max32(v, top)
-	}
-	for i, v := range x {
-		y[i] = exp32(v - top)
-	}
-	return top, e.sum32(y)
+func (w *worker) rowExp(y, x []float32) (top, sum float32) {
+	top = w.greatest(x)
+	v := w.aimVec(len(x))
+	v.p, v.x, v.s0, v.part0 = start(y), start(x), bits(top), [sums]float32{}
+	w.k.opExpSum(v)
+	return top, tree(&v.part0)
 }
 
 // RowSoftmax sets y to exp(x)/sum(exp(x)) for each row of x (rows, cols). y may
 // be x.
 func (e *Engine) RowSoftmax(y, x []float32, rows, cols int) {
 	need2("RowSoftmax", rows*cols, len(x), len(y))
-	for r := range rows {
-		y := y[r*cols:][:cols]
-		_, sum := e.rowExp(y, x[r*cols:][:cols])
-		e.Scale(y, 1/sum)
-	}
+	e.eachRow(rowJob{do: softmaxRow, rows: rows, cols: cols, y: y, x: x})
+}
+
+func softmaxRow(j *rowJob, w *worker, r int) {
+	y := j.row(j.y, r)
+	_, sum := w.rowExp(y, j.row(j.x, r))
+	w.scale(y, y, 1/sum)
 }
 
 // RowSoftmaxBackward sets dx to y * (dy - sum(y*dy)) for each row, where y is
@@ -30,24 +56,28 @@ func (e *Engine) RowSoftmax(y, x []float32, rows, cols int) {
 func (e *Engine) RowSoftmaxBackward(dx, dy, y []float32, rows, cols int) {
 	need2("RowSoftmaxBackward", rows*cols, len(y), len(dy))
 	need("RowSoftmaxBackward", "dx", len(dx), rows*cols)
-	for r := range rows {
-		y, dy, dx := y[r*cols:][:cols], dy[r*cols:][:cols], dx[r*cols:][:cols]
-		dot := e.Dot(y, dy)
-		for i := range dx {
-			dx[i] = y[i] * (dy[i] - dot)
-		}
-	}
+	e.eachRow(rowJob{do: softmaxBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: y})
+}
+
+func softmaxBackRow(j *rowJob, w *worker, r int) {
+	v := w.aimVec(j.cols)
+	v.x, v.y, v.p, v.part0 = start(j.row(j.x, r)), start(j.row(j.y, r)), start(j.row(j.dst, r)), [sums]float32{}
+	w.k.opDot(v)
+	v.s0 = bits(tree(&v.part0))
+	w.k.opSoftmaxBack(v)
 }
 
 // RowLogSumExp sets dst to log(sum(exp(x))) for each row of x (rows, cols).
 func (e *Engine) RowLogSumExp(dst, x []float32, rows, cols int) {
 	need("RowLogSumExp", "dst", len(dst), rows)
 	need("RowLogSumExp", "x", len(x), rows*cols)
-	y := make([]float32, cols)
-	for r := range rows {
-		top, sum := e.rowExp(y, x[r*cols:][:cols])
-		dst[r] = top + log32(sum)
-	}
+	e.eachRow(rowJob{do: logSumExpRow, rows: rows, cols: cols, dst: dst, x: x})
+}
+
+func logSumExpRow(j *rowJob, w *worker, r int) {
+	w.spare = grow(w.spare, j.cols)
+	top, sum := w.rowExp(w.spare, j.row(j.x, r))
+	j.dst[r] = top + log32(sum)
 }
 
 // SoftmaxCrossEntropy sets loss to -log(softmax(x)[class]) for each row of x
@@ -55,21 +85,26 @@ func (e *Engine) RowLogSumExp(dst, x []float32, rows, cols int) {
 func (e *Engine) SoftmaxCrossEntropy(dx, loss, x []float32, classes []int32, rows, cols int) {
 	need("SoftmaxCrossEntropy", "x", len(x), rows*cols)
 	need2("SoftmaxCrossEntropy", rows, len(loss), len(classes))
-	spare := dx
-	if dx == nil {
-		spare = make([]float32, cols)
+	if dx != nil {
+		need("SoftmaxCrossEntropy", "dx", len(dx), rows*cols)
 	}
-	for r := range rows {
-		y, row := spare[:cols], x[r*cols:][:cols]
-		if dx != nil {
-			y = dx[r*cols:][:cols]
-		}
-		top, sum := e.rowExp(y, row)
-		class := classes[r]
-		loss[r] = log32(sum) - (row[class] - top)
-		if dx != nil {
-			e.Scale(y, 1/sum)
-			y[class] -= 1
-		}
+	e.eachRow(rowJob{do: crossEntropyRow, rows: rows, cols: cols, dst: loss, dst2: dx, x: x, classes: classes})
+}
+
+func crossEntropyRow(j *rowJob, w *worker, r int) {
+	x, y := j.row(j.x, r), []float32(nil)
+	if j.dst2 != nil {
+		y = j.row(j.dst2, r)
+	} else {
+		w.spare = grow(w.spare, j.cols)
+		y = w.spare[:j.cols]
+	}
+	class := j.classes[r]
+	at := x[class]
+	top, sum := w.rowExp(y, x)
+	j.dst[r] = log32(sum) - (at - top)
+	if j.dst2 != nil {
+		w.scale(y, y, 1/sum)
+		y[class]--
 	}
 }

@@ -68,5 +68,27 @@ func TestSpeed(t *testing.T) {
 			gf, peak := best(e, 2*float64(m*n*r), func() { e.GemmLanes(g, x, y, m, n, rows) })
 			fmt.Printf("%s lanes %v %7.1f of %.1f  %.2f\n", e.ISA(), s, gf, peak, gf/peak)
 		}
+		for _, c := range []Conv{
+			{N: 64, InC: 1, OutC: 32, H: 28, W: 28, KH: 3, KW: 3, PadH: 1, PadW: 1}, {N: 64, InC: 32, OutC: 64, H: 14, W: 14, KH: 3, KW: 3, PadH: 1, PadW: 1},
+			{N: 64, InC: 64, OutC: 64, H: 32, W: 32, KH: 3, KW: 3, PadH: 1, PadW: 1}, {N: 64, InC: 16, OutC: 16, H: 32, W: 32, KH: 3, KW: 3, PadH: 1, PadW: 1},
+		} {
+			if os.Getenv("SPEED") == "gemm" {
+				break
+			}
+			x, y, w := make([]float32, c.N*c.InC*c.H*c.W), make([]float32, c.N*c.OutC*c.OutH()*c.OutW()), make([]float32, c.OutC*c.InC*9)
+			flops := 2 * float64(len(y)) * float64(c.InC*9)
+			b := make([]float32, c.OutC)
+			show := func(what string, f func()) {
+				gf, peak := best(e, flops, f)
+				fmt.Printf("%s conv %d->%d %dx%d %s %7.1f of %.1f  %.2f\n", e.ISA(), c.InC, c.OutC, c.H, c.W, what, gf, peak, gf/peak)
+			}
+			rows := []int{0, 8, 16, 24, 32, 40, 48, 56, 64}
+			show("forward", func() { e.ConvForward(y, x, w, b, c, ActReLU) })
+			show("input  ", func() { e.ConvBackwardInput(x, y, w, c) })
+			g := &Grad{Int: make([]int32, len(w)), Max: make([]float32, 8), Scale: 1}
+			show("weight8", func() { e.ConvBackwardWeightLanes(g, x, y, c, rows) })
+			g = &Grad{Float: make([]float32, len(w))}
+			show("weight ", func() { e.ConvBackwardWeightLanes(g, x, y, c, rows) })
+		}
 	}
 }

@@ -17,6 +17,7 @@ type worker struct {
 	k    *kernels
 	t    tile
 	p    pack
+	v    vector
 	rows [8]*float32 // for transpose
 	a, b []float32
 
@@ -24,6 +25,7 @@ type worker struct {
 	img     []float32
 	imageOf *grid // whose border img has
 	spare   []float32
+	random  []uint32
 	sum     []float32 // of one lane
 	columns [8]int32
 	mask    [2][8]int32

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// constants are vectors of 16 equal words (or other tables of 16 words) in the
+// read-only data of a file.
+type constants struct {
+	c    *build.Context
+	base operand.Mem
+	at   map[[16]uint32]int
+	all  [][16]uint32
+}
+
+func newConstants(c *build.Context, isa isa) *constants {
+	return &constants{c: c, at: map[[16]uint32]int{}, base: operand.NewDataAddr(operand.NewStaticSymbol("constants_"+isa.name), 0)}
+}
+
+func (k *constants) table(t [16]uint32) operand.Mem {
+	at, ok := k.at[t]
+	if !ok {
+		at = len(k.all)
+		k.at[t] = at
+		k.all = append(k.all, t)
+	}
+	return k.base.Offset(64 * at)
+}
+
+func (k *constants) word(w uint32) operand.Mem {
+	var t [16]uint32
+	for i := range t {
+		t[i] = w
+	}
+	return k.table(t)
+}
+
+// write adds the data to the file.
+func (k *constants) write(isa isa) {
+	k.c.StaticGlobal("constants_" + isa.name)
+	k.c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i, t := range k.all {
+		for j, w := range t {
+			k.c.AddDatum(64*i+4*j, operand.U32(w))
+		}
+	}
+}
+
+// lowerer writes a kernel for vectors.
+type lowerer struct {
+	*build.Context
+	isa
+	k    *constants
+	p    *prog
+	last []int
+
+	arg     reg.GPVirtual
+	f       layout
+	n, i    reg.GPVirtual // elements left, bytes done
+	ptr     map[string]reg.GPVirtual
+	scalars map[value]reg.VecVirtual
+	acc     [][]reg.VecVirtual // by reduce, by half
+
+	vecs   map[value]reg.VecVirtual
+	truths map[value]mask
+}
+
+func (l *lowerer) field(name string) operand.Mem {
+	at, ok := l.f[name]
+	if !ok {
+		panic("vector has no field " + name)
+	}
+	return operand.Mem{Base: l.arg, Disp: at}
+}
+
+// halves is how many vectors an iteration takes: partial results have 16 places.
+func (l *lowerer) halves() int {
+	if len(l.p.reduces) > 0 && !l.wide() {
+		return 2
+	}
+	return 1
+}
+
+func (l *lowerer) write() {
+	l.last = l.p.lastUse()
+	l.arg = function(l.Context, l.p.name+"_"+l.name, "vector")
+	l.begin()
+	step := uint64(l.halves() * l.lanes)
+	l.SUBQ(operand.Imm(step), l.n)
+	l.JLT(operand.LabelRef("rest"))
+	l.Label("loop")
+	for h := range l.halves() {
+		l.body(h, nil)
+	}
+	l.SUBQ(operand.Imm(step), l.n)
+	l.JGE(operand.LabelRef("loop"))
+	l.Label("rest")
+	l.ADDQ(operand.Imm(step), l.n)
+	l.JEQ(operand.LabelRef("done"))
+	masks := l.GP64()
+	l.MOVQ(l.field("masks"), masks)
+	for h := range l.halves() {
+		l.body(h, l.partMasks(masks, h))
+	}
+	l.Label("done")
+	for r := range l.p.reduces {
+		for h, acc := range l.acc[r] {
+			l.VMOVUPS(acc, l.part(r, h))
+		}
+	}
+	l.VZEROUPPER()
+	l.RET()
+}
+
+func (l *lowerer) part(r, half int) operand.Mem {
+	m := l.field("part0")
+	m.Disp += 64*r + half*l.bytes()
+	return m
+}
+
+// partMasks loads the masks of what is left: of elements, and of the two vectors
+// that hold pairs of elements.
+func (l *lowerer) partMasks(masks reg.GPVirtual, half int) []mask {
+	at := func(first uint64, times uint64) mask {
+		n, zero := l.GP64(), l.GP64()
+		l.MOVQ(l.n, n)
+		if times == 2 {
+			l.ADDQ(n, n)
+		}
+		l.SUBQ(operand.Imm(first), n)
+		l.XORQ(zero, zero)
+		l.CMPQ(n, operand.Imm(0))
+		l.CMOVQLT(zero, n)
+		most := l.GP64()
+		l.MOVQ(operand.U32(uint32(l.lanes)), most)
+		l.CMPQ(n, most)
+		l.CMOVQGT(most, n)
+		l.MOVQ(operand.Mem{Base: masks, Index: n, Scale: 8}, n)
+		return l.loadMask(l.Context, operand.Mem{Base: n})
+	}
+	m := []mask{at(uint64(half*l.lanes), 1)}
+	if l.p.hasPairs() {
+		m = append(m, at(0, 2), at(uint64(l.lanes), 2))
+	}
+	return m
+}
+
+func (p *prog) hasPairs() bool {
+	for _, x := range p.exprs {
+		if x.op == "even" {
+			return true
+		}
+	}
+	for _, o := range p.outs {
+		if o.pair {
+			return true
+		}
+	}
+	return false
+}
+
+// begin loads what stays in registers.
+func (l *lowerer) begin() {
+	l.n, l.i = l.GP64(), l.GP64()
+	l.MOVQ(l.field("n"), l.n)
+	l.XORQ(l.i, l.i)
+	l.ptr, l.scalars = map[string]reg.GPVirtual{}, map[value]reg.VecVirtual{}
+	pointer := func(name string) {
+		if _, ok := l.ptr[name]; !ok {
+			l.ptr[name] = l.GP64()
+			l.MOVQ(l.field(name), l.ptr[name])
+		}
+	}
+	for i, x := range l.p.exprs {
+		switch x.op {
+		case "in", "even":
+			pointer(inputs[x.imm])
+		case "scalar":
+			v := l.vec(l.Context)
+			l.VBROADCASTSS(l.field(fmt.Sprintf("s%d", x.imm)), v)
+			l.scalars[value(i)] = v
+		}
+	}
+	for _, o := range l.p.outs {
+		pointer(outputs[o.place])
+	}
+	l.acc = nil
+	for r := range l.p.reduces {
+		var accs []reg.VecVirtual
+		for h := range l.halves() {
+			v := l.vec(l.Context)
+			l.VMOVUPS(l.part(r, h), v)
+			accs = append(accs, v)
+		}
+		l.acc = append(l.acc, accs)
+	}
+}
+
+// body computes one vector of elements. m is nil if all of them exist.
+func (l *lowerer) body(half int, m []mask) {
+	l.vecs, l.truths = map[value]reg.VecVirtual{}, map[value]mask{}
+	for i := range l.p.exprs {
+		l.expr(value(i), m)
+	}
+	for _, o := range l.p.outs {
+		to := operand.Mem{Base: l.ptr[outputs[o.place]], Index: l.i, Scale: 1}
+		if o.pair {
+			l.storePair(l.reg(o.v), l.reg(o.odd), l.doubled(outputs[o.place]), m)
+			continue
+		}
+		if m != nil {
+			l.storePart(l.Context, m[0], l.reg(o.v), to)
+		} else {
+			l.VMOVUPS(l.reg(o.v), to)
+		}
+	}
+	for r := range l.p.reduces {
+		l.reduce(&l.p.reduces[r], l.acc[r][half], m)
+	}
+	l.ADDQ(operand.Imm(uint64(l.bytes())), l.i)
+}
+
+func (l *lowerer) reduce(r *reduce, acc reg.VecVirtual, m []mask) {
+	to := acc
+	if m != nil {
+		to = l.vec(l.Context)
+		l.VMOVUPS(acc, to)
+	}
+	switch r.op {
+	case "add":
+		l.VADDPS(l.op(r.v), to, to)
+	case "fma":
+		l.VFMADD231PS(l.op(r.v), l.reg(r.w), to)
+	case "max":
+		// max32(v, acc): v if it is greater.
+		l.VMAXPS(to, l.reg(r.v), to)
+	case "top":
+		l.VPMAXSD(l.op(r.v), to, to)
+	}
+	if m != nil {
+		l.blend(m[0], to, acc, acc)
+	}
+}
+
+// doubled is the place of pairs: 2i.
+func (l *lowerer) doubled(name string) operand.Mem {
+	return operand.Mem{Base: l.ptr[name], Index: l.i, Scale: 2}
+}
+
+// op is a value as an operand that may be in memory.
+func (l *lowerer) op(v value) operand.Op {
+	if x := l.p.exprs[v]; x.op == "const" {
+		return l.k.word(x.imm)
+	}
+	return l.reg(v)
+}
+
+// reg is a value in a register, which must not be changed.
+func (l *lowerer) reg(v value) reg.VecVirtual {
+	if r, ok := l.scalars[v]; ok {
+		return r
+	}
+	if r, ok := l.vecs[v]; ok {
+		return r
+	}
+	r := l.vec(l.Context)
+	l.VMOVUPS(l.k.word(l.p.exprs[v].imm), r)
+	return r
+}
+
+// isConst is whether a value is a constant.
+func (l *lowerer) isConst(v value) bool { return l.p.exprs[v].op == "const" }
+
+// dies is whether expression i is the last to read v, and v's register is free
+// to be changed.
+func (l *lowerer) dies(v, i value) bool {
+	_, fixed := l.scalars[v]
+	return !fixed && !l.isConst(v) && l.last[v] == int(i)
+}
