@@ -140,7 +140,7 @@ func (d *decoder) lookup(kind string, classes []string) (nn.Entry, bool) {
 func (d *decoder) unknownKind(at place, kind, noun string, classes []string) {
 	for _, e := range d.catalogue {
 		if e.Name == kind {
-			d.add(at, "%s is a kind of %s, not of %s%s", kind, e.Class, noun, suggest("", d.kinds(classes)))
+			d.add(at, "%s is a kind of %s, not of %s; lockstep layers lists all there are", kind, e.Class, noun)
 			return
 		}
 	}
