@@ -32,31 +32,29 @@ type LayerKind struct {
 
 // layerKinds is the table of layers and activations.
 func layerKinds() []LayerKind {
-	return slices.Concat([]LayerKind{
-		denseKind(),
-		conv2dKind(),
-		conv1dKind(),
-		convTransposeKind(),
-		maxPoolKind(),
-		avgPoolKind(),
-		globalAvgPoolKind(),
-		globalMaxPoolKind(),
-		upsampleKind(),
-		flattenKind(),
-		reshapeKind(),
-		transposeKind(),
-		dropoutKind(),
-		spatialDropoutKind(),
-		addKind(),
-		concatKind(),
-		batchNormKind(),
-		layerNormKind(),
-		groupNormKind(),
-		embeddingKind(),
-		positionsKind(),
-		attentionKind(),
-		softmaxKind(),
-	}, recurrentKinds(), activationKinds())
+	return slices.Concat(
+		trained(denseKind(), conv2dKind(), conv1dKind(), convTransposeKind()),
+		[]LayerKind{maxPoolKind(), avgPoolKind(), globalAvgPoolKind(), globalMaxPoolKind(), upsampleKind()},
+		[]LayerKind{flattenKind(), reshapeKind(), transposeKind()},
+		[]LayerKind{dropoutKind(), spatialDropoutKind(), noiseKind(), sampleKind()},
+		[]LayerKind{addKind(), multiplyKind(), dotKind(), concatKind()},
+		trained(batchNormKind(), layerNormKind(), groupNormKind()),
+		trained(embeddingKind(), positionsKind(), attentionKind()),
+		trained(recurrentKinds()...),
+		activationKinds(),
+	)
+}
+
+// lrFactor is the field of every layer that has parameters.
+const lrFactor = "lr_factor"
+
+// trained adds the fields of layers that have parameters.
+func trained(kinds ...LayerKind) []LayerKind {
+	for i := range kinds {
+		kinds[i].Fields = append(kinds[i].Fields, number(lrFactor, 1,
+			"factor of the learning rate; 0 freezes the layer, which then works as in a finished network").min(0))
+	}
+	return kinds
 }
 
 // lossKinds is the table of losses.

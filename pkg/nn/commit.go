@@ -59,7 +59,8 @@ func (t *Trainer) Commit() (Outcome, error) {
 	p := t.plan
 	done := int(t.updates[0])
 	lr := p.training.lr * p.sched.factor(done, p.spec.Epochs*p.spec.StepsPerEpoch)
-	t.update(g, done+1, float32(lr))
+	t.update(g, done+1, lr)
+	t.followWeights()
 	t.commitLayers()
 	t.updates[0]++
 	t.followMaxima()
@@ -131,28 +132,31 @@ func (t *Trainer) followMaxima() {
 
 // mean turns the sums into the mean gradient.
 func (t *Trainer) mean() ([]float32, error) {
-	each := 0.0
+	g, each := t.floats[:t.plan.trained], 0.0
 	if t.total[2] > 0 {
 		each = 1 / t.total[2]
 	}
 	if t.plan.spec.Exact {
-		for j, prm := range t.plan.params {
+		for _, j := range t.plan.order {
+			prm := t.plan.params[j]
 			scale := float32(math.Ldexp(each, int(t.exponents[j])-t.plan.shift(j)))
 			t.eng.Dequantise(t.floats[prm.offset:][:prm.Size()], t.ints[prm.offset:][:prm.Size()], scale)
 		}
-		return t.floats, nil
+		return g, nil
 	}
-	t.eng.Scale(t.floats, float32(each))
-	if s := t.eng.SumSquares(t.floats); math.IsNaN(s) || math.IsInf(s, 0) {
+	t.eng.Scale(g, float32(each))
+	if s := t.eng.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
 		return nil, fmt.Errorf("epoch %d step %d: %w", t.cursor[0], t.cursor[1], ErrNotFinite)
 	}
-	return t.floats, nil
+	return g, nil
 }
 
-func (t *Trainer) update(g []float32, number int, lr float32) {
+func (t *Trainer) update(g []float32, number int, lr float64) {
 	var slots [4][]float32
-	u := update{eng: t.eng, t: number, lr: lr}
-	for _, prm := range t.plan.params {
+	u := update{eng: t.eng, t: number}
+	for _, j := range t.plan.order {
+		prm := t.plan.params[j]
+		u.lr = float32(lr * prm.factor)
 		u.w, u.g = t.w[prm.offset:][:prm.Size()], g[prm.offset:][:prm.Size()]
 		for s := range t.slots {
 			slots[s] = t.slots[s][prm.offset:][:prm.Size()]
@@ -160,4 +164,25 @@ func (t *Trainer) update(g []float32, number int, lr float32) {
 		u.slots = slots[:len(t.slots)]
 		t.plan.opt.update(&u)
 	}
+}
+
+// followWeights moves the running mean of the parameters.
+func (t *Trainer) followWeights() {
+	if t.ema == nil {
+		return
+	}
+	keep := float32(t.plan.training.ema)
+	rest := 1 - keep
+	for i, w := range t.w {
+		t.ema[i] = float32(keep*t.ema[i]) + float32(rest*w)
+	}
+}
+
+// final are the parameters that count in the end: their running mean if there is
+// one.
+func (t *Trainer) final() []float32 {
+	if t.ema != nil {
+		return t.ema
+	}
+	return t.w
 }

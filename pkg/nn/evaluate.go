@@ -59,7 +59,8 @@ func (t *Trainer) Predict(b *Batch, rows int) ([]float32, error) {
 		return nil, fmt.Errorf("nn: cannot predict %d rows with %d numbers of input; at most %d rows of %s",
 			rows, max(len(b.X), len(b.Tokens)), t.maxRows, shapeString(t.plan.in.Shape))
 	}
-	t.pass = Pass{t: t, batch: b, rows: rows}
+	t.pass = Pass{t: t, batch: b, rows: rows, w: t.final()}
+	clear(t.layerLoss)
 	t.forward(true)
 	return t.activation(t.plan.output, rows), nil
 }

@@ -76,6 +76,21 @@ func networks() map[string]struct {
 			s.Metrics = append(s.Metrics, makeNode("perplexity"), makeNode("top_k", "k", 2), makeNode("f1"))
 			return s
 		}(), tokens(7, Input{Shape: []int{5}, Target: Target{Kind: TargetClass, Classes: 7, Shape: []int{5}}})},
+		"ratings": {func() Spec {
+			s := regression(layers(l("embedding", "dim", 4, "column", 0, "name", "user", "from", []string{"input"}), l("embedding", "dim", 4, "column", 1, "name", "film", "from", []string{"input"}),
+				l("multiply", "from", []string{"user", "film"}, "name", "product"), l("dot", "from", []string{"user", "film"}, "name", "match"),
+				l("embedding", "dim", 1, "column", 0, "name", "bias", "from", []string{"input"}),
+				l("concat", "from", []string{"match", "bias", "product"}), l("dense", "units", 3)))
+			return s
+		}(), tokens(6, value(2))},
+		"variational": {func() Spec {
+			s := regression(layers(l("dense", "units", 6), l("tanh"), l("gaussian_noise", "deviation", 0.3), l("dense", "units", 4),
+				l("gaussian_sample", "beta", 0.7), l("dense", "units", 5)))
+			s.Metrics = nil
+			return s
+		}(), Input{Shape: []int{5}}},
+		"partly frozen": {classSpec(2, layers(l("conv2d", "filters", 3, "lr_factor", 0), l("relu"), l("batch_norm", "lr_factor", 0), l("conv2d", "filters", 3, "lr_factor", 0.1),
+			l("batch_norm", "lr_factor", 0), l("tanh"), l("flatten"), l("dense", "units", 5))), classInput(5, 2, 6, 6)},
 		"dropout": {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},
 	}
 	for _, act := range []string{"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"} {
@@ -116,7 +131,8 @@ func TestGradients(t *testing.T) {
 			lossAt(t, tr, b)
 			grad := append([]float32(nil), tr.floats...)
 			start := append([]float32(nil), tr.w...)
-			for j, p := range tr.plan.params {
+			for _, j := range tr.plan.order {
+				p := tr.plan.params[j]
 				direction := make([]float32, p.Size())
 				s := philox.New(5, philox.Noise, 0, 0, j)
 				slope, scale := 0.0, 0.0

@@ -43,6 +43,7 @@ func (t *Trainer) Init() {
 		w := t.w[p.offset:][:p.Size()]
 		p.Init.fill(t.eng, w, p.Shape, philox.New(t.plan.spec.Seed, philox.Init+philox.Purpose(i), 0, 0, 0))
 	}
+	copy(t.ema, t.w)
 	for i, b := range t.plan.buffers {
 		t.eng.Fill(t.buffer(i), b.Value)
 	}

@@ -50,6 +50,8 @@ type Fitted struct {
 	// Words is the number of words that the layer has in the stats of every
 	// lane: Pass.Words. With them it is a Committer.
 	Words int
+	// Loss means that the layer has a part of the loss: Pass.AddLoss.
+	Loss bool
 	// MACs is the number of multiply-adds of one record's forward pass, for
 	// layers that multiply matrices.
 	MACs int

@@ -24,6 +24,7 @@ func activationKinds() []LayerKind {
 		}
 	}
 	return []LayerKind{
+		softmaxKind(),
 		kind("relu", tensor.ActReLU, true, "max(x, 0)"),
 		kind("sigmoid", tensor.ActSigmoid, true, "1 / (1 + exp(-x))"),
 		kind("tanh", tensor.ActTanh, true, "the hyperbolic tangent"),

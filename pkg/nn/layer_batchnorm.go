@@ -102,6 +102,10 @@ func (l batchNorm) apply(p *Pass) {
 //	db = sum(dy)    dw = sum(dy*xhat)
 //	dx = weight/deviation * (dy - db/n - xhat*dw/n)
 func (l batchNorm) Backward(p *Pass) {
+	if !p.Training() {
+		l.backwardApplied(p)
+		return
+	}
 	weight, dx := p.Param(0), p.DX(0)
 	for i := range p.LaneCount() {
 		from, to := p.Lane(i)
@@ -131,6 +135,20 @@ func (l batchNorm) Backward(p *Pass) {
 		}
 		l.combine(l.rows(dx, from, to), dy, centred, n, a, b, shift)
 	}
+}
+
+// backwardApplied goes back through fixed statistics.
+func (l batchNorm) backwardApplied(p *Pass) {
+	dx := p.DX(0)
+	if dx == nil {
+		return
+	}
+	scale, zeros := p.Scratch()[:l.channels], p.Scratch()[l.channels:2*l.channels]
+	clear(zeros)
+	for c, v := range p.Buffer(1) {
+		scale[c] = p.Param(0)[c] / float32(math.Sqrt(float64(v+l.epsilon)))
+	}
+	l.affine(dx, p.DY(), p.Rows(), scale, zeros)
 }
 
 // Commit follows the statistics of the batch: the mean of all lanes, and their

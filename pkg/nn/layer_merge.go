@@ -41,6 +41,83 @@ func (add) Backward(p *Pass) {
 	}
 }
 
+// multiply is y = x0 * x1, element by element.
+type multiply struct{}
+
+func multiplyKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "multiply", Class: classLayer, Summary: "the product of two inputs of one shape, element by element: from: [a, b]"},
+		Fit: func(s *Site) Fitted {
+			if !s.twins("multiply") {
+				return Fitted{}
+			}
+			return Fitted{Layer: multiply{}, Out: s.In[0].Shape}
+		},
+	}
+}
+
+// twins checks that there are two inputs of one shape, and not tokens.
+func (s *Site) twins(kind string) bool {
+	if len(s.In) != 2 || !slices.Equal(s.In[0].Shape, s.In[1].Shape) {
+		s.Fail("from", "%s needs two inputs of one shape: from: [a, b]", kind)
+		return false
+	}
+	return s.floats(kind)
+}
+
+func (multiply) Forward(p *Pass) { p.Engine().Mul(p.Y(), p.X(0), p.X(1)) }
+
+func (multiply) Backward(p *Pass) {
+	for i := range 2 {
+		if dx := p.DX(i); dx != nil {
+			p.Engine().Mul(dx, p.DY(), p.X(1-i))
+		}
+	}
+}
+
+// dot is the sum of x0*x1 over the last axis, which becomes 1.
+type dot struct{ cols int }
+
+func dotKind() LayerKind {
+	return LayerKind{
+		Entry: Entry{Name: "dot", Class: classLayer, Summary: "the inner product of two inputs along the last axis: from: [a, b]"},
+		Fit: func(s *Site) Fitted {
+			if !s.twins("dot") {
+				return Fitted{}
+			}
+			in := s.In[0].Shape
+			if len(in) == 0 {
+				s.Fail("from", "dot needs vectors, but its inputs are numbers")
+				return Fitted{}
+			}
+			out := slices.Clone(in)
+			out[len(out)-1] = 1
+			return Fitted{Layer: dot{cols: in[len(in)-1]}, Out: out}
+		},
+	}
+}
+
+func (l dot) Forward(p *Pass) {
+	a, b := p.X(0), p.X(1)
+	for r := range p.Y() {
+		p.Y()[r] = p.Engine().Dot(a[r*l.cols:][:l.cols], b[r*l.cols:][:l.cols])
+	}
+}
+
+func (l dot) Backward(p *Pass) {
+	for i := range 2 {
+		dx, other := p.DX(i), p.X(1-i)
+		if dx == nil {
+			continue
+		}
+		for r, d := range p.DY() {
+			for j := r * l.cols; j < (r+1)*l.cols; j++ {
+				dx[j] = d * other[j]
+			}
+		}
+	}
+}
+
 // concat joins its inputs along one axis of a record. Seen as rows of
 // outer x size[i], each row of y is the rows of the inputs one after the other.
 type concat struct {

@@ -141,6 +141,11 @@ func (t *Trainer) allocate() {
 	}
 	t.scratch = make([]float32, rows*scratch)
 	t.laneRows = make([]int, t.maxLanes+1)
+	for _, n := range p.nodes {
+		if n.Loss {
+			t.layerLoss = make([]float32, rows)
+		}
+	}
 	t.lossScratch = make([]float32, rows*p.values[p.logits].size)
 	t.rowLoss = make([]float32, rows*p.loss.Rows())
 	t.rowWeight = make([]float32, rows*p.loss.Rows())

@@ -34,6 +34,7 @@ type training struct {
 	lr                  float64
 	l1                  float32
 	clipNorm, clipValue float64
+	ema                 float64
 }
 
 // optimizerEntry is an entry with the fields that every optimiser has.
@@ -43,7 +44,8 @@ func optimizerEntry(name, summary string, lr float64, fields ...Field) Entry {
 	all = append(all,
 		number("l1", 0, "adds l1*sign(w) to the gradient of the weights, not of biases").min(0),
 		number("clip_norm", 0, "scales the gradient down to this length; 0 does not").min(0),
-		number("clip_value", 0, "limits every element of the gradient to this size; 0 does not").min(0))
+		number("clip_value", 0, "limits every element of the gradient to this size; 0 does not").min(0),
+		number("ema", 0, "memory of a running mean of the parameters, which is then the model; 0 keeps none").min(0).below(1))
 	return Entry{Name: name, Class: classOptimizer, Summary: summary, Fields: all}
 }
 
@@ -55,7 +57,7 @@ func (p *Plan) fitTraining(errs *Errors) {
 		if len(*errs) == before {
 			p.opt = kind.fit(a)
 			p.training = training{lr: a.Float("lr"), l1: float32(a.Float("l1")),
-				clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value")}
+				clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value"), ema: a.Float("ema")}
 		}
 	}
 	p.fitSchedule(errs)
@@ -116,7 +118,8 @@ func (t *Trainer) prepare(g []float32) {
 }
 
 func (t *Trainer) addL1(g []float32, l1 float32) {
-	for _, p := range t.plan.params {
+	for _, j := range t.plan.order {
+		p := t.plan.params[j]
 		if len(p.Shape) < 2 {
 			continue
 		}

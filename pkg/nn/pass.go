@@ -15,6 +15,7 @@ type Pass struct {
 	batch *Batch
 	train bool
 	rows  int
+	w     []float32 // the parameters in use
 }
 
 // Engine computes.
@@ -23,8 +24,21 @@ func (p *Pass) Engine() *tensor.Engine { return p.t.eng }
 // Rows is the number of records of the batch.
 func (p *Pass) Rows() int { return p.rows }
 
-// Training is false when a network is only applied: dropout lets all through.
-func (p *Pass) Training() bool { return p.train }
+// Training is false when a network is only applied, or the layer is frozen:
+// dropout lets all through, batch_norm uses its running statistics.
+func (p *Pass) Training() bool { return p.train && p.n.factor > 0 }
+
+// Weight is the weight of a record in the loss.
+func (p *Pass) Weight(row int) float32 {
+	if p.batch.Weights == nil {
+		return 1
+	}
+	return p.batch.Weights[row]
+}
+
+// AddLoss adds to the loss of a record. Only layers with Fitted.Loss may do so;
+// they add the weighted gradient of it in Backward.
+func (p *Pass) AddLoss(row int, loss float32) { p.t.layerLoss[row] += loss }
 
 // Inputs is the number of inputs of the layer.
 func (p *Pass) Inputs() int { return len(p.n.in) }
@@ -54,7 +68,7 @@ func (p *Pass) DX(i int) []float32 {
 // Param is parameter j.
 func (p *Pass) Param(j int) []float32 {
 	prm := &p.t.plan.params[p.n.params[j]]
-	return p.t.w[prm.offset:][:prm.Size()]
+	return p.w[prm.offset:][:prm.Size()]
 }
 
 // Grad is where the gradient of parameter j is added up, lane by lane.

@@ -15,8 +15,9 @@ type Plan struct {
 	nodes      []node  // in order of computation
 	params     []param // in order of the model
 	buffers    []buffer
-	order      []int // params in the order in which their gradients become final
+	order      []int // trained params in the order in which their gradients become final
 	size       int   // elements of all params
+	trained    int   // elements of those that are trained; they come first
 	bufferSize int   // elements of all buffers
 	output     int   // value that the network gives
 	logits     int   // value that the loss reads
@@ -49,16 +50,17 @@ type node struct {
 	out     int
 	params  []int
 	buffers []int
-	stream  int // number of its random stream
+	stream  int     // number of its random stream
+	factor  float64 // of the learning rate; 0 is frozen
 }
 
 // param is one parameter with its place in the flat buffers.
 type param struct {
 	Param
-	name   string // "0.weight"
-	offset int    // in the flat buffers
-	node   int    // whose it is
-	final  int    // node whose backward completes its gradient
+	name   string  // "0.weight"
+	offset int     // in the flat buffers
+	node   int     // whose it is
+	factor float64 // of the learning rate; 0 is frozen
 }
 
 // buffer is one tensor that is not trained, with its place.
@@ -130,7 +132,11 @@ func (p *Plan) fitModel(errs *Errors) {
 		if len(*errs) > before {
 			return
 		}
-		p.addNode(i, n, ins, fitted)
+		factor := 1.0
+		if v, ok := site.Args[lrFactor].(float64); ok {
+			factor = v
+		}
+		p.addNode(i, n, ins, fitted, factor)
 	}
 	p.output = len(p.values) - 1
 	p.checkUsed(errs)
@@ -175,20 +181,20 @@ func (p *Plan) checkName(n Node, errs *Errors) {
 	}
 }
 
-func (p *Plan) addNode(index int, n Node, ins []int, f Fitted) {
+func (p *Plan) addNode(index int, n Node, ins []int, f Fitted, factor float64) {
 	out := value{Value: Value{Shape: f.Out}, size: size(f.Out), root: len(p.values), named: n.Name}
 	if f.Alias {
 		out.root = p.values[ins[0]].root
 		out.Tokens = p.values[ins[0]].Tokens
 	}
-	nd := node{Fitted: f, number: len(p.nodes), index: index, name: n.Name, kind: n.Kind, path: n.Path, in: ins, out: len(p.values), stream: index}
+	nd := node{Fitted: f, number: len(p.nodes), index: index, name: n.Name, kind: n.Kind, path: n.Path, in: ins, out: len(p.values), stream: index, factor: factor}
 	prefix := n.Name
 	if prefix == "" {
 		prefix = strconv.Itoa(index)
 	}
 	for _, prm := range f.Params {
 		nd.params = append(nd.params, len(p.params))
-		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, node: len(p.nodes), final: len(p.nodes)})
+		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, node: len(p.nodes), factor: factor})
 	}
 	for _, b := range f.Buffers {
 		nd.buffers = append(nd.buffers, len(p.buffers))
@@ -224,7 +230,7 @@ func (p *Plan) checkUsed(errs *Errors) {
 // that depend on a parameter.
 func (p *Plan) markGradients() {
 	for _, n := range p.nodes {
-		needs := len(n.params) > 0
+		needs := len(n.params) > 0 && n.factor > 0
 		for _, v := range n.in {
 			needs = needs || p.values[p.values[v].root].grad
 		}
@@ -234,16 +240,27 @@ func (p *Plan) markGradients() {
 }
 
 // placeParams lays the parameters out in the order in which backward completes
-// their gradients: the last layer first.
+// their gradients: the last layer first. Frozen ones come behind all others.
 func (p *Plan) placeParams() {
-	p.order = make([]int, len(p.params))
-	for i := range p.order {
-		p.order[i] = i
+	for frozen := range 2 {
+		for i := len(p.nodes) - 1; i >= 0; i-- {
+			if n := p.nodes[i]; (n.factor == 0) == (frozen == 1) {
+				p.placeNode(n)
+			}
+		}
+		if frozen == 0 {
+			p.trained = p.size
+		}
 	}
-	slices.SortStableFunc(p.order, func(a, b int) int { return p.params[b].final - p.params[a].final })
-	for _, i := range p.order {
-		p.params[i].offset = p.size
-		p.size += p.params[i].Size()
+}
+
+func (p *Plan) placeNode(n node) {
+	for _, j := range n.params {
+		p.params[j].offset = p.size
+		p.size += p.params[j].Size()
+		if n.factor > 0 {
+			p.order = append(p.order, j)
+		}
 	}
 }
 
@@ -271,8 +288,11 @@ func (p *Plan) Table() []Row {
 	return rows
 }
 
-// Parameters is the number of trained numbers.
+// Parameters is the number of numbers in all parameters, also frozen ones.
 func (p *Plan) Parameters() int { return p.size }
+
+// Trained is the number of those that are trained.
+func (p *Plan) Trained() int { return p.trained }
 
 // Flops is the number of floating point operations that one record costs in a
 // step: two for each multiply-add of the forward pass, of the gradient of the

@@ -15,13 +15,17 @@ type Tensor struct {
 }
 
 // ParamTensors are the parameters and buffers, in the order of the model:
-// "0.weight". This is what a model file holds.
-func (t *Trainer) ParamTensors() []Tensor {
+// "0.weight". This is what a model file holds. Where the job asks for a running
+// mean of the parameters, it is that.
+func (t *Trainer) ParamTensors() []Tensor { return t.model(t.final()) }
+
+// model is the tensors of a model file with parameters w.
+func (t *Trainer) model(w []float32) []Tensor {
 	var all []Tensor
 	params, buffers := t.plan.params, t.plan.buffers
 	for i := range t.plan.nodes {
 		for ; len(params) > 0 && params[0].node == i; params = params[1:] {
-			all = append(all, params[0].view("", t.w))
+			all = append(all, params[0].view("", w))
 		}
 		for ; len(buffers) > 0 && buffers[0].node == i; buffers = buffers[1:] {
 			b := buffers[0]
@@ -35,10 +39,17 @@ func (t *Trainer) ParamTensors() []Tensor {
 // slots, exponents and the number of updates. The tensors are views: to write
 // into them is to change the state.
 func (t *Trainer) State() []Tensor {
-	all := t.ParamTensors()
+	all := t.model(t.w)
+	if t.ema != nil {
+		for _, p := range t.plan.params {
+			all = append(all, p.view("mean.", t.ema))
+		}
+	}
 	for i, name := range t.plan.opt.slots() {
 		for _, p := range t.plan.params {
-			all = append(all, p.view("optimizer."+name+".", t.slots[i]))
+			if p.factor > 0 {
+				all = append(all, p.view("optimizer."+name+".", t.slots[i]))
+			}
 		}
 	}
 	all = append(all, Tensor{Name: "optimizer.updates", Shape: []int{1}, I32: t.updates})
@@ -61,7 +72,13 @@ func (t *Trainer) SetState(from []Tensor) error { return setTensors(t.State(), f
 // SetParams copies the tensors of a model file into the parameters. The names
 // and shapes must be exactly those of ParamTensors; otherwise nothing is
 // changed.
-func (t *Trainer) SetParams(from []Tensor) error { return setTensors(t.ParamTensors(), from) }
+func (t *Trainer) SetParams(from []Tensor) error {
+	err := setTensors(t.model(t.w), from)
+	if err == nil {
+		copy(t.ema, t.w)
+	}
+	return err
+}
 
 func setTensors(to, from []Tensor) error {
 	byName := make(map[string]Tensor, len(from))

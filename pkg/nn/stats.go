@@ -72,6 +72,11 @@ func (t *Trainer) tally(sums []float64, i int) {
 		sums[1] += float64(w * float64(t.lossPass.Loss[r]))
 		sums[2] += float64(w * float64(loss.Count()))
 	}
+	if t.layerLoss != nil {
+		for r := from; r < to; r++ {
+			sums[1] += float64(float64(t.pass.Weight(r)) * float64(t.layerLoss[r]))
+		}
+	}
 	if len(t.plan.metrics) == 0 {
 		return
 	}
@@ -88,7 +93,7 @@ func (t *Trainer) writeStats(b *Batch) {
 	for i, lane := range b.Lanes {
 		words := t.stats[lane*t.layout.words:][:t.layout.words]
 		putFloats(words, t.tallies[lane*t.layout.tally:][:t.layout.tally])
-		for j := range t.grads {
+		for _, j := range t.plan.order {
 			words[2*t.layout.tally+j] = int32(math.Float32bits(t.grads[j].Max[i]))
 		}
 	}
@@ -161,7 +166,7 @@ func (c *CommitPass) Buffer(i int) []float32 { return c.t.buffer(c.n.buffers[i])
 func (t *Trainer) commitLayers() {
 	for i := range t.plan.nodes {
 		n := &t.plan.nodes[i]
-		if l, ok := n.Layer.(Committer); ok {
+		if l, ok := n.Layer.(Committer); ok && n.factor > 0 {
 			t.commit = CommitPass{t: t, n: n}
 			l.Commit(&t.commit)
 		}

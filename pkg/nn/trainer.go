@@ -16,7 +16,8 @@ type Trainer struct {
 
 	// The replicated state.
 	w         []float32   // all parameters
-	slots     [][]float32 // of the optimiser, like w
+	slots     [][]float32 // of the optimiser, like the trained part of w
+	ema       []float32   // running mean of w; nil without
 	buffers   []float32   // of layers that have a state
 	updates   []int32     // one number: updates done
 	exponents []int32     // e of each parameter
@@ -38,6 +39,7 @@ type Trainer struct {
 	rowLoss     []float32
 	rowWeight   []float32
 	lossScratch []float32
+	layerLoss   []float32 // of every record, from layers
 	pass        Pass
 	commit      CommitPass
 	lossPass    LossPass
@@ -71,8 +73,11 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 	}
 	t := &Trainer{eng: eng, plan: plan, maxRows: maxRows, maxLanes: maxLanes}
 	t.w = make([]float32, plan.size)
+	if plan.training.ema > 0 {
+		t.ema = make([]float32, plan.size)
+	}
 	for range plan.opt.slots() {
-		t.slots = append(t.slots, make([]float32, plan.size))
+		t.slots = append(t.slots, make([]float32, plan.trained))
 	}
 	t.buffers = make([]float32, plan.bufferSize)
 	t.updates = make([]int32, 1)
@@ -107,8 +112,8 @@ func (t *Trainer) allocateGradient() {
 			t.grads[i].Float = t.floats[prm.offset:][:prm.Size()]
 		}
 	}
-	for from := 0; from < p.size; from += bucketSize {
-		to := min(from+bucketSize, p.size)
+	for from := 0; from < p.trained; from += bucketSize {
+		to := min(from+bucketSize, p.trained)
 		b := Bucket{}
 		if p.spec.Exact {
 			b.Int = t.ints[from:to]
@@ -195,7 +200,11 @@ func (t *Trainer) check(b *Batch) error {
 }
 
 func (t *Trainer) begin(b *Batch, train bool) {
-	t.pass = Pass{t: t, batch: b, train: train, rows: b.Len()}
+	t.pass = Pass{t: t, batch: b, train: train, rows: b.Len(), w: t.w}
+	if !train {
+		t.pass.w = t.final()
+	}
+	clear(t.layerLoss)
 }
 
 // clearGradient zeroes the sums and sets up the scale of every parameter.
@@ -258,7 +267,7 @@ func (t *Trainer) backward(ready func(int)) int {
 			n.Layer.Backward(&t.pass)
 			t.addInputs(n, &t.units[i])
 		}
-		for next < len(p.order) && p.params[p.order[next]].final >= i {
+		for next < len(p.order) && p.params[p.order[next]].node >= i {
 			final += p.params[p.order[next]].Size()
 			next++
 		}

@@ -448,7 +448,9 @@ def resnet_model():
     return model + [["global_avg_pool", {}], dense(10)]
 
 
-@case("resnet20", resnet_model(), (3, 32, 32), classes(10), CE, ["sgd", {"lr": 0.01, "momentum": 0.9}], batch=16, steps=50, curve=True, lanes=1)
+# The rate is small because at 0.01 the first steps are chaotic: PyTorch's own
+# curves in float32 and float64 are 4e-3 apart after seven of them.
+@case("resnet20", resnet_model(), (3, 32, 32), classes(10), CE, ["sgd", {"lr": 0.0003, "momentum": 0.9}], batch=16, steps=50, curve=True, lanes=1)
 def resnet20():
     layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     channels = 16
@@ -456,7 +458,7 @@ def resnet20():
         for block in range(3):
             layers.append(Block(channels, width, 2 if width > 16 and block == 0 else 1))
             channels = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)), F.cross_entropy, sgd(0.01)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)), F.cross_entropy, sgd(0.0003)
 
 
 for name, layer in {"lstm": nn.LSTM, "gru": nn.GRU}.items():
