@@ -151,18 +151,18 @@ func (t *Trainer) mean() ([]float32, error) {
 	return g, nil
 }
 
+// update hands every parameter tensor to the optimiser.
 func (t *Trainer) update(g []float32, number int, lr float64) {
-	var slots [4][]float32
-	u := update{eng: t.eng, t: number}
+	u := &t.tensor
+	u.eng, u.t = t.eng, number
 	for _, j := range t.plan.order {
-		prm := t.plan.params[j]
+		prm := &t.plan.params[j]
 		u.lr = float32(lr * prm.factor)
 		u.w, u.g = t.w[prm.offset:][:prm.Size()], g[prm.offset:][:prm.Size()]
 		for s := range t.slots {
-			slots[s] = t.slots[s][prm.offset:][:prm.Size()]
+			u.slots[s] = t.slots[s][prm.offset:][:prm.Size()]
 		}
-		u.slots = slots[:len(t.slots)]
-		t.plan.opt.update(&u)
+		t.plan.opt.update(u)
 	}
 }
 

@@ -42,6 +42,7 @@ type Trainer struct {
 	layerLoss   []float32 // of every record, from layers
 	pass        Pass
 	commit      CommitPass
+	tensor      update
 	lossPass    LossPass
 
 	layout  layout
@@ -79,6 +80,7 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 	for range plan.opt.slots() {
 		t.slots = append(t.slots, make([]float32, plan.trained))
 	}
+	t.tensor.slots = make([][]float32, len(t.slots))
 	t.buffers = make([]float32, plan.bufferSize)
 	t.updates = make([]int32, 1)
 	t.exponents = make([]int32, len(plan.params))
