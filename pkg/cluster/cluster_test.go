@@ -185,3 +185,60 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		}
 	}
 }
+
+// A long job saves often; what befell it must not drown in that.
+func TestRoutineEventsAreForgottenFirst(t *testing.T) {
+	s, id := running(t)
+	for i := range int64(2 * MaxEvents) {
+		for _, w := range []string{"w1", "w2", "late"} {
+			must(t, s, &Saved{Job: id, Worker: w, Cursor: Cursor{0, i}, SHA256: "x"})
+		}
+	}
+	j, err := s.Job(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(j.Events) != MaxEvents || j.Logged != 2*MaxEvents+2 {
+		t.Errorf("%d events, %d logged", len(j.Events), j.Logged)
+	}
+	if !strings.HasPrefix(j.Events[0].Message, "submitted") || !strings.HasPrefix(j.Events[1].Message, "generation 1") {
+		t.Errorf("the story begins with %q, %q", j.Events[0].Message, j.Events[1].Message)
+	}
+	for range MaxEvents + 1 {
+		must(t, s, &Note{Job: id, Worker: "w1", Message: "note"})
+	}
+	if j, err = s.Job(id); err != nil || len(j.Events) != MaxEvents || j.Events[0].Message != "note" {
+		t.Errorf("notes: %d events, %v", len(j.Events), err)
+	}
+}
+
+func TestEndedJobsAreBounded(t *testing.T) {
+	s := NewState()
+	submit := func() string {
+		return must(t, s, &Submit{Name: "a", Lanes: 1, MinWorkers: 1, MaxWorkers: 1})
+	}
+	first := submit()
+	for range MaxEnded + 5 {
+		must(t, s, &Cancel{Job: submit()})
+	}
+	last := submit()
+	jobs := s.Jobs()
+	if len(jobs) != MaxEnded+2 || jobs[0].ID != first || jobs[len(jobs)-1].ID != last {
+		t.Errorf("%d jobs from %s to %s", len(jobs), jobs[0].ID, jobs[len(jobs)-1].ID)
+	}
+}
+
+// Another leader's clock was a day ahead when it suspended a worker.
+func TestSuspensionOutlivesNoClock(t *testing.T) {
+	s, id := running(t)
+	must(t, s, &Hold{Job: id, Generation: 1, Reason: "w2 is lost"})
+	j := *s.jobs[id]
+	j.Suspended = map[string]time.Time{"w1": startOf().Add(24 * time.Hour), "w2": startOf().Add(10 * time.Second)}
+	p := newPlanner(s, View{Now: startOf(), Settled: true})
+	if w := (Worker{ID: "w1", Connected: true}); !p.usable(&j, w) {
+		t.Error("w1 is kept out for a day")
+	}
+	if w := (Worker{ID: "w2", Connected: true}); p.usable(&j, w) {
+		t.Error("w2 is not kept out")
+	}
+}

@@ -26,7 +26,8 @@
 //   - Generations of a job grow by one; a report from any but the current one is refused (ErrStale).
 //   - Every lane of a running job belongs to exactly one member; every member owns at least one lane.
 //   - Cursor (the highest reported) and History never shrink, not even when a job goes on from an older state.
-//   - Memory is bounded: a job keeps its last 200 events and its last 5 checkpoints.
+//   - Memory is bounded: a job keeps its last 200 events and its last 5 checkpoints, and the last 1000
+//     jobs that have ended are kept.
 //
 // # Purity
 //

@@ -49,6 +49,7 @@ func (o *Submit) apply(s *State, c Command) (string, error) {
 		}
 	}
 	s.last++
+	s.retire()
 	j := &Job{
 		ID: fmt.Sprintf("%s-%d", o.Name, s.last), Name: o.Name, Number: s.last,
 		Priority: o.Priority, RequestID: o.RequestID,
@@ -61,6 +62,24 @@ func (o *Submit) apply(s *State, c Command) (string, error) {
 		j.Records, j.StepsPerEpoch, j.Epochs, j.Parameters)
 	s.jobs[j.ID] = j
 	return j.ID, nil
+}
+
+// retire drops the oldest of the jobs that have ended if there are more than MaxEnded.
+func (s *State) retire() {
+	var oldest *Job
+	ended := 0
+	for _, j := range s.jobs {
+		if !j.Phase.Ended() {
+			continue
+		}
+		ended++
+		if oldest == nil || j.Number < oldest.Number {
+			oldest = j
+		}
+	}
+	if ended > MaxEnded {
+		delete(s.jobs, oldest.ID)
+	}
 }
 
 // Cancel ends a job that has not ended. To cancel a cancelled job again is no error.
@@ -84,10 +103,11 @@ func (o *Cancel) apply(s *State, c Command) (string, error) {
 	})
 }
 
-// Resume queues a cancelled or failed job again. A job that waits forgets the
-// workers it was to do without and, with them, the checkpoints that only absent
-// workers have (Present lists the others), so that a lost disk does not hold it for ever.
-// To resume a job that is queued or running is no error.
+// Resume queues a cancelled or failed job again. A job that is queued or waits
+// forgets the workers it was to do without. If it could run but for its
+// checkpoint, it also forgets the checkpoints that only absent workers have
+// (Present lists the others), so that a lost disk does not hold it for ever. To
+// resume a job that is running is no error.
 type Resume struct {
 	Job string `json:"job"`
 	// Present lists the workers that are alive.
@@ -101,9 +121,9 @@ func (o *Resume) apply(s *State, c Command) (string, error) {
 		switch j.Phase {
 		case Succeeded:
 			return fmt.Errorf("it has succeeded: there is nothing to resume: %w", ErrPhase)
-		case Queued, Running:
+		case Running:
 			return nil
-		case Waiting:
+		case Queued, Waiting:
 			j.forget(c, o.Present)
 		default:
 			j.Phase, j.Reason, j.Error = Queued, "queued: resumed", ""
@@ -115,8 +135,12 @@ func (o *Resume) apply(s *State, c Command) (string, error) {
 	})
 }
 
-// forget drops the checkpoints that no worker of present has.
+// forget drops the checkpoints that no worker of present has, unless the job
+// needs more workers anyway: then theirs may be among those that are to come.
 func (j *Job) forget(c Command, present []string) {
+	if len(present) < j.MinWorkers {
+		return
+	}
 	var kept []Checkpoint
 	for _, k := range j.Checkpoints {
 		if k.heldBy(present) {

@@ -90,9 +90,10 @@ func (o *Saved) apply(s *State, c Command) (string, error) {
 		}
 		k := &points[i]
 		k.Workers = append(slices.Clone(k.Workers), o.Worker)
-		k.Complete = k.Complete || k.heldByAll(j.Members)
-		if k.Complete {
-			j.log(c.At, c.Node, "checkpoint at %s registered, sha256 %.12s, %d bytes", k.Cursor, k.SHA256, k.Bytes)
+		if !k.Complete && k.heldByAll(j.Members) {
+			k.Complete = true
+			j.append(Event{At: c.At, Node: c.Node, Routine: true,
+				Message: fmt.Sprintf("checkpoint at %s registered, sha256 %.12s, %d bytes", k.Cursor, k.SHA256, k.Bytes)})
 		}
 		j.Checkpoints = trim(points)
 		return nil

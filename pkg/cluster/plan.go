@@ -194,8 +194,8 @@ func (p *planner) usable(j *Job, w Worker) bool {
 	if !w.Connected || j.Excluded[w.ID] == w.Incarnation && w.Incarnation != "" {
 		return false
 	}
-	until, suspended := j.Suspended[w.ID]
-	return !suspended || !p.now.Before(until)
+	left := j.Suspended[w.ID].Sub(p.now)
+	return left <= 0 || left > suspension // no leader suspends for longer: another's clock was ahead
 }
 
 // candidates lists the workers that j may get, those it should rather get first.
@@ -258,7 +258,7 @@ func (p *planner) place(j *Job, behind []*Job) {
 // why there is none.
 func (p *planner) choose(j *Job, from []Worker, behind []*Job) (chosen []Worker, reason string) {
 	if len(from) < j.MinWorkers {
-		return nil, fmt.Sprintf("waiting for workers: %d of %d needed are free; %d alive", len(from), j.MinWorkers, len(p.alive))
+		return nil, fmt.Sprintf("waiting for workers: %d of %d needed are free; %d alive", len(from), j.MinWorkers, len(p.alive)) + p.barred(j)
 	}
 	// Workers that others wait with are taken only to reach the minimum.
 	n := len(from)
@@ -271,11 +271,26 @@ func (p *planner) choose(j *Job, from []Worker, behind []*Job) (chosen []Worker,
 	if floor != nil && !slices.ContainsFunc(chosen, holder) {
 		i := slices.IndexFunc(from, holder)
 		if i < 0 {
-			return nil, fmt.Sprintf("waiting for one of %s: they have the checkpoint at %s", strings.Join(slices.Sorted(slices.Values(floor.Workers)), ", "), floor.Cursor)
+			return nil, fmt.Sprintf("waiting for one of %s, which have the checkpoint at %s: start it, or resume the job to go on without",
+				strings.Join(slices.Sorted(slices.Values(floor.Workers)), ", "), floor.Cursor)
 		}
 		chosen[len(chosen)-1] = from[i]
 	}
 	return chosen, fmt.Sprintf("ready: %d free, %d needed", len(chosen), j.MinWorkers)
+}
+
+// barred names the workers that are alive and may not work on the job.
+func (p *planner) barred(j *Job) string {
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(j.Excluded)) {
+		if w, ok := p.alive[id]; ok && w.Incarnation == j.Excluded[id] {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; kept out by their own errors: %s: see the log of the job, repair and restart them, or resume the job", strings.Join(out, ", "))
 }
 
 // taken says whether one of the jobs waits with the worker.

@@ -14,6 +14,8 @@ import (
 const (
 	MaxEvents      = 200
 	MaxCheckpoints = 5
+	// MaxEnded is how many jobs that have ended are kept; the oldest go first.
+	MaxEnded = 1000
 	maxBlames      = 64
 	maxMessage     = 4096 // bytes of one event or error
 )
@@ -167,16 +169,25 @@ func (s *State) change(id string, f func(*Job) error) (string, error) {
 	return id, nil
 }
 
-// log appends an event. Old slices stay as they were.
+// log appends an event.
 func (j *Job) log(at time.Time, node, format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
-	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	j.append(Event{At: at, Node: node, Message: fmt.Sprintf(format, args...)})
+}
+
+// append appends an event. If there are too many, the oldest routine one goes,
+// else the oldest: a long job keeps the story of its faults. Old slices stay as
+// they were.
+func (j *Job) append(e Event) {
+	if len(e.Message) > maxMessage {
+		e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "") + "…"
+	}
+	events := append(make([]Event, 0, len(j.Events)+1), j.Events...)
+	if len(events) >= MaxEvents {
+		drop := max(0, slices.IndexFunc(events, func(e Event) bool { return e.Routine }))
+		events = slices.Delete(events, drop, drop+1)
 	}
 	j.Logged++
-	from := max(0, len(j.Events)+1-MaxEvents)
-	events := make([]Event, 0, len(j.Events)+1-from)
-	j.Events = append(append(events, j.Events[from:]...), Event{At: at, Node: node, Message: message})
+	j.Events = append(events, e)
 }
 
 // end moves the job to a phase in which it does nothing more.

@@ -126,6 +126,8 @@ type Event struct {
 	// Node is the coordinator or worker that says so.
 	Node    string `json:"node"`
 	Message string `json:"message"`
+	// Routine events come again and again: they are the first to be forgotten.
+	Routine bool `json:"routine,omitempty"`
 }
 
 // Blame is one member's report that its ring broke.
