@@ -24,6 +24,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 )
 
 const (
@@ -83,7 +85,7 @@ func fromFile(root, cmd *cobra.Command, path string, source []byte) error {
 		f := cmd.Flags().Lookup(s.key)
 		switch {
 		case s.key == flagName || s.key == "help" || !slices.Contains(known, s.key):
-			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", s.at, s.key, didYouMean(s.key, known)))
+			errs = append(errs, fmt.Errorf("%s: unknown key %q%s", s.at, s.key, nearest.DidYouMean(s.key, known)))
 		case f == nil || f.Changed:
 		default:
 			if err := set(cmd.Flags(), f, s.values); err != nil {

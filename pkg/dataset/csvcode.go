@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
 
@@ -190,7 +191,7 @@ func (c *csvCoder) codeWord(x []byte, col *csvColumn, field string, missing bool
 	switch {
 	case !known && !missing && c.opts.Unknown == "error":
 		return c.rows.src.badLine(c.rows.line, "column %q: %s %q is not in the training set%s; correct it, or set unknown: zero",
-			col.Name, col.Type, clip(field), suggestion(field, col.Categories))
+			col.Name, col.Type, clip(field), nearest.DidYouMean(field, col.Categories))
 	case !known:
 	case col.Type == colID:
 		binary.LittleEndian.PutUint32(x, uint32(i))
@@ -229,7 +230,7 @@ func (c *csvCoder) codeTarget() error {
 	i, ok := c.target.word[field]
 	if !ok {
 		return c.rows.src.badLine(c.rows.line, "target %q: class %q is not in the training set%s; correct it",
-			c.target.Name, clip(field), suggestion(field, c.target.Categories))
+			c.target.Name, clip(field), nearest.DidYouMean(field, c.target.Categories))
 	}
 	binary.LittleEndian.PutUint32(c.planes[1], uint32(i))
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
 
@@ -48,7 +49,7 @@ func (o *CSV) checkNames(rows *csvRows, s split) error {
 	unknown := func(path, name string) {
 		if !slices.Contains(rows.names, name) {
 			errs = append(errs, &Error{Path: path, Msg: fmt.Sprintf("%s has no column %q%s; its columns are %s",
-				s.files.Path, name, suggestion(name, rows.names), strings.Join(rows.names, ", "))})
+				s.files.Path, name, nearest.DidYouMean(name, rows.names), strings.Join(rows.names, ", "))})
 		}
 	}
 	unknown("data.target", o.Target)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 )
 
 // Field is one setting of a format.
@@ -70,7 +72,7 @@ func (d *decoder) spec(section map[string]any) Spec {
 	}
 	i := slices.Index(names, name)
 	if i < 0 {
-		d.bad("format", "unknown format %q; expected one of %s%s", name, strings.Join(names, ", "), suggestion(name, names))
+		d.bad("format", "unknown format %q; expected one of %s%s", name, strings.Join(names, ", "), nearest.DidYouMean(name, names))
 		return Spec{}
 	}
 	f := formats[i]
@@ -106,7 +108,7 @@ func (d *decoder) fields(f Format, section map[string]any) values {
 	}
 	for _, key := range sortedKeys(section) {
 		if !slices.Contains(valid, key) {
-			d.bad(key, "unknown field of format %s%s; expected one of %s", f.Name, suggestion(key, valid), strings.Join(valid, ", "))
+			d.bad(key, "unknown field of format %s%s; expected one of %s", f.Name, nearest.DidYouMean(key, valid), strings.Join(valid, ", "))
 		}
 	}
 	return v
@@ -184,7 +186,7 @@ func (d *decoder) word(f Field, path string, raw any) (string, bool) {
 		return "", false
 	}
 	if len(f.Choices) > 0 && !slices.Contains(f.Choices, s) {
-		d.bad(path, "unknown word %q%s; expected one of %s", s, suggestion(s, f.Choices), strings.Join(f.Choices, ", "))
+		d.bad(path, "unknown word %q%s; expected one of %s", s, nearest.DidYouMean(s, f.Choices), strings.Join(f.Choices, ", "))
 		return "", false
 	}
 	return s, true

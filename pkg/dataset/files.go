@@ -1,9 +1,10 @@
 package dataset
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 )
 
 // filesFields returns the fields train and test of a format whose splits have the
@@ -33,7 +34,7 @@ func (d *decoder) files(f Field, path string, raw any) (Files, bool) {
 	before := len(d.errs)
 	for _, key := range sortedKeys(m) {
 		if !slices.Contains(f.Keys, key) {
-			d.bad(path+"."+key, "unknown field%s; expected one of %s", suggestion(key, f.Keys), strings.Join(f.Keys, ", "))
+			d.bad(path+"."+key, "unknown field%s; expected one of %s", nearest.DidYouMean(key, f.Keys), strings.Join(f.Keys, ", "))
 			continue
 		}
 		d.file(&out, path+"."+key, key, m[key])
@@ -105,39 +106,4 @@ func (f Files) main() string {
 		return f.Images
 	}
 	return f.Path
-}
-
-// suggestion returns `; did you mean "…"?` for the nearest valid word, or "".
-func suggestion(word string, valid []string) string {
-	best, least := "", max(len(word)/3, 1)+1
-	for _, v := range valid {
-		if n := distance(strings.ToLower(word), v); n < least {
-			best, least = v, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is the number of letters to insert, remove or replace to make a of b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

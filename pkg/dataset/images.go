@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
 
@@ -113,7 +114,7 @@ func (o *Images) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 			}
 			i := slices.Index(m.Fit.Classes, f.class)
 			if i < 0 {
-				return bad("class %q is not in the training set%s", f.class, suggestion(f.class, m.Fit.Classes))
+				return bad("class %q is not in the training set%s", f.class, nearest.DidYouMean(f.class, m.Fit.Classes))
 			}
 			img, err := f.decode(&buf)
 			if err != nil {

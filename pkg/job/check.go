@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
@@ -54,7 +55,7 @@ func (d *decoder) known(n *node, where string, keys []string) *node {
 	for _, e := range n.entries {
 		if !slices.Contains(keys, e.key) {
 			d.unknownKey(e, where, keys)
-			if e.key = nearest(e.key, keys); e.key == "" || n.field(e.key) != nil || known.field(e.key) != nil {
+			if e.key = nearest.Word(e.key, keys); e.key == "" || n.field(e.key) != nil || known.field(e.key) != nil {
 				continue
 			}
 		}
@@ -87,7 +88,7 @@ func (d *decoder) value(n *node, path string, f nn.Field) (any, bool) {
 	}
 	hint := ""
 	if s, ok := n.value.(string); ok && len(f.Values) > 0 {
-		if near := nearest(s, f.Values); near != "" {
+		if near := nearest.Word(s, f.Values); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 	}

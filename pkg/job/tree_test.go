@@ -128,19 +128,6 @@ func TestCanonical(t *testing.T) {
 	golden(t, "testdata/canonical.yaml", string(text))
 }
 
-func TestNearest(t *testing.T) {
-	words := []string{"lr", "beta1", "beta2", "epsilon", "epochs", "global_batch", "cross_entropy", "max_pool", "avg_pool"}
-	for word, want := range map[string]string{
-		"learning_rate": "lr", "leraning_rate": "lr", "eps": "epsilon", "epoch": "epochs", "epohcs": "epochs",
-		"crossentropy": "cross_entropy", "CrossEntropy": "cross_entropy", "batch": "", "maxpool": "max_pool",
-		"Beta1": "beta1", "": "", "zzz": "", "global": "global_batch",
-	} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
-		}
-	}
-}
-
 // fieldError is an error of another package that names a field.
 type fieldError struct{ path, message string }
 

@@ -1,6 +1,10 @@
 package nn
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/lockstep-ml/lockstep/internal/nearest"
+)
 
 // Entry is one thing that a job file can name.
 type Entry struct {
@@ -113,7 +117,7 @@ func lookup[K interface{ entry() Entry }](kinds []K, n Node, noun string, errs *
 	if n.Kind == "" {
 		errs.addf(n.Path, "a %s is needed", noun)
 	} else {
-		errs.addf(n.Path, "there is no %s %q%s", noun, n.Kind, didYouMean(n.Kind, names))
+		errs.addf(n.Path, "there is no %s %q%s", noun, n.Kind, nearest.DidYouMean(n.Kind, names))
 	}
 	return none, false
 }

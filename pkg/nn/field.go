@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 )
 
 // The types of fields, as a job file's reader sees them.
@@ -191,7 +193,7 @@ func (f Field) checkWord(s string) error {
 	if len(f.Values) == 0 || slices.Contains(f.Values, s) {
 		return nil
 	}
-	return fmt.Errorf("is %q; expected %s%s", s, expected(f), didYouMean(s, f.Values))
+	return fmt.Errorf("is %q; expected %s%s", s, expected(f), nearest.DidYouMean(s, f.Values))
 }
 
 func convertList[T any](v any, one func(any) (T, error)) ([]T, error) {
@@ -208,41 +210,6 @@ func convertList[T any](v any, one func(any) (T, error)) ([]T, error) {
 		out[i] = x
 	}
 	return out, nil
-}
-
-// didYouMean is "; did you mean x?" for the nearest of the words, or nothing.
-func didYouMean(s string, words []string) string {
-	best, least := "", 1+max(len(s)/3, 1)
-	for _, w := range words {
-		if d := distance(s, w); d < least {
-			best, least = w, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is the number of single-letter edits between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Args are the fields of one node, checked and with defaults filled in.
@@ -299,7 +266,7 @@ func (e Entry) args(n Node, errs *Errors) Args {
 }
 
 func fieldHint(given string, names []string) string {
-	if hint := didYouMean(given, names); hint != "" {
+	if hint := nearest.DidYouMean(given, names); hint != "" {
 		return hint
 	}
 	if len(names) == 0 {

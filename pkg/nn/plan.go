@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 )
 
 // Plan is a network whose shapes are known and fit. It is plain data and is
@@ -121,7 +123,7 @@ func (p *Plan) fitModel(errs *Errors) {
 			return
 		}
 		ins := p.inputs(n, errs)
-		site := &Site{Args: kind.args(n, errs), path: n.Path, errs: errs}
+		site := &Site{Args: kind.args(n, errs), path: n.Path, errs: errs, input: p.values[0].Value}
 		for _, v := range ins {
 			site.In = append(site.In, p.values[v].Value)
 		}
@@ -158,7 +160,7 @@ func (p *Plan) inputs(n Node, errs *Errors) []int {
 	for _, from := range n.From {
 		i := slices.IndexFunc(p.values, func(v value) bool { return v.named == from && from != "" })
 		if i < 0 {
-			errs.addf(n.Path+".from", "there is no layer named %q before this one%s", from, didYouMean(from, names))
+			errs.addf(n.Path+".from", "there is no layer named %q before this one%s", from, nearest.DidYouMean(from, names))
 			continue
 		}
 		ins = append(ins, i)
