@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lockstep-ml/lockstep/internal/philox"
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
 // networks are small networks that together have every layer, activation and
@@ -91,7 +92,15 @@ func networks() map[string]struct {
 		}(), Input{Shape: []int{5}}},
 		"partly frozen": {classSpec(2, layers(l("conv2d", "filters", 3, "lr_factor", 0), l("relu"), l("batch_norm", "lr_factor", 0), l("conv2d", "filters", 3, "lr_factor", 0.1),
 			l("batch_norm", "lr_factor", 0), l("tanh"), l("flatten"), l("dense", "units", 5))), classInput(5, 2, 6, 6)},
+		"padded": {classSpec(2, layers(l("embedding", "dim", 4), l("attention", "heads", 2, "padding", 2), l("lstm", "units", 4, "bidirectional", true, "padding", 2),
+			l("gru", "units", 3, "padding", 2), l("rnn", "units", 3, "padding", 2, "output", "last"), l("dense", "units", 3))), tokens(4, classInput(3, 6))},
 		"dropout": {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},
+	}
+	for _, optimizer := range []Node{makeNode("adam"), makeNode("adamw", "clip_value", 0.1), makeNode("lamb", "ema", 0.9), makeNode("lion", "l1", 0.01),
+		makeNode("rmsprop", "momentum", 0.5), makeNode("adagrad"), makeNode("sgd", "momentum", 0.5, "nesterov", true, "clip_norm", 0.1)} {
+		s := classSpec(2, layers(l("dense", "units", 37), l("tanh"), l("dense", "units", 5)))
+		s.Optimizer = optimizer
+		all["optimizer "+optimizer.Kind] = network{s, classInput(5, 4)}
 	}
 	for _, act := range []string{"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"} {
 		all[act] = network{regression(layers(l("dense", "units", 8), l(act), l("dense", "units", 3))), value(5)}
@@ -177,5 +186,41 @@ func TestEveryNetworkInLanes(t *testing.T) {
 				sameState(t, whole, split[1])
 			}
 		})
+	}
+}
+
+// Every network gives the same bits on every instruction set that this machine
+// has, and with any number of threads, in exact and in fast arithmetic.
+func TestMachinesDoNotMatter(t *testing.T) {
+	var machines []tensor.Config
+	for _, isa := range tensor.ISAs() {
+		machines = append(machines, tensor.Config{ISA: isa, Threads: 1}, tensor.Config{ISA: isa, Threads: 3})
+	}
+	for name, n := range networks() {
+		for _, n.spec.Exact = range []bool{true, false} {
+			plan := mustPlan(t, n.spec, n.in)
+			var trainers []*Trainer
+			for _, m := range machines {
+				tr, err := NewTrainer(newEngineOf(t, m), plan, 8, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tr.Init()
+				for s := range 3 {
+					if _, _, err := step([]*Trainer{tr}, []*Batch{makeBatch(n.in, s, 5, 3)}); err != nil {
+						t.Fatal(name, err)
+					}
+				}
+				trainers = append(trainers, tr)
+			}
+			for i, tr := range trainers[1:] {
+				for j, s := range tr.State() {
+					if first := trainers[0].State()[j]; !slices.Equal(s.F32, first.F32) || !slices.Equal(s.I32, first.I32) {
+						t.Errorf("%s, exact %v: %s differs between %+v and %+v", name, plan.spec.Exact, s.Name, machines[0], machines[i+1])
+						break
+					}
+				}
+			}
+		}
 	}
 }

@@ -10,9 +10,11 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
-func newEngine(t testing.TB) *tensor.Engine {
+func newEngine(t testing.TB) *tensor.Engine { return newEngineOf(t, tensor.Config{Threads: 1}) }
+
+func newEngineOf(t testing.TB, c tensor.Config) *tensor.Engine {
 	t.Helper()
-	eng, err := tensor.New(tensor.Config{Threads: 1})
+	eng, err := tensor.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

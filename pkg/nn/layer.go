@@ -93,8 +93,9 @@ type Site struct {
 	// In are the inputs, at least one.
 	In []Value
 
-	path string
-	errs *Errors
+	input Value // of the network
+	path  string
+	errs  *Errors
 }
 
 // Fail reports that the layer does not fit. field may be empty.
@@ -145,6 +146,21 @@ func imageHint(in []int) string {
 		return fmt.Sprintf("; reshape it to [1, %d, %d] first", in[0], in[1])
 	}
 	return ""
+}
+
+// paddingField is the field of layers that can pass over filling.
+func paddingField() Field {
+	return integer("padding", -1, "a token of the input that is only filling: its positions are passed over; -1 is none").min(-1)
+}
+
+// padding reads the padding field of a layer over steps positions. It needs a
+// token of the network's input for every position.
+func (s *Site) padding(steps int) int {
+	pad := s.Int("padding")
+	if pad >= 0 && (s.input.Tokens <= pad || size(s.input.Shape) != steps) {
+		s.Fail("padding", "is token %d of %d positions, but the records are %s of %d tokens", pad, steps, shapeString(s.input.Shape), s.input.Tokens)
+	}
+	return pad
 }
 
 // pair reads an integers field that is one number for both axes or (height,

@@ -15,6 +15,7 @@ import (
 type attention struct {
 	steps, dim, heads int
 	causal            bool
+	padding           int // token whose positions are not looked at, -1 is none
 }
 
 func attentionKind() LayerKind {
@@ -23,6 +24,7 @@ func attentionKind() LayerKind {
 			Fields: []Field{
 				integer("heads", 1, "how many things a position looks for at once; divides the features").min(1).short(),
 				boolean("causal", false, "a position sees only itself and those before it"),
+				paddingField(),
 			}},
 		Fit: fitAttention,
 	}
@@ -33,7 +35,7 @@ func fitAttention(s *Site) Fitted {
 	if !ok {
 		return Fitted{}
 	}
-	l := attention{steps: in[0], dim: in[1], heads: s.Int("heads"), causal: s.Bool("causal")}
+	l := attention{steps: in[0], dim: in[1], heads: s.Int("heads"), causal: s.Bool("causal"), padding: s.padding(in[0])}
 	if l.dim%l.heads != 0 {
 		s.Fail("heads", "is %d; it must divide the %d features", l.heads, l.dim)
 		return Fitted{}
@@ -69,7 +71,10 @@ func (l attention) Forward(p *Pass) {
 	}
 	eng.Scale(weights, l.scale())
 	if l.causal {
-		l.mask(weights)
+		l.hideLater(weights)
+	}
+	if l.padding >= 0 {
+		l.hidePadding(weights, p.Tokens())
 	}
 	eng.RowSoftmax(weights, weights, rows*l.heads*t, t)
 	for h := range l.heads {
@@ -79,8 +84,24 @@ func (l attention) Forward(p *Pass) {
 	eng.Gemm(p.Y(), heads, p.Param(2), tensor.Gemm{M: rows * t, N: d, K: d, TransB: true, Bias: p.Param(3)})
 }
 
-// mask takes the positions after the own out of the scores.
-func (l attention) mask(scores []float32) {
+// hidePadding takes filling out of the scores; a position always sees itself.
+func (l attention) hidePadding(scores []float32, tokens []int32) {
+	never, each := float32(math.Inf(-1)), l.steps*l.steps
+	for at := 0; at < len(scores); at += each {
+		tokens := tokens[at/each/l.heads*l.steps:][:l.steps]
+		for i := range l.steps {
+			row := scores[at+i*l.steps:][:l.steps]
+			for j, token := range tokens {
+				if j != i && int(token) == l.padding {
+					row[j] = never
+				}
+			}
+		}
+	}
+}
+
+// hideLater takes the positions after the own out of the scores.
+func (l attention) hideLater(scores []float32) {
 	never := float32(math.Inf(-1))
 	for at := 0; at < len(scores); at += l.steps * l.steps {
 		for i := range l.steps {

@@ -15,6 +15,7 @@ type recurrent struct {
 	gates             int
 	dirs              int
 	last              bool
+	padding           int // token whose positions are passed over, -1 is none
 }
 
 // cell is what happens in one step of one record.
@@ -48,6 +49,7 @@ func recurrentKind(name, summary string, c cell) LayerKind {
 				integer("units", 0, "length of the state").required().min(1).max(1 << 16).short(),
 				word("output", "all", []string{"all", "last"}, "the output of every position, or of the last one"),
 				boolean("bidirectional", false, "a second state runs backwards; the outputs are joined"),
+				paddingField(),
 			}},
 		Fit: func(s *Site) Fitted { return fitRecurrent(s, name, c) },
 	}
@@ -59,7 +61,7 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 		return Fitted{}
 	}
 	gates, states, apart := c.shape()
-	l := recurrent{cell: c, steps: in[0], in: in[1], hidden: s.Int("units"), gates: gates, dirs: 1, last: s.Text("output") == "last"}
+	l := recurrent{cell: c, steps: in[0], in: in[1], hidden: s.Int("units"), gates: gates, dirs: 1, last: s.Text("output") == "last", padding: s.padding(in[0])}
 	if s.Bool("bidirectional") {
 		l.dirs = 2
 	}
@@ -125,7 +127,13 @@ func (l recurrent) Forward(p *Pass) {
 			now, before := l.at(d, i)
 			l.recur(p, d, now, before)
 			for r := range p.Rows() {
-				l.cell.forward(p.Engine(), l.step(d, r, now, before, zeros))
+				s := l.step(d, r, now, before, zeros)
+				if l.skips(p, r, now) {
+					copy(s.h, s.before)
+					copy(s.state, s.stateBefore)
+					continue
+				}
+				l.cell.forward(p.Engine(), s)
 			}
 		}
 		l.output(p, d, k)
@@ -181,6 +189,11 @@ func (l recurrent) step(d direction, r, now, before int, zeros []float32) cellSt
 	return s
 }
 
+// skips reports whether a position of record r is filling.
+func (l recurrent) skips(p *Pass, r, now int) bool {
+	return l.padding >= 0 && int(p.Tokens()[r*l.steps+now]) == l.padding
+}
+
 // output copies the states of direction k into y.
 func (l recurrent) output(p *Pass, d direction, k int) {
 	y, h, width := p.Y(), l.hidden, l.dirs*l.hidden
@@ -221,6 +234,11 @@ func (l recurrent) backwardDirection(p *Pass, k int) {
 		for r := range rows {
 			s := l.step(d, r, now, before, zeros)
 			s.dh, s.dstate = dh[r*h:][:h], dstate[r*h*d.states:][:h*d.states]
+			if l.skips(p, r, now) { // the gradient goes on as it is
+				clear(s.a)
+				clear(s.b)
+				continue
+			}
 			l.cell.backward(s)
 		}
 		if before >= 0 {

@@ -1,7 +1,5 @@
 package nn
 
-import "math"
-
 // divergence is the Kullback-Leibler divergence of softmax(x) from a target
 // distribution y: sum(y*(log(y) - log(softmax(x)))).
 type divergence struct{ size int }
@@ -31,13 +29,15 @@ func (l divergence) Compute(p *LossPass) {
 	if p.DX != nil {
 		eng.RowSoftmax(p.DX, p.X, rows, l.size)
 	}
+	logs := p.Scratch
+	eng.Log(logs, y[:len(logs)])
 	for r, lse := range p.Loss {
 		x, y := p.X[r*l.size:][:l.size], y[r*l.size:][:l.size]
 		mass := float32(eng.Sum(y))
 		sum := float32(0)
 		for i, v := range y {
 			if v > 0 {
-				sum += float32(v * (float32(math.Log(float64(v))) + (lse - x[i])))
+				sum += float32(v * (logs[r*l.size+i] + (lse - x[i])))
 			}
 			if p.DX != nil {
 				p.DX[r*l.size+i] = float32(p.DX[r*l.size+i]*mass) - v

@@ -1,6 +1,10 @@
 package nn
 
-import "math"
+import (
+	"math"
+
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
 
 // adam is
 //
@@ -47,20 +51,12 @@ func adamWKind() optimizerKind {
 func (adam) slots() []string { return []string{"mean", "variance"} }
 
 func (o adam) update(u *update) {
-	b1, b2, eps := float32(o.beta1), float32(o.beta2), float32(o.epsilon)
-	c1, c2 := float32(1-o.beta1), float32(1-o.beta2)
-	step := float32(float64(u.lr) / (1 - power(o.beta1, u.t)))
-	root := float32(1 / math.Sqrt(1-power(o.beta2, u.t)))
-	decay, shrink := float32(o.decay), float32(1)
+	s := tensor.AdamStep{Decay: float32(o.decay), Shrink: 1, Epsilon: float32(o.epsilon),
+		Beta1: float32(o.beta1), Rest1: float32(1 - o.beta1), Beta2: float32(o.beta2), Rest2: float32(1 - o.beta2),
+		Step: float32(float64(u.lr) / (1 - power(o.beta1, u.t))),
+		Root: float32(1 / math.Sqrt(1-power(o.beta2, u.t)))}
 	if o.decoupled {
-		decay, shrink = 0, 1-float32(u.lr*decay)
+		s.Decay, s.Shrink = 0, 1-float32(u.lr*s.Decay)
 	}
-	m, v := u.slots[0][:len(u.w)], u.slots[1][:len(u.w)]
-	for i, w := range u.w {
-		g := u.g[i] + float32(decay*w)
-		m[i] = float32(b1*m[i]) + float32(c1*g)
-		v[i] = float32(b2*v[i]) + float32(c2*float32(g*g))
-		d := float32(float32(math.Sqrt(float64(v[i])))*root) + eps
-		u.w[i] = float32(w*shrink) - float32(step*m[i])/d
-	}
+	u.eng.Adam(u.w, u.slots[0], u.slots[1], u.g, s)
 }

@@ -1,5 +1,7 @@
 package nn
 
+import "github.com/lockstep-ml/lockstep/pkg/tensor"
+
 // sgd is stochastic gradient descent with momentum:
 //
 //	g += decay*w
@@ -29,24 +31,10 @@ func (o sgd) slots() []string {
 	return []string{"momentum"}
 }
 
-// update rounds every product by itself: a compiler that fuses it into an
-// addition would give other bits on other machines.
 func (o sgd) update(u *update) {
-	if o.momentum == 0 {
-		for i, w := range u.w {
-			g := u.g[i] + float32(o.decay*w)
-			u.w[i] = w - float32(u.lr*g)
-		}
-		return
+	var v []float32
+	if o.momentum > 0 {
+		v = u.slots[0]
 	}
-	v := u.slots[0][:len(u.w)]
-	for i, w := range u.w {
-		g := u.g[i] + float32(o.decay*w)
-		m := float32(o.momentum*v[i]) + g
-		v[i] = m
-		if o.nesterov {
-			m = g + float32(o.momentum*m)
-		}
-		u.w[i] = w - float32(u.lr*m)
-	}
+	u.eng.SGD(u.w, v, u.g, tensor.SGDStep{LR: u.lr, Momentum: o.momentum, Decay: o.decay, Nesterov: o.nesterov})
 }

@@ -115,7 +115,7 @@ func (p *Plan) checkInput(errs *Errors) {
 // it: what follows would only repeat the error.
 func (p *Plan) fitModel(errs *Errors) {
 	p.values = []value{{Value: Value{Shape: p.in.Shape, Tokens: p.in.Tokens}, size: size(p.in.Shape), named: "input"}}
-	kinds := layerKinds()
+	kinds := slices.Concat(p.spec.Custom, layerKinds())
 	for i, n := range p.spec.Model {
 		before := len(*errs)
 		kind, ok := lookup(kinds, n, "layer", errs)

@@ -26,6 +26,9 @@ type Node struct {
 type Spec struct {
 	// Model is the network in order of computation.
 	Model []Node
+	// Custom are kinds of layers beside those of the Catalogue; a kind of the
+	// same name takes the place of ours.
+	Custom []LayerKind
 	// Loss and Optimizer are required. A Schedule without a kind is constant.
 	Loss, Optimizer, Schedule Node
 	// Metrics are computed beside the loss.
