@@ -120,7 +120,7 @@ func randomConv(r *rand.Rand) Conv {
 func TestConvIsOneChain(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, e := range append(engines(t, 1), engines(t, 3)...) {
-		for range 250 {
+		for range cases(e, 300) {
 			c := randomConv(r)
 			x, xOK := guarded(t, r, c.N*c.InC*c.H*c.W)
 			w, wOK := guarded(t, r, c.OutC*c.InC/c.Groups*c.KH*c.KW)

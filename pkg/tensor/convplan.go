@@ -35,7 +35,7 @@ type phase struct {
 	grid
 	h0, w0 int
 	kernel []int // places of its taps in a filter, descending
-	at, k  int // where its turned weights begin, for group 0; depth of its chains
+	at, k  int   // where its turned weights begin, for group 0; depth of its chains
 }
 
 // convPlan is all that follows from a shape.

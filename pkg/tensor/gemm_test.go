@@ -21,6 +21,18 @@ func engines(t testing.TB, threads int) []*Engine {
 	return all
 }
 
+// cases is how many of n generated cases are run: fewer in plain Go, which is
+// slow, and fewer with -short.
+func cases(e *Engine, n int) int {
+	if e.ISA() == "portable" {
+		n /= 8
+	}
+	if testing.Short() {
+		n /= 20
+	}
+	return n + 1
+}
+
 // guard is a number that nothing computes, put round every slice.
 const guard = float32(-12345.678)
 
@@ -131,11 +143,7 @@ func randomGemm(r *rand.Rand) Gemm {
 func TestGemmIsOneChain(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, e := range append(engines(t, 1), engines(t, 3)...) {
-		cases := 1200
-		if e.ISA() == "portable" {
-			cases = 300
-		}
-		for range cases {
+		for range cases(e, 1200) {
 			g := randomGemm(r)
 			stored := func(trans bool, ld, rows, cols int) int {
 				if trans {

@@ -50,7 +50,7 @@ func mustEqualGrad(t *testing.T, what string, got, want *Grad) {
 func TestGemmLanesAddsIntegers(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, e := range append(engines(t, 1), engines(t, 3)...) {
-		for range 300 {
+		for range cases(e, 300) {
 			rows := randomLanes(r)
 			lanes, last := len(rows)-1, rows[len(rows)-1]
 			m, n := 1+r.IntN(40), 1+r.IntN(50)
