@@ -45,7 +45,7 @@ func fitBatchNorm(s *Site) Fitted {
 		Buffers:   []Buffer{{Name: "running_mean", Shape: c}, {Name: "running_var", Shape: c, Value: 1}},
 		Keep:      []int{size(in)},               // x - mean
 		KeepLanes: []int{l.channels, l.channels}, // mean, later sums; 1/deviation
-		Scratch:   3 * l.channels,
+		Scratch:   4 * l.channels,
 		Words:     2 * l.channels, // mean and variance of a lane
 	}
 }
@@ -194,15 +194,14 @@ func (l batchNorm) rows(x []float32, from, to int) []float32 {
 // the fixed tree, then added record by record.
 func (l batchNorm) sums(p *Pass, dst, x []float32, n int) {
 	clear(dst)
+	planes := p.Scratch()[3*l.channels : 4*l.channels]
 	for r := range n {
-		for c := range dst {
-			at := (r*l.channels + c) * l.plane
-			if l.plane == 1 {
-				dst[c] += x[at]
-			} else {
-				dst[c] += float32(p.Engine().Sum(x[at:][:l.plane]))
-			}
+		x := x[r*l.channels*l.plane:][:l.channels*l.plane]
+		if l.plane > 1 {
+			p.Engine().RowSums(planes, x, l.channels, l.plane)
+			x = planes
 		}
+		p.Engine().Add(dst, dst, x)
 	}
 }
 

@@ -74,9 +74,10 @@ func (l rowNorm) Forward(p *Pass) {
 	x, y, hat, roots := p.X(0), p.Y(), p.Keep(0), p.Keep(1)
 	weight, bias := p.Param(0), p.Param(1)
 	each := 1 / float32(l.cols)
-	for r := range roots {
+	p.Engine().RowSums(roots, x, len(roots), l.cols)
+	for r, sum := range roots {
 		x, y, hat := x[r*l.cols:][:l.cols], y[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
-		mean := float32(p.Engine().Sum(x)) * each
+		mean := sum * each
 		for i, v := range x {
 			hat[i] = v - mean
 		}
@@ -111,24 +112,32 @@ func (l rowNorm) Backward(p *Pass) {
 		return
 	}
 	dy, hat, roots, weight := p.DY(), p.Keep(0), p.Keep(1), p.Param(0)
-	each := 1 / float32(l.cols)
+	l.scaleRows(dx, dy, weight)
+	sums, each := p.Scratch()[:len(roots)], 1/float32(l.cols)
+	p.Engine().RowSums(sums, dx, len(roots), l.cols)
 	for r, root := range roots {
-		dx, dy, hat := dx[r*l.cols:][:l.cols], dy[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
-		at := l.first(r)
+		dx, hat := dx[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
+		mean := sums[r] * each
+		slope := p.Engine().Dot(dx, hat) * each
+		for i, h := range hat {
+			dx[i] = float32(dx[i]-mean-float32(h*slope)) * root
+		}
+	}
+}
+
+// scaleRows sets dx to dy*weight.
+func (l rowNorm) scaleRows(dx, dy, weight []float32) {
+	for r := 0; r*l.cols < len(dy); r++ {
+		dx, dy, at := dx[r*l.cols:][:l.cols], dy[r*l.cols:][:l.cols], l.first(r)
 		if l.plane == 1 {
 			w := weight[at:][:l.cols]
 			for i, v := range dy {
 				dx[i] = v * w[i]
 			}
-		} else {
-			for i, v := range dy {
-				dx[i] = v * weight[at+i/l.plane]
-			}
+			continue
 		}
-		mean := float32(p.Engine().Sum(dx)) * each
-		slope := p.Engine().Dot(dx, hat) * each
-		for i, h := range hat {
-			dx[i] = float32(dx[i]-mean-float32(h*slope)) * root
+		for i, v := range dy {
+			dx[i] = v * weight[at+i/l.plane]
 		}
 	}
 }
@@ -148,8 +157,8 @@ func (l rowNorm) backwardParams(p *Pass) {
 	for i := range dw {
 		at := i * l.plane
 		dw[i] = p.Engine().Dot(dy[at:][:l.plane], hat[at:][:l.plane])
-		db[i] = float32(p.Engine().Sum(dy[at:][:l.plane]))
 	}
+	p.Engine().RowSums(db, dy, len(db), l.plane)
 	p.Engine().ColSumLanes(p.Grad(0), dw, l.params, p.LaneRows(1))
 	p.Engine().ColSumLanes(p.Grad(1), db, l.params, p.LaneRows(1))
 }
