@@ -2,6 +2,8 @@ package tensor
 
 import "unsafe"
 
+//go:generate go run -C ../../internal/asmgen . -out ../../pkg/tensor
+
 // tile is what the inner kernel of a matrix product is told: it computes panels
 // times rows x vecs*lanes elements of C, below each other. Distances are in
 // bytes. Assembly knows the fields by their order; all have 8 bytes.
