@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,22 +19,33 @@ import (
 //	checkpoints/JOB/…        see pkg/checkpoint
 //	models/JOB.safetensors   of jobs that were finished here
 //	cache/                   data sets in a form that is quick to read
+//	lock                     held by the process that uses the directory
 type disk struct {
 	root string
 	log  *zap.Logger
+	lock *os.File
 
 	mu     sync.Mutex                   // guards what follows
 	states map[string]checkpoint.Cursor // of each job's newest checkpoint
 }
 
-// openDisk makes the directory if need be, and looks for checkpoints in it.
-func openDisk(root string, log *zap.Logger) (*disk, error) {
+// openDisk makes the directory if need be, takes it for this process, and looks
+// for checkpoints in it. The disk must be closed.
+func openDisk(root, id string, log *zap.Logger) (_ *disk, err error) {
 	d := &disk{root: root, log: log, states: map[string]checkpoint.Cursor{}}
 	for _, dir := range []string{d.checkpoints(), filepath.Join(root, "models"), d.cache()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("--data-dir: %w", err)
 		}
 	}
+	if d.lock, err = lockDir(root, id); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
 	jobs, err := checkpoint.Jobs(d.checkpoints())
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
@@ -50,6 +62,9 @@ func openDisk(root string, log *zap.Logger) (*disk, error) {
 	}
 	return d, nil
 }
+
+// close gives the directory up.
+func (d *disk) close() error { return d.lock.Close() }
 
 func (d *disk) checkpoints() string { return filepath.Join(d.root, "checkpoints") }
 func (d *disk) cache() string       { return filepath.Join(d.root, "cache") }

@@ -48,9 +48,10 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	w := &worker{config: c, reporter: &reporter{}, outbox: newOutbox(), incarnation: newIncarnation()}
-	if w.disk, err = openDisk(c.DataDir, c.Log); err != nil {
+	if w.disk, err = openDisk(c.DataDir, c.ID, c.Log); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, w.disk.close()) }()
 	if w.engine, err = tensor.New(tensor.Config{ISA: c.ISA, Threads: c.Threads}); err != nil {
 		return fmt.Errorf("tensor engine: %w", err)
 	}
