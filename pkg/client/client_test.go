@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -195,6 +196,27 @@ func TestPatienceEnds(t *testing.T) {
 	if _, err := c.Job(ctx, "a-1"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with a deadline: %v", err)
 	}
+}
+
+// A submit reads the data of the job, which may take long: when the coordinator
+// that was at it dies, the patience begins, it is not over.
+func TestPatienceOutlastsLongCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{addresses: []string{"c1:1"}, conns: make([]*grpc.ClientConn, 1), patience: 10 * time.Second}
+		calls := 0
+		err := c.call(t.Context(), func(context.Context, pb.JobsClient) error {
+			if calls++; calls == 1 {
+				time.Sleep(time.Minute)
+			}
+			if calls < 5 {
+				return away1()
+			}
+			return nil
+		})
+		if err != nil || calls != 5 {
+			t.Errorf("%d calls, %v", calls, err)
+		}
+	})
 }
 
 func TestWatchGoesOnWhereItBroke(t *testing.T) {

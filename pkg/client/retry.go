@@ -30,11 +30,14 @@ func (c *Client) call(ctx context.Context, do func(context.Context, pb.JobsClien
 }
 
 // retry calls do until it succeeds, fails for good, or nothing has worked for
-// Config.Patience. do says whether it got anything before it failed.
+// Config.Patience. do says whether it got anything before it failed; a call that
+// was under way for longer than any connecting takes counts as such, for some
+// coordinator was at work on it.
 func (c *Client) retry(ctx context.Context, do func(context.Context, pb.JobsClient) (worked bool, err error)) error {
 	deadline := time.Now().Add(c.patience)
 	for {
 		jobs, n := c.current()
+		began := time.Now()
 		worked, err := do(ctx, jobs)
 		switch {
 		case ctx.Err() != nil && err != nil:
@@ -44,7 +47,7 @@ func (c *Client) retry(ctx context.Context, do func(context.Context, pb.JobsClie
 		}
 		c.next(n)
 		now := time.Now()
-		if worked {
+		if worked || now.Sub(began) > max(c.patience, 2*connectTimeout) {
 			deadline = now.Add(c.patience)
 		}
 		if now.After(deadline) {
