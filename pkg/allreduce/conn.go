@@ -182,7 +182,27 @@ func (c *Conn) Close() error {
 		err = c.cc.Close()
 	}
 	c.work.Wait()
+	c.drain()
 	return err
+}
+
+// drain gives the memory of segments back that nobody takes any more: the hub
+// remembers the connection for as long as it remembers the job.
+func (c *Conn) drain() {
+	for {
+		select {
+		case f := <-c.out:
+			f.buf.Free()
+			continue
+		case s, ok := <-c.in:
+			if ok {
+				s.Free()
+				continue
+			}
+		default:
+		}
+		return
+	}
 }
 
 // brokenLinger is how long a broken connection tries to tell the right

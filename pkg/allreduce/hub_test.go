@@ -275,3 +275,25 @@ func sendEmptyFrame(t *testing.T, address string) error {
 	_, err = s.Recv()
 	return err
 }
+
+// TestCloseGivesMemoryBack: what nobody took of a broken ring does not stay in
+// memory for as long as the hub remembers the job.
+func TestCloseGivesMemoryBack(t *testing.T) {
+	peers := newPeers(t, 2, allreduce.HubOptions{Linger: time.Second}, plain)
+	conns := connect(t, peers, 1, plain)
+	h := allreduce.Header{Generation: 1, Kind: allreduce.Int32, Elements: 1, Bytes: 4}
+	for range 3 {
+		if err := conns[0].Send(t.Context(), time.Second, h, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := conns[1].Recv(t.Context(), 5*time.Second); err != nil {
+		t.Fatal(err)
+	} else {
+		s.Free()
+	}
+	closeConns(t, conns)
+	if s, err := conns[1].Recv(t.Context(), time.Second); err == nil {
+		t.Errorf("a closed connection still holds %v", s.Header)
+	}
+}
