@@ -114,7 +114,7 @@ func (c Config) Validate() error {
 		bad("--peers says %s=%s, --advertise says %s: they must agree", c.ID, own, c.Advertise)
 	}
 	if least := 3 * c.HeartbeatInterval; c.WorkerTTL < least {
-		bad("WorkerTTL %s: must be at least %s, three heartbeats", c.WorkerTTL, least)
+		bad("--worker-ttl %s: must be at least %s, three heartbeats", c.WorkerTTL, least)
 	}
 	if c.ElectionTimeout < 50*time.Millisecond {
 		bad("ElectionTimeout %s: must be at least 50ms", c.ElectionTimeout)

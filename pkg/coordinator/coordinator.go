@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,7 +121,7 @@ func (c *Coordinator) openTransport() error {
 			return err
 		}
 	}
-	c.mux = newMux(listener, serverTLS)
+	c.mux = newMux(listener, serverTLS, c.log)
 	c.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  &streams{inbox: c.mux.raft, advertise: c.conf.Advertise, tls: clientTLS},
 		MaxPool: 3, Timeout: raftTimeout, Logger: raftLogger(c.log),
@@ -172,6 +173,28 @@ func (c *Coordinator) openRaft() error {
 	if c.raft, err = raft.NewRaft(conf, c.fsm, c.store, c.store, snapshots, c.trans); err != nil {
 		return fmt.Errorf("start Raft from %s: %w", c.conf.DataDir, err)
 	}
+	if err := c.checkGroup(); err != nil {
+		return errors.Join(err, c.raft.Shutdown().Error())
+	}
+	c.store.waits.Store(true)
+	return nil
+}
+
+// checkGroup refuses a data directory of another group than --peers says.
+func (c *Coordinator) checkGroup() error {
+	group := c.raft.GetConfiguration()
+	if err := group.Error(); err != nil {
+		return fmt.Errorf("read the group from %s: %w", c.conf.DataDir, err)
+	}
+	var founded []string
+	for _, s := range group.Configuration().Servers {
+		founded = append(founded, string(s.ID))
+	}
+	slices.Sort(founded)
+	if given := slices.Sorted(maps.Keys(c.conf.Peers)); !slices.Equal(founded, given) {
+		return fmt.Errorf("--data-dir %s belongs to the coordinators %s, --peers and --id say %s: correct them, or give a new directory for a new cluster",
+			c.conf.DataDir, strings.Join(founded, ", "), strings.Join(given, ", "))
+	}
 	return nil
 }
 
@@ -197,7 +220,12 @@ func (c *Coordinator) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	leading, resign := context.WithCancel(context.Background())
 	g.Go(c.mux.serve)
-	g.Go(func() error { return c.server.Serve(c.mux.grpc) })
+	g.Go(func() error {
+		if err := c.server.Serve(c.mux.grpc); !errors.Is(err, grpc.ErrServerStopped) { // stopped before it began
+			return err
+		}
+		return nil
+	})
 	g.Go(func() error { c.follow(leading); return nil })
 	g.Go(func() error {
 		<-ctx.Done()
@@ -220,6 +248,7 @@ func (c *Coordinator) shutdown(resign context.CancelFunc) error {
 	c.server.GracefulStop()
 	drained.Stop()
 	c.receivers.Wait()
+	c.store.stop()
 	err := c.raft.Shutdown().Error()
 	c.trans.CloseStreams()
 	err = errors.Join(err, c.trans.Close())

@@ -3,9 +3,11 @@ package coordinator
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -44,7 +46,7 @@ func (c *Coordinator) route(ctx context.Context, deadline time.Time) (*grpc.Clie
 			return c.dials.to(a)
 		}
 		if time.Now().After(deadline) {
-			return nil, c.notLeader(codes.Unavailable, fmt.Sprintf("no leader for %s: a majority of the %d coordinators must be running and reach each other", patience, len(c.conf.Peers)))
+			return nil, c.notLeader(codes.Unavailable, c.leaderless())
 		}
 		select {
 		case <-again.C:
@@ -56,6 +58,14 @@ func (c *Coordinator) route(ctx context.Context, deadline time.Time) (*grpc.Clie
 	}
 }
 
+// leaderless says why there is no leader, as far as this node knows.
+func (c *Coordinator) leaderless() string {
+	if err := c.store.failure(); err != nil {
+		return fmt.Sprintf("coordinator %s can not write its log, and goes on by itself once it can: free space in %s: %v", c.conf.ID, c.conf.DataDir, err)
+	}
+	return fmt.Sprintf("no leader for %s: a majority of the %d coordinators must be running and reach each other", patience, len(c.conf.Peers))
+}
+
 // forwards says whether calls of the method go to the leader.
 func forwards(method string) bool {
 	return strings.HasPrefix(method, "/"+pb.Jobs_ServiceDesc.ServiceName+"/")
@@ -63,6 +73,7 @@ func forwards(method string) bool {
 
 // forwardUnary answers a call here or has the leader answer it. Calls of Jobs may
 // be repeated, so one that a falling leader did not answer is asked of the next.
+// The patience begins anew when a call was under way for longer than that.
 func (c *Coordinator) forwardUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if !forwards(info.FullMethod) {
 		return handler(ctx, req)
@@ -72,7 +83,11 @@ func (c *Coordinator) forwardUnary(ctx context.Context, req any, info *grpc.Unar
 	}
 	deadline := time.Now().Add(patience)
 	for {
+		began := time.Now()
 		answer, err := c.answer(ctx, req, info.FullMethod, handler, deadline)
+		if routed := time.Now(); routed.Sub(began) > patience+time.Second { // longer than route waits
+			deadline = routed.Add(patience)
+		}
 		if status.Code(err) != codes.Unavailable || time.Now().After(deadline) || ctx.Err() != nil || c.stopping.Err() != nil {
 			return answer, err
 		}
@@ -97,7 +112,28 @@ func (c *Coordinator) answer(ctx context.Context, req any, method string, handle
 	if err != nil {
 		return nil, err
 	}
-	return reply, conn.Invoke(outgoing(ctx), method, req, reply)
+	return reply, c.whileLeads(ctx, conn.Target(), func(ctx context.Context) error { return conn.Invoke(outgoing(ctx), method, req, reply) })
+}
+
+// whileLeads calls f, and ends it when another node than the one at address is
+// known to lead: that one may hang, and would be noticed much later.
+func (c *Coordinator) whileLeads(ctx context.Context, address string, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for pause(ctx, watchEvery) == nil {
+			if a := c.leaderAddress(); a != "" && a != address {
+				cancel(errNotLeading)
+			}
+		}
+	})
+	err := f(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errNotLeading) {
+		err = c.notLeader(codes.Unavailable, "the leader changed")
+	}
+	cancel(nil)
+	watch.Wait()
+	return err
 }
 
 // forwardStream does the same for calls that answer with a stream. One that
@@ -116,7 +152,7 @@ func (c *Coordinator) forwardStream(srv any, stream grpc.ServerStream, info *grp
 	if conn == nil {
 		return handler(srv, stream)
 	}
-	err = relay(ctx, stream, conn, info.FullMethod)
+	err = c.whileLeads(ctx, conn.Target(), func(ctx context.Context) error { return relay(ctx, stream, conn, info.FullMethod) })
 	if err != nil && c.stopping.Err() != nil {
 		return c.notLeader(codes.Unavailable, "coordinator "+c.conf.ID+" is stopping")
 	}

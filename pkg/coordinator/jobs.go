@@ -114,13 +114,19 @@ func (s *jobs) Cancel(_ context.Context, r *pb.CancelRequest) (*pb.CancelRespons
 }
 
 // Resume queues a job again.
-func (s *jobs) Resume(_ context.Context, r *pb.ResumeRequest) (*pb.ResumeResponse, error) {
+func (s *jobs) Resume(ctx context.Context, r *pb.ResumeRequest) (*pb.ResumeResponse, error) {
 	l, err := s.leader()
 	if err != nil {
 		return nil, err
 	}
+	v := l.view(time.Now())
+	for ; !v.Settled; v = l.view(time.Now()) { // soon: see WorkerTTL
+		if err := pause(ctx, pollEvery); err != nil {
+			return nil, s.c.toStatus(err)
+		}
+	}
 	op := &cluster.Resume{Job: r.JobId}
-	for _, w := range l.view(time.Now()).Workers {
+	for _, w := range v.Workers {
 		op.Present = append(op.Present, w.ID)
 	}
 	if _, err := s.c.propose(op); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
 
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
@@ -58,14 +59,27 @@ func (c *Coordinator) follow(ctx context.Context) {
 			if !leads {
 				continue
 			}
-			// What former leaders committed must be applied before this one speaks.
-			if err := c.raft.Barrier(barrierTimeout).Error(); err != nil {
-				c.log.Warn("elected, but could not catch up", zap.Error(err))
+			if !c.catchUp(ctx) {
 				continue
 			}
 			l = newLeader(ctx, c)
 			c.leading.Store(l)
 			c.log.Info("leadership begins", zap.Int("jobs", len(c.fsm.jobs())))
+		}
+	}
+}
+
+// catchUp waits until what former leaders committed is applied: before that this
+// one must not speak. It reports false if the node does not lead any more.
+func (c *Coordinator) catchUp(ctx context.Context) bool {
+	for {
+		err := c.raft.Barrier(barrierTimeout).Error()
+		if err == nil {
+			return true
+		}
+		c.log.Warn("elected, but could not catch up", zap.Error(err))
+		if c.raft.State() != raft.Leader || pause(ctx, pollEvery) != nil {
+			return false
 		}
 	}
 }
@@ -127,6 +141,7 @@ func (l *leader) turn() error {
 		}
 	}
 	l.giveOrders()
+	l.forget()
 	return l.flush(time.Now())
 }
 

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
@@ -9,6 +10,9 @@ import (
 
 // maxPoints bounds the points that are kept of a job.
 const maxPoints = 10_000
+
+// maxPast is how many jobs that have ended keep their points.
+const maxPast = 20
 
 // live is what the leader knows of a job's present generation before it is
 // committed, or without ever committing it. The leader's lock guards it.
@@ -34,6 +38,28 @@ func (l *leader) liveLocked(j *cluster.Job) *live {
 		*p = live{generation: j.Generation, cursor: j.Reached, points: p.points, reported: time.Now()}
 	}
 	return p
+}
+
+// forget drops the live part of jobs that ended, except of the last ones.
+func (l *leader) forget() {
+	jobs := l.c.fsm.jobs()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := make(map[string]*live, len(l.live))
+	ended := 0
+	for _, j := range slices.Backward(jobs) {
+		p := l.live[j.ID]
+		if p == nil {
+			continue
+		}
+		if j.Phase.Ended() {
+			ended++
+		}
+		if !j.Phase.Ended() || ended <= maxPast {
+			kept[j.ID] = p
+		}
+	}
+	l.live = kept
 }
 
 // takeLocked returns the progress as a command.

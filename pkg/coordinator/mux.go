@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
 )
 
 // raftMagic is the first byte of a connection that carries Raft.
@@ -18,9 +19,13 @@ const raftMagic = 'R'
 // helloTimeout bounds the TLS handshake and the wait for the first byte.
 const helloTimeout = 5 * time.Second
 
+// acceptAgain is the pause after a connection could not be accepted.
+const acceptAgain = 100 * time.Millisecond
+
 // mux shares one listener between gRPC and Raft.
 type mux struct {
 	listener   net.Listener
+	log        *zap.Logger
 	tls        *tls.Config // nil: plain
 	grpc, raft *inbox
 
@@ -30,9 +35,9 @@ type mux struct {
 	wg      sync.WaitGroup        // their goroutines
 }
 
-func newMux(l net.Listener, conf *tls.Config) *mux {
+func newMux(l net.Listener, conf *tls.Config, log *zap.Logger) *mux {
 	return &mux{
-		listener: l, tls: conf,
+		listener: l, tls: conf, log: log,
 		grpc: newInbox(l.Addr()), raft: newInbox(l.Addr()),
 		greeted: map[net.Conn]struct{}{},
 	}
@@ -51,11 +56,11 @@ func (m *mux) serve() error {
 			conn.Close()
 		case m.isClosed():
 			return nil
-		default:
-			var temporary net.Error
-			if !errors.As(err, &temporary) || !temporary.Timeout() {
-				return fmt.Errorf("accept at %s: %w", m.listener.Addr(), err)
-			}
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept at %s: %w", m.listener.Addr(), err)
+		default: // too many open files, say: those that are connected go on
+			m.log.Warn("a connection was not accepted", zap.Error(err))
+			time.Sleep(acceptAgain)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
@@ -42,8 +44,9 @@ type session struct {
 	told map[string]uint64
 }
 
-// enter makes a session of a worker's Hello, in place of any it had.
-func (l *leader) enter(ctx context.Context, hello *pb.Hello) *session {
+// enter makes a session of a worker's Hello, in place of any it had. It refuses a
+// second process that goes by the id of one that still speaks.
+func (l *leader) enter(ctx context.Context, hello *pb.Hello) (*session, error) {
 	s := &session{
 		hello: hello, out: make(chan *pb.ConnectResponse, queueLength),
 		connected: true, seen: time.Now(),
@@ -59,6 +62,11 @@ func (l *leader) enter(ctx context.Context, hello *pb.Hello) *session {
 	}}}
 	l.mu.Lock()
 	if old := l.sessions[hello.WorkerId]; old != nil && old.connected {
+		if old.hello.Incarnation != hello.Incarnation && time.Since(old.seen) < 3*l.c.conf.HeartbeatInterval {
+			l.mu.Unlock()
+			return nil, status.Errorf(codes.AlreadyExists, "worker id %q is in use by the worker at %s: give every worker an --id of its own",
+				hello.WorkerId, old.hello.Address)
+		}
 		old.leaveLocked(time.Now(), errSuperseded)
 	}
 	l.sessions[hello.WorkerId] = s
@@ -66,7 +74,7 @@ func (l *leader) enter(ctx context.Context, hello *pb.Hello) *session {
 	l.log.Info("worker connected", zap.String("worker", hello.WorkerId), zap.String("address", hello.Address),
 		zap.String("isa", hello.Isa), zap.Int32("threads", hello.Threads), zap.Int("held", len(hello.Held)))
 	l.wake()
-	return s
+	return s, nil
 }
 
 // leave notes that the session's stream is over.

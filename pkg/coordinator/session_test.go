@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,8 @@ func TestNewIncarnationSupersedes(t *testing.T) {
 	g.submit("c1", "a")
 	old := g.connect(&pb.Hello{WorkerId: "w1"})
 	checkMembers(t, old.assignment(), 1, "w1")
+	old.mute.Store(true) // its machine is gone, without a word
+	time.Sleep(400 * time.Millisecond)
 	w := g.connect(&pb.Hello{WorkerId: "w1", Incarnation: "second"})
 	checkMembers(t, w.assignment(), 2, "w1")
 	for range old.orders { // ends when the coordinator ends the session
@@ -102,6 +105,28 @@ func TestNewIncarnationSupersedes(t *testing.T) {
 	n, err := g.jobs("c1").Nodes(g.ctx(), &pb.NodesRequest{})
 	if err != nil || len(n.Workers) != 1 || !n.Workers[0].Alive || n.Workers[0].JobId != "a-1" {
 		t.Errorf("nodes %v, %v", n, err)
+	}
+}
+
+// Two workers were given one id: the second is told so, the first is left in peace.
+func TestSecondWorkerOfAnIDIsRefused(t *testing.T) {
+	g := newGroup(t, 1)
+	id := g.submit("c1", "a")
+	w := g.connect(&pb.Hello{WorkerId: "w1"})
+	checkMembers(t, w.assignment(), 1, "w1")
+	stream, err := pb.NewSessionsClient(g.dial("c1")).Connect(g.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = stream.Send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Hello{Hello: &pb.Hello{WorkerId: "w1", Address: "b:1", Incarnation: "other"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.AlreadyExists || !strings.Contains(err.Error(), "--id") {
+		t.Errorf("got %v", err)
+	}
+	if w.try(&pb.ConnectRequest{Message: &pb.ConnectRequest_Heartbeat{}}) != nil || g.get("c1", id).Generation != 1 {
+		t.Error("the first worker was disturbed")
 	}
 }
 
@@ -176,7 +201,10 @@ func TestSlowWorkerIsDropped(t *testing.T) {
 	g := newGroup(t, 1)
 	g.leader()
 	l := g.nodes["c1"].c.leading.Load()
-	s := l.enter(g.ctx(), &pb.Hello{WorkerId: "w1", Address: "a:1", Incarnation: "i"})
+	s, err := l.enter(g.ctx(), &pb.Hello{WorkerId: "w1", Address: "a:1", Incarnation: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	l.mu.Lock()
 	for range queueLength + 1 {
 		s.sendLocked(&pb.ConnectResponse{})

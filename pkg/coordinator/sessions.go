@@ -42,7 +42,11 @@ func (s *sessions) Connect(stream pb.Sessions_ConnectServer) error {
 	if err != nil {
 		return err
 	}
-	session := l.enter(stream.Context(), hello)
+	session, err := l.enter(stream.Context(), hello)
+	if err != nil {
+		s.c.log.Warn("worker refused", zap.String("worker", hello.WorkerId), zap.String("address", hello.Address), zap.Error(err))
+		return err
+	}
 	entered <- session
 	err = s.send(l, session, stream, broke)
 	l.leave(session, err)

@@ -7,10 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // store keeps the Raft log and Raft's own variables in one bbolt file. Every
@@ -20,8 +22,14 @@ import (
 //	bucket "log"   index (8 bytes, big-endian) -> entry, see encodeLog
 //	bucket "vars"  name -> value
 type store struct {
-	db *bbolt.DB
+	db     *bbolt.DB
+	quit   chan struct{}         // closed when Raft is about to stop
+	failed atomic.Pointer[error] // of the last write; nil if it succeeded
+	waits  atomic.Bool           // see SetUint64
 }
+
+// writeAgain is the pause before a failed write is tried again.
+const writeAgain = 100 * time.Millisecond
 
 // openTimeout bounds the wait for another process to let go of the file.
 const openTimeout = 2 * time.Second
@@ -40,8 +48,11 @@ func openStore(dir string, noSync bool) (*store, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, NoSync: noSync,
 	})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("open %s: another coordinator is using this directory: %w", path, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s (is another coordinator using this directory?): %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err1 := tx.CreateBucketIfNotExists(logBucket())
@@ -52,8 +63,38 @@ func openStore(dir string, noSync bool) (*store, error) {
 		db.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	return &store{db: db}, nil
+	return &store{db: db, quit: make(chan struct{})}, nil
 }
+
+// errStopping means that nothing is written any more.
+var errStopping = errors.New("the coordinator is stopping")
+
+// update writes, and remembers whether that failed.
+func (s *store) update(f func(*bbolt.Tx) error) error {
+	select {
+	case <-s.quit:
+		return errStopping
+	default:
+	}
+	err := s.db.Update(f)
+	if err != nil {
+		s.failed.Store(&err)
+	} else {
+		s.failed.Store(nil)
+	}
+	return err
+}
+
+// failure returns why the last write failed; nil if it did not.
+func (s *store) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// stop ends all waiting and writing, so that Raft can stop.
+func (s *store) stop() { close(s.quit) }
 
 func (s *store) close() error { return s.db.Close() }
 
@@ -93,7 +134,7 @@ func (s *store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l})
 
 // StoreLogs writes entries, all or none.
 func (s *store) StoreLogs(logs []*raft.Log) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(logBucket())
 		for _, l := range logs {
 			if err := bucket.Put(key(l.Index), encodeLog(l)); err != nil {
@@ -106,7 +147,7 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 
 // DeleteRange removes the entries from low to high, both included.
 func (s *store) DeleteRange(low, high uint64) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(logBucket())
 		first, _ := bucket.Cursor().First()
 		last, _ := bucket.Cursor().Last()
@@ -125,7 +166,7 @@ func (s *store) DeleteRange(low, high uint64) error {
 
 // Set writes a variable.
 func (s *store) Set(name, value []byte) error {
-	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(varBucket()).Put(name, value) })
+	return s.update(func(tx *bbolt.Tx) error { return tx.Bucket(varBucket()).Put(name, value) })
 }
 
 // Get reads a variable; it is empty if it was never set.
@@ -137,8 +178,22 @@ func (s *store) Get(name []byte) (value []byte, err error) {
 	return value, err
 }
 
-// SetUint64 writes a variable that is a number.
-func (s *store) SetUint64(name []byte, value uint64) error { return s.Set(name, key(value)) }
+// SetUint64 writes a variable that is a number. Raft panics if its term can not be
+// written; so once waits is set this tries again until the disk takes it. When the
+// store stops it returns as if it had: nothing can be voted for or stored after that.
+func (s *store) SetUint64(name []byte, value uint64) error {
+	for {
+		err := s.Set(name, key(value))
+		if err == nil || !s.waits.Load() {
+			return err
+		}
+		select {
+		case <-time.After(writeAgain):
+		case <-s.quit:
+			return nil
+		}
+	}
+}
 
 // GetUint64 reads a variable that is a number; it is 0 if it was never set.
 func (s *store) GetUint64(name []byte) (uint64, error) {

@@ -1,7 +1,10 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"path/filepath"
 
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
@@ -15,11 +18,15 @@ import (
 // network fits the data. It runs on the leader before the command is proposed;
 // what it finds travels in the command, so that no replica reads a file.
 func prepare(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) {
-	spec, err := job.Decode(r.FileName, r.JobYaml, r.Overrides)
+	spec, err := job.Decode(cmp.Or(r.FileName, "job.yaml"), r.JobYaml, r.Overrides)
 	if err != nil {
 		return nil, err
 	}
-	train, test, err := dataset.Build(ctx, spec.Data, r.DataRoot)
+	root := cmp.Or(r.DataRoot, string(filepath.Separator))
+	if !filepath.IsAbs(root) {
+		return nil, fmt.Errorf("data_root %q: give an absolute path: coordinators and workers start in directories of their own", root)
+	}
+	train, test, err := dataset.Build(ctx, spec.Data, root)
 	if err != nil {
 		return nil, spec.Explain(err)
 	}
@@ -34,7 +41,7 @@ func prepare(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) 
 	}
 	_, epochs := spec.Length(steps)
 	op := &cluster.Submit{
-		Name: spec.Name, Priority: spec.Priority, Spec: spec.Canonical(), DataRoot: r.DataRoot,
+		Name: spec.Name, Priority: spec.Priority, Spec: spec.Canonical(), DataRoot: root,
 		TrainManifest: train.Encode(),
 		Lanes:         spec.Lanes, MinWorkers: spec.Workers.Min, MaxWorkers: spec.Workers.Max,
 		Epochs: epochs, StepsPerEpoch: int64(steps), Records: train.Records, Parameters: int64(plan.Parameters()),

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,11 +16,15 @@ const digits = "../../examples/digits"
 
 func digitsRequest(t *testing.T, overrides ...string) *pb.SubmitRequest {
 	t.Helper()
+	root, err := filepath.Abs(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(digits + "/job.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pb.SubmitRequest{JobYaml: text, FileName: "job.yaml", DataRoot: digits, Overrides: overrides}
+	return &pb.SubmitRequest{JobYaml: text, FileName: "job.yaml", DataRoot: root, Overrides: overrides}
 }
 
 func TestPrepareCarriesAllThatWorkersNeed(t *testing.T) {

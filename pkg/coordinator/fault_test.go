@@ -1,0 +1,166 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/lockstep-ml/lockstep/pkg/cluster"
+	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
+)
+
+// The data directory of one group does not become that of another unnoticed.
+func TestDataDirectoryOfAnotherGroup(t *testing.T) {
+	g := newGroup(t, 1)
+	g.leader()
+	g.stop("c1")
+	for _, peers := range []map[string]string{
+		{"c1": "127.0.0.1:1", "c2": "127.0.0.1:2", "c3": "127.0.0.1:3"}, {"c2": "127.0.0.1:2"},
+	} {
+		conf := Config{ID: "c2", Listen: "127.0.0.1:0", Peers: peers, DataDir: g.dirs["c1"], noSync: true}
+		err := Run(g.ctx(), conf)
+		if err == nil || !strings.Contains(err.Error(), "belongs to the coordinators c1, --peers") {
+			t.Errorf("%v: %v", peers, err)
+		}
+	}
+	g.start("c1", nil)
+	g.leader()
+}
+
+// A leader that hangs is not waited for when another is known.
+func TestForwardedCallEndsWithTheLeadership(t *testing.T) {
+	g := newGroup(t, 1)
+	g.leader()
+	c := g.nodes["c1"].c
+	began := time.Now()
+	err := c.whileLeads(g.ctx(), "127.0.0.1:1", func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if status.Code(err) != codes.Unavailable || time.Since(began) > 2*time.Second {
+		t.Errorf("got %v after %s", err, time.Since(began))
+	}
+	failed := errors.New("failed")
+	if err := c.whileLeads(g.ctx(), g.peers["c1"], func(context.Context) error { return failed }); err != failed {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A full disk is named, and Raft waits for it instead of panicking.
+func TestStoreThatCanNotWrite(t *testing.T) {
+	s, err := openStore(t.TempDir(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetUint64([]byte("term"), 1); err == nil || s.failure() == nil {
+		t.Errorf("got %v, remembered %v", err, s.failure())
+	}
+	c := &Coordinator{conf: Config{ID: "c1", DataDir: "/data"}, store: s}
+	if m := c.leaderless(); !strings.Contains(m, "free space in /data") {
+		t.Errorf("users are told: %s", m)
+	}
+	s.waits.Store(true)
+	set := make(chan error, 1)
+	go func() { set <- s.SetUint64([]byte("term"), 1) }()
+	select {
+	case err := <-set:
+		t.Errorf("did not wait: %v", err)
+	case <-time.After(3 * writeAgain):
+	}
+	s.stop()
+	if err := <-set; err != nil {
+		t.Error(err)
+	}
+	if err := s.Set([]byte("vote"), nil); !errors.Is(err, errStopping) {
+		t.Errorf("after stop: %v", err)
+	}
+}
+
+// busy is a listener that fails at first, as one does when files run out.
+type busy struct {
+	net.Listener
+	failures int
+}
+
+func (b *busy) Accept() (net.Conn, error) {
+	if b.failures > 0 {
+		b.failures--
+		return nil, errors.New("too many open files")
+	}
+	return b.Listener.Accept()
+}
+
+func TestAcceptGoesOn(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMux(&busy{l, 2}, nil, zap.NewNop())
+	served := make(chan error, 1)
+	go func() { served <- m.serve() }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("PRI")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.grpc.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Close()
+	m.close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// Points of jobs that ended are kept for a while only.
+func TestLiveIsForgotten(t *testing.T) {
+	f := newFSM()
+	l := &leader{c: &Coordinator{fsm: f}, live: map[string]*live{"gone-1": {}}}
+	for range maxPast + 3 {
+		id, err := f.state.Apply(cluster.Command{Op: &cluster.Submit{Name: "a", Lanes: 1, MinWorkers: 1, MaxWorkers: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.live[id] = &live{}
+		if id == "a-1" {
+			continue
+		}
+		if _, err := f.state.Apply(cluster.Command{Op: &cluster.Cancel{Job: id}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.forget()
+	if n := len(l.live); n != maxPast+1 || l.live["a-1"] == nil || l.live["a-3"] != nil || l.live["a-4"] == nil || l.live["gone-1"] != nil {
+		t.Errorf("%d kept", n)
+	}
+}
+
+func TestPrepareRefusesRelativeRoots(t *testing.T) {
+	r := digitsRequest(t)
+	r.DataRoot = "examples/digits"
+	if _, err := prepare(context.Background(), r); err == nil || !strings.Contains(err.Error(), "absolute") {
+		t.Errorf("got %v", err)
+	}
+	r.DataRoot = ""
+	if _, err := prepare(context.Background(), r); err == nil || !strings.Contains(err.Error(), "no such file: /data/train") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := prepare(context.Background(), &pb.SubmitRequest{}); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:1:1") {
+		t.Errorf("got %v", err)
+	}
+}
