@@ -78,6 +78,9 @@ func (l *leader) report(worker string, m *pb.Progress) {
 	defer l.mu.Unlock()
 	p := l.liveLocked(j)
 	p.reported = time.Now()
+	if m.Cursor == nil {
+		return // the worker still reads the data: it is alive, no more
+	}
 	cursor := fromCursor(m.Cursor)
 	if cursor != p.cursor || len(m.History) > len(p.history) {
 		p.dirty = true

@@ -49,9 +49,10 @@ type assigned struct {
 	cancel     context.CancelCauseFunc
 	ended      chan struct{}
 
-	task    *task
-	replica *replica
-	saver   *saver
+	preparing *preparation // nil: not begun, or over
+	task      *task
+	replica   *replica
+	saver     *saver
 }
 
 // run obeys until ctx ends. It owns one goroutine while there is a job, and the
@@ -109,7 +110,7 @@ func (a *agent) assign(ctx context.Context, want *pb.Assignment) {
 func (a *agent) work(ctx context.Context, j *assigned, want *pb.Assignment, rank int) error {
 	log := a.log.With(zap.String("job", j.id), zap.Uint64("generation", j.generation))
 	if j.task == nil {
-		t, err := a.prepare(ctx, want)
+		t, err := a.ready(ctx, j, want)
 		if err != nil {
 			return err
 		}
@@ -187,6 +188,7 @@ func (a *agent) release() {
 	}
 	j.stop()
 	a.job = nil
+	j.abandon()
 	a.reporter.forget()
 	a.outbox.forget(j.id, factBroken, factFailed, factDone)
 	if j.saver != nil {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -115,4 +116,76 @@ func TestAgentReports(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Reading the data may take longer than a coordinator waits for a generation
+// that says nothing, and than others wait for this worker.
+func TestSlowPreparation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, 1)
+		p, ctx := s.workers[0].newProcess()
+		begun := 0
+		out := &reporter{}
+		a := &agent{
+			world: p, id: "w0", orders: p.orders, newest: p.newest, save: p.save, outbox: p.outbox, reporter: out, log: zap.NewNop(),
+			prepare: func(ctx context.Context, want *pb.Assignment) (*task, error) {
+				begun++
+				if err := sleep(ctx, 5*time.Minute); err != nil {
+					return nil, err
+				}
+				return p.prepare(ctx, want)
+			},
+		}
+		go func() {
+			defer close(p.stopped)
+			_ = a.run(ctx)
+		}()
+		for generation := range uint64(4) {
+			p.orders <- solo(simID, generation+1)
+			for range 60 {
+				time.Sleep(time.Second)
+				got := out.take(false)
+				if got.GetJobId() != simID || got.Generation != generation+1 || got.Cursor != nil {
+					t.Fatalf("generation %d: while the data are read it says %v", generation+1, got)
+				}
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		if done := said(p, (*pb.ConnectRequest).GetJobDone); done.GetGeneration() != 4 || begun != 1 {
+			t.Errorf("it says %v after reading the data %d times; want that generation 4 is done, after once", done, begun)
+		}
+		if got := out.take(false); got != nil && got.Cursor == nil {
+			t.Errorf("it says %v when the data are read", got)
+		}
+		p.kill()
+		<-p.stopped
+	})
+}
+
+// A release while the data are read ends that.
+func TestReleaseWhilePreparing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, 1)
+		p, ctx := s.workers[0].newProcess()
+		var ended error
+		a := &agent{
+			world: p, id: "w0", orders: p.orders, outbox: p.outbox, reporter: &reporter{}, log: zap.NewNop(),
+			prepare: func(ctx context.Context, _ *pb.Assignment) (*task, error) {
+				ended = sleep(ctx, time.Hour/2)
+				return nil, ended
+			},
+		}
+		go func() {
+			defer close(p.stopped)
+			_ = a.run(ctx)
+		}()
+		p.orders <- solo(simID, 1)
+		p.orders <- order{release: &pb.Release{JobId: simID, Generation: 1}}
+		synctest.Wait()
+		if !errors.Is(ended, context.Canceled) {
+			t.Errorf("the preparation ended with %v", ended)
+		}
+		p.kill()
+		<-p.stopped
+	})
 }

@@ -13,6 +13,7 @@
 //
 // # A generation's way
 //
+//	ready   read the data, once for a job
 //	join    connect to both neighbours
 //	agree   one sum tells every rank how far each is; those behind copy from the
 //	        furthest; a comparison of all replicas is the barrier

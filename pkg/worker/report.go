@@ -31,7 +31,8 @@ type reporter struct {
 	rate       float64
 	last       time.Time
 	changed    bool
-	grown      bool // history has entries that were not said
+	grown      bool   // history has entries that were not said
+	preparing  string // job that this worker makes ready, a state of which it may not have yet
 }
 
 type point struct {
@@ -55,6 +56,15 @@ func (p *reporter) begin(t *task, generation uint64, r *replica, speaks bool) {
 	p.job, p.generation, p.span, p.names = t.job, generation, t.span, t.metrics
 	p.at, p.history = r.at, r.history
 	p.rate, p.last, p.changed, p.grown = 0, time.Time{}, true, true
+}
+
+// prepare notes that this worker makes a job ready for a generation, which may
+// take long; the coordinator hears that it is at it. An empty job means that it no
+// longer is.
+func (p *reporter) prepare(job string, generation uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.preparing, p.generation = job, generation
 }
 
 // end makes the reporter silent. Points not yet said wait for the next generation
@@ -124,10 +134,14 @@ func (p *reporter) working() {
 }
 
 // take returns what is new since the last call, or nil. If again is set the
-// listener is another one and hears all but old points.
+// listener is another one and hears all but old points. While a job is being made
+// ready it is a Progress without a cursor, each time.
 func (p *reporter) take(again bool) *pb.Progress {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.preparing != "" {
+		return &pb.Progress{JobId: p.preparing, Generation: p.generation}
+	}
 	if !p.speaks || !p.changed && !again {
 		return nil
 	}

@@ -434,12 +434,15 @@ func (*Heartbeat) Descriptor() ([]byte, []int) {
 	return file_lockstep_v1_session_proto_rawDescGZIP(), []int{4}
 }
 
-// Progress is sent by rank 0 of a generation about twice a second.
+// Progress is sent by rank 0 of a generation about twice a second while it trains,
+// and by every rank that reads the data before that.
 type Progress struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	JobId      string                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	Generation uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
-	Cursor     *Cursor                `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// How far the job is. Not set while the data are read: it only says that the
+	// worker is at it.
+	Cursor *Cursor `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// New points since the last Progress, oldest first.
 	Points []*StepPoint `protobuf:"bytes,4,rep,name=points,proto3" json:"points,omitempty"`
 	// All epochs finished so far: applying it again changes nothing.
@@ -856,6 +859,8 @@ func (x *Note) GetMessage() string {
 	return ""
 }
 
+// ConnectResponse is an order. An empty one is sent every heartbeat interval: it
+// says that the coordinator is alive.
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
