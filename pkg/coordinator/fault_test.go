@@ -164,3 +164,10 @@ func TestPrepareRefusesRelativeRoots(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A worker hears from its coordinator even if there is nothing to order.
+func TestCoordinatorShowsThatItIsAlive(t *testing.T) {
+	g := newGroup(t, 1)
+	w := g.connect(&pb.Hello{WorkerId: "w1"})
+	g.eventually("heartbeats", func() bool { return w.beats.Load() >= 3 })
+}

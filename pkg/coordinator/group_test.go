@@ -201,6 +201,7 @@ type worker struct {
 	orders chan *pb.ConnectResponse // closed when the stream ends
 	cancel context.CancelFunc
 	mute   atomic.Bool
+	beats  atomic.Int32 // empty messages received
 
 	mu     sync.Mutex // guards the stream's sending side
 	stream pb.Sessions_ConnectClient
@@ -226,6 +227,10 @@ func (g *group) connect(hello *pb.Hello) *worker {
 			m, err := stream.Recv()
 			if err != nil {
 				return
+			}
+			if m.Message == nil {
+				w.beats.Add(1)
+				continue
 			}
 			w.orders <- m
 		}

@@ -71,12 +71,19 @@ func awaitHello(l *leader, hellos <-chan *pb.Hello, broke <-chan error) (*pb.Hel
 	}
 }
 
-// send passes orders on until the session is over.
+// send passes orders on until the session is over, and an empty message every
+// heartbeat, so that the worker notices soon if this node hangs.
 func (s *sessions) send(l *leader, session *session, stream pb.Sessions_ConnectServer, broke <-chan error) error {
+	beat := time.NewTicker(l.c.conf.HeartbeatInterval)
+	defer beat.Stop()
 	for {
 		select {
 		case m := <-session.out:
 			if err := stream.Send(m); err != nil {
+				return err
+			}
+		case <-beat.C:
+			if err := stream.Send(&pb.ConnectResponse{}); err != nil {
 				return err
 			}
 		case err := <-broke:
