@@ -60,6 +60,7 @@ type product struct {
 	op      string
 	m, n, k int
 	trans   string
+	conv    *tensor.Conv // of a convolution
 	flops   float64
 	run     func()
 }
@@ -187,9 +188,9 @@ func convProducts(eng *tensor.Engine, c tensor.Conv) []product {
 	g := &tensor.Grad{Int: make([]int32, len(w)), Max: make([]float32, 8), Scale: 1}
 	rows := evenly(c.N, 8)
 	return []product{
-		{op: "conv", m: c.OutC, n: c.N * plane, k: depth, flops: flops, run: func() { eng.ConvForward(dy, x, w, nil, c, tensor.ActNone) }},
-		{op: "conv_input", m: c.InC, n: c.N * plane, k: c.OutC * c.KH * c.KW, flops: flops, run: func() { eng.ConvBackwardInput(dx, y, w, c) }},
-		{op: "conv_weight", m: c.OutC, n: depth, k: c.N * plane, flops: flops, run: func() { eng.ConvBackwardWeightLanes(g, x, y, c, rows) }},
+		{op: "conv", conv: &c, m: c.OutC, n: c.N * plane, k: depth, flops: flops, run: func() { eng.ConvForward(dy, x, w, nil, c, tensor.ActNone) }},
+		{op: "conv_input", conv: &c, m: c.InC, n: c.N * plane, k: c.OutC * c.KH * c.KW, flops: flops, run: func() { eng.ConvBackwardInput(dx, y, w, c) }},
+		{op: "conv_weight", conv: &c, m: c.OutC, n: depth, k: c.N * plane, flops: flops, run: func() { eng.ConvBackwardWeightLanes(g, x, y, c, rows) }},
 	}
 }
 
