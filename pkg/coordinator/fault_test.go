@@ -1,13 +1,17 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -170,4 +174,42 @@ func TestCoordinatorShowsThatItIsAlive(t *testing.T) {
 	g := newGroup(t, 1)
 	w := g.connect(&pb.Hello{WorkerId: "w1"})
 	g.eventually("heartbeats", func() bool { return w.beats.Load() >= 3 })
+}
+
+func TestDamagedStoreIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openStore(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(500) {
+		if err := s.StoreLog(&raft.Log{Index: i + 1, Data: make([]byte, 500)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "raft.db")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holed := bytes.Clone(good)
+	clear(holed[8192 : len(holed)/2])
+	for name, bad := range map[string][]byte{"cut off": good[:len(good)/4], "overwritten": holed, "foreign": []byte("hello")} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := openStore(dir, true)
+			if err == nil {
+				s.close()
+				t.Fatal("opened")
+			}
+			if !strings.Contains(err.Error(), "damaged") && !strings.Contains(err.Error(), "invalid database") {
+				t.Error(err)
+			}
+		})
+	}
 }

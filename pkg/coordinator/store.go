@@ -45,9 +45,13 @@ func openStore(dir string, noSync bool) (*store, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	path := filepath.Join(dir, "raft.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, NoSync: noSync,
-	})
+	err := checkFile(path)
+	var db *bbolt.DB
+	if err == nil {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, NoSync: noSync,
+		})
+	}
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open %s: another coordinator is using this directory: %w", path, err)
 	}
