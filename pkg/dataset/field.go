@@ -46,7 +46,6 @@ type values map[string]any
 
 func (v values) text(name string) string             { s, _ := v[name].(string); return s }
 func (v values) int(name string) int64               { n, _ := v[name].(int64); return n }
-func (v values) number(name string) float64          { f, _ := v[name].(float64); return f }
 func (v values) bool(name string) bool               { b, _ := v[name].(bool); return b }
 func (v values) texts(name string) []string          { s, _ := v[name].([]string); return s }
 func (v values) numbers(name string) []float64       { f, _ := v[name].([]float64); return f }

@@ -28,7 +28,7 @@ func TestResolve(t *testing.T) {
 // What formatScalar writes is read as the same value, inside any structure.
 func TestScalarsSurvive(t *testing.T) {
 	for _, v := range []any{
-		nil, true, int64(-5), int64(math.MinInt64), uint64(math.MaxUint64), 0.1, 1e300, 1.0, -0.0, 5e-324, math.Inf(-1),
+		nil, true, int64(-5), int64(math.MinInt64), uint64(math.MaxUint64), 0.1, 1e300, 1.0, math.Copysign(0, -1), 5e-324, math.Inf(-1),
 		"", "relu", "true", "12", "1e3", "a b", "a: b", "#x", "- x", "[x]", "{x}", "'", `"\`, "a\nb\tc", "é\u0085", "\u2028", "&a", "*a", "!t", "null", "~", "data/train.gz", "@", "`", "%", "?", "|", ">", "a #b", " x ", "\U0001f600",
 	} {
 		root := &node{kind: mappingKind, entries: []entry{{key: "k", value: &node{kind: listKind, items: []*node{

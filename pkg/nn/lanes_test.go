@@ -159,13 +159,13 @@ func TestEvaluationDoesNotDependOnBatches(t *testing.T) {
 			}
 		}
 	}
-	sum := whole.EvalStats()
+	whole.EvalStats()
 	wantLoss, metrics, err := whole.EvalResult()
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantAccuracy := metrics[0]
-	sum = first.EvalStats()
+	sum := first.EvalStats()
 	addTo(sum, second.EvalStats())
 	loss, metrics, err := first.EvalResult()
 	if err != nil || loss != wantLoss || metrics[0] != wantAccuracy {

@@ -85,14 +85,6 @@ func (e *Errors) addf(path, format string, args ...any) {
 	*e = append(*e, Error{Path: path, Msg: fmt.Sprintf(format, args...)})
 }
 
-// orNil is e as an error, nil if nothing is wrong.
-func (e Errors) orNil() error {
-	if len(e) == 0 {
-		return nil
-	}
-	return e
-}
-
 // Input describes the records of a data set as a network sees them.
 type Input struct {
 	// Shape is that of one record: (F), (C, H, W) or (T, F); for tokens (T).
