@@ -9,7 +9,8 @@ type Loss interface {
 	Rows() int
 	Count() int
 	// Compute fills p.Loss, and p.DX where that is not nil with the derivative
-	// of the sum of p.Loss by p.X. It may scale p.Weight, which is applied later.
+	// of the sum of p.Loss by p.X. It may scale p.Weight, which is applied later,
+	// and set p.Counts of rows to 0 that are no target.
 	Compute(p *LossPass)
 }
 
@@ -20,6 +21,7 @@ type LossPass struct {
 	DX     []float32 // like X; nil when only the loss is wanted
 	Loss   []float32 // (n), not weighted
 	Weight []float32 // (n), the records' weights, 1 if they have none
+	Counts []float32 // (n), like Weight, but in the metrics
 	Batch  *Batch
 	// Scratch is as large as X and holds during Compute.
 	Scratch []float32

@@ -17,7 +17,7 @@ func crossEntropyKind() lossKind {
 			Summary: "how surprised softmax of the output is by the right class; the target is a class",
 			Fields: []Field{
 				number("label_smoothing", 0, "share of the target that is spread over all classes").min(0).below(1),
-				numbers("class_weights", "one weight for every class, say larger for rare ones").min(0),
+				numbers("class_weights", "one weight in the loss for every class, say larger for rare ones; metrics count all alike").min(0),
 				integer("ignore", -1, "a class whose records or positions count nothing, say padding; -1 is none").min(-1),
 			}},
 		logits: true,
@@ -78,7 +78,7 @@ func (l crossEntropy) Compute(p *LossPass) {
 	}
 	for r, c := range classes {
 		if int(c) == l.ignore {
-			p.Weight[r] = 0
+			p.Weight[r], p.Counts[r] = 0, 0
 		} else if l.weights != nil {
 			p.Weight[r] *= l.weights[c]
 		}

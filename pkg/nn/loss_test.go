@@ -60,3 +60,23 @@ func TestMetrics(t *testing.T) {
 func site(class int) *LossSite {
 	return &LossSite{Args: Args{"class": class}, Target: Target{Kind: TargetClass, Classes: 3}, errs: &Errors{}}
 }
+
+// Weights of classes are for the loss; a class that is ignored is in no metric.
+func TestMetricsCountRecordsNotClassWeights(t *testing.T) {
+	spec := classSpec(1, layers(l("dense", "units", 3)))
+	spec.Loss = makeNode("cross_entropy", "class_weights", []any{1, 3.0, 1}, "ignore", 2)
+	in := classInput(3, 1)
+	tr := newTrainer(t, mustPlan(t, spec, in), 6, 1)
+	clear(tr.w)
+	tr.ResetEval()
+	// With equal outputs every record is taken for class 0.
+	b := &Batch{Lanes: []int{0}, Rows: []int{0, 6}, X: make([]float32, 6), Classes: []int32{0, 1, 0, 2, 0, 2}, Weights: []float32{1, 1, 1, 1, 2, 1}}
+	if err := tr.Evaluate(b); err != nil {
+		t.Fatal(err)
+	}
+	tr.EvalStats()
+	loss, metrics, err := tr.EvalResult()
+	if err != nil || metrics[0] != 4.0/5 || math.Abs(loss-math.Log(3)) > 1e-6 {
+		t.Errorf("loss %v, accuracy %v (%v), want %v and 0.8", loss, metrics, err, math.Log(3))
+	}
+}

@@ -149,6 +149,7 @@ func (t *Trainer) allocate() {
 	t.lossScratch = make([]float32, rows*p.values[p.logits].size)
 	t.rowLoss = make([]float32, rows*p.loss.Rows())
 	t.rowWeight = make([]float32, rows*p.loss.Rows())
+	t.rowCounts = make([]float32, rows*p.loss.Rows())
 }
 
 func (t *Trainer) newUnit(n node, direct []int, sums [][]float32) unit {

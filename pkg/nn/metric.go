@@ -21,7 +21,7 @@ type metricPass struct {
 	cols    int
 	classes []int32   // (rows)
 	y       []float32 // (rows, cols)
-	weight  []float32 // (rows)
+	weight  []float32 // (rows), of the records
 	loss    []float32 // (rows)
 }
 

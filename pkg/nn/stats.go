@@ -41,13 +41,14 @@ func (t *Trainer) computeLoss(dx []float32) {
 	rows := t.pass.rows * loss.Rows()
 	p := &t.lossPass
 	*p = LossPass{Pass: &t.pass, Batch: b, X: t.activation(t.plan.logits, t.pass.rows), DX: dx,
-		Loss: t.rowLoss[:rows], Weight: t.rowWeight[:rows]}
+		Loss: t.rowLoss[:rows], Weight: t.rowWeight[:rows], Counts: t.rowCounts[:rows]}
 	for r := range p.Weight {
 		p.Weight[r] = 1
 		if b.Weights != nil {
 			p.Weight[r] = b.Weights[r/loss.Rows()]
 		}
 	}
+	copy(p.Counts, p.Weight)
 	p.Scratch = t.lossScratch[:len(p.X)]
 	loss.Compute(p)
 	if dx == nil {
@@ -82,7 +83,7 @@ func (t *Trainer) tally(sums []float64, i int) {
 	}
 	x := t.lossPass.X
 	t.metric = metricPass{x: x, cols: len(x) / max(len(t.lossPass.Loss), 1), classes: t.pass.batch.Classes,
-		y: t.lossPass.target(), weight: t.lossPass.Weight, loss: t.lossPass.Loss}
+		y: t.lossPass.target(), weight: t.lossPass.Counts, loss: t.lossPass.Loss}
 	for j, m := range t.plan.metrics {
 		m.add(sums[t.layout.metric[j]:][:m.sums()], &t.metric, from*loss.Rows(), to*loss.Rows())
 	}

@@ -38,6 +38,7 @@ type Trainer struct {
 	laneRows    []int
 	rowLoss     []float32
 	rowWeight   []float32
+	rowCounts   []float32
 	lossScratch []float32
 	layerLoss   []float32 // of every record, from layers
 	pass        Pass
