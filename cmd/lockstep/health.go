@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/lockstep-ml/lockstep/internal/secure"
+	"github.com/lockstep-ml/lockstep/pkg/client"
 )
 
 // newHealth asks a node whether it serves; container engines call it.
@@ -23,7 +21,7 @@ func newHealth() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
 			defer cancel()
-			if err := serves(ctx, args[0], s.security); err != nil {
+			if err := client.Health(ctx, args[0], s.security); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "serving")
@@ -32,25 +30,4 @@ func newHealth() *cobra.Command {
 	}
 	s.addFlags(cmd.Flags())
 	return cmd
-}
-
-// serves returns nil if the node at the address answers that it does.
-func serves(ctx context.Context, address string, security secure.Config) error {
-	creds, err := secure.DialOption(security)
-	if err != nil {
-		return usageError{err}
-	}
-	conn, err := grpc.NewClient(address, creds)
-	if err != nil {
-		return usageError{err}
-	}
-	defer conn.Close()
-	answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
-	if err != nil {
-		return explain(err)
-	}
-	if answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-		return fmt.Errorf("it is up but says %s", answer.GetStatus())
-	}
-	return nil
 }

@@ -26,7 +26,7 @@ func newJobs() *cobra.Command {
 		Short: "List all jobs, or show one",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.ask(cmd, func(ctx context.Context, c *client.Client) error {
+			return s.ask(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				out := cmd.OutOrStdout()
 				if len(args) == 1 {
 					j, err := c.Job(ctx, args[0])
@@ -131,7 +131,7 @@ func newNodes() *cobra.Command {
 		Short: "List the coordinators and workers of a cluster",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.ask(cmd, func(ctx context.Context, c *client.Client) error {
+			return s.ask(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				nodes, err := c.Nodes(ctx)
 				if err != nil {
 					return err

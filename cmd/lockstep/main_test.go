@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -117,5 +119,34 @@ func TestCertsMakesFiles(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Where no cluster is, a command says so soon, and what to do.
+func TestNoClusterThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	job := filepath.Join("..", "..", "examples", "digits", "job.yaml")
+	for _, args := range []string{"nodes", "submit " + job} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel() // each waits for a moment
+			began := time.Now()
+			_, err := typed(t, append(strings.Fields(args), "--coordinators", nobody)...)
+			took := time.Since(began)
+			for _, want := range []string{"no coordinator answers for 3s at [" + nobody + "]", "lockstep up", "--coordinators"} {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q", err, want)
+				}
+			}
+			if took > 8*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
 	}
 }

@@ -33,7 +33,7 @@ func steer(use, short string, do func(context.Context, *client.Client, string) (
 		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.ask(cmd, func(ctx context.Context, c *client.Client) error {
+			return s.ask(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				j, err := do(ctx, c, args[0])
 				if err != nil {
 					return err
@@ -59,7 +59,7 @@ func newLogs() *cobra.Command {
 		Short: "Show what was decided about a job, when and why",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.talk(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return s.follow(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				return c.Logs(ctx, args[0], follow, func(e *pb.Event) error { return showEvent(cmd.OutOrStdout(), e, asJSON) })
 			})
 		},
@@ -89,7 +89,7 @@ func newDownload() *cobra.Command {
 			if path == "" {
 				path = args[0] + ".safetensors"
 			}
-			return s.talk(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return s.follow(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				if err := download(ctx, c, args[0], path); err != nil {
 					return err
 				}

@@ -77,7 +77,7 @@ workers run, so their paths must be valid there.`,
 			if err != nil {
 				return err
 			}
-			return s.talk(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return s.follow(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				return submit(ctx, cmd, c, request, follow, asJSON)
 			})
 		},

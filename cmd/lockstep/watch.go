@@ -25,7 +25,7 @@ With --json each line is an object: {"job": …} when the job changed, {"point":
 …} for each step that was measured.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.talk(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return s.follow(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				if asJSON {
 					return watchJSON(ctx, c, args[0], cmd.OutOrStdout())
 				}
