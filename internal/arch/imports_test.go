@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 }
 
 // wiring may import any package of the module: programs, and what builds them.
-var wiring = []string{"cmd", "examples", "internal/cli", "internal/node", "internal/bench", "internal/e2e", "internal/simtest"}
+var wiring = []string{"bench", "cmd", "examples", "internal/cli", "internal/node", "internal/bench", "internal/e2e", "internal/simtest"}
 
 // generators make source code and may import the packages they describe.
 var generators = []string{"internal/asmgen", "internal/docgen"}

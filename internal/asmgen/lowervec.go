@@ -24,28 +24,13 @@ func (l *lowerer) expr(i value, m []mask) {
 		}
 		return
 	case "in":
-		v := l.vec(l.Context)
-		from := operand.Mem{Base: l.ptr[inputs[x.imm]], Index: l.i, Scale: 1}
-		if m != nil {
-			l.loadPart(l.Context, m[0], from, v)
-		} else {
-			l.VMOVUPS(from, v)
-		}
-		l.vecs[i] = v
+		l.vecs[i] = l.input(x, m)
 	case "even":
 		l.loadPair(i, l.doubled(inputs[x.imm]), m)
 	case "odd":
 		// Made by even, which comes before it.
 	case "index":
-		v := l.vec(l.Context)
-		n := l.GP64()
-		l.MOVQ(l.i, n)
-		l.SHRQ(operand.Imm(2), n)
-		low := v.AsX()
-		l.VMOVD(n.As32(), low)
-		l.VPBROADCASTD(low, v)
-		l.VPADDD(l.k.table(count(0, 1)), v, v)
-		l.vecs[i] = v
+		l.vecs[i] = l.indices()
 	case "cmp", "ieq", "both":
 		l.truths[i] = l.compare(x)
 	case "fma":
@@ -70,6 +55,31 @@ func (l *lowerer) expr(i value, m []mask) {
 		l.binary(x.op)(l.op(x.args[1]), l.reg(x.args[0]), v)
 		l.vecs[i] = v
 	}
+}
+
+// input loads a vector of an input, or as much as the mask lets pass.
+func (l *lowerer) input(x *expr, m []mask) reg.VecVirtual {
+	v := l.vec(l.Context)
+	from := operand.Mem{Base: l.ptr[inputs[x.imm]], Index: l.i, Scale: 1}
+	if m != nil {
+		l.loadPart(l.Context, m[0], from, v)
+	} else {
+		l.VMOVUPS(from, v)
+	}
+	return v
+}
+
+// indices counts the elements of the vector from the start of the slices.
+func (l *lowerer) indices() reg.VecVirtual {
+	v := l.vec(l.Context)
+	n := l.GP64()
+	l.MOVQ(l.i, n)
+	l.SHRQ(operand.Imm(2), n)
+	low := v.AsX()
+	l.VMOVD(n.As32(), low)
+	l.VPBROADCASTD(low, v)
+	l.VPADDD(l.k.table(count(0, 1)), v, v)
+	return v
 }
 
 func count(first, step uint32) (t [16]uint32) {
