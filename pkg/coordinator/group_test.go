@@ -15,7 +15,9 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
@@ -215,12 +217,15 @@ func (g *group) connect(hello *pb.Hello) *worker {
 	}
 	hello.Address = "127.0.0.1:1"
 	ctx, cancel := context.WithCancel(g.ctx())
-	stream, err := pb.NewSessionsClient(g.dial(g.leader())).Connect(ctx)
-	if err != nil {
-		g.t.Fatal(err)
+	stream, first := g.hello(ctx, hello)
+	for first == nil { // its former process is not yet known to be gone
+		time.Sleep(20 * time.Millisecond)
+		stream, first = g.hello(ctx, hello)
+	}
+	if first.GetWelcome().GetHeartbeatMs() != 100 {
+		g.t.Fatalf("no welcome but %v", first)
 	}
 	w := &worker{t: g.t, id: hello.WorkerId, stream: stream, orders: make(chan *pb.ConnectResponse, 100), cancel: cancel}
-	w.send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Hello{Hello: hello}})
 	go func() {
 		defer close(w.orders)
 		for {
@@ -243,10 +248,24 @@ func (g *group) connect(hello *pb.Hello) *worker {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}()
-	if m := w.next(); m.GetWelcome() == nil || m.GetWelcome().HeartbeatMs != 100 {
-		g.t.Fatalf("no welcome but %v", m)
-	}
 	return w
+}
+
+// hello opens a stream and returns the answer to a Hello; nil if the worker's id is in use.
+func (g *group) hello(ctx context.Context, hello *pb.Hello) (pb.Sessions_ConnectClient, *pb.ConnectResponse) {
+	g.t.Helper()
+	stream, err := pb.NewSessionsClient(g.dial(g.leader())).Connect(ctx)
+	if err == nil {
+		err = stream.Send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Hello{Hello: hello}})
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	first, err := stream.Recv()
+	if err != nil && status.Code(err) != codes.AlreadyExists {
+		g.t.Fatal(err)
+	}
+	return stream, first
 }
 
 func (w *worker) send(m *pb.ConnectRequest) {
