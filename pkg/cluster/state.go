@@ -15,9 +15,9 @@ const (
 	MaxEvents      = 200
 	MaxCheckpoints = 5
 	// MaxEnded is how many jobs that have ended are kept; the oldest go first.
-	MaxEnded = 1000
-	maxBlames      = 64
-	maxMessage     = 4096 // bytes of one event or error
+	MaxEnded   = 1000
+	maxBlames  = 64
+	maxMessage = 4096 // bytes of one event or error
 )
 
 // Refusals. They are answers of the state machine, not failures: the state is
