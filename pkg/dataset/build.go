@@ -160,7 +160,7 @@ func checkManifest(spec Spec, m *shard.Manifest) error {
 
 // InputOf returns what a network needs to know of the records of a manifest.
 func InputOf(m *shard.Manifest) nn.Input {
-	return nn.Input{
+	in := nn.Input{
 		Shape:  m.Input.Shape,
 		Tokens: m.Input.Tokens,
 		Target: nn.Target{
@@ -169,4 +169,8 @@ func InputOf(m *shard.Manifest) nn.Input {
 			Shape:   m.Input.Target.Shape,
 		},
 	}
+	if len(m.Fit.Target) == 1 {
+		in.Target.Scale = m.Fit.Target[0].Scale
+	}
+	return in
 }

@@ -71,7 +71,7 @@ func TestCSVIds(t *testing.T) {
 	section := map[string]any{"format": "csv", "train": "r.csv", "test": "s.csv", "target": "stars", "unknown": "zero", "weight": "when",
 		"columns": map[string]any{"user": "id", "film": "id"}, "normalise_target": "none"}
 	spec, m, test := build(t, section, root)
-	want := nn.Input{Shape: []int{2}, Tokens: 5, Target: nn.Target{Kind: nn.TargetValue}}
+	want := nn.Input{Shape: []int{2}, Tokens: 5, Target: nn.Target{Kind: nn.TargetValue, Scale: 1}}
 	if diff := cmp.Diff(want, InputOf(m)); diff != "" {
 		t.Errorf("input (-want +got):\n%s", diff)
 	}
@@ -126,7 +126,7 @@ func TestSeries(t *testing.T) {
 	section := map[string]any{"format": "series", "train": "s.csv", "target": "temp", "window": 2, "normalise": "none", "normalise_target": "none",
 		"columns": map[string]any{"date": "ignore"}}
 	spec, m, _ := build(t, section, root)
-	want := nn.Input{Shape: []int{2, 2}, Target: nn.Target{Kind: nn.TargetValue}}
+	want := nn.Input{Shape: []int{2, 2}, Target: nn.Target{Kind: nn.TargetValue, Scale: 1}}
 	if diff := cmp.Diff(want, InputOf(m)); diff != "" {
 		t.Errorf("input (-want +got):\n%s", diff)
 	}

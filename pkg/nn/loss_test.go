@@ -41,7 +41,7 @@ func TestMetrics(t *testing.T) {
 		{rates{classes: 3, class: 2, of: precisionKind().fit(site(2)).(rates).of}, 2.0 / 3},
 		{recallKind().fit(site(2)).(rates), 2.0 / 3}, {f1Kind().fit(site(2)).(rates), 2.0 / 3},
 		{f1Kind().fit(site(-1)).(rates), (1 + 0 + 2.0/3) / 3},
-		{perplexity{}, math.Exp(1)}, {mae{}, (2 + 2*2) / 15.0}, {rmse{}, math.Sqrt((4 + 2*4) / 15.0)},
+		{perplexity{}, math.Exp(1)}, {mae{1}, (2 + 2*2) / 15.0}, {rmse{1}, math.Sqrt((4 + 2*4) / 15.0)}, {rmse{10}, 10 * math.Sqrt((4+2*4)/15.0)},
 		{r2{}, 1 - 12/(196-38.0*38/15)},
 	} {
 		sums := make([]float64, c.m.sums())

@@ -65,15 +65,15 @@ func accuracyKind() metricKind {
 
 func maeKind() metricKind {
 	return metricKind{
-		Entry: metricEntry("mae", "mean absolute error"),
-		fit:   func(s *LossSite) metric { s.needNumbers("mae"); return mae{} },
+		Entry: metricEntry("mae", "mean absolute error, in the units of the data"),
+		fit:   func(s *LossSite) metric { s.needNumbers("mae"); return mae{s.Target.unit()} },
 	}
 }
 
 func rmseKind() metricKind {
 	return metricKind{
-		Entry: metricEntry("rmse", "root of the mean squared error"),
-		fit:   func(s *LossSite) metric { s.needNumbers("rmse"); return rmse{} },
+		Entry: metricEntry("rmse", "root of the mean squared error, in the units of the data"),
+		fit:   func(s *LossSite) metric { s.needNumbers("rmse"); return rmse{s.Target.unit()} },
 	}
 }
 
@@ -118,7 +118,7 @@ func argMax(x []float32) int {
 }
 
 // mae keeps the weight of all elements and the sum of absolute errors.
-type mae struct{}
+type mae struct{ unit float64 }
 
 func (mae) sums() int { return 2 }
 
@@ -132,10 +132,10 @@ func (mae) add(sums []float64, m *metricPass, from, to int) {
 	}
 }
 
-func (mae) value(sums []float64) float64 { return sums[1] / sums[0] }
+func (m mae) value(sums []float64) float64 { return m.unit * (sums[1] / sums[0]) }
 
 // rmse keeps the weight of all elements and the sum of squared errors.
-type rmse struct{}
+type rmse struct{ unit float64 }
 
 func (rmse) sums() int { return 2 }
 
@@ -150,7 +150,7 @@ func (rmse) add(sums []float64, m *metricPass, from, to int) {
 	}
 }
 
-func (rmse) value(sums []float64) float64 { return math.Sqrt(sums[1] / sums[0]) }
+func (m rmse) value(sums []float64) float64 { return m.unit * math.Sqrt(sums[1]/sums[0]) }
 
 // r2 keeps the weight of all elements, the sums of the target and of its square,
 // and the sum of squared errors.

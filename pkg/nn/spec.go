@@ -113,6 +113,17 @@ type Target struct {
 	// Shape is that of one record's target: empty for one class or one number,
 	// (T) for a class at each position, (F) for F numbers.
 	Shape []int
+	// Scale is what 1 in a number stands for in the units of the data; 0 counts as
+	// 1. Metrics that are distances are given in those units.
+	Scale float64
+}
+
+// unit is Scale, with its default.
+func (t Target) unit() float64 {
+	if t.Scale == 0 {
+		return 1
+	}
+	return t.Scale
 }
 
 // Size is the number of target elements of a record.
