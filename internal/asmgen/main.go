@@ -25,6 +25,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/mmcloughlin/avo/build"
@@ -126,6 +127,9 @@ func vectorTable(all []*prog, suffix string) string {
 	return text + "\t}\n}\n"
 }
 
+// highRegister is a register that only AVX-512 has.
+var highRegister = regexp.MustCompile(`\b(Z\d+|[XY](1[6-9]|2\d|3[01]))\b`)
+
 // structFields reads the structs through which Go hands arguments to assembly.
 // All their fields have 8 bytes, so that a place follows from the order alone.
 func structFields(file string) (map[string]layout, error) {
@@ -170,6 +174,9 @@ func write(c *build.Context, base, more string) error {
 		text, err := p.Print(f)
 		if err != nil {
 			return err
+		}
+		if high := highRegister.Find(text); high != nil && !strings.Contains(base, "avx512") {
+			return fmt.Errorf("%s uses %s: too many values at once for AVX2", base, high)
 		}
 		if ext == ".go" {
 			if text, err = format.Source(append(text, more...)); err != nil {

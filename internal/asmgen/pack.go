@@ -17,6 +17,8 @@ func packs(c *build.Context, s isa, f layout) {
 	}
 	p.transpose()
 	p.taps()
+	p.line(1)
+	p.line(2)
 	p.gather()
 }
 
@@ -128,39 +130,41 @@ func (p *packer) transpose() {
 	p.RET()
 }
 
-// block transposes 8 by 8: rows 0-3 and 4-7 meet in one register by halves, so
-// that only shuffles within halves are needed.
+// block transposes 8 by 8, four columns at a time: rows i and i+4 meet in one
+// register by halves, so that only shuffles within halves are left.
 func (p *packer) block(rows []reg.GPVirtual, at, dst, step reg.GPVirtual, m *mask) {
-	v := make([]reg.VecVirtual, 8)
-	for i := range v {
-		v[i] = p.YMM()
-		from := operand.Mem{Base: rows[i], Index: at, Scale: 1}
-		if m != nil {
-			p.loadPart(p.Context, *m, from, v[i])
-		} else {
-			p.VMOVUPS(from, v[i])
+	for half := range 2 {
+		v := make([]reg.VecVirtual, 4)
+		for i := range v {
+			v[i] = p.YMM()
+			from := func(r int) operand.Mem {
+				return operand.Mem{Base: rows[r], Index: at, Scale: 1, Disp: 16 * half}
+			}
+			if m == nil {
+				p.VBROADCASTF128(from(i), v[i])
+				p.VINSERTF128(operand.Imm(1), from(i+4), v[i], v[i])
+				continue
+			}
+			whole := func(r int) reg.VecVirtual {
+				w := p.YMM()
+				p.loadPart(p.Context, *m, operand.Mem{Base: rows[r], Index: at, Scale: 1}, w)
+				return w
+			}
+			p.VPERM2F128(operand.Imm([]uint64{0x20, 0x31}[half]), whole(i+4), whole(i), v[i])
 		}
-	}
-	u := make([]reg.VecVirtual, 8)
-	for i := 0; i < 8; i += 2 {
-		u[i], u[i+1] = p.YMM(), p.YMM()
-		p.VUNPCKLPS(v[i+1], v[i], u[i])
-		p.VUNPCKHPS(v[i+1], v[i], u[i+1])
-	}
-	w := make([]reg.VecVirtual, 8)
-	for i := 0; i < 8; i += 4 {
-		for j := range 2 {
-			w[i+2*j], w[i+2*j+1] = p.YMM(), p.YMM()
-			p.VUNPCKLPD(u[i+2+j], u[i+j], w[i+2*j])
-			p.VUNPCKHPD(u[i+2+j], u[i+j], w[i+2*j+1])
+		u := []reg.VecVirtual{p.YMM(), p.YMM(), p.YMM(), p.YMM()}
+		for i := range 2 {
+			p.VUNPCKLPS(v[2*i+1], v[2*i], u[2*i])
+			p.VUNPCKHPS(v[2*i+1], v[2*i], u[2*i+1])
 		}
-	}
-	for _, imm := range []uint64{0x20, 0x31} {
-		for j := range 4 {
-			out := p.YMM()
-			p.VPERM2F128(operand.Imm(imm), w[4+j], w[j], out)
-			p.VMOVUPS(out, operand.Mem{Base: dst})
-			p.ADDQ(step, dst)
+		for i := range 2 {
+			a, b := p.YMM(), p.YMM()
+			p.VUNPCKLPD(u[2+i], u[i], a)
+			p.VUNPCKHPD(u[2+i], u[i], b)
+			for _, out := range []reg.VecVirtual{a, b} {
+				p.VMOVUPS(out, operand.Mem{Base: dst})
+				p.ADDQ(step, dst)
+			}
 		}
 	}
 }
@@ -183,6 +187,27 @@ func (p *packer) taps() {
 	p.loadPart(p.Context, m2, operand.Mem{Base: src2, Index: at, Scale: 1}, v2)
 	p.VORPS(v2, v, v)
 	p.VMOVUPS(v, operand.Mem{Base: dst})
+	p.ADDQ(step, dst)
+	p.ADDQ(operand.Imm(4), offsets)
+	p.DECQ(n)
+	p.JNE(operand.LabelRef("row"))
+	p.VZEROUPPER()
+	p.RET()
+}
+
+// line is taps for 8 or 16 columns that all lie at src + first + offset[k].
+func (p *packer) line(vecs int) {
+	p.begin(fmt.Sprintf("packLine%d", vecs))
+	dst, src, base, n := p.load("dst"), p.load("first"), p.load("src"), p.load("n")
+	p.ADDQ(base, src)
+	step, offsets, at := p.load("dstStep"), p.load("offsets"), p.GP64()
+	p.Label("row")
+	p.MOVLQSX(operand.Mem{Base: offsets}, at)
+	for i := range vecs {
+		v := p.YMM()
+		p.VMOVUPS(operand.Mem{Base: src, Index: at, Scale: 1, Disp: 32 * i}, v)
+		p.VMOVUPS(v, operand.Mem{Base: dst, Disp: 32 * i})
+	}
 	p.ADDQ(step, dst)
 	p.ADDQ(operand.Imm(4), offsets)
 	p.DECQ(n)

@@ -121,6 +121,7 @@ func (t *tile) write() {
 		t.a = append(t.a, p)
 	}
 	t.b = t.load("b")
+	t.prefetch()
 	if t.lanes {
 		t.laneLoop()
 	} else {
@@ -197,6 +198,20 @@ func (t *tile) eachC(f func(r, v int, at operand.Mem)) {
 	for r := range t.rows {
 		for v := range t.vecs {
 			f(r, v, operand.Mem{Base: c, Disp: v * t.bytes()})
+		}
+		if r < t.rows-1 {
+			t.ADDQ(step, c)
+		}
+	}
+}
+
+// prefetch asks for the tile of C, which is needed when the sums are done.
+func (t *tile) prefetch() {
+	c, step := t.GP64(), t.load("cRow")
+	t.MOVQ(t.moving("c"), c)
+	for r := range t.rows {
+		for at := 0; at < t.vecs*t.bytes(); at += 64 {
+			t.PREFETCHT0(operand.Mem{Base: c, Disp: at})
 		}
 		if r < t.rows-1 {
 			t.ADDQ(step, c)

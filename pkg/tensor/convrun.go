@@ -144,28 +144,40 @@ func (w *worker) copyPlane(dst []float32, dstStep int, src []float32, srcStep, n
 	}
 }
 
-// packTaps copies rows k0 to k1 and columns j0 to j1 of the taps into panels.
+// packTaps copies rows k0 to k1 and columns j0 to j1 of the taps into panels, 16
+// columns at once where they lie side by side.
 func (w *worker) packTaps(p *product, k0, k1, j0, j1 int) {
 	kn, panel := k1-k0, w.k.panel()
+	g := p.taps
 	for at := 0; at < j1-j0; at += panel {
 		n := min(panel, j1-j0-at)
 		wide := (n + w.k.width - 1) / w.k.width * w.k.width
-		for g := 0; g < wide; g += 8 {
-			w.packEight(p, w.b[at*kn+g:], wide, k0, kn, j0+at+g, min(8, n-g))
+		for i := 0; i < wide; {
+			dst, j := w.b[at*kn+i:], j0+at+i
+			w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(p.b, 0), offsets: pointer(g.offsetsBytes, k0), n: kn}
+			h, c := j/g.outW, j%g.outW
+			w.p.first = 4 * (h*g.outRowStep + c)
+			switch side := min(g.outW-c, n-i); {
+			case side >= 16:
+				w.k.line[1](&w.p)
+				i += 16
+			case side >= 8:
+				w.k.line[0](&w.p)
+				i += 8
+			default:
+				w.packEight(g, j, max(min(8, n-i), 0))
+				i += 8
+			}
 		}
 	}
 }
 
-// packEight copies the taps of n output elements from j on, n <= 8; n may be
-// negative. They lie in one row of the output, in two, or anywhere.
-func (w *worker) packEight(p *product, dst []float32, wide, k0, kn, j, n int) {
-	g := p.taps
-	w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(p.b, 0), offsets: pointer(g.offsetsBytes, k0), n: kn}
-	n = max(n, 0)
+// packEight copies the taps of n <= 8 output elements from j on. They lie in two
+// rows of the output, or anywhere.
+func (w *worker) packEight(g *grid, j, n int) {
 	h, c := j/g.outW, j%g.outW
 	one := min(n, g.outW-c)
-	two := min(n-one, g.outW)
-	if one+two < n {
+	if n-one > g.outW {
 		for i := range w.columns {
 			at := j + min(i, n-1)
 			w.columns[i] = int32(4 * (at/g.outW*g.outRowStep + at%g.outW))
@@ -179,7 +191,6 @@ func (w *worker) packEight(p *product, dst []float32, wide, k0, kn, j, n int) {
 		w.mask[1][i] = -int32(flag(i >= one && i < n))
 	}
 	w.p.mask, w.p.mask2 = pointer(w.mask[0][:], 0), pointer(w.mask[1][:], 0)
-	w.p.first = 4 * (h*g.outRowStep + c)
 	w.p.second = 4 * ((h+1)*g.outRowStep - one)
 	w.k.taps(&w.p)
 }

@@ -98,6 +98,12 @@ func packTranspose_avx2(p *pack)
 func packTaps_avx2(p *pack)
 
 //go:noescape
+func packLine1_avx2(p *pack)
+
+//go:noescape
+func packLine2_avx2(p *pack)
+
+//go:noescape
 func packGather_avx2(p *pack)
 
 // tiles_avx2 lists the kernels by vectors and rows.

@@ -3,7 +3,7 @@
 //go:build !purego
 
 // func tile1x1_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -21,19 +21,22 @@ TEXT ·tile1x1_avx2(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ    (SP), BX
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), DI
-	VXORPS  Y0, Y0, Y0
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R8
-	TESTQ   R8, R8
-	JNE     loadPart
-	MOVQ    48(AX), R8
-	MOVQ    8(SP), R8
-	VMOVUPS (R8), Y0
-	JMP     loadEnd
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	MOVQ       56(AX), DI
+	VXORPS     Y0, Y0, Y0
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R8
+	TESTQ      R8, R8
+	JNE        loadPart
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), R8
+	VMOVUPS    (R8), Y0
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R8), Y0
@@ -140,7 +143,7 @@ storeEnd:
 	RET
 
 // func lane1x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane1x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -158,13 +161,16 @@ TEXT ·lane1x1_avx2(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ (SP), BX
-	MOVQ 24(AX), SI
-	MOVQ 128(AX), DI
-	MOVQ 144(AX), R8
-	MOVQ 136(AX), R9
-	LEAQ (DI)(R9*8), R9
-	MOVQ R9, 32(SP)
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	MOVQ       128(AX), DI
+	MOVQ       144(AX), R8
+	MOVQ       136(AX), R9
+	LEAQ       (DI)(R9*8), R9
+	MOVQ       R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -260,7 +266,7 @@ laneEnd:
 	RET
 
 // func tile1x2_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -278,21 +284,24 @@ TEXT ·tile1x2_avx2(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ    (SP), BX
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R8
-	TESTQ   R8, R8
-	JNE     loadPart
-	MOVQ    48(AX), R8
-	MOVQ    8(SP), R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	JMP     loadEnd
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	MOVQ       56(AX), DI
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R8
+	TESTQ      R8, R8
+	JNE        loadPart
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), R8
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R8), Y1
@@ -418,7 +427,7 @@ storeEnd:
 	RET
 
 // func lane1x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane1x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -436,13 +445,16 @@ TEXT ·lane1x2_avx2(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ (SP), BX
-	MOVQ 24(AX), SI
-	MOVQ 128(AX), DI
-	MOVQ 144(AX), R8
-	MOVQ 136(AX), R9
-	LEAQ (DI)(R9*8), R9
-	MOVQ R9, 32(SP)
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	MOVQ       128(AX), DI
+	MOVQ       144(AX), R8
+	MOVQ       136(AX), R9
+	LEAQ       (DI)(R9*8), R9
+	MOVQ       R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -563,7 +575,7 @@ laneEnd:
 	RET
 
 // func tile2x1_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -581,22 +593,27 @@ TEXT ·tile2x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Y0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y1
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       56(AX), R8
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Y0
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y1
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R9), Y1
@@ -724,7 +741,7 @@ storeEnd:
 	RET
 
 // func lane2x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane2x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -742,13 +759,18 @@ TEXT ·lane2x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -872,7 +894,7 @@ laneEnd:
 	RET
 
 // func tile2x2_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -890,26 +912,31 @@ TEXT ·tile2x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	VMOVUPS 32(R9), Y3
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       56(AX), R8
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y2
+	VMOVUPS    32(R9), Y3
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R9), Y3
@@ -1068,7 +1095,7 @@ storeEnd:
 	RET
 
 // func lane2x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane2x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1086,13 +1113,18 @@ TEXT ·lane2x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1261,7 +1293,7 @@ laneEnd:
 	RET
 
 // func tile3x1_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1279,25 +1311,32 @@ TEXT ·tile3x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Y0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       56(AX), R8
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Y0
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y2
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R9), Y2
@@ -1446,7 +1485,7 @@ storeEnd:
 	RET
 
 // func lane3x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane3x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1464,13 +1503,20 @@ TEXT ·lane3x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1622,7 +1668,7 @@ laneEnd:
 	RET
 
 // func tile3x2_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1640,31 +1686,38 @@ TEXT ·tile3x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	VMOVUPS 32(R9), Y3
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y4
-	VMOVUPS 32(R9), Y5
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       56(AX), R8
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y2
+	VMOVUPS    32(R9), Y3
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y4
+	VMOVUPS    32(R9), Y5
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R9), Y5
@@ -1856,7 +1909,7 @@ storeEnd:
 	RET
 
 // func lane3x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane3x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1874,13 +1927,20 @@ TEXT ·lane3x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -2097,7 +2157,7 @@ laneEnd:
 	RET
 
 // func tile4x1_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2115,30 +2175,39 @@ TEXT ·tile4x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Y0
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y3
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Y0
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y3
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R10), Y3
@@ -2313,7 +2382,7 @@ storeEnd:
 	RET
 
 // func lane4x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane4x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2331,15 +2400,24 @@ TEXT ·lane4x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -2524,7 +2602,7 @@ laneEnd:
 	RET
 
 // func tile4x2_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2542,38 +2620,47 @@ TEXT ·tile4x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R10), Y7
@@ -2803,7 +2890,7 @@ storeEnd:
 	RET
 
 // func lane4x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane4x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2821,15 +2908,24 @@ TEXT ·lane4x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3099,7 +3195,7 @@ laneEnd:
 	RET
 
 // func tile5x1_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3117,33 +3213,44 @@ TEXT ·tile5x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Y0
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Y0
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R10), Y4
@@ -3339,7 +3446,7 @@ storeEnd:
 	RET
 
 // func lane5x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane5x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3357,15 +3464,26 @@ TEXT ·lane5x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3578,7 +3696,7 @@ laneEnd:
 	RET
 
 // func tile5x2_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3596,43 +3714,54 @@ TEXT ·tile5x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R10), Y9
@@ -3895,7 +4024,7 @@ storeEnd:
 	RET
 
 // func lane5x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane5x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3913,15 +4042,26 @@ TEXT ·lane5x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4239,7 +4379,7 @@ laneEnd:
 	RET
 
 // func tile6x1_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4257,36 +4397,49 @@ TEXT ·tile6x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Y0
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y5
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Y0
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y5
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R10), Y5
@@ -4503,7 +4656,7 @@ storeEnd:
 	RET
 
 // func lane6x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane6x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4521,15 +4674,28 @@ TEXT ·lane6x1_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4770,7 +4936,7 @@ laneEnd:
 	RET
 
 // func tile6x2_avx2(p *tile)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4788,48 +4954,61 @@ TEXT ·tile6x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y10
-	VMOVUPS 32(R10), Y11
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y10
+	VMOVUPS    32(R10), Y11
+	JMP        loadEnd
 
 loadPart:
 	VMOVUPS    (R10), Y11
@@ -5125,7 +5304,7 @@ storeEnd:
 	RET
 
 // func lane6x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·lane6x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -5143,15 +5322,28 @@ TEXT ·lane6x2_avx2(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -5686,109 +5878,117 @@ TEXT ·packTranspose_avx2(SB), $0-8
 	JLT  rest
 
 block:
-	VMOVUPS    (DI)(R14*1), Y0
-	VMOVUPS    (R8)(R14*1), Y1
-	VMOVUPS    (R9)(R14*1), Y2
-	VMOVUPS    (R10)(R14*1), Y3
-	VMOVUPS    (R11)(R14*1), Y4
-	VMOVUPS    (R12)(R14*1), Y5
-	VMOVUPS    (R13)(R14*1), Y6
-	VMOVUPS    (CX)(R14*1), Y7
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y0
-	VUNPCKLPS  Y3, Y2, Y1
-	VUNPCKHPS  Y3, Y2, Y2
-	VUNPCKLPS  Y5, Y4, Y3
-	VUNPCKHPS  Y5, Y4, Y4
-	VUNPCKLPS  Y7, Y6, Y5
-	VUNPCKHPS  Y7, Y6, Y6
-	VUNPCKLPD  Y1, Y8, Y7
-	VUNPCKHPD  Y1, Y8, Y1
-	VUNPCKLPD  Y2, Y0, Y8
-	VUNPCKHPD  Y2, Y0, Y0
-	VUNPCKLPD  Y5, Y3, Y2
-	VUNPCKHPD  Y5, Y3, Y3
-	VUNPCKLPD  Y6, Y4, Y5
-	VUNPCKHPD  Y6, Y4, Y4
-	VPERM2F128 $0x20, Y2, Y7, Y6
-	VMOVUPS    Y6, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x20, Y3, Y1, Y6
-	VMOVUPS    Y6, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x20, Y5, Y8, Y6
-	VMOVUPS    Y6, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x20, Y4, Y0, Y6
-	VMOVUPS    Y6, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y2, Y7, Y2
-	VMOVUPS    Y2, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y3, Y1, Y1
-	VMOVUPS    Y1, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y5, Y8, Y1
-	VMOVUPS    Y1, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y4, Y0, Y0
-	VMOVUPS    Y0, (DX)
-	ADDQ       BX, DX
-	ADDQ       $0x20, R14
-	SUBQ       $0x08, SI
-	JGE        block
+	VBROADCASTF128 (DI)(R14*1), Y0
+	VINSERTF128    $0x01, (R11)(R14*1), Y0, Y0
+	VBROADCASTF128 (R8)(R14*1), Y1
+	VINSERTF128    $0x01, (R12)(R14*1), Y1, Y1
+	VBROADCASTF128 (R9)(R14*1), Y2
+	VINSERTF128    $0x01, (R13)(R14*1), Y2, Y2
+	VBROADCASTF128 (R10)(R14*1), Y3
+	VINSERTF128    $0x01, (CX)(R14*1), Y3, Y3
+	VUNPCKLPS      Y1, Y0, Y4
+	VUNPCKHPS      Y1, Y0, Y0
+	VUNPCKLPS      Y3, Y2, Y1
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPD      Y1, Y4, Y3
+	VUNPCKHPD      Y1, Y4, Y1
+	VMOVUPS        Y3, (DX)
+	ADDQ           BX, DX
+	VMOVUPS        Y1, (DX)
+	ADDQ           BX, DX
+	VUNPCKLPD      Y2, Y0, Y1
+	VUNPCKHPD      Y2, Y0, Y0
+	VMOVUPS        Y1, (DX)
+	ADDQ           BX, DX
+	VMOVUPS        Y0, (DX)
+	ADDQ           BX, DX
+	VBROADCASTF128 16(DI)(R14*1), Y0
+	VINSERTF128    $0x01, 16(R11)(R14*1), Y0, Y0
+	VBROADCASTF128 16(R8)(R14*1), Y1
+	VINSERTF128    $0x01, 16(R12)(R14*1), Y1, Y1
+	VBROADCASTF128 16(R9)(R14*1), Y2
+	VINSERTF128    $0x01, 16(R13)(R14*1), Y2, Y2
+	VBROADCASTF128 16(R10)(R14*1), Y3
+	VINSERTF128    $0x01, 16(CX)(R14*1), Y3, Y3
+	VUNPCKLPS      Y1, Y0, Y4
+	VUNPCKHPS      Y1, Y0, Y0
+	VUNPCKLPS      Y3, Y2, Y1
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPD      Y1, Y4, Y3
+	VUNPCKHPD      Y1, Y4, Y1
+	VMOVUPS        Y3, (DX)
+	ADDQ           BX, DX
+	VMOVUPS        Y1, (DX)
+	ADDQ           BX, DX
+	VUNPCKLPD      Y2, Y0, Y1
+	VUNPCKHPD      Y2, Y0, Y0
+	VMOVUPS        Y1, (DX)
+	ADDQ           BX, DX
+	VMOVUPS        Y0, (DX)
+	ADDQ           BX, DX
+	ADDQ           $0x20, R14
+	SUBQ           $0x08, SI
+	JGE            block
 
 rest:
 	ADDQ       $0x08, SI
 	JEQ        done
 	MOVQ       48(AX), SI
 	VMOVUPS    (SI), Y0
-	VMASKMOVPS (DI)(R14*1), Y0, Y1
-	VMASKMOVPS (R8)(R14*1), Y0, Y2
-	VMASKMOVPS (R9)(R14*1), Y0, Y3
-	VMASKMOVPS (R10)(R14*1), Y0, Y4
-	VMASKMOVPS (R11)(R14*1), Y0, Y5
-	VMASKMOVPS (R12)(R14*1), Y0, Y6
-	VMASKMOVPS (R13)(R14*1), Y0, Y7
-	VMASKMOVPS (CX)(R14*1), Y0, Y0
-	VUNPCKLPS  Y2, Y1, Y8
+	VMASKMOVPS (R11)(R14*1), Y0, Y1
+	VMASKMOVPS (DI)(R14*1), Y0, Y2
+	VPERM2F128 $0x20, Y1, Y2, Y1
+	VMASKMOVPS (R12)(R14*1), Y0, Y2
+	VMASKMOVPS (R8)(R14*1), Y0, Y3
+	VPERM2F128 $0x20, Y2, Y3, Y2
+	VMASKMOVPS (R13)(R14*1), Y0, Y3
+	VMASKMOVPS (R9)(R14*1), Y0, Y4
+	VPERM2F128 $0x20, Y3, Y4, Y3
+	VMASKMOVPS (CX)(R14*1), Y0, Y4
+	VMASKMOVPS (R10)(R14*1), Y0, Y5
+	VPERM2F128 $0x20, Y4, Y5, Y4
+	VUNPCKLPS  Y2, Y1, Y5
 	VUNPCKHPS  Y2, Y1, Y1
 	VUNPCKLPS  Y4, Y3, Y2
 	VUNPCKHPS  Y4, Y3, Y3
-	VUNPCKLPS  Y6, Y5, Y4
-	VUNPCKHPS  Y6, Y5, Y5
-	VUNPCKLPS  Y0, Y7, Y6
-	VUNPCKHPS  Y0, Y7, Y0
-	VUNPCKLPD  Y2, Y8, Y7
-	VUNPCKHPD  Y2, Y8, Y2
-	VUNPCKLPD  Y3, Y1, Y8
+	VUNPCKLPD  Y2, Y5, Y4
+	VUNPCKHPD  Y2, Y5, Y2
+	VMOVUPS    Y4, (DX)
+	ADDQ       BX, DX
+	VMOVUPS    Y2, (DX)
+	ADDQ       BX, DX
+	VUNPCKLPD  Y3, Y1, Y2
 	VUNPCKHPD  Y3, Y1, Y1
-	VUNPCKLPD  Y6, Y4, Y3
-	VUNPCKHPD  Y6, Y4, Y4
-	VUNPCKLPD  Y0, Y5, Y6
-	VUNPCKHPD  Y0, Y5, Y0
-	VPERM2F128 $0x20, Y3, Y7, Y5
-	VMOVUPS    Y5, (DX)
+	VMOVUPS    Y2, (DX)
 	ADDQ       BX, DX
-	VPERM2F128 $0x20, Y4, Y2, Y5
-	VMOVUPS    Y5, (DX)
+	VMOVUPS    Y1, (DX)
 	ADDQ       BX, DX
-	VPERM2F128 $0x20, Y6, Y8, Y5
-	VMOVUPS    Y5, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x20, Y0, Y1, Y5
-	VMOVUPS    Y5, (DX)
-	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y3, Y7, Y3
+	VMASKMOVPS (R11)(R14*1), Y0, Y1
+	VMASKMOVPS (DI)(R14*1), Y0, Y2
+	VPERM2F128 $0x31, Y1, Y2, Y1
+	VMASKMOVPS (R12)(R14*1), Y0, Y2
+	VMASKMOVPS (R8)(R14*1), Y0, Y3
+	VPERM2F128 $0x31, Y2, Y3, Y2
+	VMASKMOVPS (R13)(R14*1), Y0, Y3
+	VMASKMOVPS (R9)(R14*1), Y0, Y4
+	VPERM2F128 $0x31, Y3, Y4, Y3
+	VMASKMOVPS (CX)(R14*1), Y0, Y4
+	VMASKMOVPS (R10)(R14*1), Y0, Y0
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VUNPCKLPS  Y2, Y1, Y4
+	VUNPCKHPS  Y2, Y1, Y1
+	VUNPCKLPS  Y0, Y3, Y2
+	VUNPCKHPS  Y0, Y3, Y0
+	VUNPCKLPD  Y2, Y4, Y3
+	VUNPCKHPD  Y2, Y4, Y2
 	VMOVUPS    Y3, (DX)
 	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y4, Y2, Y2
 	VMOVUPS    Y2, (DX)
 	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y6, Y8, Y2
+	VUNPCKLPD  Y0, Y1, Y2
+	VUNPCKHPD  Y0, Y1, Y0
 	VMOVUPS    Y2, (DX)
 	ADDQ       BX, DX
-	VPERM2F128 $0x31, Y0, Y1, Y0
 	VMOVUPS    Y0, (DX)
 	ADDQ       BX, DX
 
@@ -5824,6 +6024,54 @@ row:
 	ADDQ       $0x04, R8
 	DECQ       SI
 	JNE        row
+	VZEROUPPER
+	RET
+
+// func packLine1_avx2(p *pack)
+// Requires: AVX
+TEXT ·packLine1_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 32(AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 88(AX), SI
+	ADDQ BX, DX
+	MOVQ 16(AX), BX
+	MOVQ 72(AX), AX
+
+row:
+	MOVLQSX (AX), DI
+	VMOVUPS (DX)(DI*1), Y0
+	VMOVUPS Y0, (CX)
+	ADDQ    BX, CX
+	ADDQ    $0x04, AX
+	DECQ    SI
+	JNE     row
+	VZEROUPPER
+	RET
+
+// func packLine2_avx2(p *pack)
+// Requires: AVX
+TEXT ·packLine2_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 32(AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 88(AX), SI
+	ADDQ BX, DX
+	MOVQ 16(AX), BX
+	MOVQ 72(AX), AX
+
+row:
+	MOVLQSX (AX), DI
+	VMOVUPS (DX)(DI*1), Y0
+	VMOVUPS Y0, (CX)
+	VMOVUPS 32(DX)(DI*1), Y0
+	VMOVUPS Y0, 32(CX)
+	ADDQ    BX, CX
+	ADDQ    $0x04, AX
+	DECQ    SI
+	JNE     row
 	VZEROUPPER
 	RET
 

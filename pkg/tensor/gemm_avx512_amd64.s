@@ -3,7 +3,7 @@
 //go:build !purego
 
 // func tile1x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile1x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -21,19 +21,22 @@ TEXT ·tile1x1_avx512(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ    (SP), BX
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), DI
-	VPXORD  Z0, Z0, Z0
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R8
-	TESTQ   R8, R8
-	JNE     loadPart
-	MOVQ    48(AX), R8
-	MOVQ    8(SP), R8
-	VMOVUPS (R8), Z0
-	JMP     loadEnd
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	MOVQ       56(AX), DI
+	VPXORD     Z0, Z0, Z0
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R8
+	TESTQ      R8, R8
+	JNE        loadPart
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), R8
+	VMOVUPS    (R8), Z0
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R8), K1
@@ -140,7 +143,7 @@ storeEnd:
 	RET
 
 // func lane1x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane1x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -158,13 +161,16 @@ TEXT ·lane1x1_avx512(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ (SP), BX
-	MOVQ 24(AX), SI
-	MOVQ 128(AX), DI
-	MOVQ 144(AX), R8
-	MOVQ 136(AX), R9
-	LEAQ (DI)(R9*8), R9
-	MOVQ R9, 32(SP)
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	MOVQ       128(AX), DI
+	MOVQ       144(AX), R8
+	MOVQ       136(AX), R9
+	LEAQ       (DI)(R9*8), R9
+	MOVQ       R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -260,7 +266,7 @@ laneEnd:
 	RET
 
 // func tile1x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile1x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -278,21 +284,25 @@ TEXT ·tile1x2_avx512(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ    (SP), BX
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), DI
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R8
-	TESTQ   R8, R8
-	JNE     loadPart
-	MOVQ    48(AX), R8
-	MOVQ    8(SP), R8
-	VMOVUPS (R8), Z0
-	VMOVUPS 64(R8), Z1
-	JMP     loadEnd
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	MOVQ       56(AX), DI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R8
+	TESTQ      R8, R8
+	JNE        loadPart
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), R8
+	VMOVUPS    (R8), Z0
+	VMOVUPS    64(R8), Z1
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R8), K1
@@ -418,7 +428,7 @@ storeEnd:
 	RET
 
 // func lane1x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane1x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -436,13 +446,17 @@ TEXT ·lane1x2_avx512(SB), $40-8
 	MOVQ BX, 32(SP)
 
 panel:
-	MOVQ (SP), BX
-	MOVQ 24(AX), SI
-	MOVQ 128(AX), DI
-	MOVQ 144(AX), R8
-	MOVQ 136(AX), R9
-	LEAQ (DI)(R9*8), R9
-	MOVQ R9, 32(SP)
+	MOVQ       (SP), BX
+	MOVQ       24(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	MOVQ       128(AX), DI
+	MOVQ       144(AX), R8
+	MOVQ       136(AX), R9
+	LEAQ       (DI)(R9*8), R9
+	MOVQ       R9, 32(SP)
 
 lane:
 	MOVQ   (DI), R9
@@ -563,7 +577,7 @@ laneEnd:
 	RET
 
 // func tile2x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile2x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -581,22 +595,27 @@ TEXT ·tile2x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Z0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z1
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       56(AX), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Z0
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Z1
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R9), K1
@@ -724,7 +743,7 @@ storeEnd:
 	RET
 
 // func lane2x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane2x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -742,13 +761,18 @@ TEXT ·lane2x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -872,7 +896,7 @@ laneEnd:
 	RET
 
 // func tile2x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile2x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -890,26 +914,33 @@ TEXT ·tile2x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z2
-	VMOVUPS 64(R9), Z3
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVQ       56(AX), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Z0
+	VMOVUPS    64(R9), Z1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Z2
+	VMOVUPS    64(R9), Z3
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R9), K1
@@ -1068,7 +1099,7 @@ storeEnd:
 	RET
 
 // func lane2x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane2x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1086,13 +1117,20 @@ TEXT ·lane2x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1261,7 +1299,7 @@ laneEnd:
 	RET
 
 // func tile3x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile3x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1279,25 +1317,32 @@ TEXT ·tile3x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Z0
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z2
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       56(AX), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Z0
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Z1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Z2
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R9), K1
@@ -1446,7 +1491,7 @@ storeEnd:
 	RET
 
 // func lane3x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane3x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1464,13 +1509,20 @@ TEXT ·lane3x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -1622,7 +1674,7 @@ laneEnd:
 	RET
 
 // func tile3x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile3x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1640,31 +1692,41 @@ TEXT ·tile3x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	MOVQ    24(AX), DI
-	MOVQ    56(AX), R8
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R9
-	TESTQ   R9, R9
-	JNE     loadPart
-	MOVQ    48(AX), R10
-	MOVQ    8(SP), R9
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z2
-	VMOVUPS 64(R9), Z3
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z4
-	VMOVUPS 64(R9), Z5
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVQ       56(AX), R8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R9
+	TESTQ      R9, R9
+	JNE        loadPart
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	VMOVUPS    (R9), Z0
+	VMOVUPS    64(R9), Z1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Z2
+	VMOVUPS    64(R9), Z3
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Z4
+	VMOVUPS    64(R9), Z5
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R9), K1
@@ -1856,7 +1918,7 @@ storeEnd:
 	RET
 
 // func lane3x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane3x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1874,13 +1936,23 @@ TEXT ·lane3x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	MOVQ 24(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 144(AX), R9
-	MOVQ 136(AX), R10
-	LEAQ (R8)(R10*8), R10
-	MOVQ R10, 32(SP)
+	MOVQ       (SP), SI
+	MOVQ       24(AX), DI
+	MOVQ       48(AX), R9
+	MOVQ       8(SP), R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	MOVQ       128(AX), R8
+	MOVQ       144(AX), R9
+	MOVQ       136(AX), R10
+	LEAQ       (R8)(R10*8), R10
+	MOVQ       R10, 32(SP)
 
 lane:
 	MOVQ   (R8), R10
@@ -2097,7 +2169,7 @@ laneEnd:
 	RET
 
 // func tile4x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile4x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2115,30 +2187,39 @@ TEXT ·tile4x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Z0
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z3
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Z0
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z3
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R10), K1
@@ -2313,7 +2394,7 @@ storeEnd:
 	RET
 
 // func lane4x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane4x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2331,15 +2412,24 @@ TEXT ·lane4x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -2524,7 +2614,7 @@ laneEnd:
 	RET
 
 // func tile4x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile4x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2542,38 +2632,51 @@ TEXT ·tile4x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       56(AX), R9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R10), K1
@@ -2803,7 +2906,7 @@ storeEnd:
 	RET
 
 // func lane4x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane4x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2821,15 +2924,28 @@ TEXT ·lane4x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3099,7 +3215,7 @@ laneEnd:
 	RET
 
 // func tile5x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile5x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3117,33 +3233,44 @@ TEXT ·tile5x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Z0
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Z0
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R10), K1
@@ -3339,7 +3466,7 @@ storeEnd:
 	RET
 
 // func lane5x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane5x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3357,15 +3484,26 @@ TEXT ·lane5x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -3578,7 +3716,7 @@ laneEnd:
 	RET
 
 // func tile5x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile5x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3596,43 +3734,59 @@ TEXT ·tile5x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       56(AX), R9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R10), K1
@@ -3895,7 +4049,7 @@ storeEnd:
 	RET
 
 // func lane5x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane5x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3913,15 +4067,31 @@ TEXT ·lane5x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4239,7 +4409,7 @@ laneEnd:
 	RET
 
 // func tile6x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile6x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4257,36 +4427,49 @@ TEXT ·tile6x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Z0
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z5
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       56(AX), R9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Z0
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z5
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R10), K1
@@ -4503,7 +4686,7 @@ storeEnd:
 	RET
 
 // func lane6x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane6x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4521,15 +4704,28 @@ TEXT ·lane6x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -4770,7 +4966,7 @@ laneEnd:
 	RET
 
 // func tile6x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile6x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4788,48 +4984,67 @@ TEXT ·tile6x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	MOVQ    24(AX), R8
-	MOVQ    56(AX), R9
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R10
-	TESTQ   R10, R10
-	JNE     loadPart
-	MOVQ    48(AX), R11
-	MOVQ    8(SP), R10
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       56(AX), R9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R10
+	TESTQ      R10, R10
+	JNE        loadPart
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R10), K1
@@ -5125,7 +5340,7 @@ storeEnd:
 	RET
 
 // func lane6x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane6x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -5143,15 +5358,34 @@ TEXT ·lane6x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	MOVQ 24(AX), R8
-	MOVQ 128(AX), R9
-	MOVQ 144(AX), R10
-	MOVQ 136(AX), R11
-	LEAQ (R9)(R11*8), R11
-	MOVQ R11, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	MOVQ       24(AX), R8
+	MOVQ       48(AX), R10
+	MOVQ       8(SP), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       128(AX), R9
+	MOVQ       144(AX), R10
+	MOVQ       136(AX), R11
+	LEAQ       (R9)(R11*8), R11
+	MOVQ       R11, 32(SP)
 
 lane:
 	MOVQ   (R9), R11
@@ -5517,7 +5751,7 @@ laneEnd:
 	RET
 
 // func tile7x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile7x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -5535,41 +5769,56 @@ TEXT ·tile7x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	MOVQ    24(AX), R9
-	MOVQ    56(AX), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R11
-	TESTQ   R11, R11
-	JNE     loadPart
-	MOVQ    48(AX), R12
-	MOVQ    8(SP), R11
-	VMOVUPS (R11), Z0
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z1
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z2
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z3
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z4
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z5
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z6
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       56(AX), R10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R11
+	TESTQ      R11, R11
+	JNE        loadPart
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	VMOVUPS    (R11), Z0
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z1
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z2
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z3
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z4
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z5
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z6
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R11), K1
@@ -5812,7 +6061,7 @@ storeEnd:
 	RET
 
 // func lane7x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane7x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -5830,17 +6079,32 @@ TEXT ·lane7x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	MOVQ 24(AX), R9
-	MOVQ 128(AX), R10
-	MOVQ 144(AX), R11
-	MOVQ 136(AX), R12
-	LEAQ (R10)(R12*8), R12
-	MOVQ R12, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       128(AX), R10
+	MOVQ       144(AX), R11
+	MOVQ       136(AX), R12
+	LEAQ       (R10)(R12*8), R12
+	MOVQ       R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -6114,7 +6378,7 @@ laneEnd:
 	RET
 
 // func tile7x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile7x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -6132,55 +6396,77 @@ TEXT ·tile7x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	MOVQ    24(AX), R9
-	MOVQ    56(AX), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R11
-	TESTQ   R11, R11
-	JNE     loadPart
-	MOVQ    48(AX), R12
-	MOVQ    8(SP), R11
-	VMOVUPS (R11), Z0
-	VMOVUPS 64(R11), Z1
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z2
-	VMOVUPS 64(R11), Z3
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z4
-	VMOVUPS 64(R11), Z5
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z6
-	VMOVUPS 64(R11), Z7
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z8
-	VMOVUPS 64(R11), Z9
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z10
-	VMOVUPS 64(R11), Z11
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z12
-	VMOVUPS 64(R11), Z13
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       56(AX), R10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R11
+	TESTQ      R11, R11
+	JNE        loadPart
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	VMOVUPS    (R11), Z0
+	VMOVUPS    64(R11), Z1
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z2
+	VMOVUPS    64(R11), Z3
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z4
+	VMOVUPS    64(R11), Z5
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z6
+	VMOVUPS    64(R11), Z7
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z8
+	VMOVUPS    64(R11), Z9
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z10
+	VMOVUPS    64(R11), Z11
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z12
+	VMOVUPS    64(R11), Z13
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R11), K1
@@ -6460,7 +6746,7 @@ storeEnd:
 	RET
 
 // func lane7x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane7x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -6478,17 +6764,39 @@ TEXT ·lane7x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	MOVQ 24(AX), R9
-	MOVQ 128(AX), R10
-	MOVQ 144(AX), R11
-	MOVQ 136(AX), R12
-	LEAQ (R10)(R12*8), R12
-	MOVQ R12, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       128(AX), R10
+	MOVQ       144(AX), R11
+	MOVQ       136(AX), R12
+	LEAQ       (R10)(R12*8), R12
+	MOVQ       R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -6853,7 +7161,7 @@ laneEnd:
 	RET
 
 // func tile8x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile8x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -6871,44 +7179,61 @@ TEXT ·tile8x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	MOVQ    24(AX), R9
-	MOVQ    56(AX), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R11
-	TESTQ   R11, R11
-	JNE     loadPart
-	MOVQ    48(AX), R12
-	MOVQ    8(SP), R11
-	VMOVUPS (R11), Z0
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z1
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z2
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z3
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z4
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z5
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z6
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z7
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       56(AX), R10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R11
+	TESTQ      R11, R11
+	JNE        loadPart
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	VMOVUPS    (R11), Z0
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z1
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z2
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z3
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z4
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z5
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z6
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z7
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R11), K1
@@ -7172,7 +7497,7 @@ storeEnd:
 	RET
 
 // func lane8x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane8x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -7190,17 +7515,34 @@ TEXT ·lane8x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	MOVQ 24(AX), R9
-	MOVQ 128(AX), R10
-	MOVQ 144(AX), R11
-	MOVQ 136(AX), R12
-	LEAQ (R10)(R12*8), R12
-	MOVQ R12, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       128(AX), R10
+	MOVQ       144(AX), R11
+	MOVQ       136(AX), R12
+	LEAQ       (R10)(R12*8), R12
+	MOVQ       R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -7502,7 +7844,7 @@ laneEnd:
 	RET
 
 // func tile8x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile8x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -7520,60 +7862,85 @@ TEXT ·tile8x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	MOVQ    24(AX), R9
-	MOVQ    56(AX), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R11
-	TESTQ   R11, R11
-	JNE     loadPart
-	MOVQ    48(AX), R12
-	MOVQ    8(SP), R11
-	VMOVUPS (R11), Z0
-	VMOVUPS 64(R11), Z1
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z2
-	VMOVUPS 64(R11), Z3
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z4
-	VMOVUPS 64(R11), Z5
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z6
-	VMOVUPS 64(R11), Z7
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z8
-	VMOVUPS 64(R11), Z9
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z10
-	VMOVUPS 64(R11), Z11
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z12
-	VMOVUPS 64(R11), Z13
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z14
-	VMOVUPS 64(R11), Z15
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       56(AX), R10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R11
+	TESTQ      R11, R11
+	JNE        loadPart
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	VMOVUPS    (R11), Z0
+	VMOVUPS    64(R11), Z1
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z2
+	VMOVUPS    64(R11), Z3
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z4
+	VMOVUPS    64(R11), Z5
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z6
+	VMOVUPS    64(R11), Z7
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z8
+	VMOVUPS    64(R11), Z9
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z10
+	VMOVUPS    64(R11), Z11
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z12
+	VMOVUPS    64(R11), Z13
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z14
+	VMOVUPS    64(R11), Z15
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R11), K1
@@ -7880,7 +8247,7 @@ storeEnd:
 	RET
 
 // func lane8x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane8x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -7898,17 +8265,42 @@ TEXT ·lane8x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	MOVQ 24(AX), R9
-	MOVQ 128(AX), R10
-	MOVQ 144(AX), R11
-	MOVQ 136(AX), R12
-	LEAQ (R10)(R12*8), R12
-	MOVQ R12, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       128(AX), R10
+	MOVQ       144(AX), R11
+	MOVQ       136(AX), R12
+	LEAQ       (R10)(R12*8), R12
+	MOVQ       R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -8315,7 +8707,7 @@ laneEnd:
 	RET
 
 // func tile9x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile9x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -8333,47 +8725,66 @@ TEXT ·tile9x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	MOVQ    24(AX), R9
-	MOVQ    56(AX), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R11
-	TESTQ   R11, R11
-	JNE     loadPart
-	MOVQ    48(AX), R12
-	MOVQ    8(SP), R11
-	VMOVUPS (R11), Z0
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z1
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z2
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z3
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z4
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z5
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z6
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z7
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z8
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       56(AX), R10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R11
+	TESTQ      R11, R11
+	JNE        loadPart
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	VMOVUPS    (R11), Z0
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z1
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z2
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z3
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z4
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z5
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z6
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z7
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z8
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R11), K1
@@ -8658,7 +9069,7 @@ storeEnd:
 	RET
 
 // func lane9x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane9x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -8676,17 +9087,36 @@ TEXT ·lane9x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	MOVQ 24(AX), R9
-	MOVQ 128(AX), R10
-	MOVQ 144(AX), R11
-	MOVQ 136(AX), R12
-	LEAQ (R10)(R12*8), R12
-	MOVQ R12, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	MOVQ       128(AX), R10
+	MOVQ       144(AX), R11
+	MOVQ       136(AX), R12
+	LEAQ       (R10)(R12*8), R12
+	MOVQ       R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -9016,7 +9446,7 @@ laneEnd:
 	RET
 
 // func tile9x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile9x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -9034,65 +9464,93 @@ TEXT ·tile9x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	MOVQ    24(AX), R9
-	MOVQ    56(AX), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R11
-	TESTQ   R11, R11
-	JNE     loadPart
-	MOVQ    48(AX), R12
-	MOVQ    8(SP), R11
-	VMOVUPS (R11), Z0
-	VMOVUPS 64(R11), Z1
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z2
-	VMOVUPS 64(R11), Z3
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z4
-	VMOVUPS 64(R11), Z5
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z6
-	VMOVUPS 64(R11), Z7
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z8
-	VMOVUPS 64(R11), Z9
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z10
-	VMOVUPS 64(R11), Z11
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z12
-	VMOVUPS 64(R11), Z13
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z14
-	VMOVUPS 64(R11), Z15
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z16
-	VMOVUPS 64(R11), Z17
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       56(AX), R10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R11
+	TESTQ      R11, R11
+	JNE        loadPart
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	VMOVUPS    (R11), Z0
+	VMOVUPS    64(R11), Z1
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z2
+	VMOVUPS    64(R11), Z3
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z4
+	VMOVUPS    64(R11), Z5
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z6
+	VMOVUPS    64(R11), Z7
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z8
+	VMOVUPS    64(R11), Z9
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z10
+	VMOVUPS    64(R11), Z11
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z12
+	VMOVUPS    64(R11), Z13
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z14
+	VMOVUPS    64(R11), Z15
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z16
+	VMOVUPS    64(R11), Z17
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R11), K1
@@ -9426,7 +9884,7 @@ storeEnd:
 	RET
 
 // func lane9x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane9x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -9444,17 +9902,45 @@ TEXT ·lane9x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	MOVQ 24(AX), R9
-	MOVQ 128(AX), R10
-	MOVQ 144(AX), R11
-	MOVQ 136(AX), R12
-	LEAQ (R10)(R12*8), R12
-	MOVQ R12, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	MOVQ       24(AX), R9
+	MOVQ       48(AX), R11
+	MOVQ       8(SP), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       128(AX), R10
+	MOVQ       144(AX), R11
+	MOVQ       136(AX), R12
+	LEAQ       (R10)(R12*8), R12
+	MOVQ       R12, 32(SP)
 
 lane:
 	MOVQ   (R10), R12
@@ -9903,7 +10389,7 @@ laneEnd:
 	RET
 
 // func tile10x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile10x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -9921,52 +10407,73 @@ TEXT ·tile10x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	LEAQ    (R8)(CX*2), R9
-	ADDQ    CX, R9
-	MOVQ    24(AX), R10
-	MOVQ    56(AX), R11
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R12
-	TESTQ   R12, R12
-	JNE     loadPart
-	MOVQ    48(AX), R13
-	MOVQ    8(SP), R12
-	VMOVUPS (R12), Z0
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z1
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z2
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z3
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z4
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z5
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z6
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z7
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z8
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z9
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       56(AX), R11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R12
+	TESTQ      R12, R12
+	JNE        loadPart
+	MOVQ       48(AX), R13
+	MOVQ       8(SP), R12
+	VMOVUPS    (R12), Z0
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z1
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z2
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z3
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z4
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z5
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z6
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z7
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z8
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z9
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R12), K1
@@ -10277,7 +10784,7 @@ storeEnd:
 	RET
 
 // func lane10x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane10x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -10295,19 +10802,40 @@ TEXT ·lane10x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	LEAQ (R8)(CX*2), R9
-	ADDQ CX, R9
-	MOVQ 24(AX), R10
-	MOVQ 128(AX), R11
-	MOVQ 144(AX), R12
-	MOVQ 136(AX), R13
-	LEAQ (R11)(R13*8), R13
-	MOVQ R13, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       128(AX), R11
+	MOVQ       144(AX), R12
+	MOVQ       136(AX), R13
+	LEAQ       (R11)(R13*8), R13
+	MOVQ       R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -10670,7 +11198,7 @@ laneEnd:
 	RET
 
 // func tile10x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile10x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -10688,72 +11216,103 @@ TEXT ·tile10x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	LEAQ    (R8)(CX*2), R9
-	ADDQ    CX, R9
-	MOVQ    24(AX), R10
-	MOVQ    56(AX), R11
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R12
-	TESTQ   R12, R12
-	JNE     loadPart
-	MOVQ    48(AX), R13
-	MOVQ    8(SP), R12
-	VMOVUPS (R12), Z0
-	VMOVUPS 64(R12), Z1
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z2
-	VMOVUPS 64(R12), Z3
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z4
-	VMOVUPS 64(R12), Z5
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z6
-	VMOVUPS 64(R12), Z7
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z8
-	VMOVUPS 64(R12), Z9
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z10
-	VMOVUPS 64(R12), Z11
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z12
-	VMOVUPS 64(R12), Z13
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z14
-	VMOVUPS 64(R12), Z15
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z16
-	VMOVUPS 64(R12), Z17
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z18
-	VMOVUPS 64(R12), Z19
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       56(AX), R11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R12
+	TESTQ      R12, R12
+	JNE        loadPart
+	MOVQ       48(AX), R13
+	MOVQ       8(SP), R12
+	VMOVUPS    (R12), Z0
+	VMOVUPS    64(R12), Z1
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z2
+	VMOVUPS    64(R12), Z3
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z4
+	VMOVUPS    64(R12), Z5
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z6
+	VMOVUPS    64(R12), Z7
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z8
+	VMOVUPS    64(R12), Z9
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z10
+	VMOVUPS    64(R12), Z11
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z12
+	VMOVUPS    64(R12), Z13
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z14
+	VMOVUPS    64(R12), Z15
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z16
+	VMOVUPS    64(R12), Z17
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z18
+	VMOVUPS    64(R12), Z19
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R12), K1
@@ -11117,7 +11676,7 @@ storeEnd:
 	RET
 
 // func lane10x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane10x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -11135,19 +11694,50 @@ TEXT ·lane10x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	LEAQ (R8)(CX*2), R9
-	ADDQ CX, R9
-	MOVQ 24(AX), R10
-	MOVQ 128(AX), R11
-	MOVQ 144(AX), R12
-	MOVQ 136(AX), R13
-	LEAQ (R11)(R13*8), R13
-	MOVQ R13, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       128(AX), R11
+	MOVQ       144(AX), R12
+	MOVQ       136(AX), R13
+	LEAQ       (R11)(R13*8), R13
+	MOVQ       R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -11641,7 +12231,7 @@ laneEnd:
 	RET
 
 // func tile11x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile11x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -11659,55 +12249,78 @@ TEXT ·tile11x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	LEAQ    (R8)(CX*2), R9
-	ADDQ    CX, R9
-	MOVQ    24(AX), R10
-	MOVQ    56(AX), R11
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R12
-	TESTQ   R12, R12
-	JNE     loadPart
-	MOVQ    48(AX), R13
-	MOVQ    8(SP), R12
-	VMOVUPS (R12), Z0
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z1
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z2
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z3
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z4
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z5
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z6
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z7
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z8
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z9
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z10
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       56(AX), R11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R12
+	TESTQ      R12, R12
+	JNE        loadPart
+	MOVQ       48(AX), R13
+	MOVQ       8(SP), R12
+	VMOVUPS    (R12), Z0
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z1
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z2
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z3
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z4
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z5
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z6
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z7
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z8
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z9
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z10
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R12), K1
@@ -12039,7 +12652,7 @@ storeEnd:
 	RET
 
 // func lane11x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane11x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -12057,19 +12670,42 @@ TEXT ·lane11x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	LEAQ (R8)(CX*2), R9
-	ADDQ CX, R9
-	MOVQ 24(AX), R10
-	MOVQ 128(AX), R11
-	MOVQ 144(AX), R12
-	MOVQ 136(AX), R13
-	LEAQ (R11)(R13*8), R13
-	MOVQ R13, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       128(AX), R11
+	MOVQ       144(AX), R12
+	MOVQ       136(AX), R13
+	LEAQ       (R11)(R13*8), R13
+	MOVQ       R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -12460,7 +13096,7 @@ laneEnd:
 	RET
 
 // func tile11x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile11x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -12478,77 +13114,111 @@ TEXT ·tile11x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	LEAQ    (R8)(CX*2), R9
-	ADDQ    CX, R9
-	MOVQ    24(AX), R10
-	MOVQ    56(AX), R11
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R12
-	TESTQ   R12, R12
-	JNE     loadPart
-	MOVQ    48(AX), R13
-	MOVQ    8(SP), R12
-	VMOVUPS (R12), Z0
-	VMOVUPS 64(R12), Z1
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z2
-	VMOVUPS 64(R12), Z3
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z4
-	VMOVUPS 64(R12), Z5
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z6
-	VMOVUPS 64(R12), Z7
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z8
-	VMOVUPS 64(R12), Z9
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z10
-	VMOVUPS 64(R12), Z11
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z12
-	VMOVUPS 64(R12), Z13
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z14
-	VMOVUPS 64(R12), Z15
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z16
-	VMOVUPS 64(R12), Z17
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z18
-	VMOVUPS 64(R12), Z19
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z20
-	VMOVUPS 64(R12), Z21
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       56(AX), R11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R12
+	TESTQ      R12, R12
+	JNE        loadPart
+	MOVQ       48(AX), R13
+	MOVQ       8(SP), R12
+	VMOVUPS    (R12), Z0
+	VMOVUPS    64(R12), Z1
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z2
+	VMOVUPS    64(R12), Z3
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z4
+	VMOVUPS    64(R12), Z5
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z6
+	VMOVUPS    64(R12), Z7
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z8
+	VMOVUPS    64(R12), Z9
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z10
+	VMOVUPS    64(R12), Z11
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z12
+	VMOVUPS    64(R12), Z13
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z14
+	VMOVUPS    64(R12), Z15
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z16
+	VMOVUPS    64(R12), Z17
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z18
+	VMOVUPS    64(R12), Z19
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z20
+	VMOVUPS    64(R12), Z21
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R12), K1
@@ -12939,7 +13609,7 @@ storeEnd:
 	RET
 
 // func lane11x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane11x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -12957,19 +13627,53 @@ TEXT ·lane11x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	LEAQ (R8)(CX*2), R9
-	ADDQ CX, R9
-	MOVQ 24(AX), R10
-	MOVQ 128(AX), R11
-	MOVQ 144(AX), R12
-	MOVQ 136(AX), R13
-	LEAQ (R11)(R13*8), R13
-	MOVQ R13, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       128(AX), R11
+	MOVQ       144(AX), R12
+	MOVQ       136(AX), R13
+	LEAQ       (R11)(R13*8), R13
+	MOVQ       R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -13505,7 +14209,7 @@ laneEnd:
 	RET
 
 // func tile12x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile12x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -13523,58 +14227,83 @@ TEXT ·tile12x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	LEAQ    (R8)(CX*2), R9
-	ADDQ    CX, R9
-	MOVQ    24(AX), R10
-	MOVQ    56(AX), R11
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R12
-	TESTQ   R12, R12
-	JNE     loadPart
-	MOVQ    48(AX), R13
-	MOVQ    8(SP), R12
-	VMOVUPS (R12), Z0
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z1
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z2
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z3
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z4
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z5
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z6
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z7
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z8
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z9
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z10
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z11
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       56(AX), R11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R12
+	TESTQ      R12, R12
+	JNE        loadPart
+	MOVQ       48(AX), R13
+	MOVQ       8(SP), R12
+	VMOVUPS    (R12), Z0
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z1
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z2
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z3
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z4
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z5
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z6
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z7
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z8
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z9
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z10
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z11
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R12), K1
@@ -13927,7 +14656,7 @@ storeEnd:
 	RET
 
 // func lane12x1_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane12x1_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -13945,19 +14674,44 @@ TEXT ·lane12x1_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	LEAQ (R8)(CX*2), R9
-	ADDQ CX, R9
-	MOVQ 24(AX), R10
-	MOVQ 128(AX), R11
-	MOVQ 144(AX), R12
-	MOVQ 136(AX), R13
-	LEAQ (R11)(R13*8), R13
-	MOVQ R13, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	MOVQ       128(AX), R11
+	MOVQ       144(AX), R12
+	MOVQ       136(AX), R13
+	LEAQ       (R11)(R13*8), R13
+	MOVQ       R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13
@@ -14376,7 +15130,7 @@ laneEnd:
 	RET
 
 // func tile12x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tile12x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -14394,82 +15148,119 @@ TEXT ·tile12x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ    (SP), SI
-	LEAQ    (SI)(CX*2), DI
-	ADDQ    CX, DI
-	LEAQ    (DI)(CX*2), R8
-	ADDQ    CX, R8
-	LEAQ    (R8)(CX*2), R9
-	ADDQ    CX, R9
-	MOVQ    24(AX), R10
-	MOVQ    56(AX), R11
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	VPXORD  Z22, Z22, Z22
-	VPXORD  Z23, Z23, Z23
-	CMPQ    96(AX), $0x00
-	JEQ     begun
-	MOVQ    88(AX), R12
-	TESTQ   R12, R12
-	JNE     loadPart
-	MOVQ    48(AX), R13
-	MOVQ    8(SP), R12
-	VMOVUPS (R12), Z0
-	VMOVUPS 64(R12), Z1
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z2
-	VMOVUPS 64(R12), Z3
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z4
-	VMOVUPS 64(R12), Z5
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z6
-	VMOVUPS 64(R12), Z7
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z8
-	VMOVUPS 64(R12), Z9
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z10
-	VMOVUPS 64(R12), Z11
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z12
-	VMOVUPS 64(R12), Z13
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z14
-	VMOVUPS 64(R12), Z15
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z16
-	VMOVUPS 64(R12), Z17
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z18
-	VMOVUPS 64(R12), Z19
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z20
-	VMOVUPS 64(R12), Z21
-	ADDQ    R13, R12
-	VMOVUPS (R12), Z22
-	VMOVUPS 64(R12), Z23
-	JMP     loadEnd
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       56(AX), R11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), R12
+	TESTQ      R12, R12
+	JNE        loadPart
+	MOVQ       48(AX), R13
+	MOVQ       8(SP), R12
+	VMOVUPS    (R12), Z0
+	VMOVUPS    64(R12), Z1
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z2
+	VMOVUPS    64(R12), Z3
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z4
+	VMOVUPS    64(R12), Z5
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z6
+	VMOVUPS    64(R12), Z7
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z8
+	VMOVUPS    64(R12), Z9
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z10
+	VMOVUPS    64(R12), Z11
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z12
+	VMOVUPS    64(R12), Z13
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z14
+	VMOVUPS    64(R12), Z15
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z16
+	VMOVUPS    64(R12), Z17
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z18
+	VMOVUPS    64(R12), Z19
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z20
+	VMOVUPS    64(R12), Z21
+	ADDQ       R13, R12
+	VMOVUPS    (R12), Z22
+	VMOVUPS    64(R12), Z23
+	JMP        loadEnd
 
 loadPart:
 	KMOVW     (R12), K1
@@ -14887,7 +15678,7 @@ storeEnd:
 	RET
 
 // func lane12x2_avx512(p *tile)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lane12x2_avx512(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -14905,19 +15696,56 @@ TEXT ·lane12x2_avx512(SB), $40-8
 	MOVQ SI, 32(SP)
 
 panel:
-	MOVQ (SP), SI
-	LEAQ (SI)(CX*2), DI
-	ADDQ CX, DI
-	LEAQ (DI)(CX*2), R8
-	ADDQ CX, R8
-	LEAQ (R8)(CX*2), R9
-	ADDQ CX, R9
-	MOVQ 24(AX), R10
-	MOVQ 128(AX), R11
-	MOVQ 144(AX), R12
-	MOVQ 136(AX), R13
-	LEAQ (R11)(R13*8), R13
-	MOVQ R13, 32(SP)
+	MOVQ       (SP), SI
+	LEAQ       (SI)(CX*2), DI
+	ADDQ       CX, DI
+	LEAQ       (DI)(CX*2), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       24(AX), R10
+	MOVQ       48(AX), R12
+	MOVQ       8(SP), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       128(AX), R11
+	MOVQ       144(AX), R12
+	MOVQ       136(AX), R13
+	LEAQ       (R11)(R13*8), R13
+	MOVQ       R13, 32(SP)
 
 lane:
 	MOVQ   (R11), R13

@@ -85,6 +85,8 @@ type kernels struct {
 	// taps is dst[k][j] = src[first+offsets[k]+4j] for the columns of mask, second
 	// in place of first for those of mask2, else +0.
 	taps func(*pack)
+	// line[v-1] is dst[k][j] = src[first+offsets[k]+4j] for v*8 columns.
+	line [2]func(*pack)
 	// gather is dst[k][j] = src[offsets[k]+columns[j]].
 	gather func(*pack)
 

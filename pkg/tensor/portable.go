@@ -19,6 +19,7 @@ func portable() *kernels {
 	for v := range k.copy {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
 	}
+	k.line = [2]func(*pack){func(p *pack) { p.copyLines(8) }, func(p *pack) { p.copyLines(16) }}
 	k.transpose, k.taps, k.gather = (*pack).transpose, (*pack).taps, (*pack).gather
 	k.peak, k.vectors, k.philox = (*pack).peak, vectors_portable(), (*vector).philox
 	return k
@@ -149,6 +150,13 @@ func (p *pack) taps() {
 				dst[j] = 0
 			}
 		}
+	}
+}
+
+func (p *pack) copyLines(cols int) {
+	for k, offset := range unsafe.Slice((*int32)(p.offsets), p.n) {
+		dst := unsafe.Slice((*float32)(unsafe.Add(p.dst, uintptr(k)*p.dstStep)), cols)
+		copy(dst, unsafe.Slice(at32(p.src, uintptr(p.first+int(offset))), cols))
 	}
 }
 

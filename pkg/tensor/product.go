@@ -36,9 +36,12 @@ type product struct {
 }
 
 const (
-	blockK = 384
-	blockM = 120
-	blockN = 1024
+	blockK   = 384
+	blockM   = 120
+	blockN   = 1024
+	streamN  = 512 // columns that make it worth to copy rows of A
+	packRows = 32  // copied at once
+	panelGap = 16  // floats between panels of A, which copies may write to
 	// workPart is the number of multiply-adds that is worth waking a goroutine.
 	workPart = 1 << 18
 )
@@ -182,15 +185,20 @@ type source struct {
 	a        []float32
 	at       int // row 0, k 0
 	row, col int
-	panelled bool // row r is at r*k, within its panel k by k
+	panelled bool // rows are in panels, k by k, with gaps between panels
+	few      int  // panels of the greater height, which come first
 }
 
 // aim points the tile at row r of the block, for panels of so many rows.
 func (w *worker) aim(s source, rows, r int) {
 	t := &w.t
 	if s.panelled {
-		t.a = pointer(s.a, r*t.k)
-		t.aRow, t.aCol, t.aNext = 4, uintptr(4*rows), uintptr(4*rows*t.k)
+		before := 0
+		if r > 0 {
+			before = s.few
+		}
+		t.a = pointer(s.a, r*t.k+before*panelGap)
+		t.aRow, t.aCol, t.aNext = 4, uintptr(4*rows), uintptr(4*(rows*t.k+panelGap))
 		return
 	}
 	t.a = pointer(s.a, s.at+r*s.row)
@@ -205,7 +213,7 @@ func (w *worker) packA(p *product, i, rows, k0 int) (s source, high, few int) {
 	s = source{a: p.a, at: i*p.aRow + k0*p.aCol, row: p.aRow, col: p.aCol}
 	switch {
 	case kn == 0 || rows <= w.k.rows:
-	case p.aCol == 1 && p.n > 512:
+	case p.aCol == 1 && p.n > streamN:
 		// Rows, one after the other: few pages, no rows that share cache lines.
 		step := streamStep(kn)
 		w.a = grow(w.a, rows*step)
@@ -214,16 +222,21 @@ func (w *worker) packA(p *product, i, rows, k0 int) (s source, high, few int) {
 		}
 		s = source{a: w.a, row: step, col: 1}
 	case p.aCol != 1:
-		w.a = grow(w.a, rows*kn)
-		for r := 0; r < rows; {
-			h := high
-			if r >= few*high {
-				h--
+		w.a = grow(w.a, rows*(kn+panelGap))
+		// A few rows of what is stored at a time, for all panels: the cache lines
+		// that panels share are read once.
+		for k := 0; k < kn; k += packRows {
+			n := min(packRows, kn-k)
+			for r, i := 0, 0; r < rows; i++ {
+				h := high
+				if i >= few {
+					h--
+				}
+				w.copyRows(w.a[r*kn+i*panelGap+k*h:], h, p.a[s.at+r*p.aRow+k*p.aCol:], p.aCol, h, n)
+				r += h
 			}
-			w.copyRows(w.a[r*kn:], h, p.a[s.at+r*p.aRow:], p.aCol, h, kn)
-			r += h
 		}
-		s = source{a: w.a, panelled: true}
+		s = source{a: w.a, panelled: true, few: few}
 	}
 	return s, high, few
 }

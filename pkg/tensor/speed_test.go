@@ -20,7 +20,7 @@ func cpuTime() time.Duration {
 func best(e *Engine, flops float64, f func()) (gf, peak float64) {
 	runtime.LockOSThread()
 	f()
-	for range 25 {
+	for range 12 {
 		t := cpuTime()
 		fl := e.Spin(20000)
 		if d := cpuTime() - t; fl/float64(d) > peak {
@@ -28,7 +28,7 @@ func best(e *Engine, flops float64, f func()) (gf, peak float64) {
 		}
 		n := 0
 		t = cpuTime()
-		for n = 0; n < 1 || cpuTime()-t < 3*time.Millisecond; n++ {
+		for n = 0; n < 1 || cpuTime()-t < 2*time.Millisecond; n++ {
 			f()
 		}
 		if g := flops * float64(n) / float64(cpuTime()-t); g > gf {
