@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	if u.job.path == "" {
 		return nil, usageError{errors.New("--job is missing: the job file that the model was trained with")}
 	}
-	tensors, _, entry, err := checkpoint.LoadModel(u.path)
+	tensors, metadata, entry, err := checkpoint.LoadModel(u.path)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -58,6 +59,9 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 		return nil, err
 	}
 	if m.manifest, err = u.choose(m.checked); err != nil {
+		return nil, err
+	}
+	if err := u.compare(m.manifest, metadata); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -88,6 +92,23 @@ func (u *modelUse) choose(c *checked) (*shard.Manifest, error) {
 		return nil, usageError{fmt.Errorf("%s names no test data; use --data train", u.job.path)}
 	}
 	return c.test, nil
+}
+
+// compare refuses data that would mean something else to the network than those
+// that it was trained on: other classes, columns or normalisation. A file of
+// another program does not say what it was trained on.
+func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error {
+	for key, now := range map[string]any{"lockstep.input": m.Input, "lockstep.fit": m.Fit} {
+		text, err := json.Marshal(now)
+		if err != nil {
+			return err
+		}
+		if then := metadata[key]; then != "" && then != string(text) {
+			return usageError{hint{fmt.Errorf("%s was trained on other data than %s names: their classes, columns or statistics differ", u.path, u.job.path),
+				"use the job file, data and --set that it was trained with; --set data.test=… alone names other records"}}
+		}
+	}
+	return nil
 }
 
 // maxRows is the most rows that a batch of all lanes, or of one, can have.
