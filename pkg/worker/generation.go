@@ -92,7 +92,7 @@ func (g *generation) finish(ctx context.Context) error {
 	}
 	sha, err := g.task.saveModel(g.replica.learner)
 	if err != nil {
-		return local("model file: %w", err)
+		return local("%w; see to the disk of --data-dir", err)
 	}
 	if err := g.compareReplicas(ctx); err != nil {
 		return err

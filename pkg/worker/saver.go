@@ -85,7 +85,7 @@ func (s *saver) wait(ctx context.Context) error {
 	err := s.err
 	s.idle <- struct{}{}
 	if err != nil {
-		return local("checkpoint: %w", err)
+		return local("%w; see to the disk of --data-dir", err)
 	}
 	return nil
 }

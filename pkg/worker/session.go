@@ -59,6 +59,7 @@ type session struct {
 // run keeps a session until ctx ends.
 func (s *session) run(ctx context.Context) error {
 	var hint string
+	told := map[string]string{} // address -> why there is no session, as logged
 	pause := backoffMin
 	for i := 0; ; i++ {
 		address, hinted := s.coordinators[i%len(s.coordinators)], hint != ""
@@ -69,13 +70,17 @@ func (s *session) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if welcomed {
+		leader := leaderOf(err)
+		switch {
+		case welcomed:
 			pause = backoffMin
+			clear(told)
 			s.log.Warn("session ended", zap.String("coordinator", address), zap.Error(err))
-		} else {
-			s.log.Debug("no session", zap.String("coordinator", address), zap.Error(err))
+		case leader == "" && told[address] != err.Error():
+			told[address] = err.Error()
+			s.log.Warn("no session; trying on", zap.String("coordinator", address), zap.Error(err))
 		}
-		if leader := leaderOf(err); leader != "" && leader != address && !hinted {
+		if leader != "" && leader != address && !hinted {
 			hint = leader
 			continue
 		}
