@@ -118,7 +118,7 @@ func showJob(out io.Writer, j *pb.Job) error {
 		return err
 	}
 	for _, e := range j.GetHistory() {
-		fmt.Fprintln(out, epochLine(e, j.GetEpochs()))
+		fmt.Fprintln(out, epochLine(e, j.GetEpochs(), 0))
 	}
 	return nil
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +63,7 @@ func (p *progress) update(j *pb.Job, points []*pb.StepPoint) {
 		p.point = points[n-1]
 	}
 	for ; p.epochs < len(j.GetHistory()); p.epochs++ {
-		p.line(epochLine(j.GetHistory()[p.epochs], j.GetEpochs()))
+		p.line(epochLine(j.GetHistory()[p.epochs], j.GetEpochs(), max(p.width()-1, 0)))
 	}
 	p.changes(j)
 	if j.GetState() == pb.JobState_JOB_STATE_RUNNING && p.point != nil {
@@ -111,35 +109,13 @@ func (p *progress) draw(j *pb.Job) {
 	if p.first.at.IsZero() || p.point.GetGlobalStep() < p.first.step {
 		p.first = sample{now, p.point.GetGlobalStep()}
 	}
-	text := p.status(j, now, width)
+	text := p.status(j, now, max(width-1, 0))
 	if width == 0 {
 		fmt.Fprintln(p.out, text)
 		return
 	}
 	fmt.Fprint(p.out, "\r", clip(text, width-1), "\x1b[K")
 	p.bar = true
-}
-
-// status is one line: share done, loss, metrics, speed, time left.
-func (p *progress) status(j *pb.Job, now time.Time, width int) string {
-	total := totalSteps(j)
-	step := p.point.GetGlobalStep()
-	parts := []string{fmt.Sprintf("epoch %d/%d", min(p.point.GetCursor().GetEpoch()+1, j.GetEpochs()), j.GetEpochs())}
-	if total > 0 {
-		share := min(float64(step)/float64(total), 1)
-		parts = append(parts, fmt.Sprintf("%3.0f%%", 100*share))
-		if width > 0 {
-			parts = append([]string{barOf(share, min(30, width/4))}, parts...)
-		}
-	}
-	parts = append(parts, "loss "+number(p.point.GetLoss()))
-	parts = append(parts, metricTexts("", p.point.GetMetrics())...)
-	parts = append(parts, thousands(int64(p.point.GetRecordsPerSecond()))+" records/s")
-	if done := step - p.first.step; done > 0 && total > step {
-		left := time.Duration(float64(now.Sub(p.first.at)) / float64(done) * float64(total-step))
-		parts = append(parts, "ETA "+left.Round(time.Second).String())
-	}
-	return strings.Join(parts, "  ")
 }
 
 // line prints a line that stays, above the bar if there is one.
@@ -173,42 +149,4 @@ func totalSteps(j *pb.Job) int64 {
 	}
 	steps, _ := spec.Length(int(j.GetStepsPerEpoch()))
 	return int64(steps)
-}
-
-func epochLine(e *pb.EpochResult, epochs int32) string {
-	digits := len(fmt.Sprint(epochs))
-	parts := []string{fmt.Sprintf("epoch %*d/%d", digits, e.GetEpoch()+1, epochs), "loss " + number(e.GetTrainLoss())}
-	parts = append(parts, metricTexts("", e.GetTrainMetrics())...)
-	if e.TestLoss != nil {
-		parts = append(parts, "test loss "+number(e.GetTestLoss()))
-		parts = append(parts, metricTexts("test ", e.GetTestMetrics())...)
-	}
-	if s := e.GetSeconds(); s > 0 { // nobody timed an epoch that changed hands
-		parts = append(parts, fmt.Sprintf("%.1f s", s))
-	}
-	return strings.Join(parts, "  ")
-}
-
-// metricTexts names and formats metrics, in the order of their names.
-func metricTexts(prefix string, metrics map[string]float64) []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(metrics)) {
-		out = append(out, prefix+name+" "+number(metrics[name]))
-	}
-	return out
-}
-
-// barOf draws a bar of the given width in columns, brackets included.
-func barOf(share float64, width int) string {
-	inner := max(width-2, 1)
-	full := int(share * float64(inner))
-	return "[" + strings.Repeat("#", full) + strings.Repeat(".", inner-full) + "]"
-}
-
-// clip shortens text to at most width columns.
-func clip(text string, width int) string {
-	if runes := []rune(text); len(runes) > width {
-		return string(runes[:max(width, 0)])
-	}
-	return text
 }

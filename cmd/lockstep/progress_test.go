@@ -60,7 +60,7 @@ func TestPlainLines(t *testing.T) {
 	want := `digits-1  queued  waiting: 1 of 2 workers alive
 digits-1  running  generation 1: w1 (2 lanes), w2 (1 lane)
 epoch 1/10    5%  loss 1.5000  accuracy 0.5000  12,345 records/s
-epoch  1/10  loss 1.2000  accuracy 0.6100  test loss 0.2000  test accuracy 0.9000  1.2 s
+epoch  1/10  loss 1.2000  accuracy 0.6100  test: loss 0.2000  accuracy 0.9000  1.2 s
 epoch 3/10   25%  loss NaN  accuracy 0.5000  12,345 records/s  ETA 1m15s
 digits-1  running  generation 2: w1 (2 lanes)
 digits-1  succeeded
@@ -79,11 +79,30 @@ func TestBarIsRedrawnInPlace(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(got, "\r[#####........]  epoch 3/10   25%  loss NaN") && !strings.Contains(got, "\r[###..........]  epoch 3/10   25%") {
+	if !strings.Contains(got, "\r[###.........]   25%  loss NaN  12,345 records/s  ETA 1m15s\x1b[K") {
 		t.Errorf("no bar in %q", got)
 	}
 	if !strings.HasSuffix(got, "\r\x1b[Kdigits-1  succeeded\n") && !strings.HasSuffix(got, "\ndigits-1  succeeded\n") {
 		t.Errorf("the bar is not cleared before the last line: %q", got)
+	}
+}
+
+// On a terminal of 80 columns nothing wraps, and there is room for all that a
+// user looks for.
+func TestEightyColumns(t *testing.T) {
+	got := scene(80)
+	for _, want := range []string{
+		"\r[###............]   25%  loss NaN  accuracy 0.5000  12,345 records/s  ETA 1m15s\x1b[K",
+		"\repoch  1/10  loss 1.2000  accuracy 0.6100  test: loss 0.2000  accuracy 0.9000\n",
+	} {
+		if !strings.Contains(strings.ReplaceAll(got, "\r\x1b[K", "\r"), want) {
+			t.Errorf("no %q in\n%q", want, got)
+		}
+	}
+	for _, line := range strings.FieldsFunc(strings.ReplaceAll(got, "\x1b[K", ""), func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if len(line) >= 80 {
+			t.Errorf("%d columns: %q", len(line), line)
+		}
 	}
 }
 
