@@ -16,8 +16,13 @@ import (
 // HubOptions set how rings are made. The zero value of a field stands for the
 // default.
 type HubOptions struct {
-	// ConnectTimeout bounds the wait for both neighbours. Default 10 s.
+	// ConnectTimeout bounds the wait until the right neighbour is reached. Default
+	// 10 s.
 	ConnectTimeout time.Duration
+	// BeginTimeout bounds the wait for neighbours that can be reached but are not
+	// ready for the generation; they may still read their data. Whoever makes
+	// generations must notice those that died. Default: ConnectTimeout.
+	BeginTimeout time.Duration
 	// Linger bounds how long Close waits for the right neighbour to take what is
 	// still on its way. Default 5 s.
 	Linger time.Duration
@@ -26,6 +31,9 @@ type HubOptions struct {
 func (o HubOptions) withDefaults() HubOptions {
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 10 * time.Second
+	}
+	if o.BeginTimeout <= 0 {
+		o.BeginTimeout = o.ConnectTimeout
 	}
 	if o.Linger <= 0 {
 		o.Linger = 5 * time.Second
@@ -59,7 +67,7 @@ func NewHub(opts HubOptions) *Hub {
 
 // Connect joins the ring of m: it dials the right neighbour, adding options of
 // its own to dialOpts (which must hold the credentials), and waits for the left
-// one, both within HubOptions.ConnectTimeout. It breaks the connection of an
+// one, for as long as the HubOptions say. It breaks the connection of an
 // older generation of the job, and returns ErrStale if this or a newer one was
 // held before. Errors about a neighbour are NeighbourError. The caller closes
 // the Conn.
@@ -74,9 +82,9 @@ func (h *Hub) Connect(ctx context.Context, m Membership, dialOpts []grpc.DialOpt
 	if len(m.Members) == 1 {
 		return c, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.opts.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, h.opts.BeginTimeout)
 	defer cancel()
-	err := c.dialRight(ctx, dialOpts)
+	err := c.dialRight(ctx, h.opts.ConnectTimeout, dialOpts)
 	if err == nil {
 		err = c.awaitLeft(ctx)
 	}
@@ -123,7 +131,7 @@ func (h *Hub) ServeRing(stream grpc.ServerStream) error {
 // meet finds the connection that a left neighbour belongs to, waiting for its
 // generation to be held here. On success the caller owns one count of c.work.
 func (h *Hub) meet(ctx context.Context, who caller) (*Conn, error) {
-	timeout := time.NewTimer(h.opts.ConnectTimeout)
+	timeout := time.NewTimer(h.opts.BeginTimeout)
 	defer timeout.Stop()
 	for {
 		c, changed, err := h.seat(who)
@@ -133,7 +141,7 @@ func (h *Hub) meet(ctx context.Context, who caller) (*Conn, error) {
 		select {
 		case <-changed:
 		case <-timeout.C:
-			return nil, status.Errorf(codes.FailedPrecondition, "ring of job %s: generation %d did not begin here within %s", who.job, who.generation, h.opts.ConnectTimeout)
+			return nil, status.Errorf(codes.FailedPrecondition, "ring of job %s: generation %d did not begin here within %s", who.job, who.generation, h.opts.BeginTimeout)
 		case <-ctx.Done():
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}

@@ -129,6 +129,31 @@ func TestNeighboursComeInAnyOrder(t *testing.T) {
 	closeConns(t, conns)
 }
 
+// TestSlowNeighbourIsWaitedFor: one that is there but still reads its data has
+// more time than one that can not be reached.
+func TestSlowNeighbourIsWaitedFor(t *testing.T) {
+	opts := allreduce.HubOptions{ConnectTimeout: 200 * time.Millisecond, BeginTimeout: 20 * time.Second, Linger: time.Second}
+	peers := newPeers(t, 2, opts, plain)
+	conns := make([]*allreduce.Conn, 2)
+	var g errgroup.Group
+	for i := range conns {
+		g.Go(func() (err error) {
+			time.Sleep(time.Duration(i) * 500 * time.Millisecond)
+			conns[i], err = peers[i].hub.Connect(t.Context(), membership(peers, 1, i), dial(plain))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	closeConns(t, conns)
+	peers[1].server.Stop()
+	began := time.Now()
+	if _, err := peers[0].hub.Connect(t.Context(), membership(peers, 2, 0), dial(plain)); !names(err, "w1") || time.Since(began) > 10*time.Second {
+		t.Errorf("a neighbour without a process: %v after %s", err, time.Since(began))
+	}
+}
+
 func TestConnectNamesWhoIsMissing(t *testing.T) {
 	opts := allreduce.HubOptions{ConnectTimeout: 200 * time.Millisecond}
 	peers := newPeers(t, 3, opts, plain)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -22,8 +23,9 @@ const keyAccepted = "lockstep-accepted"
 // redial is the pause before a neighbour that is not there yet is called again.
 const redial = 50 * time.Millisecond
 
-// dialRight opens the stream to the right neighbour and starts its goroutines.
-func (c *Conn) dialRight(ctx context.Context, dialOpts []grpc.DialOption) error {
+// dialRight opens the stream to the right neighbour and starts its goroutines. It
+// waits for the neighbour to take it, if there is a connection after reach.
+func (c *Conn) dialRight(ctx context.Context, reach time.Duration, dialOpts []grpc.DialOption) error {
 	cc, err := grpc.NewClient(c.m.right().Address, append(dialOptions(), dialOpts...)...)
 	if err != nil {
 		return c.blameRight(fmt.Errorf("can not be dialled: %w", err))
@@ -31,6 +33,14 @@ func (c *Conn) dialRight(ctx context.Context, dialOpts []grpc.DialOption) error 
 	c.cc = cc
 	life, hangUp := context.WithCancel(metadata.NewOutgoingContext(context.Background(), c.m.metadata()))
 	c.hangUp = hangUp
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	late := time.AfterFunc(reach, func() {
+		if cc.GetState() != connectivity.Ready {
+			giveUp(fmt.Errorf("not reached: %w, %s", ErrTimeout, reach))
+		}
+	})
+	defer late.Stop()
 	// Until the stream is taken, the caller's deadline ends it too.
 	stop := context.AfterFunc(ctx, hangUp)
 	for {
