@@ -39,7 +39,7 @@ type Config struct {
 	// Secure is how this worker and the others trust each other.
 	Secure secure.Config
 
-	// ConnectTimeout bounds the wait for the neighbours of a new ring, and for
+	// ConnectTimeout bounds the wait until a neighbour of a new ring is reached, and for
 	// a coordinator to answer. Default 10 s and at most 3 s, respectively.
 	ConnectTimeout time.Duration
 	// StepTimeout is the longest wait for a neighbour within a step: for the

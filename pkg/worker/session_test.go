@@ -2,12 +2,15 @@ package worker
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -55,6 +58,27 @@ func TestSessionDoesNotSpin(t *testing.T) {
 	// Pauses are 25 ms at least and double.
 	if n := a.count() + b.count(); n > 20 || n < 2 {
 		t.Errorf("%d calls within 200 ms", n)
+	}
+}
+
+// Why there is no session is logged, once for each reason.
+func TestSessionSaysWhyThereIsNone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := newSession([]string{nobody}, newOutbox(), nil)
+	core, logged := observer.New(zap.InfoLevel)
+	s.log = zap.New(core)
+	background(t, s.run)
+	time.Sleep(200 * time.Millisecond) // pauses are 25 ms at least and double
+	all := logged.FilterMessage("no session; trying on").All()
+	if len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()), "refused") || logged.Len() != 1 {
+		t.Errorf("logged %v, want the reason once", logged.All())
 	}
 }
 

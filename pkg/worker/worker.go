@@ -83,7 +83,7 @@ func (w *worker) serve(ctx context.Context, listener net.Listener, audit *audit)
 	if err != nil {
 		return err
 	}
-	hub := allreduce.NewHub(allreduce.HubOptions{ConnectTimeout: c.ConnectTimeout})
+	hub := allreduce.NewHub(allreduce.HubOptions{ConnectTimeout: c.ConnectTimeout, BeginTimeout: readyTimeout})
 	others := &peers{
 		exports: newExports(), hub: hub, dial: []grpc.DialOption{dial},
 		stepTimeout: c.StepTimeout, patience: c.StepTimeout,
