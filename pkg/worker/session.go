@@ -22,6 +22,15 @@ const (
 	// progressInterval is how often rank 0 says how far it is.
 	progressInterval = 500 * time.Millisecond
 
+	// silentBeats is how many heartbeats a coordinator may miss, and silenceMin
+	// the least that is waited for them: less than it takes the coordinators to
+	// count their workers as lost.
+	silentBeats = 4
+	silenceMin  = 2 * time.Second
+
+	// maxMessage bounds an assignment: the job file and two manifests.
+	maxMessage = 64 << 20
+
 	// keepaliveTime is the least that gRPC lets a client ask.
 	keepaliveTime    = 10 * time.Second
 	keepaliveTimeout = 3 * time.Second
@@ -43,8 +52,8 @@ type order struct {
 //
 // A refusal that names the leader is followed at once, though not twice in a row;
 // otherwise the next of the configured addresses is tried after a pause that
-// doubles up to a second. A coordinator that is there but does not answer is
-// given up after keepaliveTime + keepaliveTimeout.
+// doubles up to a second. A coordinator that is there but says nothing, not even
+// that it is alive, is given up after silentBeats of its heartbeats.
 type session struct {
 	coordinators []string
 	dial         []grpc.DialOption
@@ -95,9 +104,10 @@ func (s *session) run(ctx context.Context) error {
 // lasts. It reports whether it was welcomed. It owns one goroutine, which reads,
 // and waits for it.
 func (s *session) attempt(ctx context.Context, address string) (welcomed bool, err error) {
-	conn, err := grpc.NewClient(address, append([]grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
-		Time: keepaliveTime, Timeout: keepaliveTimeout,
-	})}, s.dial...)...)
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+	}, s.dial...)...)
 	if err != nil {
 		return false, fmt.Errorf("coordinator address %q: %w", address, err)
 	}
@@ -124,21 +134,31 @@ func (s *session) attempt(ctx context.Context, address string) (welcomed bool, e
 	late.Stop()
 	s.log.Info("session open", zap.String("coordinator", welcome.CoordinatorId), zap.String("address", address))
 
+	heartbeat := time.Duration(welcome.HeartbeatMs) * time.Millisecond
+	silence := max(silentBeats*heartbeat, silenceMin)
 	received := make(chan error, 1)
 	go func() {
-		err := s.receive(ctx, stream)
+		quiet := time.AfterFunc(silence, func() { cancel(fmt.Errorf("the coordinator said nothing for %s", silence)) })
+		defer quiet.Stop()
+		err := s.receive(ctx, stream, func(listening bool) {
+			if quiet.Stop(); listening {
+				quiet.Reset(silence)
+			}
+		})
 		cancel(err)
 		received <- err
 	}()
-	s.send(ctx, stream, time.Duration(welcome.HeartbeatMs)*time.Millisecond)
+	s.send(ctx, stream, heartbeat)
 	cancel(errors.New("the stream takes no more messages"))
 	return true, <-received
 }
 
-// receive passes orders on until the stream ends.
-func (s *session) receive(ctx context.Context, stream pb.Sessions_ConnectClient) error {
+// receive passes orders on until the stream ends, and says when it listens.
+func (s *session) receive(ctx context.Context, stream pb.Sessions_ConnectClient, listen func(bool)) error {
 	for {
+		listen(true)
 		m, err := stream.Recv()
+		listen(false)
 		if err != nil {
 			return explain(ctx, err)
 		}
