@@ -73,7 +73,7 @@ func (l batchNorm) Forward(p *Pass) {
 		l.dots(p, root, centred, centred, n)
 		words := p.Words(i)
 		for c, v := range root {
-			v *= each
+			v = float32(v * each) // the conversion keeps v + epsilon from being fused
 			words[c], words[l.channels+c] = int32(math.Float32bits(mean[c])), int32(math.Float32bits(v))
 			root[c] = 1 / float32(math.Sqrt(float64(v+l.epsilon)))
 		}

@@ -77,11 +77,11 @@ func (l rowNorm) Forward(p *Pass) {
 	p.Engine().RowSums(roots, x, len(roots), l.cols)
 	for r, sum := range roots {
 		x, y, hat := x[r*l.cols:][:l.cols], y[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
-		mean := sum * each
+		mean := float32(sum * each) // the conversion keeps v - mean from being fused
 		for i, v := range x {
 			hat[i] = v - mean
 		}
-		variance := p.Engine().Dot(hat, hat) * each
+		variance := float32(p.Engine().Dot(hat, hat) * each)
 		root := 1 / float32(math.Sqrt(float64(variance+l.epsilon)))
 		roots[r] = root
 		at := l.first(r)
@@ -117,8 +117,8 @@ func (l rowNorm) Backward(p *Pass) {
 	p.Engine().RowSums(sums, dx, len(roots), l.cols)
 	for r, root := range roots {
 		dx, hat := dx[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
-		mean := sums[r] * each
-		slope := p.Engine().Dot(dx, hat) * each
+		mean := float32(sums[r] * each)
+		slope := float32(p.Engine().Dot(dx, hat) * each)
 		for i, h := range hat {
 			dx[i] = float32(dx[i]-mean-float32(h*slope)) * root
 		}

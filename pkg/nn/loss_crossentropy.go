@@ -91,7 +91,7 @@ func (l crossEntropy) smooth(p *LossPass, classes []int32) {
 	each := 1 / float32(l.classes)
 	for r, c := range classes {
 		x := p.X[r*l.classes:][:l.classes]
-		mean := float32(p.Engine().Sum(x)) * each
+		mean := float32(float32(p.Engine().Sum(x)) * each)
 		p.Loss[r] += float32(l.smoothing * (x[c] - mean))
 		if p.DX != nil {
 			dx := p.DX[r*l.classes:][:l.classes]
