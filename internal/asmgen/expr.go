@@ -83,6 +83,33 @@ func (p *prog) scalarWord(i int) value {
 func (p *prog) f(x float64) value   { return p.add1("const", float, math.Float32bits(float32(x))) }
 func (p *prog) bits(x uint32) value { return p.add1("const", word, x) }
 
+// into is the old value of an output; back replaces an input.
+func (p *prog) into(place int) value { return p.in(outputBase + place) }
+func (p *prog) back(place int, v value) {
+	p.outs = append(p.outs, output{place: place - inputBase, v: v})
+}
+
+// Inputs from outputBase on are outputs; outputs below 0 are inputs.
+const (
+	outputBase = 100
+	inputBase  = 100
+)
+
+// field is the field of struct vector of an input, or of an output.
+func inputField(i int) string {
+	if i >= outputBase {
+		return outputs[i-outputBase]
+	}
+	return inputs[i]
+}
+
+func outputField(i int) string {
+	if i < 0 {
+		return inputs[i+inputBase]
+	}
+	return outputs[i]
+}
+
 // index is i.
 func (p *prog) index() value { return p.add1("index", word, 0) }
 

@@ -179,7 +179,7 @@ func (l *lowerer) begin() {
 	for i, x := range l.p.exprs {
 		switch x.op {
 		case "in", "even":
-			pointer(inputs[x.imm])
+			pointer(inputField(int(x.imm)))
 		case "scalar":
 			v := l.vec(l.Context)
 			l.VBROADCASTSS(l.field(fmt.Sprintf("s%d", x.imm)), v)
@@ -187,7 +187,7 @@ func (l *lowerer) begin() {
 		}
 	}
 	for _, o := range l.p.outs {
-		pointer(outputs[o.place])
+		pointer(outputField(o.place))
 	}
 	l.acc = nil
 	for r := range l.p.reduces {
@@ -208,9 +208,9 @@ func (l *lowerer) body(half int, m []mask) {
 		l.expr(value(i), m)
 	}
 	for _, o := range l.p.outs {
-		to := operand.Mem{Base: l.ptr[outputs[o.place]], Index: l.i, Scale: 1}
+		to := operand.Mem{Base: l.ptr[outputField(o.place)], Index: l.i, Scale: 1}
 		if o.pair {
-			l.storePair(l.reg(o.v), l.reg(o.odd), l.doubled(outputs[o.place]), m)
+			l.storePair(l.reg(o.v), l.reg(o.odd), l.doubled(outputField(o.place)), m)
 			continue
 		}
 		if m != nil {

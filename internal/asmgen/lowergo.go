@@ -10,7 +10,6 @@ import (
 // goLowerer writes expressions as Go for one element.
 type goLowerer struct {
 	p    *prog
-	args []string // names of inputs
 	text strings.Builder
 }
 
@@ -67,11 +66,11 @@ func (g *goLowerer) body() {
 		switch x.op {
 		case "const", "scalar":
 		case "in":
-			g.line("%s := %s[i]", v, g.args[x.imm])
+			g.line("%s := %s[i]", v, inputField(int(x.imm)))
 		case "even":
-			g.line("%s := %s[2*i]", v, g.args[x.imm])
+			g.line("%s := %s[2*i]", v, inputField(int(x.imm)))
 		case "odd":
-			g.line("%s := %s[2*i+1]", v, g.args[x.imm])
+			g.line("%s := %s[2*i+1]", v, inputField(int(x.imm)))
 		case "index":
 			g.line("%s := uint32(i)", v)
 		case "shl":
@@ -93,14 +92,13 @@ func (g *goLowerer) body() {
 
 // places are the fields of vector through which inputs and outputs are reached.
 var (
-	inputs  = []string{"x", "y", "z", "u"}
+	inputs  = []string{"x", "y", "z", "u", "a", "b"}
 	outputs = []string{"p", "q", "r"}
 )
 
 // kernel writes the loop over all elements.
 func (g *goLowerer) kernel() string {
 	p := g.p
-	g.args = inputs
 	g.line("\n// %s is %s.", p.name, p.doc)
 	g.line("func %s(v *vector) {", p.name)
 	seen := map[string]bool{}
@@ -113,9 +111,9 @@ func (g *goLowerer) kernel() string {
 	for _, x := range p.exprs {
 		switch {
 		case x.op == "in":
-			slice(inputs[x.imm], x.kind, "v.n")
+			slice(inputField(int(x.imm)), x.kind, "v.n")
 		case x.op == "even":
-			slice(inputs[x.imm], x.kind, "2*v.n")
+			slice(inputField(int(x.imm)), x.kind, "2*v.n")
 		case x.op == "scalar" && x.kind == float:
 			g.line("s%d := math.Float32frombits(uint32(v.s%[1]d))", x.imm)
 		case x.op == "scalar":
@@ -123,7 +121,7 @@ func (g *goLowerer) kernel() string {
 		}
 	}
 	for _, o := range p.outs {
-		slice(outputs[o.place], p.exprs[o.v].kind, map[bool]string{false: "v.n", true: "2*v.n"}[o.pair])
+		slice(outputField(o.place), p.exprs[o.v].kind, map[bool]string{false: "v.n", true: "2*v.n"}[o.pair])
 	}
 	for i := range p.reduces {
 		g.line("part%d := &v.part%[1]d", i)
@@ -137,7 +135,7 @@ func (g *goLowerer) kernel() string {
 
 func (g *goLowerer) stores() {
 	for _, o := range g.p.outs {
-		if to := outputs[o.place]; o.pair {
+		if to := outputField(o.place); o.pair {
 			g.line("%s[2*i], %[1]s[2*i+1] = %s, %s", to, g.name(o.v), g.name(o.odd))
 		} else {
 			g.line("%s[i] = %s", to, g.name(o.v))
@@ -163,7 +161,7 @@ func (g *goLowerer) function(name string) string {
 	g.line("\n// %s is %s.", name, g.p.doc)
 	g.line("func %s(v0 float32) float32 {", name)
 	var body goLowerer
-	body.p, body.args = g.p, inputs
+	body.p = g.p
 	body.body()
 	text := strings.Replace(body.text.String(), "v0 := x[i]\n", "", 1)
 	g.line("%sreturn %s\n}", text, g.name(g.p.outs[0].v))

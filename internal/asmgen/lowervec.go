@@ -26,7 +26,7 @@ func (l *lowerer) expr(i value, m []mask) {
 	case "in":
 		l.vecs[i] = l.input(x, m)
 	case "even":
-		l.loadPair(i, l.doubled(inputs[x.imm]), m)
+		l.loadPair(i, l.doubled(inputField(int(x.imm))), m)
 	case "odd":
 		// Made by even, which comes before it.
 	case "index":
@@ -60,7 +60,7 @@ func (l *lowerer) expr(i value, m []mask) {
 // input loads a vector of an input, or as much as the mask lets pass.
 func (l *lowerer) input(x *expr, m []mask) reg.VecVirtual {
 	v := l.vec(l.Context)
-	from := operand.Mem{Base: l.ptr[inputs[x.imm]], Index: l.i, Scale: 1}
+	from := operand.Mem{Base: l.ptr[inputField(int(x.imm))], Index: l.i, Scale: 1}
 	if m != nil {
 		l.loadPart(l.Context, m[0], from, v)
 	} else {

@@ -13,7 +13,10 @@
 //	tile.go    the inner loop of the matrix product, by register width
 //	pack.go    copies into panels
 //	ops.go     the list of element by element kernels, as expressions
+//	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go
+//	sums.go    sums in float64
+//	philox.go  random words
 package main
 
 import (
@@ -78,6 +81,7 @@ func vectors(dir string, isa isa, f layout) error {
 		l := &lowerer{Context: c, isa: isa, k: k, p: p, f: f}
 		l.write()
 	}
+	sums(c, isa, f)
 	if isa.name == "avx2" {
 		philox(c, f, k)
 	}
@@ -94,7 +98,7 @@ func portable(dir string) error {
 	}
 	for _, p := range all {
 		if name, ok := map[string]string{"vecExp": "exp32", "vecLog": "log32", "vecSigmoid": "sigmoid32", "vecTanh": "tanh32"}[p.name]; ok {
-			text += (&goLowerer{p: p, args: inputs}).function(name)
+			text += (&goLowerer{p: p}).function(name)
 		}
 	}
 	text += "\n// vectors are the element by element kernels.\ntype vectors struct {\n"

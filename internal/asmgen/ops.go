@@ -1,8 +1,8 @@
 package main
 
 // programs is the list of element by element kernels. The names of their
-// arguments are those of struct vector: inputs x, y, z, u are 0 to 3, outputs
-// p, q, r are 0 to 2, scalars s0 to s7.
+// arguments are those of struct vector: inputs x, y, z, u, a, b are 0 to 5,
+// outputs p, q, r are 0 to 2, scalars s0 to s8.
 func programs() []*prog {
 	var all []*prog
 	def := func(name, doc string, f func(p *prog)) {
@@ -14,8 +14,10 @@ func programs() []*prog {
 	arithmetic(def)
 	activations(def)
 	reductions(def)
+	norms(def)
 	training(def)
 	pooling(def)
+	cells(def)
 	return all
 }
 
@@ -106,35 +108,36 @@ func reductions(def define) {
 		p.sum(e)
 	})
 	def("vecSoftmaxBack", "p = y*(x-s0)", func(p *prog) { p.out(0, p.mul(p.in(1), p.sub(p.in(0), p.scalar(0)))) })
-	def("vecMoments", "part 0 += (x-s0), part 1 += (x-s0)², rounded once", func(p *prog) {
+}
+
+// norms are the parts of normalisation, of channels and of rows.
+func norms(def define) {
+	def("vecChannel", "p = s0*x - s1, both rounded", func(p *prog) { p.out(0, p.sub(p.mul(p.in(0), p.scalar(0)), p.scalar(1))) })
+	def("vecChannelBack", "p = (s0*x - s1*y) - s2, all rounded", func(p *prog) {
+		p.out(0, p.sub(p.sub(p.mul(p.scalar(0), p.in(0)), p.mul(p.scalar(1), p.in(1))), p.scalar(2)))
+	})
+	def("vecChannels", "p = y*x - z, both rounded", func(p *prog) { p.out(0, p.sub(p.mul(p.in(0), p.in(1)), p.in(2))) })
+	def("vecChannelsBack", "p = (z*x - u*y) - a, all rounded", func(p *prog) {
+		p.out(0, p.sub(p.sub(p.mul(p.in(2), p.in(0)), p.mul(p.in(3), p.in(1))), p.in(4)))
+	})
+	def("vecCentre", "p = x - s0; part 0 += p*p, rounded once", func(p *prog) {
 		d := p.sub(p.in(0), p.scalar(0))
-		p.sum(d)
+		p.out(0, d)
 		p.sumProduct(d, d)
 	})
-	def("vecNormBack", "part 0 += x, part 1 += x*(y-s0), rounded once", func(p *prog) {
-		p.sum(p.in(0))
-		p.sumProduct(p.in(0), p.sub(p.in(1), p.scalar(0)))
+	def("vecNormalise", "p = s0*x; q = p*y + z, both rounded", func(p *prog) {
+		h := p.mul(p.in(0), p.scalar(0))
+		p.out(0, h)
+		p.out(1, p.add(p.mul(h, p.in(1)), p.in(2)))
 	})
-	def("vecNormIn", "p = s0*x + (s1*y + s2), both rounded once", func(p *prog) {
-		p.out(0, p.fma(p.scalar(0), p.in(0), p.fma(p.scalar(1), p.in(1), p.scalar(2))))
-	})
-	def("vecLayerNorm", "p = ((x-s0)*s1)*y + z, rounded once", func(p *prog) {
-		p.out(0, p.fma(p.mul(p.sub(p.in(0), p.scalar(0)), p.scalar(1)), p.in(1), p.in(2)))
-	})
-	def("vecLayerNormSums", "part 0 += x*z, part 1 += (x*z)*((y-s0)*s1), rounded once", func(p *prog) {
-		g := p.mul(p.in(0), p.in(2))
+	def("vecNormSums", "part 0 += x*y, rounded; part 1 += (x*y)*z, rounded once", func(p *prog) {
+		g := p.mul(p.in(0), p.in(1))
 		p.sum(g)
-		p.sumProduct(g, p.mul(p.sub(p.in(1), p.scalar(0)), p.scalar(1)))
+		p.sumProduct(g, p.in(2))
 	})
-	def("vecLayerNormIn", "p = s1*((x*z - s2) - h*s3), with h = (y-s0)*s1", func(p *prog) {
-		h := p.mul(p.sub(p.in(1), p.scalar(0)), p.scalar(1))
-		g := p.sub(p.mul(p.in(0), p.in(2)), p.scalar(2))
-		p.out(0, p.mul(p.scalar(1), p.sub(g, p.mul(h, p.scalar(3)))))
-	})
-	def("vecLayerNormParams", "p = z + x*((y-s0)*s1), q = u + x, rounded once", func(p *prog) {
-		h := p.mul(p.sub(p.in(1), p.scalar(0)), p.scalar(1))
-		p.out(0, p.fma(p.in(0), h, p.in(2)))
-		p.out(1, p.add(p.in(3), p.in(0)))
+	def("vecNormBack", "p = ((x*y - s0) - z*s1)*s2, all rounded", func(p *prog) {
+		g := p.sub(p.mul(p.in(0), p.in(1)), p.scalar(0))
+		p.out(0, p.mul(p.sub(g, p.mul(p.in(2), p.scalar(1))), p.scalar(2)))
 	})
 }
 
@@ -207,5 +210,54 @@ func pooling(def define) {
 		a, b := p.pair(0)
 		c, d := p.pair(1)
 		p.out(0, p.mul(p.add(p.add(p.add(a, b), c), d), p.f(0.25)))
+	})
+}
+
+// cells are the element by element parts of recurrent cells.
+func cells(def define) {
+	slope := func(p *prog, s value) value { return p.mul(s, p.sub(p.f(1), s)) } // of sigmoid
+	def("vecLSTM", "x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q", func(p *prog) {
+		i, f, g, o := p.sigmoid(p.in(0)), p.sigmoid(p.in(1)), p.tanh(p.in(2)), p.sigmoid(p.in(3))
+		c := p.add(p.mul(f, p.in(4)), p.mul(i, g))
+		t := p.tanh(c)
+		for place, v := range []value{i, f, g, o} {
+			p.back(place, v)
+		}
+		p.out(0, c)
+		p.out(1, t)
+		p.out(2, p.mul(o, t))
+	})
+	def("vecLSTMBack", "gradients by the gates replace x, y, z, u; a is c before, b tanh(c); p is dh, read and cleared, q dc, changed", func(p *prog) {
+		i, f, g, o, before, t := p.in(0), p.in(1), p.in(2), p.in(3), p.in(4), p.in(5)
+		dh, one := p.into(0), p.f(1)
+		d := p.add(p.into(1), p.mul(p.mul(dh, o), p.sub(one, p.mul(t, t))))
+		p.back(3, p.mul(p.mul(dh, t), slope(p, o)))
+		p.back(0, p.mul(p.mul(d, g), slope(p, i)))
+		p.back(1, p.mul(p.mul(d, before), slope(p, f)))
+		p.back(2, p.mul(p.mul(d, i), p.sub(one, p.mul(g, g))))
+		p.out(1, p.mul(d, f))
+		p.out(0, p.f(0))
+	})
+	def("vecGRU", "x = sigmoid(x + p), y = sigmoid(y + q), z = tanh(z + x*u); r = z + y*(a - z)", func(p *prog) {
+		reset := p.sigmoid(p.add(p.in(0), p.into(0)))
+		update := p.sigmoid(p.add(p.in(1), p.into(1)))
+		fresh := p.tanh(p.add(p.in(2), p.mul(reset, p.in(3))))
+		p.back(0, reset)
+		p.back(1, update)
+		p.back(2, fresh)
+		p.out(2, p.add(fresh, p.mul(update, p.sub(p.in(4), fresh))))
+	})
+	def("vecGRUBack", "gradients by the gates replace x, y, z and go to p, q, u, the last times x; a is h before; r is dh, becomes dh*y", func(p *prog) {
+		r, z, f, hidden, before := p.in(0), p.in(1), p.in(2), p.in(3), p.in(4)
+		dh, one := p.into(2), p.f(1)
+		df := p.mul(p.mul(dh, p.sub(one, z)), p.sub(one, p.mul(f, f)))
+		dz := p.mul(p.mul(dh, p.sub(before, f)), slope(p, z))
+		dr := p.mul(p.mul(df, hidden), slope(p, r))
+		for place, v := range []value{dr, dz, df, p.mul(df, r)} {
+			p.back(place, v)
+		}
+		p.out(0, dr)
+		p.out(1, dz)
+		p.out(2, p.mul(dh, z))
 	})
 }

@@ -26,9 +26,11 @@ type Engine struct {
 	product     product
 	laneProduct laneProduct
 	lane        []float32 // the gradient of one lane
+	spare       []float32
 	eachJob     eachJob
 	rowJob      rowJob
 	poolJob     poolJob
+	channelJob  channelJob
 	conv        convJob
 	weight      weightJob
 	turned      []float32 // weights, for the input gradient

@@ -45,13 +45,14 @@ type pack struct {
 	n                int
 }
 
-// vector is what a kernel is told that works element by element: inputs x, y, z,
-// u, outputs p, q, r, scalars as bits, and 16 strided partial results each of up
+// vector is what a kernel is told that works element by element: inputs x to b,
+// outputs p, q, r, scalars as bits, and 16 strided partial results each of up
 // to two reductions, which go on from what is there: element i goes to partial
 // result i mod 16.
 type vector struct {
 	n          int
 	x, y, z, u unsafe.Pointer
+	a, b       unsafe.Pointer
 	p, q, r    unsafe.Pointer
 	masks      *[17]unsafe.Pointer
 	s0, s1, s2 uint64
@@ -91,6 +92,8 @@ type kernels struct {
 	gather func(*pack)
 
 	vectors
+	// sum64 adds n runs of 16 float32 x to 16 float64 p; squares64 their squares.
+	sum64, squares64 func(*vector)
 	// philox writes the words of n times 8 blocks: see Engine.words.
 	philox func(*vector)
 

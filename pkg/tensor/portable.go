@@ -19,6 +19,7 @@ func portable() *kernels {
 	for v := range k.copy {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
 	}
+	k.sum64, k.squares64 = (*vector).sum64, (*vector).squares64
 	k.line = [2]func(*pack){func(p *pack) { p.copyLines(8) }, func(p *pack) { p.copyLines(16) }}
 	k.transpose, k.taps, k.gather = (*pack).transpose, (*pack).taps, (*pack).gather
 	k.peak, k.vectors, k.philox = (*pack).peak, vectors_portable(), (*vector).philox
@@ -185,5 +186,19 @@ func (v *vector) philox() {
 	blocks := unsafe.Slice((*[4]uint32)(v.p), 8*v.n)
 	for i := range blocks {
 		blocks[i] = stream.Block(v.s2 + uint64(i))
+	}
+}
+
+func (v *vector) sum64() {
+	p := (*[sums]float64)(v.p)
+	for i, x := range unsafe.Slice((*float32)(v.x), sums*v.n) {
+		p[i%sums] += float64(x)
+	}
+}
+
+func (v *vector) squares64() {
+	p := (*[sums]float64)(v.p)
+	for i, x := range unsafe.Slice((*float32)(v.x), sums*v.n) {
+		p[i%sums] += float64(float64(x) * float64(x))
 	}
 }

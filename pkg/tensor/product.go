@@ -27,8 +27,9 @@ type product struct {
 	load, relu bool
 	colBias    []float32
 	rowBias    []float32
-	act        Act   // applied at the end; relu is for max(0, x)
-	taps       *grid // not nil: B is the taps of image b
+	act        Act       // applied at the end; relu is for max(0, x)
+	taps       *grid     // not nil: B is the taps of image b
+	packed     []float32 // not nil: all of B, in panels, block of k by block of k
 
 	// How parts are cut: rows or columns, in pieces of step.
 	byRows bool
@@ -45,6 +46,28 @@ const (
 	// workPart is the number of multiply-adds that is worth waking a goroutine.
 	workPart = 1 << 18
 )
+
+// betterTurned is whether the transposed product is faster: columns of C fill
+// vectors, rows do not, so a product of 64 by 10 wastes less as 10 by 64.
+func (p *product) betterTurned(k *kernels) bool {
+	if p.load || p.taps != nil || p.packed != nil || p.n > 2*k.width && p.m > 2 {
+		return false
+	}
+	return cost(k, p.n, p.m, p.k, p.aCol == 1) < cost(k, p.m, p.n, p.k, p.bRow == 1)
+}
+
+// cost estimates cycles: two multiply-adds of vectors in a cycle, but four cycles
+// for the next one of the same chain; and the copy of B, which costs more if it
+// is turned.
+func cost(k *kernels, m, n, depth int, turned bool) int {
+	vecs := (n + k.width - 1) / k.width
+	chains := min(m, k.rows) * min(vecs, 2)
+	sums := m * vecs * depth * 4 / min(chains, 8)
+	if turned {
+		return sums + n*depth/3
+	}
+	return sums + n*depth/12
+}
 
 // parts cuts the product for so many threads.
 func (p *product) parts(k *kernels, threads int) int {
@@ -70,11 +93,14 @@ func (p *product) part(w *worker, i int) {
 	}
 }
 
+// depthBlocks is the number of blocks of k.
+func depthBlocks(k int) int { return max(1, (k+blockK-1)/blockK) }
+
 // multiply computes rows i0 to i1 and columns j0 to j1 of C.
 func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	t := &w.t
 	t.cRow = uintptr(4 * p.cRow)
-	blocks := max(1, (p.k+blockK-1)/blockK)
+	blocks := depthBlocks(p.k)
 	for j := j0; j < j1; j += blockN {
 		cols := min(blockN, j1-j)
 		for b := range blocks {
@@ -84,8 +110,13 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 			last := b == blocks-1
 			t.relu = flag(p.relu && last)
 			direct := p.bCol == 1 && p.taps == nil && i1-i0 <= 2*w.k.rows
-			if !direct {
+			switch {
+			case p.packed != nil:
+				panel := w.k.panel()
+				w.panels = p.packed[k0*((p.n+panel-1)/panel*panel)+j*t.k:]
+			case !direct:
 				w.packB(p, k0, k1, j, j+cols)
+				w.panels = w.b
 			}
 			for i := i0; i < i1; i += blockM {
 				rows := min(blockM, i1-i)
@@ -126,9 +157,10 @@ func (w *worker) block(p *product, i, rows, j, cols, k0 int, direct, last bool) 
 		} else {
 			if direct {
 				w.packB(p, k0, k0+t.k, j+at, j+at+n)
+				w.panels = w.b
 			}
 			t.bRow = uintptr(4 * vecs * w.k.width)
-			t.b = pointer(w.b, at*t.k*flag(!direct))
+			t.b = pointer(w.panels, at*t.k*flag(!direct))
 		}
 		t.colBias, t.rowBias = nil, nil
 		if last && p.colBias != nil {

@@ -27,20 +27,31 @@ func tree64(p *[sums]float64) float64 {
 
 // Sum is the sum of x in float64, in 16 strided partial sums.
 func (e *Engine) Sum(x []float32) float64 {
-	var p [sums]float64
-	for i, v := range x {
-		p[i%sums] += float64(v)
+	p := e.pool.workers[0].sum64(e.k.sum64, x)
+	for i, v := range x[len(x)/sums*sums:] {
+		p[i] += float64(v)
 	}
-	return tree64(&p)
+	return tree64(p)
 }
 
 // SumSquares is the sum of squares of x in float64, in 16 strided partial sums.
 func (e *Engine) SumSquares(x []float32) float64 {
-	var p [sums]float64
-	for i, v := range x {
-		p[i%sums] += float64(float64(v) * float64(v))
+	p := e.pool.workers[0].sum64(e.k.squares64, x)
+	for i, v := range x[len(x)/sums*sums:] {
+		p[i] += float64(float64(v) * float64(v))
 	}
-	return tree64(&p)
+	return tree64(p)
+}
+
+// sum64 adds up the whole runs of 16 of x.
+func (w *worker) sum64(op func(*vector), x []float32) *[sums]float64 {
+	w.part64 = [sums]float64{}
+	if len(x) >= sums {
+		v := w.aimVec(len(x) / sums)
+		v.x, v.p = start(x), start(w.part64[:])
+		op(v)
+	}
+	return &w.part64
 }
 
 // Dot is the sum of x*y: 16 strided chains of fused multiply-adds.

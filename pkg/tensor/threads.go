@@ -21,11 +21,14 @@ type worker struct {
 	rows [8]*float32 // for transpose
 	a, b []float32
 
+	panels []float32 // of the present block of B: b, or a part of a Packed
+
 	product product // of the present image
 	img     []float32
 	imageOf *grid // whose border img has
 	spare   []float32
 	random  []uint32
+	part64  [sums]float64
 	sum     []float32 // of one lane
 	columns [8]int32
 	mask    [2][8]int32

@@ -35,7 +35,7 @@ func (j *eachJob) part(w *worker, i int) {
 	*v = j.v
 	v.n = min(j.step, j.v.n-from)
 	v.masks = w.k.masks
-	for _, p := range [...]*unsafe.Pointer{&v.x, &v.y, &v.z, &v.u, &v.p, &v.q, &v.r} {
+	for _, p := range [...]*unsafe.Pointer{&v.x, &v.y, &v.z, &v.u, &v.a, &v.b, &v.p, &v.q, &v.r} {
 		if *p != nil {
 			*p = unsafe.Add(*p, 4*from)
 		}

@@ -107,25 +107,28 @@ func vecExpSum_avx2(p *vector)
 func vecSoftmaxBack_avx2(p *vector)
 
 //go:noescape
-func vecMoments_avx2(p *vector)
+func vecChannel_avx2(p *vector)
+
+//go:noescape
+func vecChannelBack_avx2(p *vector)
+
+//go:noescape
+func vecChannels_avx2(p *vector)
+
+//go:noescape
+func vecChannelsBack_avx2(p *vector)
+
+//go:noescape
+func vecCentre_avx2(p *vector)
+
+//go:noescape
+func vecNormalise_avx2(p *vector)
+
+//go:noescape
+func vecNormSums_avx2(p *vector)
 
 //go:noescape
 func vecNormBack_avx2(p *vector)
-
-//go:noescape
-func vecNormIn_avx2(p *vector)
-
-//go:noescape
-func vecLayerNorm_avx2(p *vector)
-
-//go:noescape
-func vecLayerNormSums_avx2(p *vector)
-
-//go:noescape
-func vecLayerNormIn_avx2(p *vector)
-
-//go:noescape
-func vecLayerNormParams_avx2(p *vector)
 
 //go:noescape
 func vecSGD_avx2(p *vector)
@@ -155,60 +158,83 @@ func vecMaxPoolBack_avx2(p *vector)
 func vecAvgPool_avx2(p *vector)
 
 //go:noescape
+func vecLSTM_avx2(p *vector)
+
+//go:noescape
+func vecLSTMBack_avx2(p *vector)
+
+//go:noescape
+func vecGRU_avx2(p *vector)
+
+//go:noescape
+func vecGRUBack_avx2(p *vector)
+
+//go:noescape
+func sum64_avx2(p *vector)
+
+//go:noescape
+func squares64_avx2(p *vector)
+
+//go:noescape
 func philox_avx2(p *vector)
 
 // vectors_avx2 lists the kernels.
 func vectors_avx2() vectors {
 	return vectors{
-		opAdd:             vecAdd_avx2,
-		opSub:             vecSub_avx2,
-		opMul:             vecMul_avx2,
-		opAddInt:          vecAddInt_avx2,
-		opScale:           vecScale_avx2,
-		opAxpy:            vecAxpy_avx2,
-		opAffine:          vecAffine_avx2,
-		opExp:             vecExp_avx2,
-		opLog:             vecLog_avx2,
-		opTanh:            vecTanh_avx2,
-		opSigmoid:         vecSigmoid_avx2,
-		opNormal:          vecNormal_avx2,
-		opFromInt:         vecFromInt_avx2,
-		opQuantise:        vecQuantise_avx2,
-		opReLU:            vecReLU_avx2,
-		opLeaky:           vecLeaky_avx2,
-		opELU:             vecELU_avx2,
-		opGELU:            vecGELU_avx2,
-		opSiLU:            vecSiLU_avx2,
-		opSoftplus:        vecSoftplus_avx2,
-		opReLUBack:        vecReLUBack_avx2,
-		opLeakyBack:       vecLeakyBack_avx2,
-		opELUBack:         vecELUBack_avx2,
-		opSigmoidBack:     vecSigmoidBack_avx2,
-		opTanhBack:        vecTanhBack_avx2,
-		opGELUBack:        vecGELUBack_avx2,
-		opSiLUBack:        vecSiLUBack_avx2,
-		opSoftplusBack:    vecSoftplusBack_avx2,
-		opSum:             vecSum_avx2,
-		opDot:             vecDot_avx2,
-		opMax:             vecMax_avx2,
-		opMaxAbs:          vecMaxAbs_avx2,
-		opExpSum:          vecExpSum_avx2,
-		opSoftmaxBack:     vecSoftmaxBack_avx2,
-		opMoments:         vecMoments_avx2,
-		opNormBack:        vecNormBack_avx2,
-		opNormIn:          vecNormIn_avx2,
-		opLayerNorm:       vecLayerNorm_avx2,
-		opLayerNormSums:   vecLayerNormSums_avx2,
-		opLayerNormIn:     vecLayerNormIn_avx2,
-		opLayerNormParams: vecLayerNormParams_avx2,
-		opSGD:             vecSGD_avx2,
-		opMomentum:        vecMomentum_avx2,
-		opNesterov:        vecNesterov_avx2,
-		opAdam:            vecAdam_avx2,
-		opKeep:            vecKeep_avx2,
-		opUniform:         vecUniform_avx2,
-		opMaxPool:         vecMaxPool_avx2,
-		opMaxPoolBack:     vecMaxPoolBack_avx2,
-		opAvgPool:         vecAvgPool_avx2,
+		opAdd:          vecAdd_avx2,
+		opSub:          vecSub_avx2,
+		opMul:          vecMul_avx2,
+		opAddInt:       vecAddInt_avx2,
+		opScale:        vecScale_avx2,
+		opAxpy:         vecAxpy_avx2,
+		opAffine:       vecAffine_avx2,
+		opExp:          vecExp_avx2,
+		opLog:          vecLog_avx2,
+		opTanh:         vecTanh_avx2,
+		opSigmoid:      vecSigmoid_avx2,
+		opNormal:       vecNormal_avx2,
+		opFromInt:      vecFromInt_avx2,
+		opQuantise:     vecQuantise_avx2,
+		opReLU:         vecReLU_avx2,
+		opLeaky:        vecLeaky_avx2,
+		opELU:          vecELU_avx2,
+		opGELU:         vecGELU_avx2,
+		opSiLU:         vecSiLU_avx2,
+		opSoftplus:     vecSoftplus_avx2,
+		opReLUBack:     vecReLUBack_avx2,
+		opLeakyBack:    vecLeakyBack_avx2,
+		opELUBack:      vecELUBack_avx2,
+		opSigmoidBack:  vecSigmoidBack_avx2,
+		opTanhBack:     vecTanhBack_avx2,
+		opGELUBack:     vecGELUBack_avx2,
+		opSiLUBack:     vecSiLUBack_avx2,
+		opSoftplusBack: vecSoftplusBack_avx2,
+		opSum:          vecSum_avx2,
+		opDot:          vecDot_avx2,
+		opMax:          vecMax_avx2,
+		opMaxAbs:       vecMaxAbs_avx2,
+		opExpSum:       vecExpSum_avx2,
+		opSoftmaxBack:  vecSoftmaxBack_avx2,
+		opChannel:      vecChannel_avx2,
+		opChannelBack:  vecChannelBack_avx2,
+		opChannels:     vecChannels_avx2,
+		opChannelsBack: vecChannelsBack_avx2,
+		opCentre:       vecCentre_avx2,
+		opNormalise:    vecNormalise_avx2,
+		opNormSums:     vecNormSums_avx2,
+		opNormBack:     vecNormBack_avx2,
+		opSGD:          vecSGD_avx2,
+		opMomentum:     vecMomentum_avx2,
+		opNesterov:     vecNesterov_avx2,
+		opAdam:         vecAdam_avx2,
+		opKeep:         vecKeep_avx2,
+		opUniform:      vecUniform_avx2,
+		opMaxPool:      vecMaxPool_avx2,
+		opMaxPoolBack:  vecMaxPoolBack_avx2,
+		opAvgPool:      vecAvgPool_avx2,
+		opLSTM:         vecLSTM_avx2,
+		opLSTMBack:     vecLSTMBack_avx2,
+		opGRU:          vecGRU_avx2,
+		opGRUBack:      vecGRUBack_avx2,
 	}
 }

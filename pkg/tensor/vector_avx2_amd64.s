@@ -12,7 +12,7 @@ TEXT ·vecAdd_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -28,7 +28,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -56,7 +56,7 @@ TEXT ·vecSub_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -72,7 +72,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -100,7 +100,7 @@ TEXT ·vecMul_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -116,7 +116,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -144,7 +144,7 @@ TEXT ·vecAddInt_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -160,7 +160,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -187,8 +187,8 @@ TEXT ·vecScale_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -203,7 +203,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -228,10 +228,10 @@ TEXT ·vecAxpy_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	VBROADCASTSS 72(AX), Y0
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	MOVQ         40(AX), DI
+	MOVQ         56(AX), DI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -247,7 +247,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -273,10 +273,10 @@ TEXT ·vecAffine_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	VBROADCASTSS 72(AX), Y0
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         8(AX), BX
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         40(AX), SI
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -292,7 +292,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -319,7 +319,7 @@ TEXT ·vecExp_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -360,7 +360,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -412,7 +412,7 @@ TEXT ·vecLog_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -465,7 +465,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -529,7 +529,7 @@ TEXT ·vecTanh_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -570,7 +570,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -622,7 +622,7 @@ TEXT ·vecSigmoid_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -671,7 +671,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -731,7 +731,7 @@ TEXT ·vecNormal_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -804,7 +804,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -888,8 +888,8 @@ TEXT ·vecFromInt_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -905,7 +905,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -933,10 +933,10 @@ TEXT ·vecQuantise_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         16(AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), DI
-	VMOVUPS      144(AX), Y1
-	VMOVUPS      176(AX), Y2
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), DI
+	VMOVUPS      160(AX), Y1
+	VMOVUPS      192(AX), Y2
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -967,7 +967,7 @@ loop:
 rest:
 	ADDQ       $0x10, CX
 	JEQ        done
-	MOVQ       64(AX), R8
+	MOVQ       80(AX), R8
 	MOVQ       CX, R9
 	SUBQ       $0x00, R9
 	XORQ       R10, R10
@@ -1013,8 +1013,8 @@ rest:
 	ADDQ       $0x20, DX
 
 done:
-	VMOVUPS Y1, 144(AX)
-	VMOVUPS Y2, 176(AX)
+	VMOVUPS Y1, 160(AX)
+	VMOVUPS Y2, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -1025,7 +1025,7 @@ TEXT ·vecReLU_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1041,7 +1041,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -1068,8 +1068,8 @@ TEXT ·vecLeaky_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -1086,7 +1086,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -1114,8 +1114,8 @@ TEXT ·vecELU_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -1160,7 +1160,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1216,7 +1216,7 @@ TEXT ·vecGELU_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1290,7 +1290,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1375,7 +1375,7 @@ TEXT ·vecSiLU_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1425,7 +1425,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1486,7 +1486,7 @@ TEXT ·vecSoftplus_avx2(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1577,7 +1577,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1680,7 +1680,7 @@ TEXT ·vecReLUBack_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1698,7 +1698,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -1728,8 +1728,8 @@ TEXT ·vecLeakyBack_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), DI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), DI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -1747,7 +1747,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -1777,8 +1777,8 @@ TEXT ·vecELUBack_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), DI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), DI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -1797,7 +1797,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -1828,7 +1828,7 @@ TEXT ·vecSigmoidBack_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1847,7 +1847,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -1878,7 +1878,7 @@ TEXT ·vecTanhBack_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -1897,7 +1897,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -1928,7 +1928,7 @@ TEXT ·vecGELUBack_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -2005,7 +2005,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2094,7 +2094,7 @@ TEXT ·vecSiLUBack_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -2149,7 +2149,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2216,7 +2216,7 @@ TEXT ·vecSoftplusBack_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -2267,7 +2267,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2329,8 +2329,8 @@ TEXT ·vecSum_avx2(SB), $0-8
 	MOVQ    (AX), CX
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
-	VMOVUPS 144(AX), Y0
-	VMOVUPS 176(AX), Y1
+	VMOVUPS 160(AX), Y0
+	VMOVUPS 192(AX), Y1
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2347,7 +2347,7 @@ loop:
 rest:
 	ADDQ       $0x10, CX
 	JEQ        done
-	MOVQ       64(AX), SI
+	MOVQ       80(AX), SI
 	MOVQ       CX, DI
 	SUBQ       $0x00, DI
 	XORQ       R8, R8
@@ -2379,8 +2379,8 @@ rest:
 	ADDQ       $0x20, DX
 
 done:
-	VMOVUPS Y0, 144(AX)
-	VMOVUPS Y1, 176(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y1, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -2392,8 +2392,8 @@ TEXT ·vecDot_avx2(SB), $0-8
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
 	MOVQ    16(AX), SI
-	VMOVUPS 144(AX), Y0
-	VMOVUPS 176(AX), Y1
+	VMOVUPS 160(AX), Y0
+	VMOVUPS 192(AX), Y1
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2412,7 +2412,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), DI
+	MOVQ        80(AX), DI
 	MOVQ        CX, R8
 	SUBQ        $0x00, R8
 	XORQ        R9, R9
@@ -2446,8 +2446,8 @@ rest:
 	ADDQ        $0x20, DX
 
 done:
-	VMOVUPS Y0, 144(AX)
-	VMOVUPS Y1, 176(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y1, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -2458,8 +2458,8 @@ TEXT ·vecMax_avx2(SB), $0-8
 	MOVQ    (AX), CX
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
-	VMOVUPS 144(AX), Y0
-	VMOVUPS 176(AX), Y1
+	VMOVUPS 160(AX), Y0
+	VMOVUPS 192(AX), Y1
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2476,7 +2476,7 @@ loop:
 rest:
 	ADDQ       $0x10, CX
 	JEQ        done
-	MOVQ       64(AX), SI
+	MOVQ       80(AX), SI
 	MOVQ       CX, DI
 	SUBQ       $0x00, DI
 	XORQ       R8, R8
@@ -2508,8 +2508,8 @@ rest:
 	ADDQ       $0x20, DX
 
 done:
-	VMOVUPS Y0, 144(AX)
-	VMOVUPS Y1, 176(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y1, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -2520,8 +2520,8 @@ TEXT ·vecMaxAbs_avx2(SB), $0-8
 	MOVQ    (AX), CX
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
-	VMOVUPS 144(AX), Y0
-	VMOVUPS 176(AX), Y1
+	VMOVUPS 160(AX), Y0
+	VMOVUPS 192(AX), Y1
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2540,7 +2540,7 @@ loop:
 rest:
 	ADDQ       $0x10, CX
 	JEQ        done
-	MOVQ       64(AX), SI
+	MOVQ       80(AX), SI
 	MOVQ       CX, DI
 	SUBQ       $0x00, DI
 	XORQ       R8, R8
@@ -2574,8 +2574,8 @@ rest:
 	ADDQ       $0x20, DX
 
 done:
-	VMOVUPS Y0, 144(AX)
-	VMOVUPS Y1, 176(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y1, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -2586,10 +2586,10 @@ TEXT ·vecExpSum_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), SI
-	VMOVUPS      144(AX), Y1
-	VMOVUPS      176(AX), Y2
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), SI
+	VMOVUPS      160(AX), Y1
+	VMOVUPS      192(AX), Y2
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -2664,7 +2664,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), DI
+	MOVQ        80(AX), DI
 	MOVQ        CX, R8
 	SUBQ        $0x00, R8
 	XORQ        R9, R9
@@ -2754,8 +2754,8 @@ rest:
 	ADDQ        $0x20, DX
 
 done:
-	VMOVUPS Y1, 144(AX)
-	VMOVUPS Y2, 176(AX)
+	VMOVUPS Y1, 160(AX)
+	VMOVUPS Y2, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -2767,8 +2767,8 @@ TEXT ·vecSoftmaxBack_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         16(AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         40(AX), DI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), DI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -2785,7 +2785,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -2806,113 +2806,236 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecMoments_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecMoments_avx2(SB), $0-8
+// func vecChannel_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecChannel_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	VMOVUPS      144(AX), Y1
-	VMOVUPS      176(AX), Y2
-	VMOVUPS      208(AX), Y3
-	VMOVUPS      240(AX), Y4
-	SUBQ         $0x10, CX
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), SI
+	SUBQ         $0x08, CX
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Y5
-	VSUBPS      Y0, Y5, Y5
-	VADDPS      Y5, Y1, Y1
-	VFMADD231PS Y5, Y5, Y3
-	ADDQ        $0x20, DX
-	VMOVUPS     (BX)(DX*1), Y5
-	VSUBPS      Y0, Y5, Y5
-	VADDPS      Y5, Y2, Y2
-	VFMADD231PS Y5, Y5, Y4
-	ADDQ        $0x20, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS (BX)(DX*1), Y2
+	VMULPS  Y0, Y2, Y2
+	VSUBPS  Y1, Y2, Y2
+	VMOVUPS Y2, (SI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        64(AX), SI
-	MOVQ        CX, DI
-	SUBQ        $0x00, DI
-	XORQ        R8, R8
-	CMPQ        DI, $0x00
-	CMOVQLT     R8, DI
-	MOVQ        $0x00000008, R8
-	CMPQ        DI, R8
-	CMOVQGT     R8, DI
-	MOVQ        (SI)(DI*8), DI
-	VMOVUPS     (DI), Y5
-	VMASKMOVPS  (BX)(DX*1), Y5, Y6
-	VSUBPS      Y0, Y6, Y6
-	VMOVUPS     Y1, Y7
-	VADDPS      Y6, Y7, Y7
-	VBLENDVPS   Y5, Y7, Y1, Y1
-	VMOVUPS     Y3, Y7
-	VFMADD231PS Y6, Y6, Y7
-	VBLENDVPS   Y5, Y7, Y3, Y3
-	ADDQ        $0x20, DX
-	SUBQ        $0x08, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000008, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (SI)(CX*8), CX
-	VMOVUPS     (CX), Y5
-	VMASKMOVPS  (BX)(DX*1), Y5, Y6
-	VSUBPS      Y0, Y6, Y0
-	VMOVUPS     Y2, Y6
-	VADDPS      Y0, Y6, Y6
-	VBLENDVPS   Y5, Y6, Y2, Y2
-	VMOVUPS     Y4, Y6
-	VFMADD231PS Y0, Y0, Y6
-	VBLENDVPS   Y5, Y6, Y4, Y4
-	ADDQ        $0x20, DX
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       DI, DI
+	CMPQ       CX, $0x00
+	CMOVQLT    DI, CX
+	MOVQ       $0x00000008, DI
+	CMPQ       CX, DI
+	CMOVQGT    DI, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y2
+	VMASKMOVPS (BX)(DX*1), Y2, Y3
+	VMULPS     Y0, Y3, Y0
+	VSUBPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (SI)(DX*1)
+	ADDQ       $0x20, DX
 
 done:
-	VMOVUPS Y1, 144(AX)
-	VMOVUPS Y2, 176(AX)
-	VMOVUPS Y3, 208(AX)
-	VMOVUPS Y4, 240(AX)
 	VZEROUPPER
 	RET
 
-// func vecNormBack_avx2(p *vector)
+// func vecChannelBack_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecChannelBack_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         8(AX), BX
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         16(AX), SI
+	VBROADCASTSS 104(AX), Y2
+	MOVQ         56(AX), DI
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y3
+	VMULPS  Y3, Y0, Y3
+	VMOVUPS (SI)(DX*1), Y4
+	VMULPS  Y4, Y1, Y4
+	VSUBPS  Y4, Y3, Y3
+	VSUBPS  Y2, Y3, Y3
+	VMOVUPS Y3, (DI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R8, R8
+	CMPQ       CX, $0x00
+	CMOVQLT    R8, CX
+	MOVQ       $0x00000008, R8
+	CMPQ       CX, R8
+	CMOVQGT    R8, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VMULPS     Y4, Y0, Y0
+	VMASKMOVPS (SI)(DX*1), Y3, Y4
+	VMULPS     Y4, Y1, Y1
+	VSUBPS     Y1, Y0, Y0
+	VSUBPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y3, (DI)(DX*1)
+	ADDQ       $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecChannels_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecChannels_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 56(AX), R8
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS (SI)(DX*1), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS (DI)(DX*1), Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R8)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R9, R9
+	CMPQ       CX, $0x00
+	CMOVQLT    R9, CX
+	MOVQ       $0x00000008, R9
+	CMPQ       CX, R9
+	CMOVQGT    R9, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y0
+	VMASKMOVPS (BX)(DX*1), Y0, Y1
+	VMASKMOVPS (SI)(DX*1), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS (DI)(DX*1), Y0, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R8)(DX*1)
+	ADDQ       $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecChannelsBack_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecChannelsBack_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 24(AX), BX
+	MOVQ 8(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 56(AX), R10
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS (SI)(DX*1), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS (DI)(DX*1), Y1
+	VMOVUPS (R8)(DX*1), Y2
+	VMULPS  Y2, Y1, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS (R9)(DX*1), Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R10)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R11, R11
+	CMPQ       CX, $0x00
+	CMOVQLT    R11, CX
+	MOVQ       $0x00000008, R11
+	CMPQ       CX, R11
+	CMOVQGT    R11, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y0
+	VMASKMOVPS (BX)(DX*1), Y0, Y1
+	VMASKMOVPS (SI)(DX*1), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS (DI)(DX*1), Y0, Y2
+	VMASKMOVPS (R8)(DX*1), Y0, Y3
+	VMULPS     Y3, Y2, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS (R9)(DX*1), Y0, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R10)(DX*1)
+	ADDQ       $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecCentre_avx2(p *vector)
 // Requires: AVX, CMOV, FMA3
-TEXT ·vecNormBack_avx2(SB), $0-8
+TEXT ·vecCentre_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	VMOVUPS      144(AX), Y1
-	VMOVUPS      176(AX), Y2
-	VMOVUPS      208(AX), Y3
-	VMOVUPS      240(AX), Y4
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         56(AX), SI
+	VMOVUPS      160(AX), Y1
+	VMOVUPS      192(AX), Y2
 	SUBQ         $0x10, CX
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Y5
-	VMOVUPS     (SI)(DX*1), Y6
-	VSUBPS      Y0, Y6, Y6
-	VADDPS      Y5, Y1, Y1
-	VFMADD231PS Y5, Y6, Y3
+	VMOVUPS     (BX)(DX*1), Y3
+	VSUBPS      Y0, Y3, Y3
+	VMOVUPS     Y3, (SI)(DX*1)
+	VFMADD231PS Y3, Y3, Y1
 	ADDQ        $0x20, DX
-	VMOVUPS     (BX)(DX*1), Y5
-	VMOVUPS     (SI)(DX*1), Y6
-	VSUBPS      Y0, Y6, Y6
-	VADDPS      Y5, Y2, Y2
-	VFMADD231PS Y5, Y6, Y4
+	VMOVUPS     (BX)(DX*1), Y3
+	VSUBPS      Y0, Y3, Y3
+	VMOVUPS     Y3, (SI)(DX*1)
+	VFMADD231PS Y3, Y3, Y2
 	ADDQ        $0x20, DX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2920,7 +3043,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), DI
+	MOVQ        80(AX), DI
 	MOVQ        CX, R8
 	SUBQ        $0x00, R8
 	XORQ        R9, R9
@@ -2930,16 +3053,13 @@ rest:
 	CMPQ        R8, R9
 	CMOVQGT     R9, R8
 	MOVQ        (DI)(R8*8), R8
-	VMOVUPS     (R8), Y5
-	VMASKMOVPS  (BX)(DX*1), Y5, Y6
-	VMASKMOVPS  (SI)(DX*1), Y5, Y7
-	VSUBPS      Y0, Y7, Y7
-	VMOVUPS     Y1, Y8
-	VADDPS      Y6, Y8, Y8
-	VBLENDVPS   Y5, Y8, Y1, Y1
-	VMOVUPS     Y3, Y8
-	VFMADD231PS Y6, Y7, Y8
-	VBLENDVPS   Y5, Y8, Y3, Y3
+	VMOVUPS     (R8), Y3
+	VMASKMOVPS  (BX)(DX*1), Y3, Y4
+	VSUBPS      Y0, Y4, Y4
+	VMASKMOVPS  Y4, Y3, (SI)(DX*1)
+	VMOVUPS     Y1, Y5
+	VFMADD231PS Y4, Y4, Y5
+	VBLENDVPS   Y3, Y5, Y1, Y1
 	ADDQ        $0x20, DX
 	SUBQ        $0x08, CX
 	XORQ        R8, R8
@@ -2949,166 +3069,106 @@ rest:
 	CMPQ        CX, R8
 	CMOVQGT     R8, CX
 	MOVQ        (DI)(CX*8), CX
-	VMOVUPS     (CX), Y5
-	VMASKMOVPS  (BX)(DX*1), Y5, Y6
-	VMASKMOVPS  (SI)(DX*1), Y5, Y7
-	VSUBPS      Y0, Y7, Y0
-	VMOVUPS     Y2, Y7
-	VADDPS      Y6, Y7, Y7
-	VBLENDVPS   Y5, Y7, Y2, Y2
-	VMOVUPS     Y4, Y7
-	VFMADD231PS Y6, Y0, Y7
-	VBLENDVPS   Y5, Y7, Y4, Y4
-	ADDQ        $0x20, DX
-
-done:
-	VMOVUPS Y1, 144(AX)
-	VMOVUPS Y2, 176(AX)
-	VMOVUPS Y3, 208(AX)
-	VMOVUPS Y4, 240(AX)
-	VZEROUPPER
-	RET
-
-// func vecNormIn_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecNormIn_avx2(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	VBROADCASTSS 72(AX), Y0
-	MOVQ         8(AX), BX
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         16(AX), SI
-	VBROADCASTSS 88(AX), Y2
-	MOVQ         40(AX), DI
-	SUBQ         $0x08, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Y3
-	VMOVUPS     (SI)(DX*1), Y4
-	VMOVUPS     Y2, Y5
-	VFMADD231PS Y4, Y1, Y5
-	VFMADD231PS Y3, Y0, Y5
-	VMOVUPS     Y5, (DI)(DX*1)
-	ADDQ        $0x20, DX
-	SUBQ        $0x08, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x08, CX
-	JEQ         done
-	MOVQ        64(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000008, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (AX)(CX*8), CX
 	VMOVUPS     (CX), Y3
 	VMASKMOVPS  (BX)(DX*1), Y3, Y4
-	VMASKMOVPS  (SI)(DX*1), Y3, Y5
-	VMOVUPS     Y2, Y2
-	VFMADD231PS Y5, Y1, Y2
-	VFMADD231PS Y4, Y0, Y2
-	VMASKMOVPS  Y2, Y3, (DI)(DX*1)
+	VSUBPS      Y0, Y4, Y0
+	VMASKMOVPS  Y0, Y3, (SI)(DX*1)
+	VMOVUPS     Y2, Y4
+	VFMADD231PS Y0, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y2, Y2
 	ADDQ        $0x20, DX
 
 done:
+	VMOVUPS Y1, 160(AX)
+	VMOVUPS Y2, 192(AX)
 	VZEROUPPER
 	RET
 
-// func vecLayerNorm_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecLayerNorm_avx2(SB), $0-8
+// func vecNormalise_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecNormalise_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         16(AX), SI
 	MOVQ         24(AX), DI
-	MOVQ         40(AX), R8
+	MOVQ         56(AX), R8
+	MOVQ         64(AX), R9
 	SUBQ         $0x08, CX
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     (SI)(DX*1), Y3
-	VMOVUPS     (DI)(DX*1), Y4
-	VFMADD231PS Y3, Y2, Y4
-	VMOVUPS     Y4, (R8)(DX*1)
-	ADDQ        $0x20, DX
-	SUBQ        $0x08, CX
-	JGE         loop
+	VMOVUPS (BX)(DX*1), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS (SI)(DX*1), Y2
+	VMULPS  Y2, Y1, Y2
+	VMOVUPS (DI)(DX*1), Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y1, (R8)(DX*1)
+	VMOVUPS Y2, (R9)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
 
 rest:
-	ADDQ        $0x08, CX
-	JEQ         done
-	MOVQ        64(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R9, R9
-	CMPQ        CX, $0x00
-	CMOVQLT     R9, CX
-	MOVQ        $0x00000008, R9
-	CMPQ        CX, R9
-	CMOVQGT     R9, CX
-	MOVQ        (AX)(CX*8), CX
-	VMOVUPS     (CX), Y2
-	VMASKMOVPS  (BX)(DX*1), Y2, Y3
-	VSUBPS      Y0, Y3, Y0
-	VMULPS      Y1, Y0, Y0
-	VMASKMOVPS  (SI)(DX*1), Y2, Y1
-	VMASKMOVPS  (DI)(DX*1), Y2, Y3
-	VFMADD231PS Y1, Y0, Y3
-	VMASKMOVPS  Y3, Y2, (R8)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R10, R10
+	CMPQ       CX, $0x00
+	CMOVQLT    R10, CX
+	MOVQ       $0x00000008, R10
+	CMPQ       CX, R10
+	CMOVQGT    R10, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y1
+	VMASKMOVPS (BX)(DX*1), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS (SI)(DX*1), Y1, Y2
+	VMULPS     Y2, Y0, Y2
+	VMASKMOVPS (DI)(DX*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+	VMASKMOVPS Y0, Y1, (R8)(DX*1)
+	VMASKMOVPS Y2, Y1, (R9)(DX*1)
+	ADDQ       $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
-// func vecLayerNormSums_avx2(p *vector)
+// func vecNormSums_avx2(p *vector)
 // Requires: AVX, CMOV, FMA3
-TEXT ·vecLayerNormSums_avx2(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         8(AX), BX
-	MOVQ         24(AX), SI
-	MOVQ         16(AX), DI
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	VMOVUPS      144(AX), Y2
-	VMOVUPS      176(AX), Y3
-	VMOVUPS      208(AX), Y4
-	VMOVUPS      240(AX), Y5
-	SUBQ         $0x10, CX
-	JLT          rest
+TEXT ·vecNormSums_avx2(SB), $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	XORQ    DX, DX
+	MOVQ    8(AX), BX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), DI
+	VMOVUPS 160(AX), Y0
+	VMOVUPS 192(AX), Y1
+	VMOVUPS 224(AX), Y2
+	VMOVUPS 256(AX), Y3
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Y6
-	VMOVUPS     (SI)(DX*1), Y7
-	VMULPS      Y7, Y6, Y6
-	VMOVUPS     (DI)(DX*1), Y7
-	VSUBPS      Y0, Y7, Y7
-	VMULPS      Y1, Y7, Y7
-	VADDPS      Y6, Y2, Y2
-	VFMADD231PS Y6, Y7, Y4
+	VMOVUPS     (BX)(DX*1), Y4
+	VMOVUPS     (SI)(DX*1), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     (DI)(DX*1), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS Y4, Y5, Y2
 	ADDQ        $0x20, DX
-	VMOVUPS     (BX)(DX*1), Y6
-	VMOVUPS     (SI)(DX*1), Y7
-	VMULPS      Y7, Y6, Y6
-	VMOVUPS     (DI)(DX*1), Y7
-	VSUBPS      Y0, Y7, Y7
-	VMULPS      Y1, Y7, Y7
-	VADDPS      Y6, Y3, Y3
-	VFMADD231PS Y6, Y7, Y5
+	VMOVUPS     (BX)(DX*1), Y4
+	VMOVUPS     (SI)(DX*1), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     (DI)(DX*1), Y5
+	VADDPS      Y4, Y1, Y1
+	VFMADD231PS Y4, Y5, Y3
 	ADDQ        $0x20, DX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -3116,7 +3176,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), R8
+	MOVQ        80(AX), R8
 	MOVQ        CX, R9
 	SUBQ        $0x00, R9
 	XORQ        R10, R10
@@ -3126,19 +3186,17 @@ rest:
 	CMPQ        R9, R10
 	CMOVQGT     R10, R9
 	MOVQ        (R8)(R9*8), R9
-	VMOVUPS     (R9), Y6
-	VMASKMOVPS  (BX)(DX*1), Y6, Y7
-	VMASKMOVPS  (SI)(DX*1), Y6, Y8
-	VMULPS      Y8, Y7, Y7
-	VMASKMOVPS  (DI)(DX*1), Y6, Y8
-	VSUBPS      Y0, Y8, Y8
-	VMULPS      Y1, Y8, Y8
-	VMOVUPS     Y2, Y9
-	VADDPS      Y7, Y9, Y9
-	VBLENDVPS   Y6, Y9, Y2, Y2
-	VMOVUPS     Y4, Y9
-	VFMADD231PS Y7, Y8, Y9
-	VBLENDVPS   Y6, Y9, Y4, Y4
+	VMOVUPS     (R9), Y4
+	VMASKMOVPS  (BX)(DX*1), Y4, Y5
+	VMASKMOVPS  (SI)(DX*1), Y4, Y6
+	VMULPS      Y6, Y5, Y5
+	VMASKMOVPS  (DI)(DX*1), Y4, Y6
+	VMOVUPS     Y0, Y7
+	VADDPS      Y5, Y7, Y7
+	VBLENDVPS   Y4, Y7, Y0, Y0
+	VMOVUPS     Y2, Y7
+	VFMADD231PS Y5, Y6, Y7
+	VBLENDVPS   Y4, Y7, Y2, Y2
 	ADDQ        $0x20, DX
 	SUBQ        $0x08, CX
 	XORQ        R9, R9
@@ -3148,58 +3206,53 @@ rest:
 	CMPQ        CX, R9
 	CMOVQGT     R9, CX
 	MOVQ        (R8)(CX*8), CX
-	VMOVUPS     (CX), Y6
-	VMASKMOVPS  (BX)(DX*1), Y6, Y7
-	VMASKMOVPS  (SI)(DX*1), Y6, Y8
-	VMULPS      Y8, Y7, Y7
-	VMASKMOVPS  (DI)(DX*1), Y6, Y8
-	VSUBPS      Y0, Y8, Y0
-	VMULPS      Y1, Y0, Y0
-	VMOVUPS     Y3, Y1
-	VADDPS      Y7, Y1, Y1
-	VBLENDVPS   Y6, Y1, Y3, Y3
-	VMOVUPS     Y5, Y1
-	VFMADD231PS Y7, Y0, Y1
-	VBLENDVPS   Y6, Y1, Y5, Y5
+	VMOVUPS     (CX), Y4
+	VMASKMOVPS  (BX)(DX*1), Y4, Y5
+	VMASKMOVPS  (SI)(DX*1), Y4, Y6
+	VMULPS      Y6, Y5, Y5
+	VMASKMOVPS  (DI)(DX*1), Y4, Y6
+	VMOVUPS     Y1, Y7
+	VADDPS      Y5, Y7, Y7
+	VBLENDVPS   Y4, Y7, Y1, Y1
+	VMOVUPS     Y3, Y7
+	VFMADD231PS Y5, Y6, Y7
+	VBLENDVPS   Y4, Y7, Y3, Y3
 	ADDQ        $0x20, DX
 
 done:
-	VMOVUPS Y2, 144(AX)
-	VMOVUPS Y3, 176(AX)
-	VMOVUPS Y4, 208(AX)
-	VMOVUPS Y5, 240(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y1, 192(AX)
+	VMOVUPS Y2, 224(AX)
+	VMOVUPS Y3, 256(AX)
 	VZEROUPPER
 	RET
 
-// func vecLayerNormIn_avx2(p *vector)
+// func vecNormBack_avx2(p *vector)
 // Requires: AVX, CMOV
-TEXT ·vecLayerNormIn_avx2(SB), $0-8
+TEXT ·vecNormBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	MOVQ         16(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         8(AX), SI
+	MOVQ         8(AX), BX
+	MOVQ         16(AX), SI
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         24(AX), DI
-	VBROADCASTSS 88(AX), Y2
-	VBROADCASTSS 96(AX), Y3
-	MOVQ         40(AX), R8
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
+	MOVQ         56(AX), R8
 	SUBQ         $0x08, CX
 	JLT          rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Y4
-	VSUBPS  Y0, Y4, Y4
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (SI)(DX*1), Y4
+	VMULPS  Y4, Y3, Y3
+	VSUBPS  Y0, Y3, Y3
+	VMOVUPS (DI)(DX*1), Y4
 	VMULPS  Y1, Y4, Y4
-	VMOVUPS (SI)(DX*1), Y5
-	VMOVUPS (DI)(DX*1), Y6
-	VMULPS  Y6, Y5, Y5
-	VSUBPS  Y2, Y5, Y5
-	VMULPS  Y3, Y4, Y4
-	VSUBPS  Y4, Y5, Y4
-	VMULPS  Y4, Y1, Y4
-	VMOVUPS Y4, (R8)(DX*1)
+	VSUBPS  Y4, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (R8)(DX*1)
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, CX
 	JGE     loop
@@ -3207,7 +3260,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R9, R9
 	CMPQ       CX, $0x00
@@ -3216,80 +3269,17 @@ rest:
 	CMPQ       CX, R9
 	CMOVQGT    R9, CX
 	MOVQ       (AX)(CX*8), CX
-	VMOVUPS    (CX), Y4
-	VMASKMOVPS (BX)(DX*1), Y4, Y5
-	VSUBPS     Y0, Y5, Y0
-	VMULPS     Y1, Y0, Y0
-	VMASKMOVPS (SI)(DX*1), Y4, Y5
-	VMASKMOVPS (DI)(DX*1), Y4, Y6
-	VMULPS     Y6, Y5, Y5
-	VSUBPS     Y2, Y5, Y2
-	VMULPS     Y3, Y0, Y0
-	VSUBPS     Y0, Y2, Y0
-	VMULPS     Y0, Y1, Y0
-	VMASKMOVPS Y0, Y4, (R8)(DX*1)
+	VMOVUPS    (CX), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VMASKMOVPS (SI)(DX*1), Y3, Y5
+	VMULPS     Y5, Y4, Y4
+	VSUBPS     Y0, Y4, Y0
+	VMASKMOVPS (DI)(DX*1), Y3, Y4
+	VMULPS     Y1, Y4, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y3, (R8)(DX*1)
 	ADDQ       $0x20, DX
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecLayerNormParams_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecLayerNormParams_avx2(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         16(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         8(AX), SI
-	MOVQ         24(AX), DI
-	MOVQ         32(AX), R8
-	MOVQ         40(AX), R9
-	MOVQ         48(AX), R10
-	SUBQ         $0x08, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     (SI)(DX*1), Y3
-	VMOVUPS     (DI)(DX*1), Y4
-	VFMADD231PS Y2, Y3, Y4
-	VMOVUPS     (R8)(DX*1), Y2
-	VADDPS      Y3, Y2, Y2
-	VMOVUPS     Y4, (R9)(DX*1)
-	VMOVUPS     Y2, (R10)(DX*1)
-	ADDQ        $0x20, DX
-	SUBQ        $0x08, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x08, CX
-	JEQ         done
-	MOVQ        64(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R11, R11
-	CMPQ        CX, $0x00
-	CMOVQLT     R11, CX
-	MOVQ        $0x00000008, R11
-	CMPQ        CX, R11
-	CMOVQGT     R11, CX
-	MOVQ        (AX)(CX*8), CX
-	VMOVUPS     (CX), Y2
-	VMASKMOVPS  (BX)(DX*1), Y2, Y3
-	VSUBPS      Y0, Y3, Y0
-	VMULPS      Y1, Y0, Y0
-	VMASKMOVPS  (SI)(DX*1), Y2, Y1
-	VMASKMOVPS  (DI)(DX*1), Y2, Y3
-	VFMADD231PS Y0, Y1, Y3
-	VMASKMOVPS  (R8)(DX*1), Y2, Y0
-	VADDPS      Y1, Y0, Y0
-	VMASKMOVPS  Y3, Y2, (R9)(DX*1)
-	VMASKMOVPS  Y0, Y2, (R10)(DX*1)
-	ADDQ        $0x20, DX
 
 done:
 	VZEROUPPER
@@ -3302,10 +3292,10 @@ TEXT ·vecSGD_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         16(AX), SI
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         40(AX), DI
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), DI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3324,7 +3314,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R8, R8
 	CMPQ       CX, $0x00
@@ -3354,13 +3344,13 @@ TEXT ·vecMomentum_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         16(AX), SI
-	VBROADCASTSS 80(AX), Y1
-	VBROADCASTSS 88(AX), Y2
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
 	MOVQ         24(AX), DI
-	MOVQ         48(AX), R8
-	MOVQ         40(AX), R9
+	MOVQ         64(AX), R8
+	MOVQ         56(AX), R9
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3383,7 +3373,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R10, R10
 	CMPQ       CX, $0x00
@@ -3417,13 +3407,13 @@ TEXT ·vecNesterov_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
+	VBROADCASTSS 88(AX), Y0
 	MOVQ         16(AX), SI
-	VBROADCASTSS 80(AX), Y1
-	VBROADCASTSS 88(AX), Y2
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
 	MOVQ         24(AX), DI
-	MOVQ         48(AX), R8
-	MOVQ         40(AX), R9
+	MOVQ         64(AX), R8
+	MOVQ         56(AX), R9
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3448,7 +3438,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R10, R10
 	CMPQ       CX, $0x00
@@ -3485,20 +3475,20 @@ TEXT ·vecAdam_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
 	MOVQ         24(AX), DI
-	VBROADCASTSS 88(AX), Y2
-	VBROADCASTSS 96(AX), Y3
+	VBROADCASTSS 104(AX), Y2
+	VBROADCASTSS 112(AX), Y3
 	MOVQ         32(AX), R8
-	VBROADCASTSS 104(AX), Y4
-	VBROADCASTSS 128(AX), Y5
-	VBROADCASTSS 136(AX), Y6
-	VBROADCASTSS 112(AX), Y7
-	VBROADCASTSS 120(AX), Y8
-	MOVQ         40(AX), R9
-	MOVQ         48(AX), R10
-	MOVQ         56(AX), R11
+	VBROADCASTSS 120(AX), Y4
+	VBROADCASTSS 144(AX), Y5
+	VBROADCASTSS 152(AX), Y6
+	VBROADCASTSS 128(AX), Y7
+	VBROADCASTSS 136(AX), Y8
+	MOVQ         56(AX), R9
+	MOVQ         64(AX), R10
+	MOVQ         72(AX), R11
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3533,7 +3523,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       R12, R12
 	CMPQ       CX, $0x00
@@ -3579,9 +3569,9 @@ TEXT ·vecKeep_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3601,7 +3591,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -3632,9 +3622,9 @@ TEXT ·vecUniform_avx2(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3652,7 +3642,7 @@ loop:
 rest:
 	ADDQ        $0x08, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -3682,10 +3672,10 @@ TEXT ·vecMaxPool_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         40(AX), DI
-	MOVQ         48(AX), R8
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), DI
+	MOVQ         64(AX), R8
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3736,7 +3726,7 @@ loop:
 rest:
 	ADDQ         $0x08, CX
 	JEQ          done
-	MOVQ         64(AX), AX
+	MOVQ         80(AX), AX
 	MOVQ         CX, R9
 	SUBQ         $0x00, R9
 	XORQ         R10, R10
@@ -3821,10 +3811,10 @@ TEXT ·vecMaxPoolBack_avx2(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Y0
-	VBROADCASTSS 80(AX), Y1
-	MOVQ         40(AX), DI
-	MOVQ         48(AX), R8
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         56(AX), DI
+	MOVQ         64(AX), R8
 	SUBQ         $0x08, CX
 	JLT          rest
 
@@ -3872,7 +3862,7 @@ loop:
 rest:
 	ADDQ         $0x08, CX
 	JEQ          done
-	MOVQ         64(AX), AX
+	MOVQ         80(AX), AX
 	MOVQ         CX, R9
 	SUBQ         $0x00, R9
 	XORQ         R10, R10
@@ -3954,7 +3944,7 @@ TEXT ·vecAvgPool_avx2(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x08, CX
 	JLT  rest
 
@@ -3983,7 +3973,7 @@ loop:
 rest:
 	ADDQ       $0x08, CX
 	JEQ        done
-	MOVQ       64(AX), AX
+	MOVQ       80(AX), AX
 	MOVQ       CX, R8
 	SUBQ       $0x00, R8
 	XORQ       R9, R9
@@ -4038,17 +4028,975 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecLSTM_avx2(p *vector)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·vecLSTM_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 56(AX), R10
+	MOVQ 64(AX), R11
+	MOVQ 72(AX), R12
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Y0
+	VMOVUPS     Y0, Y1
+	VPAND       constants_avx2<>+1984(SB), Y1, Y1
+	VPXOR       constants_avx2<>+2112(SB), Y1, Y1
+	VMOVUPS     constants_avx2<>+0(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     constants_avx2<>+64(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     constants_avx2<>+128(SB), Y2
+	VFMADD231PS constants_avx2<>+192(SB), Y1, Y2
+	VSUBPS      constants_avx2<>+128(SB), Y2, Y3
+	VFMADD231PS constants_avx2<>+256(SB), Y3, Y1
+	VFMADD231PS constants_avx2<>+320(SB), Y3, Y1
+	VMOVUPS     constants_avx2<>+384(SB), Y3
+	VFMADD231PS constants_avx2<>+448(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+512(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+576(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+640(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+704(SB), Y1, Y3
+	VPSUBD      constants_avx2<>+128(SB), Y2, Y2
+	VMULPS      Y1, Y1, Y4
+	VFMADD231PS Y4, Y3, Y1
+	VPSRAD      $0x01, Y2, Y3
+	VADDPS      constants_avx2<>+768(SB), Y1, Y1
+	VPADDD      constants_avx2<>+832(SB), Y3, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y1, Y1
+	VPSUBD      Y3, Y2, Y2
+	VPADDD      constants_avx2<>+832(SB), Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VMULPS      Y2, Y1, Y1
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y0, Y0
+	VMOVUPS     constants_avx2<>+768(SB), Y2
+	VBLENDVPS   Y0, Y2, Y1, Y0
+	VADDPS      constants_avx2<>+768(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     (SI)(DX*1), Y1
+	VMOVUPS     Y1, Y2
+	VPAND       constants_avx2<>+1984(SB), Y2, Y2
+	VPXOR       constants_avx2<>+2112(SB), Y2, Y2
+	VMOVUPS     constants_avx2<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+64(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+128(SB), Y3
+	VFMADD231PS constants_avx2<>+192(SB), Y2, Y3
+	VSUBPS      constants_avx2<>+128(SB), Y3, Y4
+	VFMADD231PS constants_avx2<>+256(SB), Y4, Y2
+	VFMADD231PS constants_avx2<>+320(SB), Y4, Y2
+	VMOVUPS     constants_avx2<>+384(SB), Y4
+	VFMADD231PS constants_avx2<>+448(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+512(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+576(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+640(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+704(SB), Y2, Y4
+	VPSUBD      constants_avx2<>+128(SB), Y3, Y3
+	VMULPS      Y2, Y2, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPSRAD      $0x01, Y3, Y4
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VPADDD      constants_avx2<>+832(SB), Y4, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y2, Y2
+	VPSUBD      Y4, Y3, Y3
+	VPADDD      constants_avx2<>+832(SB), Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y1, Y1
+	VMOVUPS     constants_avx2<>+768(SB), Y3
+	VBLENDVPS   Y1, Y3, Y2, Y1
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VDIVPS      Y2, Y1, Y1
+	VMOVUPS     (DI)(DX*1), Y2
+	VPAND       constants_avx2<>+1984(SB), Y2, Y3
+	VADDPS      Y3, Y3, Y3
+	VMOVUPS     constants_avx2<>+2048(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+128(SB), Y4
+	VFMADD231PS constants_avx2<>+192(SB), Y3, Y4
+	VSUBPS      constants_avx2<>+128(SB), Y4, Y5
+	VFMADD231PS constants_avx2<>+256(SB), Y5, Y3
+	VFMADD231PS constants_avx2<>+320(SB), Y5, Y3
+	VMOVUPS     constants_avx2<>+384(SB), Y5
+	VFMADD231PS constants_avx2<>+448(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+512(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+576(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+640(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+704(SB), Y3, Y5
+	VPSUBD      constants_avx2<>+128(SB), Y4, Y4
+	VMULPS      Y3, Y3, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VPADDD      constants_avx2<>+832(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VSUBPS      constants_avx2<>+768(SB), Y4, Y5
+	VFMADD231PS Y3, Y4, Y5
+	VADDPS      constants_avx2<>+1280(SB), Y5, Y3
+	VDIVPS      Y3, Y5, Y3
+	VPAND       constants_avx2<>+1984(SB), Y3, Y3
+	VPAND       constants_avx2<>+2112(SB), Y2, Y2
+	VPOR        Y2, Y3, Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	VMOVUPS     Y3, Y4
+	VPAND       constants_avx2<>+1984(SB), Y4, Y4
+	VPXOR       constants_avx2<>+2112(SB), Y4, Y4
+	VMOVUPS     constants_avx2<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     constants_avx2<>+64(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     constants_avx2<>+128(SB), Y5
+	VFMADD231PS constants_avx2<>+192(SB), Y4, Y5
+	VSUBPS      constants_avx2<>+128(SB), Y5, Y6
+	VFMADD231PS constants_avx2<>+256(SB), Y6, Y4
+	VFMADD231PS constants_avx2<>+320(SB), Y6, Y4
+	VMOVUPS     constants_avx2<>+384(SB), Y6
+	VFMADD231PS constants_avx2<>+448(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+512(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+576(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+640(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+704(SB), Y4, Y6
+	VPSUBD      constants_avx2<>+128(SB), Y5, Y5
+	VMULPS      Y4, Y4, Y7
+	VFMADD231PS Y7, Y6, Y4
+	VPSRAD      $0x01, Y5, Y6
+	VADDPS      constants_avx2<>+768(SB), Y4, Y4
+	VPADDD      constants_avx2<>+832(SB), Y6, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VMULPS      Y7, Y4, Y4
+	VPSUBD      Y6, Y5, Y5
+	VPADDD      constants_avx2<>+832(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y4, Y4
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y3, Y3
+	VMOVUPS     constants_avx2<>+768(SB), Y5
+	VBLENDVPS   Y3, Y5, Y4, Y3
+	VADDPS      constants_avx2<>+768(SB), Y4, Y4
+	VDIVPS      Y4, Y3, Y3
+	VMOVUPS     (R9)(DX*1), Y4
+	VMULPS      Y4, Y1, Y4
+	VMULPS      Y2, Y0, Y5
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, Y5
+	VPAND       constants_avx2<>+1984(SB), Y5, Y6
+	VADDPS      Y6, Y6, Y6
+	VMOVUPS     constants_avx2<>+2048(SB), Y7
+	VMINPS      Y6, Y7, Y6
+	VMOVUPS     constants_avx2<>+128(SB), Y7
+	VFMADD231PS constants_avx2<>+192(SB), Y6, Y7
+	VSUBPS      constants_avx2<>+128(SB), Y7, Y8
+	VFMADD231PS constants_avx2<>+256(SB), Y8, Y6
+	VFMADD231PS constants_avx2<>+320(SB), Y8, Y6
+	VMOVUPS     constants_avx2<>+384(SB), Y8
+	VFMADD231PS constants_avx2<>+448(SB), Y6, Y8
+	VFMADD213PS constants_avx2<>+512(SB), Y6, Y8
+	VFMADD213PS constants_avx2<>+576(SB), Y6, Y8
+	VFMADD213PS constants_avx2<>+640(SB), Y6, Y8
+	VFMADD213PS constants_avx2<>+704(SB), Y6, Y8
+	VPSUBD      constants_avx2<>+128(SB), Y7, Y7
+	VMULPS      Y6, Y6, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VPADDD      constants_avx2<>+832(SB), Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VSUBPS      constants_avx2<>+768(SB), Y7, Y8
+	VFMADD231PS Y6, Y7, Y8
+	VADDPS      constants_avx2<>+1280(SB), Y8, Y6
+	VDIVPS      Y6, Y8, Y6
+	VPAND       constants_avx2<>+1984(SB), Y6, Y6
+	VPAND       constants_avx2<>+2112(SB), Y5, Y5
+	VPOR        Y5, Y6, Y5
+	VMULPS      Y5, Y3, Y6
+	VMOVUPS     Y0, (BX)(DX*1)
+	VMOVUPS     Y1, (SI)(DX*1)
+	VMOVUPS     Y2, (DI)(DX*1)
+	VMOVUPS     Y3, (R8)(DX*1)
+	VMOVUPS     Y4, (R10)(DX*1)
+	VMOVUPS     Y5, (R11)(DX*1)
+	VMOVUPS     Y6, (R12)(DX*1)
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x08, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	SUBQ        $0x00, CX
+	XORQ        R13, R13
+	CMPQ        CX, $0x00
+	CMOVQLT     R13, CX
+	MOVQ        $0x00000008, R13
+	CMPQ        CX, R13
+	CMOVQGT     R13, CX
+	MOVQ        (AX)(CX*8), CX
+	VMOVUPS     (CX), Y0
+	VMASKMOVPS  (BX)(DX*1), Y0, Y1
+	VMOVUPS     Y1, Y2
+	VPAND       constants_avx2<>+1984(SB), Y2, Y2
+	VPXOR       constants_avx2<>+2112(SB), Y2, Y2
+	VMOVUPS     constants_avx2<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+64(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+128(SB), Y3
+	VFMADD231PS constants_avx2<>+192(SB), Y2, Y3
+	VSUBPS      constants_avx2<>+128(SB), Y3, Y4
+	VFMADD231PS constants_avx2<>+256(SB), Y4, Y2
+	VFMADD231PS constants_avx2<>+320(SB), Y4, Y2
+	VMOVUPS     constants_avx2<>+384(SB), Y4
+	VFMADD231PS constants_avx2<>+448(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+512(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+576(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+640(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+704(SB), Y2, Y4
+	VPSUBD      constants_avx2<>+128(SB), Y3, Y3
+	VMULPS      Y2, Y2, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPSRAD      $0x01, Y3, Y4
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VPADDD      constants_avx2<>+832(SB), Y4, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y2, Y2
+	VPSUBD      Y4, Y3, Y3
+	VPADDD      constants_avx2<>+832(SB), Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y1, Y1
+	VMOVUPS     constants_avx2<>+768(SB), Y3
+	VBLENDVPS   Y1, Y3, Y2, Y1
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VDIVPS      Y2, Y1, Y1
+	VMASKMOVPS  (SI)(DX*1), Y0, Y2
+	VMOVUPS     Y2, Y3
+	VPAND       constants_avx2<>+1984(SB), Y3, Y3
+	VPXOR       constants_avx2<>+2112(SB), Y3, Y3
+	VMOVUPS     constants_avx2<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+64(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+128(SB), Y4
+	VFMADD231PS constants_avx2<>+192(SB), Y3, Y4
+	VSUBPS      constants_avx2<>+128(SB), Y4, Y5
+	VFMADD231PS constants_avx2<>+256(SB), Y5, Y3
+	VFMADD231PS constants_avx2<>+320(SB), Y5, Y3
+	VMOVUPS     constants_avx2<>+384(SB), Y5
+	VFMADD231PS constants_avx2<>+448(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+512(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+576(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+640(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+704(SB), Y3, Y5
+	VPSUBD      constants_avx2<>+128(SB), Y4, Y4
+	VMULPS      Y3, Y3, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VPSRAD      $0x01, Y4, Y5
+	VADDPS      constants_avx2<>+768(SB), Y3, Y3
+	VPADDD      constants_avx2<>+832(SB), Y5, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VMULPS      Y6, Y3, Y3
+	VPSUBD      Y5, Y4, Y4
+	VPADDD      constants_avx2<>+832(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y3, Y3
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y2, Y2
+	VMOVUPS     constants_avx2<>+768(SB), Y4
+	VBLENDVPS   Y2, Y4, Y3, Y2
+	VADDPS      constants_avx2<>+768(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	VMASKMOVPS  (DI)(DX*1), Y0, Y3
+	VPAND       constants_avx2<>+1984(SB), Y3, Y4
+	VADDPS      Y4, Y4, Y4
+	VMOVUPS     constants_avx2<>+2048(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     constants_avx2<>+128(SB), Y5
+	VFMADD231PS constants_avx2<>+192(SB), Y4, Y5
+	VSUBPS      constants_avx2<>+128(SB), Y5, Y6
+	VFMADD231PS constants_avx2<>+256(SB), Y6, Y4
+	VFMADD231PS constants_avx2<>+320(SB), Y6, Y4
+	VMOVUPS     constants_avx2<>+384(SB), Y6
+	VFMADD231PS constants_avx2<>+448(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+512(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+576(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+640(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+704(SB), Y4, Y6
+	VPSUBD      constants_avx2<>+128(SB), Y5, Y5
+	VMULPS      Y4, Y4, Y7
+	VFMADD231PS Y7, Y6, Y4
+	VPADDD      constants_avx2<>+832(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VSUBPS      constants_avx2<>+768(SB), Y5, Y6
+	VFMADD231PS Y4, Y5, Y6
+	VADDPS      constants_avx2<>+1280(SB), Y6, Y4
+	VDIVPS      Y4, Y6, Y4
+	VPAND       constants_avx2<>+1984(SB), Y4, Y4
+	VPAND       constants_avx2<>+2112(SB), Y3, Y3
+	VPOR        Y3, Y4, Y3
+	VMASKMOVPS  (R8)(DX*1), Y0, Y4
+	VMOVUPS     Y4, Y5
+	VPAND       constants_avx2<>+1984(SB), Y5, Y5
+	VPXOR       constants_avx2<>+2112(SB), Y5, Y5
+	VMOVUPS     constants_avx2<>+0(SB), Y6
+	VMINPS      Y5, Y6, Y5
+	VMOVUPS     constants_avx2<>+64(SB), Y6
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     constants_avx2<>+128(SB), Y6
+	VFMADD231PS constants_avx2<>+192(SB), Y5, Y6
+	VSUBPS      constants_avx2<>+128(SB), Y6, Y7
+	VFMADD231PS constants_avx2<>+256(SB), Y7, Y5
+	VFMADD231PS constants_avx2<>+320(SB), Y7, Y5
+	VMOVUPS     constants_avx2<>+384(SB), Y7
+	VFMADD231PS constants_avx2<>+448(SB), Y5, Y7
+	VFMADD213PS constants_avx2<>+512(SB), Y5, Y7
+	VFMADD213PS constants_avx2<>+576(SB), Y5, Y7
+	VFMADD213PS constants_avx2<>+640(SB), Y5, Y7
+	VFMADD213PS constants_avx2<>+704(SB), Y5, Y7
+	VPSUBD      constants_avx2<>+128(SB), Y6, Y6
+	VMULPS      Y5, Y5, Y8
+	VFMADD231PS Y8, Y7, Y5
+	VPSRAD      $0x01, Y6, Y7
+	VADDPS      constants_avx2<>+768(SB), Y5, Y5
+	VPADDD      constants_avx2<>+832(SB), Y7, Y8
+	VPSLLD      $0x17, Y8, Y8
+	VMULPS      Y8, Y5, Y5
+	VPSUBD      Y7, Y6, Y6
+	VPADDD      constants_avx2<>+832(SB), Y6, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VMULPS      Y6, Y5, Y5
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y4, Y4
+	VMOVUPS     constants_avx2<>+768(SB), Y6
+	VBLENDVPS   Y4, Y6, Y5, Y4
+	VADDPS      constants_avx2<>+768(SB), Y5, Y5
+	VDIVPS      Y5, Y4, Y4
+	VMASKMOVPS  (R9)(DX*1), Y0, Y5
+	VMULPS      Y5, Y2, Y5
+	VMULPS      Y3, Y1, Y6
+	VADDPS      Y6, Y5, Y5
+	VMOVUPS     Y5, Y6
+	VPAND       constants_avx2<>+1984(SB), Y6, Y7
+	VADDPS      Y7, Y7, Y7
+	VMOVUPS     constants_avx2<>+2048(SB), Y8
+	VMINPS      Y7, Y8, Y7
+	VMOVUPS     constants_avx2<>+128(SB), Y8
+	VFMADD231PS constants_avx2<>+192(SB), Y7, Y8
+	VSUBPS      constants_avx2<>+128(SB), Y8, Y9
+	VFMADD231PS constants_avx2<>+256(SB), Y9, Y7
+	VFMADD231PS constants_avx2<>+320(SB), Y9, Y7
+	VMOVUPS     constants_avx2<>+384(SB), Y9
+	VFMADD231PS constants_avx2<>+448(SB), Y7, Y9
+	VFMADD213PS constants_avx2<>+512(SB), Y7, Y9
+	VFMADD213PS constants_avx2<>+576(SB), Y7, Y9
+	VFMADD213PS constants_avx2<>+640(SB), Y7, Y9
+	VFMADD213PS constants_avx2<>+704(SB), Y7, Y9
+	VPSUBD      constants_avx2<>+128(SB), Y8, Y8
+	VMULPS      Y7, Y7, Y10
+	VFMADD231PS Y10, Y9, Y7
+	VPADDD      constants_avx2<>+832(SB), Y8, Y8
+	VPSLLD      $0x17, Y8, Y8
+	VSUBPS      constants_avx2<>+768(SB), Y8, Y9
+	VFMADD231PS Y7, Y8, Y9
+	VADDPS      constants_avx2<>+1280(SB), Y9, Y7
+	VDIVPS      Y7, Y9, Y7
+	VPAND       constants_avx2<>+1984(SB), Y7, Y7
+	VPAND       constants_avx2<>+2112(SB), Y6, Y6
+	VPOR        Y6, Y7, Y6
+	VMULPS      Y6, Y4, Y7
+	VMASKMOVPS  Y1, Y0, (BX)(DX*1)
+	VMASKMOVPS  Y2, Y0, (SI)(DX*1)
+	VMASKMOVPS  Y3, Y0, (DI)(DX*1)
+	VMASKMOVPS  Y4, Y0, (R8)(DX*1)
+	VMASKMOVPS  Y5, Y0, (R10)(DX*1)
+	VMASKMOVPS  Y6, Y0, (R11)(DX*1)
+	VMASKMOVPS  Y7, Y0, (R12)(DX*1)
+	ADDQ        $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecLSTMBack_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecLSTMBack_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ 56(AX), R11
+	MOVQ 64(AX), R12
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS (SI)(DX*1), Y1
+	VMOVUPS (DI)(DX*1), Y2
+	VMOVUPS (R8)(DX*1), Y3
+	VMOVUPS (R9)(DX*1), Y4
+	VMOVUPS (R10)(DX*1), Y5
+	VMOVUPS (R11)(DX*1), Y6
+	VMOVUPS (R12)(DX*1), Y7
+	VMULPS  Y3, Y6, Y8
+	VMULPS  Y5, Y5, Y9
+	VMOVUPS constants_avx2<>+768(SB), Y10
+	VSUBPS  Y9, Y10, Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  Y5, Y6, Y5
+	VMOVUPS constants_avx2<>+768(SB), Y6
+	VSUBPS  Y3, Y6, Y6
+	VMULPS  Y6, Y3, Y3
+	VMULPS  Y3, Y5, Y3
+	VMULPS  Y2, Y7, Y5
+	VMOVUPS constants_avx2<>+768(SB), Y6
+	VSUBPS  Y0, Y6, Y6
+	VMULPS  Y6, Y0, Y6
+	VMULPS  Y6, Y5, Y5
+	VMULPS  Y4, Y7, Y4
+	VMOVUPS constants_avx2<>+768(SB), Y6
+	VSUBPS  Y1, Y6, Y6
+	VMULPS  Y6, Y1, Y6
+	VMULPS  Y6, Y4, Y4
+	VMULPS  Y0, Y7, Y0
+	VMULPS  Y2, Y2, Y2
+	VMOVUPS constants_avx2<>+768(SB), Y6
+	VSUBPS  Y2, Y6, Y2
+	VMULPS  Y2, Y0, Y0
+	VMULPS  Y1, Y7, Y1
+	VMOVUPS Y3, (R8)(DX*1)
+	VMOVUPS Y5, (BX)(DX*1)
+	VMOVUPS Y4, (SI)(DX*1)
+	VMOVUPS Y0, (DI)(DX*1)
+	VMOVUPS Y1, (R12)(DX*1)
+	VMOVUPS constants_avx2<>+1728(SB), Y0
+	VMOVUPS Y0, (R11)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R13, R13
+	CMPQ       CX, $0x00
+	CMOVQLT    R13, CX
+	MOVQ       $0x00000008, R13
+	CMPQ       CX, R13
+	CMOVQGT    R13, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y0
+	VMASKMOVPS (BX)(DX*1), Y0, Y1
+	VMASKMOVPS (SI)(DX*1), Y0, Y2
+	VMASKMOVPS (DI)(DX*1), Y0, Y3
+	VMASKMOVPS (R8)(DX*1), Y0, Y4
+	VMASKMOVPS (R9)(DX*1), Y0, Y5
+	VMASKMOVPS (R10)(DX*1), Y0, Y6
+	VMASKMOVPS (R11)(DX*1), Y0, Y7
+	VMASKMOVPS (R12)(DX*1), Y0, Y8
+	VMULPS     Y4, Y7, Y9
+	VMULPS     Y6, Y6, Y10
+	VMOVUPS    constants_avx2<>+768(SB), Y11
+	VSUBPS     Y10, Y11, Y10
+	VMULPS     Y10, Y9, Y9
+	VADDPS     Y9, Y8, Y8
+	VMULPS     Y6, Y7, Y6
+	VMOVUPS    constants_avx2<>+768(SB), Y7
+	VSUBPS     Y4, Y7, Y7
+	VMULPS     Y7, Y4, Y4
+	VMULPS     Y4, Y6, Y4
+	VMULPS     Y3, Y8, Y6
+	VMOVUPS    constants_avx2<>+768(SB), Y7
+	VSUBPS     Y1, Y7, Y7
+	VMULPS     Y7, Y1, Y7
+	VMULPS     Y7, Y6, Y6
+	VMULPS     Y5, Y8, Y5
+	VMOVUPS    constants_avx2<>+768(SB), Y7
+	VSUBPS     Y2, Y7, Y7
+	VMULPS     Y7, Y2, Y7
+	VMULPS     Y7, Y5, Y5
+	VMULPS     Y1, Y8, Y1
+	VMULPS     Y3, Y3, Y3
+	VMOVUPS    constants_avx2<>+768(SB), Y7
+	VSUBPS     Y3, Y7, Y3
+	VMULPS     Y3, Y1, Y1
+	VMULPS     Y2, Y8, Y2
+	VMASKMOVPS Y4, Y0, (R8)(DX*1)
+	VMASKMOVPS Y6, Y0, (BX)(DX*1)
+	VMASKMOVPS Y5, Y0, (SI)(DX*1)
+	VMASKMOVPS Y1, Y0, (DI)(DX*1)
+	VMASKMOVPS Y2, Y0, (R12)(DX*1)
+	VMOVUPS    constants_avx2<>+1728(SB), Y1
+	VMASKMOVPS Y1, Y0, (R11)(DX*1)
+	ADDQ       $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecGRU_avx2(p *vector)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·vecGRU_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 16(AX), DI
+	MOVQ 64(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 32(AX), R10
+	MOVQ 40(AX), R11
+	MOVQ 72(AX), R12
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Y0
+	VMOVUPS     (SI)(DX*1), Y1
+	VADDPS      Y1, Y0, Y0
+	VMOVUPS     Y0, Y1
+	VPAND       constants_avx2<>+1984(SB), Y1, Y1
+	VPXOR       constants_avx2<>+2112(SB), Y1, Y1
+	VMOVUPS     constants_avx2<>+0(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     constants_avx2<>+64(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     constants_avx2<>+128(SB), Y2
+	VFMADD231PS constants_avx2<>+192(SB), Y1, Y2
+	VSUBPS      constants_avx2<>+128(SB), Y2, Y3
+	VFMADD231PS constants_avx2<>+256(SB), Y3, Y1
+	VFMADD231PS constants_avx2<>+320(SB), Y3, Y1
+	VMOVUPS     constants_avx2<>+384(SB), Y3
+	VFMADD231PS constants_avx2<>+448(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+512(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+576(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+640(SB), Y1, Y3
+	VFMADD213PS constants_avx2<>+704(SB), Y1, Y3
+	VPSUBD      constants_avx2<>+128(SB), Y2, Y2
+	VMULPS      Y1, Y1, Y4
+	VFMADD231PS Y4, Y3, Y1
+	VPSRAD      $0x01, Y2, Y3
+	VADDPS      constants_avx2<>+768(SB), Y1, Y1
+	VPADDD      constants_avx2<>+832(SB), Y3, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y1, Y1
+	VPSUBD      Y3, Y2, Y2
+	VPADDD      constants_avx2<>+832(SB), Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VMULPS      Y2, Y1, Y1
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y0, Y0
+	VMOVUPS     constants_avx2<>+768(SB), Y2
+	VBLENDVPS   Y0, Y2, Y1, Y0
+	VADDPS      constants_avx2<>+768(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (R8)(DX*1), Y2
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, Y2
+	VPAND       constants_avx2<>+1984(SB), Y2, Y2
+	VPXOR       constants_avx2<>+2112(SB), Y2, Y2
+	VMOVUPS     constants_avx2<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+64(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+128(SB), Y3
+	VFMADD231PS constants_avx2<>+192(SB), Y2, Y3
+	VSUBPS      constants_avx2<>+128(SB), Y3, Y4
+	VFMADD231PS constants_avx2<>+256(SB), Y4, Y2
+	VFMADD231PS constants_avx2<>+320(SB), Y4, Y2
+	VMOVUPS     constants_avx2<>+384(SB), Y4
+	VFMADD231PS constants_avx2<>+448(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+512(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+576(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+640(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+704(SB), Y2, Y4
+	VPSUBD      constants_avx2<>+128(SB), Y3, Y3
+	VMULPS      Y2, Y2, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPSRAD      $0x01, Y3, Y4
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VPADDD      constants_avx2<>+832(SB), Y4, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y2, Y2
+	VPSUBD      Y4, Y3, Y3
+	VPADDD      constants_avx2<>+832(SB), Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y1, Y1
+	VMOVUPS     constants_avx2<>+768(SB), Y3
+	VBLENDVPS   Y1, Y3, Y2, Y1
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VDIVPS      Y2, Y1, Y1
+	VMOVUPS     (R9)(DX*1), Y2
+	VMOVUPS     (R10)(DX*1), Y3
+	VMULPS      Y3, Y0, Y3
+	VADDPS      Y3, Y2, Y2
+	VPAND       constants_avx2<>+1984(SB), Y2, Y3
+	VADDPS      Y3, Y3, Y3
+	VMOVUPS     constants_avx2<>+2048(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+128(SB), Y4
+	VFMADD231PS constants_avx2<>+192(SB), Y3, Y4
+	VSUBPS      constants_avx2<>+128(SB), Y4, Y5
+	VFMADD231PS constants_avx2<>+256(SB), Y5, Y3
+	VFMADD231PS constants_avx2<>+320(SB), Y5, Y3
+	VMOVUPS     constants_avx2<>+384(SB), Y5
+	VFMADD231PS constants_avx2<>+448(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+512(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+576(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+640(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+704(SB), Y3, Y5
+	VPSUBD      constants_avx2<>+128(SB), Y4, Y4
+	VMULPS      Y3, Y3, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VPADDD      constants_avx2<>+832(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VSUBPS      constants_avx2<>+768(SB), Y4, Y5
+	VFMADD231PS Y3, Y4, Y5
+	VADDPS      constants_avx2<>+1280(SB), Y5, Y3
+	VDIVPS      Y3, Y5, Y3
+	VPAND       constants_avx2<>+1984(SB), Y3, Y3
+	VPAND       constants_avx2<>+2112(SB), Y2, Y2
+	VPOR        Y2, Y3, Y2
+	VMOVUPS     (R11)(DX*1), Y3
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y3, Y1, Y3
+	VADDPS      Y3, Y2, Y3
+	VMOVUPS     Y0, (BX)(DX*1)
+	VMOVUPS     Y1, (DI)(DX*1)
+	VMOVUPS     Y2, (R9)(DX*1)
+	VMOVUPS     Y3, (R12)(DX*1)
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x08, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	SUBQ        $0x00, CX
+	XORQ        R13, R13
+	CMPQ        CX, $0x00
+	CMOVQLT     R13, CX
+	MOVQ        $0x00000008, R13
+	CMPQ        CX, R13
+	CMOVQGT     R13, CX
+	MOVQ        (AX)(CX*8), CX
+	VMOVUPS     (CX), Y0
+	VMASKMOVPS  (BX)(DX*1), Y0, Y1
+	VMASKMOVPS  (SI)(DX*1), Y0, Y2
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, Y2
+	VPAND       constants_avx2<>+1984(SB), Y2, Y2
+	VPXOR       constants_avx2<>+2112(SB), Y2, Y2
+	VMOVUPS     constants_avx2<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+64(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     constants_avx2<>+128(SB), Y3
+	VFMADD231PS constants_avx2<>+192(SB), Y2, Y3
+	VSUBPS      constants_avx2<>+128(SB), Y3, Y4
+	VFMADD231PS constants_avx2<>+256(SB), Y4, Y2
+	VFMADD231PS constants_avx2<>+320(SB), Y4, Y2
+	VMOVUPS     constants_avx2<>+384(SB), Y4
+	VFMADD231PS constants_avx2<>+448(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+512(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+576(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+640(SB), Y2, Y4
+	VFMADD213PS constants_avx2<>+704(SB), Y2, Y4
+	VPSUBD      constants_avx2<>+128(SB), Y3, Y3
+	VMULPS      Y2, Y2, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPSRAD      $0x01, Y3, Y4
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VPADDD      constants_avx2<>+832(SB), Y4, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y2, Y2
+	VPSUBD      Y4, Y3, Y3
+	VPADDD      constants_avx2<>+832(SB), Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y1, Y1
+	VMOVUPS     constants_avx2<>+768(SB), Y3
+	VBLENDVPS   Y1, Y3, Y2, Y1
+	VADDPS      constants_avx2<>+768(SB), Y2, Y2
+	VDIVPS      Y2, Y1, Y1
+	VMASKMOVPS  (DI)(DX*1), Y0, Y2
+	VMASKMOVPS  (R8)(DX*1), Y0, Y3
+	VADDPS      Y3, Y2, Y2
+	VMOVUPS     Y2, Y3
+	VPAND       constants_avx2<>+1984(SB), Y3, Y3
+	VPXOR       constants_avx2<>+2112(SB), Y3, Y3
+	VMOVUPS     constants_avx2<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+64(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+128(SB), Y4
+	VFMADD231PS constants_avx2<>+192(SB), Y3, Y4
+	VSUBPS      constants_avx2<>+128(SB), Y4, Y5
+	VFMADD231PS constants_avx2<>+256(SB), Y5, Y3
+	VFMADD231PS constants_avx2<>+320(SB), Y5, Y3
+	VMOVUPS     constants_avx2<>+384(SB), Y5
+	VFMADD231PS constants_avx2<>+448(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+512(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+576(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+640(SB), Y3, Y5
+	VFMADD213PS constants_avx2<>+704(SB), Y3, Y5
+	VPSUBD      constants_avx2<>+128(SB), Y4, Y4
+	VMULPS      Y3, Y3, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VPSRAD      $0x01, Y4, Y5
+	VADDPS      constants_avx2<>+768(SB), Y3, Y3
+	VPADDD      constants_avx2<>+832(SB), Y5, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VMULPS      Y6, Y3, Y3
+	VPSUBD      Y5, Y4, Y4
+	VPADDD      constants_avx2<>+832(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y3, Y3
+	VCMPPS      $0x1d, constants_avx2<>+1728(SB), Y2, Y2
+	VMOVUPS     constants_avx2<>+768(SB), Y4
+	VBLENDVPS   Y2, Y4, Y3, Y2
+	VADDPS      constants_avx2<>+768(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	VMASKMOVPS  (R9)(DX*1), Y0, Y3
+	VMASKMOVPS  (R10)(DX*1), Y0, Y4
+	VMULPS      Y4, Y1, Y4
+	VADDPS      Y4, Y3, Y3
+	VPAND       constants_avx2<>+1984(SB), Y3, Y4
+	VADDPS      Y4, Y4, Y4
+	VMOVUPS     constants_avx2<>+2048(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     constants_avx2<>+128(SB), Y5
+	VFMADD231PS constants_avx2<>+192(SB), Y4, Y5
+	VSUBPS      constants_avx2<>+128(SB), Y5, Y6
+	VFMADD231PS constants_avx2<>+256(SB), Y6, Y4
+	VFMADD231PS constants_avx2<>+320(SB), Y6, Y4
+	VMOVUPS     constants_avx2<>+384(SB), Y6
+	VFMADD231PS constants_avx2<>+448(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+512(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+576(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+640(SB), Y4, Y6
+	VFMADD213PS constants_avx2<>+704(SB), Y4, Y6
+	VPSUBD      constants_avx2<>+128(SB), Y5, Y5
+	VMULPS      Y4, Y4, Y7
+	VFMADD231PS Y7, Y6, Y4
+	VPADDD      constants_avx2<>+832(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VSUBPS      constants_avx2<>+768(SB), Y5, Y6
+	VFMADD231PS Y4, Y5, Y6
+	VADDPS      constants_avx2<>+1280(SB), Y6, Y4
+	VDIVPS      Y4, Y6, Y4
+	VPAND       constants_avx2<>+1984(SB), Y4, Y4
+	VPAND       constants_avx2<>+2112(SB), Y3, Y3
+	VPOR        Y3, Y4, Y3
+	VMASKMOVPS  (R11)(DX*1), Y0, Y4
+	VSUBPS      Y3, Y4, Y4
+	VMULPS      Y4, Y2, Y4
+	VADDPS      Y4, Y3, Y4
+	VMASKMOVPS  Y1, Y0, (BX)(DX*1)
+	VMASKMOVPS  Y2, Y0, (DI)(DX*1)
+	VMASKMOVPS  Y3, Y0, (R9)(DX*1)
+	VMASKMOVPS  Y4, Y0, (R12)(DX*1)
+	ADDQ        $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecGRUBack_avx2(p *vector)
+// Requires: AVX, CMOV
+TEXT ·vecGRUBack_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 72(AX), R10
+	MOVQ 56(AX), R11
+	MOVQ 64(AX), R12
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y0
+	VMOVUPS (SI)(DX*1), Y1
+	VMOVUPS (DI)(DX*1), Y2
+	VMOVUPS (R8)(DX*1), Y3
+	VMOVUPS (R9)(DX*1), Y4
+	VMOVUPS (R10)(DX*1), Y5
+	VMOVUPS constants_avx2<>+768(SB), Y6
+	VSUBPS  Y1, Y6, Y6
+	VMULPS  Y6, Y5, Y7
+	VMULPS  Y2, Y2, Y8
+	VMOVUPS constants_avx2<>+768(SB), Y9
+	VSUBPS  Y8, Y9, Y8
+	VMULPS  Y8, Y7, Y7
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  Y2, Y5, Y2
+	VMULPS  Y6, Y1, Y4
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y3, Y7, Y3
+	VMOVUPS constants_avx2<>+768(SB), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y4, Y0, Y4
+	VMULPS  Y4, Y3, Y3
+	VMULPS  Y0, Y7, Y0
+	VMULPS  Y1, Y5, Y1
+	VMOVUPS Y3, (BX)(DX*1)
+	VMOVUPS Y2, (SI)(DX*1)
+	VMOVUPS Y7, (DI)(DX*1)
+	VMOVUPS Y0, (R8)(DX*1)
+	VMOVUPS Y3, (R11)(DX*1)
+	VMOVUPS Y2, (R12)(DX*1)
+	VMOVUPS Y1, (R10)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R13, R13
+	CMPQ       CX, $0x00
+	CMOVQLT    R13, CX
+	MOVQ       $0x00000008, R13
+	CMPQ       CX, R13
+	CMOVQGT    R13, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y0
+	VMASKMOVPS (BX)(DX*1), Y0, Y1
+	VMASKMOVPS (SI)(DX*1), Y0, Y2
+	VMASKMOVPS (DI)(DX*1), Y0, Y3
+	VMASKMOVPS (R8)(DX*1), Y0, Y4
+	VMASKMOVPS (R9)(DX*1), Y0, Y5
+	VMASKMOVPS (R10)(DX*1), Y0, Y6
+	VMOVUPS    constants_avx2<>+768(SB), Y7
+	VSUBPS     Y2, Y7, Y7
+	VMULPS     Y7, Y6, Y8
+	VMULPS     Y3, Y3, Y9
+	VMOVUPS    constants_avx2<>+768(SB), Y10
+	VSUBPS     Y9, Y10, Y9
+	VMULPS     Y9, Y8, Y8
+	VSUBPS     Y3, Y5, Y3
+	VMULPS     Y3, Y6, Y3
+	VMULPS     Y7, Y2, Y5
+	VMULPS     Y5, Y3, Y3
+	VMULPS     Y4, Y8, Y4
+	VMOVUPS    constants_avx2<>+768(SB), Y5
+	VSUBPS     Y1, Y5, Y5
+	VMULPS     Y5, Y1, Y5
+	VMULPS     Y5, Y4, Y4
+	VMULPS     Y1, Y8, Y1
+	VMULPS     Y2, Y6, Y2
+	VMASKMOVPS Y4, Y0, (BX)(DX*1)
+	VMASKMOVPS Y3, Y0, (SI)(DX*1)
+	VMASKMOVPS Y8, Y0, (DI)(DX*1)
+	VMASKMOVPS Y1, Y0, (R8)(DX*1)
+	VMASKMOVPS Y4, Y0, (R11)(DX*1)
+	VMASKMOVPS Y3, Y0, (R12)(DX*1)
+	VMASKMOVPS Y2, Y0, (R10)(DX*1)
+	ADDQ       $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sum64_avx2(p *vector)
+// Requires: AVX
+TEXT ·sum64_avx2(SB), $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 96(AX), Y3
+
+run:
+	VCVTPS2PD (DX), Y4
+	VADDPD    Y4, Y0, Y0
+	VCVTPS2PD 16(DX), Y4
+	VADDPD    Y4, Y1, Y1
+	VCVTPS2PD 32(DX), Y4
+	VADDPD    Y4, Y2, Y2
+	VCVTPS2PD 48(DX), Y4
+	VADDPD    Y4, Y3, Y3
+	ADDQ      $0x40, DX
+	DECQ      CX
+	JNE       run
+	VMOVUPD   Y0, (AX)
+	VMOVUPD   Y1, 32(AX)
+	VMOVUPD   Y2, 64(AX)
+	VMOVUPD   Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func squares64_avx2(p *vector)
+// Requires: AVX
+TEXT ·squares64_avx2(SB), $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 96(AX), Y3
+
+run:
+	VCVTPS2PD (DX), Y4
+	VMULPD    Y4, Y4, Y4
+	VADDPD    Y4, Y0, Y0
+	VCVTPS2PD 16(DX), Y4
+	VMULPD    Y4, Y4, Y4
+	VADDPD    Y4, Y1, Y1
+	VCVTPS2PD 32(DX), Y4
+	VMULPD    Y4, Y4, Y4
+	VADDPD    Y4, Y2, Y2
+	VCVTPS2PD 48(DX), Y4
+	VMULPD    Y4, Y4, Y4
+	VADDPD    Y4, Y3, Y3
+	ADDQ      $0x40, DX
+	DECQ      CX
+	JNE       run
+	VMOVUPD   Y0, (AX)
+	VMOVUPD   Y1, 32(AX)
+	VMOVUPD   Y2, 64(AX)
+	VMOVUPD   Y3, 96(AX)
+	VZEROUPPER
+	RET
+
 // func philox_avx2(p *vector)
 // Requires: AVX, AVX2
 TEXT ·philox_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
-	MOVQ         40(AX), DX
-	MOVQ         88(AX), BX
-	VPBROADCASTD 72(AX), Y0
-	VPBROADCASTD 80(AX), Y1
-	VPBROADCASTD 96(AX), Y2
-	VPBROADCASTD 104(AX), Y3
+	MOVQ         56(AX), DX
+	MOVQ         104(AX), BX
+	VPBROADCASTD 88(AX), Y0
+	VPBROADCASTD 96(AX), Y1
+	VPBROADCASTD 112(AX), Y2
+	VPBROADCASTD 120(AX), Y3
 	VMOVDQU      constants_avx2<>+3328(SB), Y4
 	VMOVDQU      constants_avx2<>+3392(SB), Y5
 

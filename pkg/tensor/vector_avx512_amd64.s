@@ -12,7 +12,7 @@ TEXT ·vecAdd_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -28,7 +28,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -56,7 +56,7 @@ TEXT ·vecSub_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -72,7 +72,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -100,7 +100,7 @@ TEXT ·vecMul_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -116,7 +116,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -144,7 +144,7 @@ TEXT ·vecAddInt_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -160,7 +160,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -187,8 +187,8 @@ TEXT ·vecScale_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -203,7 +203,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -228,10 +228,10 @@ TEXT ·vecAxpy_avx512(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	VBROADCASTSS 72(AX), Z0
+	VBROADCASTSS 88(AX), Z0
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	MOVQ         40(AX), DI
+	MOVQ         56(AX), DI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -247,7 +247,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -273,10 +273,10 @@ TEXT ·vecAffine_avx512(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	VBROADCASTSS 72(AX), Z0
+	VBROADCASTSS 88(AX), Z0
 	MOVQ         8(AX), BX
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         40(AX), SI
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -292,7 +292,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -319,7 +319,7 @@ TEXT ·vecExp_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -360,7 +360,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -412,7 +412,7 @@ TEXT ·vecLog_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -465,7 +465,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -529,7 +529,7 @@ TEXT ·vecTanh_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -570,7 +570,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -622,7 +622,7 @@ TEXT ·vecSigmoid_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -671,7 +671,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -731,7 +731,7 @@ TEXT ·vecNormal_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -804,7 +804,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -888,8 +888,8 @@ TEXT ·vecFromInt_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -905,7 +905,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -933,9 +933,9 @@ TEXT ·vecQuantise_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         16(AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), DI
-	VMOVUPS      144(AX), Z1
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), DI
+	VMOVUPS      160(AX), Z1
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -956,7 +956,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), R8
+	MOVQ      80(AX), R8
 	SUBQ      $0x00, CX
 	XORQ      R9, R9
 	CMPQ      CX, $0x00
@@ -980,7 +980,7 @@ rest:
 	ADDQ      $0x40, DX
 
 done:
-	VMOVUPS Z1, 144(AX)
+	VMOVUPS Z1, 160(AX)
 	VZEROUPPER
 	RET
 
@@ -991,7 +991,7 @@ TEXT ·vecReLU_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1007,7 +1007,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -1034,8 +1034,8 @@ TEXT ·vecLeaky_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -1052,7 +1052,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -1080,8 +1080,8 @@ TEXT ·vecELU_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -1126,7 +1126,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1182,7 +1182,7 @@ TEXT ·vecGELU_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1256,7 +1256,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1341,7 +1341,7 @@ TEXT ·vecSiLU_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1391,7 +1391,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1452,7 +1452,7 @@ TEXT ·vecSoftplus_avx512(SB), $0-8
 	MOVQ (AX), CX
 	XORQ DX, DX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), SI
+	MOVQ 56(AX), SI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1543,7 +1543,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -1646,7 +1646,7 @@ TEXT ·vecReLUBack_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1664,7 +1664,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -1694,8 +1694,8 @@ TEXT ·vecLeakyBack_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), DI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), DI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -1713,7 +1713,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -1743,8 +1743,8 @@ TEXT ·vecELUBack_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), DI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), DI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -1763,7 +1763,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -1794,7 +1794,7 @@ TEXT ·vecSigmoidBack_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1813,7 +1813,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -1844,7 +1844,7 @@ TEXT ·vecTanhBack_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1863,7 +1863,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -1894,7 +1894,7 @@ TEXT ·vecGELUBack_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1971,7 +1971,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2060,7 +2060,7 @@ TEXT ·vecSiLUBack_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -2115,7 +2115,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2182,7 +2182,7 @@ TEXT ·vecSoftplusBack_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -2233,7 +2233,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2295,7 +2295,7 @@ TEXT ·vecSum_avx512(SB), $0-8
 	MOVQ    (AX), CX
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 160(AX), Z0
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2309,7 +2309,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), SI
+	MOVQ      80(AX), SI
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -2326,7 +2326,7 @@ rest:
 	ADDQ      $0x40, DX
 
 done:
-	VMOVUPS Z0, 144(AX)
+	VMOVUPS Z0, 160(AX)
 	VZEROUPPER
 	RET
 
@@ -2338,7 +2338,7 @@ TEXT ·vecDot_avx512(SB), $0-8
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
 	MOVQ    16(AX), SI
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 160(AX), Z0
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2353,7 +2353,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), DI
+	MOVQ        80(AX), DI
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2371,7 +2371,7 @@ rest:
 	ADDQ        $0x40, DX
 
 done:
-	VMOVUPS Z0, 144(AX)
+	VMOVUPS Z0, 160(AX)
 	VZEROUPPER
 	RET
 
@@ -2382,7 +2382,7 @@ TEXT ·vecMax_avx512(SB), $0-8
 	MOVQ    (AX), CX
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 160(AX), Z0
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2396,7 +2396,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), SI
+	MOVQ      80(AX), SI
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -2413,7 +2413,7 @@ rest:
 	ADDQ      $0x40, DX
 
 done:
-	VMOVUPS Z0, 144(AX)
+	VMOVUPS Z0, 160(AX)
 	VZEROUPPER
 	RET
 
@@ -2424,7 +2424,7 @@ TEXT ·vecMaxAbs_avx512(SB), $0-8
 	MOVQ    (AX), CX
 	XORQ    DX, DX
 	MOVQ    8(AX), BX
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 160(AX), Z0
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2439,7 +2439,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), SI
+	MOVQ      80(AX), SI
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -2457,7 +2457,7 @@ rest:
 	ADDQ      $0x40, DX
 
 done:
-	VMOVUPS Z0, 144(AX)
+	VMOVUPS Z0, 160(AX)
 	VZEROUPPER
 	RET
 
@@ -2468,9 +2468,9 @@ TEXT ·vecExpSum_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), SI
-	VMOVUPS      144(AX), Z1
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
+	VMOVUPS      160(AX), Z1
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -2513,7 +2513,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), DI
+	MOVQ        80(AX), DI
 	SUBQ        $0x00, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -2559,7 +2559,7 @@ rest:
 	ADDQ        $0x40, DX
 
 done:
-	VMOVUPS Z1, 144(AX)
+	VMOVUPS Z1, 160(AX)
 	VZEROUPPER
 	RET
 
@@ -2571,8 +2571,8 @@ TEXT ·vecSoftmaxBack_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         16(AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         40(AX), DI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), DI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -2589,7 +2589,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -2610,24 +2610,230 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecMoments_avx512(p *vector)
+// func vecChannel_avx512(p *vector)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·vecMoments_avx512(SB), $0-8
+TEXT ·vecChannel_avx512(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	VMOVUPS      144(AX), Z1
-	VMOVUPS      208(AX), Z2
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z3
-	VSUBPS      Z0, Z3, Z3
-	VADDPS      Z3, Z1, Z1
-	VFMADD231PS Z3, Z3, Z2
+	VMOVUPS (BX)(DX*1), Z2
+	VMULPS  Z0, Z2, Z2
+	VSUBPS  Z1, Z2, Z2
+	VMOVUPS Z2, (SI)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      DI, DI
+	CMPQ      CX, $0x00
+	CMOVQLT   DI, CX
+	MOVQ      $0x00000010, DI
+	CMPQ      CX, DI
+	CMOVQGT   DI, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z2
+	VMULPS    Z0, Z2, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (SI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecChannelBack_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecChannelBack_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         8(AX), BX
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         16(AX), SI
+	VBROADCASTSS 104(AX), Z2
+	MOVQ         56(AX), DI
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z3
+	VMULPS  Z3, Z0, Z3
+	VMOVUPS (SI)(DX*1), Z4
+	VMULPS  Z4, Z1, Z4
+	VSUBPS  Z4, Z3, Z3
+	VSUBPS  Z2, Z3, Z3
+	VMOVUPS Z3, (DI)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R8, R8
+	CMPQ      CX, $0x00
+	CMOVQLT   R8, CX
+	MOVQ      $0x00000010, R8
+	CMPQ      CX, R8
+	CMOVQGT   R8, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z3
+	VMULPS    Z3, Z1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VSUBPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (DI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecChannels_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecChannels_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 56(AX), R8
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z0
+	VMOVUPS (SI)(DX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS (DI)(DX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R8)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R9, R9
+	CMPQ      CX, $0x00
+	CMOVQLT   R9, CX
+	MOVQ      $0x00000010, R9
+	CMPQ      CX, R9
+	CMOVQGT   R9, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS.Z (DI)(DX*1), K1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R8)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecChannelsBack_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecChannelsBack_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 24(AX), BX
+	MOVQ 8(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 56(AX), R10
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z0
+	VMOVUPS (SI)(DX*1), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS (DI)(DX*1), Z1
+	VMOVUPS (R8)(DX*1), Z2
+	VMULPS  Z2, Z1, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS (R9)(DX*1), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R11, R11
+	CMPQ      CX, $0x00
+	CMOVQLT   R11, CX
+	MOVQ      $0x00000010, R11
+	CMPQ      CX, R11
+	CMOVQGT   R11, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS.Z (DI)(DX*1), K1, Z1
+	VMOVUPS.Z (R8)(DX*1), K1, Z2
+	VMULPS    Z2, Z1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS.Z (R9)(DX*1), K1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R10)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecCentre_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecCentre_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
+	VMOVUPS      160(AX), Z1
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMOVUPS     Z2, (SI)(DX*1)
+	VFMADD231PS Z2, Z2, Z1
 	ADDQ        $0x40, DX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2635,29 +2841,137 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), SI
+	MOVQ        80(AX), DI
 	SUBQ        $0x00, CX
-	XORQ        DI, DI
+	XORQ        R8, R8
 	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (SI)(CX*8), CX
+	CMOVQLT     R8, CX
+	MOVQ        $0x00000010, R8
+	CMPQ        CX, R8
+	CMOVQGT     R8, CX
+	MOVQ        (DI)(CX*8), CX
 	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z3
-	VSUBPS      Z0, Z3, Z0
-	VMOVUPS     Z1, Z3
-	VADDPS      Z0, Z3, Z3
-	VBLENDMPS   Z3, Z1, K1, Z1
-	VMOVUPS     Z2, Z3
-	VFMADD231PS Z0, Z0, Z3
-	VBLENDMPS   Z3, Z2, K1, Z2
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
+	VSUBPS      Z0, Z2, Z0
+	VMOVUPS     Z0, K1, (SI)(DX*1)
+	VMOVUPS     Z1, Z2
+	VFMADD231PS Z0, Z0, Z2
+	VBLENDMPS   Z2, Z1, K1, Z1
 	ADDQ        $0x40, DX
 
 done:
-	VMOVUPS Z1, 144(AX)
-	VMOVUPS Z2, 208(AX)
+	VMOVUPS Z1, 160(AX)
+	VZEROUPPER
+	RET
+
+// func vecNormalise_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecNormalise_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         16(AX), SI
+	MOVQ         24(AX), DI
+	MOVQ         56(AX), R8
+	MOVQ         64(AX), R9
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS (SI)(DX*1), Z2
+	VMULPS  Z2, Z1, Z2
+	VMOVUPS (DI)(DX*1), Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z1, (R8)(DX*1)
+	VMOVUPS Z2, (R9)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R10, R10
+	CMPQ      CX, $0x00
+	CMOVQLT   R10, CX
+	MOVQ      $0x00000010, R10
+	CMPQ      CX, R10
+	CMOVQGT   R10, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VMULPS    Z1, Z0, Z1
+	VMOVUPS.Z (DI)(DX*1), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	VMOVUPS   Z0, K1, (R8)(DX*1)
+	VMOVUPS   Z1, K1, (R9)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormSums_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecNormSums_avx512(SB), $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	XORQ    DX, DX
+	MOVQ    8(AX), BX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), DI
+	VMOVUPS 160(AX), Z0
+	VMOVUPS 224(AX), Z1
+	SUBQ    $0x10, CX
+	JLT     rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z2
+	VMOVUPS     (SI)(DX*1), Z3
+	VMULPS      Z3, Z2, Z2
+	VMOVUPS     (DI)(DX*1), Z3
+	VADDPS      Z2, Z0, Z0
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), R8
+	SUBQ        $0x00, CX
+	XORQ        R9, R9
+	CMPQ        CX, $0x00
+	CMOVQLT     R9, CX
+	MOVQ        $0x00000010, R9
+	CMPQ        CX, R9
+	CMOVQGT     R9, CX
+	MOVQ        (R8)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
+	VMOVUPS.Z   (SI)(DX*1), K1, Z3
+	VMULPS      Z3, Z2, Z2
+	VMOVUPS.Z   (DI)(DX*1), K1, Z3
+	VMOVUPS     Z0, Z4
+	VADDPS      Z2, Z4, Z4
+	VBLENDMPS   Z4, Z0, K1, Z0
+	VMOVUPS     Z1, Z4
+	VFMADD231PS Z2, Z3, Z4
+	VBLENDMPS   Z4, Z1, K1, Z1
+	ADDQ        $0x40, DX
+
+done:
+	VMOVUPS Z0, 160(AX)
+	VMOVUPS Z1, 224(AX)
 	VZEROUPPER
 	RET
 
@@ -2669,247 +2983,24 @@ TEXT ·vecNormBack_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	VMOVUPS      144(AX), Z1
-	VMOVUPS      208(AX), Z2
-	SUBQ         $0x10, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z3
-	VMOVUPS     (SI)(DX*1), Z4
-	VSUBPS      Z0, Z4, Z4
-	VADDPS      Z3, Z1, Z1
-	VFMADD231PS Z3, Z4, Z2
-	ADDQ        $0x40, DX
-	SUBQ        $0x10, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        64(AX), DI
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (DI)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z3
-	VMOVUPS.Z   (SI)(DX*1), K1, Z4
-	VSUBPS      Z0, Z4, Z0
-	VMOVUPS     Z1, Z4
-	VADDPS      Z3, Z4, Z4
-	VBLENDMPS   Z4, Z1, K1, Z1
-	VMOVUPS     Z2, Z4
-	VFMADD231PS Z3, Z0, Z4
-	VBLENDMPS   Z4, Z2, K1, Z2
-	ADDQ        $0x40, DX
-
-done:
-	VMOVUPS Z1, 144(AX)
-	VMOVUPS Z2, 208(AX)
-	VZEROUPPER
-	RET
-
-// func vecNormIn_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecNormIn_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	VBROADCASTSS 72(AX), Z0
-	MOVQ         8(AX), BX
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         16(AX), SI
-	VBROADCASTSS 88(AX), Z2
-	MOVQ         40(AX), DI
-	SUBQ         $0x10, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z3
-	VMOVUPS     (SI)(DX*1), Z4
-	VMOVUPS     Z2, Z5
-	VFMADD231PS Z4, Z1, Z5
-	VFMADD231PS Z3, Z0, Z5
-	VMOVUPS     Z5, (DI)(DX*1)
-	ADDQ        $0x40, DX
-	SUBQ        $0x10, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        64(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z3
-	VMOVUPS.Z   (SI)(DX*1), K1, Z4
-	VMOVUPS     Z2, Z2
-	VFMADD231PS Z4, Z1, Z2
-	VFMADD231PS Z3, Z0, Z2
-	VMOVUPS     Z2, K1, (DI)(DX*1)
-	ADDQ        $0x40, DX
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecLayerNorm_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecLayerNorm_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         16(AX), SI
+	VBROADCASTSS 88(AX), Z0
 	MOVQ         24(AX), DI
-	MOVQ         40(AX), R8
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
+	MOVQ         56(AX), R8
 	SUBQ         $0x10, CX
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     (SI)(DX*1), Z3
-	VMOVUPS     (DI)(DX*1), Z4
-	VFMADD231PS Z3, Z2, Z4
-	VMOVUPS     Z4, (R8)(DX*1)
-	ADDQ        $0x40, DX
-	SUBQ        $0x10, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        64(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R9, R9
-	CMPQ        CX, $0x00
-	CMOVQLT     R9, CX
-	MOVQ        $0x00000010, R9
-	CMPQ        CX, R9
-	CMOVQGT     R9, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z2
-	VSUBPS      Z0, Z2, Z0
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS.Z   (DI)(DX*1), K1, Z2
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, K1, (R8)(DX*1)
-	ADDQ        $0x40, DX
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecLayerNormSums_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecLayerNormSums_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         8(AX), BX
-	MOVQ         24(AX), SI
-	MOVQ         16(AX), DI
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	VMOVUPS      144(AX), Z2
-	VMOVUPS      208(AX), Z3
-	SUBQ         $0x10, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z4
-	VMOVUPS     (SI)(DX*1), Z5
-	VMULPS      Z5, Z4, Z4
-	VMOVUPS     (DI)(DX*1), Z5
-	VSUBPS      Z0, Z5, Z5
-	VMULPS      Z1, Z5, Z5
-	VADDPS      Z4, Z2, Z2
-	VFMADD231PS Z4, Z5, Z3
-	ADDQ        $0x40, DX
-	SUBQ        $0x10, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        64(AX), R8
-	SUBQ        $0x00, CX
-	XORQ        R9, R9
-	CMPQ        CX, $0x00
-	CMOVQLT     R9, CX
-	MOVQ        $0x00000010, R9
-	CMPQ        CX, R9
-	CMOVQGT     R9, CX
-	MOVQ        (R8)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z4
-	VMOVUPS.Z   (SI)(DX*1), K1, Z5
-	VMULPS      Z5, Z4, Z4
-	VMOVUPS.Z   (DI)(DX*1), K1, Z5
-	VSUBPS      Z0, Z5, Z0
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z2, Z1
-	VADDPS      Z4, Z1, Z1
-	VBLENDMPS   Z1, Z2, K1, Z2
-	VMOVUPS     Z3, Z1
-	VFMADD231PS Z4, Z0, Z1
-	VBLENDMPS   Z1, Z3, K1, Z3
-	ADDQ        $0x40, DX
-
-done:
-	VMOVUPS Z2, 144(AX)
-	VMOVUPS Z3, 208(AX)
-	VZEROUPPER
-	RET
-
-// func vecLayerNormIn_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecLayerNormIn_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         16(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         8(AX), SI
-	MOVQ         24(AX), DI
-	VBROADCASTSS 88(AX), Z2
-	VBROADCASTSS 96(AX), Z3
-	MOVQ         40(AX), R8
-	SUBQ         $0x10, CX
-	JLT          rest
-
-loop:
-	VMOVUPS (BX)(DX*1), Z4
-	VSUBPS  Z0, Z4, Z4
+	VMOVUPS (BX)(DX*1), Z3
+	VMOVUPS (SI)(DX*1), Z4
+	VMULPS  Z4, Z3, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMOVUPS (DI)(DX*1), Z4
 	VMULPS  Z1, Z4, Z4
-	VMOVUPS (SI)(DX*1), Z5
-	VMOVUPS (DI)(DX*1), Z6
-	VMULPS  Z6, Z5, Z5
-	VSUBPS  Z2, Z5, Z5
-	VMULPS  Z3, Z4, Z4
-	VSUBPS  Z4, Z5, Z4
-	VMULPS  Z4, Z1, Z4
-	VMOVUPS Z4, (R8)(DX*1)
+	VSUBPS  Z4, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, (R8)(DX*1)
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, CX
 	JGE     loop
@@ -2917,7 +3008,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R9, R9
 	CMPQ      CX, $0x00
@@ -2927,79 +3018,16 @@ rest:
 	CMOVQGT   R9, CX
 	MOVQ      (AX)(CX*8), CX
 	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z4
-	VSUBPS    Z0, Z4, Z0
-	VMULPS    Z1, Z0, Z0
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	VMOVUPS.Z (SI)(DX*1), K1, Z4
-	VMOVUPS.Z (DI)(DX*1), K1, Z5
-	VMULPS    Z5, Z4, Z4
-	VSUBPS    Z2, Z4, Z2
-	VMULPS    Z3, Z0, Z0
-	VSUBPS    Z0, Z2, Z0
-	VMULPS    Z0, Z1, Z0
+	VMULPS    Z4, Z3, Z3
+	VSUBPS    Z0, Z3, Z0
+	VMOVUPS.Z (DI)(DX*1), K1, Z3
+	VMULPS    Z1, Z3, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (R8)(DX*1)
 	ADDQ      $0x40, DX
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecLayerNormParams_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecLayerNormParams_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         16(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         8(AX), SI
-	MOVQ         24(AX), DI
-	MOVQ         32(AX), R8
-	MOVQ         40(AX), R9
-	MOVQ         48(AX), R10
-	SUBQ         $0x10, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     (SI)(DX*1), Z3
-	VMOVUPS     (DI)(DX*1), Z4
-	VFMADD231PS Z2, Z3, Z4
-	VMOVUPS     (R8)(DX*1), Z2
-	VADDPS      Z3, Z2, Z2
-	VMOVUPS     Z4, (R9)(DX*1)
-	VMOVUPS     Z2, (R10)(DX*1)
-	ADDQ        $0x40, DX
-	SUBQ        $0x10, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        64(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R11, R11
-	CMPQ        CX, $0x00
-	CMOVQLT     R11, CX
-	MOVQ        $0x00000010, R11
-	CMPQ        CX, R11
-	CMOVQGT     R11, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z2
-	VSUBPS      Z0, Z2, Z0
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS.Z   (DI)(DX*1), K1, Z2
-	VFMADD231PS Z0, Z1, Z2
-	VMOVUPS.Z   (R8)(DX*1), K1, Z0
-	VADDPS      Z1, Z0, Z0
-	VMOVUPS     Z2, K1, (R9)(DX*1)
-	VMOVUPS     Z0, K1, (R10)(DX*1)
-	ADDQ        $0x40, DX
 
 done:
 	VZEROUPPER
@@ -3012,10 +3040,10 @@ TEXT ·vecSGD_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
+	VBROADCASTSS 88(AX), Z0
 	MOVQ         16(AX), SI
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         40(AX), DI
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), DI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3034,7 +3062,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R8, R8
 	CMPQ      CX, $0x00
@@ -3064,13 +3092,13 @@ TEXT ·vecMomentum_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
+	VBROADCASTSS 88(AX), Z0
 	MOVQ         16(AX), SI
-	VBROADCASTSS 80(AX), Z1
-	VBROADCASTSS 88(AX), Z2
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
 	MOVQ         24(AX), DI
-	MOVQ         48(AX), R8
-	MOVQ         40(AX), R9
+	MOVQ         64(AX), R8
+	MOVQ         56(AX), R9
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3093,7 +3121,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R10, R10
 	CMPQ      CX, $0x00
@@ -3127,13 +3155,13 @@ TEXT ·vecNesterov_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
+	VBROADCASTSS 88(AX), Z0
 	MOVQ         16(AX), SI
-	VBROADCASTSS 80(AX), Z1
-	VBROADCASTSS 88(AX), Z2
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
 	MOVQ         24(AX), DI
-	MOVQ         48(AX), R8
-	MOVQ         40(AX), R9
+	MOVQ         64(AX), R8
+	MOVQ         56(AX), R9
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3158,7 +3186,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R10, R10
 	CMPQ      CX, $0x00
@@ -3195,20 +3223,20 @@ TEXT ·vecAdam_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
 	MOVQ         24(AX), DI
-	VBROADCASTSS 88(AX), Z2
-	VBROADCASTSS 96(AX), Z3
+	VBROADCASTSS 104(AX), Z2
+	VBROADCASTSS 112(AX), Z3
 	MOVQ         32(AX), R8
-	VBROADCASTSS 104(AX), Z4
-	VBROADCASTSS 128(AX), Z5
-	VBROADCASTSS 136(AX), Z6
-	VBROADCASTSS 112(AX), Z7
-	VBROADCASTSS 120(AX), Z8
-	MOVQ         40(AX), R9
-	MOVQ         48(AX), R10
-	MOVQ         56(AX), R11
+	VBROADCASTSS 120(AX), Z4
+	VBROADCASTSS 144(AX), Z5
+	VBROADCASTSS 152(AX), Z6
+	VBROADCASTSS 128(AX), Z7
+	VBROADCASTSS 136(AX), Z8
+	MOVQ         56(AX), R9
+	MOVQ         64(AX), R10
+	MOVQ         72(AX), R11
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3243,7 +3271,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      R12, R12
 	CMPQ      CX, $0x00
@@ -3289,9 +3317,9 @@ TEXT ·vecKeep_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3311,7 +3339,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	SUBQ      $0x00, CX
 	XORQ      DI, DI
 	CMPQ      CX, $0x00
@@ -3342,9 +3370,9 @@ TEXT ·vecUniform_avx512(SB), $0-8
 	MOVQ         (AX), CX
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         40(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), SI
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3362,7 +3390,7 @@ loop:
 rest:
 	ADDQ        $0x10, CX
 	JEQ         done
-	MOVQ        64(AX), AX
+	MOVQ        80(AX), AX
 	SUBQ        $0x00, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -3392,10 +3420,10 @@ TEXT ·vecMaxPool_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         40(AX), DI
-	MOVQ         48(AX), R8
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), DI
+	MOVQ         64(AX), R8
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3450,7 +3478,7 @@ loop:
 rest:
 	ADDQ         $0x10, CX
 	JEQ          done
-	MOVQ         64(AX), AX
+	MOVQ         80(AX), AX
 	MOVQ         CX, R9
 	SUBQ         $0x00, R9
 	XORQ         R10, R10
@@ -3539,10 +3567,10 @@ TEXT ·vecMaxPoolBack_avx512(SB), $0-8
 	XORQ         DX, DX
 	MOVQ         8(AX), BX
 	MOVQ         16(AX), SI
-	VBROADCASTSS 72(AX), Z0
-	VBROADCASTSS 80(AX), Z1
-	MOVQ         40(AX), DI
-	MOVQ         48(AX), R8
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         56(AX), DI
+	MOVQ         64(AX), R8
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -3594,7 +3622,7 @@ loop:
 rest:
 	ADDQ         $0x10, CX
 	JEQ          done
-	MOVQ         64(AX), AX
+	MOVQ         80(AX), AX
 	MOVQ         CX, R9
 	SUBQ         $0x00, R9
 	XORQ         R10, R10
@@ -3680,7 +3708,7 @@ TEXT ·vecAvgPool_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 40(AX), DI
+	MOVQ 56(AX), DI
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -3713,7 +3741,7 @@ loop:
 rest:
 	ADDQ      $0x10, CX
 	JEQ       done
-	MOVQ      64(AX), AX
+	MOVQ      80(AX), AX
 	MOVQ      CX, R8
 	SUBQ      $0x00, R8
 	XORQ      R9, R9
@@ -3769,6 +3797,946 @@ rest:
 	ADDQ      $0x40, DX
 
 done:
+	VZEROUPPER
+	RET
+
+// func vecLSTM_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecLSTM_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 56(AX), R10
+	MOVQ 64(AX), R11
+	MOVQ 72(AX), R12
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     Z0, Z1
+	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
+	VMOVUPS     constants_avx512<>+0(SB), Z8
+	VMINPS      Z1, Z8, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z8
+	VMAXPS      Z1, Z8, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z8
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z8
+	VSUBPS      constants_avx512<>+128(SB), Z8, Z9
+	VFMADD231PS constants_avx512<>+256(SB), Z9, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z9, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z9
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z9
+	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
+	VMULPS      Z1, Z1, Z10
+	VFMADD231PS Z10, Z9, Z1
+	VPSRAD      $0x01, Z8, Z9
+	VADDPS      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z9, Z10
+	VPSLLD      $0x17, Z10, Z10
+	VMULPS      Z10, Z1, Z1
+	VPSUBD      Z9, Z8, Z8
+	VPADDD      constants_avx512<>+832(SB), Z8, Z8
+	VPSLLD      $0x17, Z8, Z8
+	VMULPS      Z8, Z1, Z1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z1, K1, Z2
+	VADDPS      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS      Z0, Z2, Z0
+	VMOVUPS     (SI)(DX*1), Z1
+	VMOVUPS     Z1, Z8
+	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
+	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
+	VMOVUPS     constants_avx512<>+0(SB), Z9
+	VMINPS      Z8, Z9, Z8
+	VMOVUPS     constants_avx512<>+64(SB), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS constants_avx512<>+192(SB), Z8, Z9
+	VSUBPS      constants_avx512<>+128(SB), Z9, Z10
+	VFMADD231PS constants_avx512<>+256(SB), Z10, Z8
+	VFMADD231PS constants_avx512<>+320(SB), Z10, Z8
+	VMOVUPS     constants_avx512<>+384(SB), Z10
+	VFMADD231PS constants_avx512<>+448(SB), Z8, Z10
+	VFMADD213PS constants_avx512<>+512(SB), Z8, Z10
+	VFMADD213PS constants_avx512<>+576(SB), Z8, Z10
+	VFMADD213PS constants_avx512<>+640(SB), Z8, Z10
+	VFMADD213PS constants_avx512<>+704(SB), Z8, Z10
+	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
+	VMULPS      Z8, Z8, Z11
+	VFMADD231PS Z11, Z10, Z8
+	VPSRAD      $0x01, Z9, Z10
+	VADDPS      constants_avx512<>+768(SB), Z8, Z8
+	VPADDD      constants_avx512<>+832(SB), Z10, Z11
+	VPSLLD      $0x17, Z11, Z11
+	VMULPS      Z11, Z8, Z8
+	VPSUBD      Z10, Z9, Z9
+	VPADDD      constants_avx512<>+832(SB), Z9, Z9
+	VPSLLD      $0x17, Z9, Z9
+	VMULPS      Z9, Z8, Z8
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS   Z1, Z8, K1, Z3
+	VADDPS      constants_avx512<>+768(SB), Z8, Z1
+	VDIVPS      Z1, Z3, Z1
+	VMOVUPS     (DI)(DX*1), Z8
+	VPANDD      constants_avx512<>+1984(SB), Z8, Z9
+	VADDPS      Z9, Z9, Z9
+	VMOVUPS     constants_avx512<>+2048(SB), Z10
+	VMINPS      Z9, Z10, Z9
+	VMOVUPS     constants_avx512<>+128(SB), Z10
+	VFMADD231PS constants_avx512<>+192(SB), Z9, Z10
+	VSUBPS      constants_avx512<>+128(SB), Z10, Z11
+	VFMADD231PS constants_avx512<>+256(SB), Z11, Z9
+	VFMADD231PS constants_avx512<>+320(SB), Z11, Z9
+	VMOVUPS     constants_avx512<>+384(SB), Z11
+	VFMADD231PS constants_avx512<>+448(SB), Z9, Z11
+	VFMADD213PS constants_avx512<>+512(SB), Z9, Z11
+	VFMADD213PS constants_avx512<>+576(SB), Z9, Z11
+	VFMADD213PS constants_avx512<>+640(SB), Z9, Z11
+	VFMADD213PS constants_avx512<>+704(SB), Z9, Z11
+	VPSUBD      constants_avx512<>+128(SB), Z10, Z10
+	VMULPS      Z9, Z9, Z12
+	VFMADD231PS Z12, Z11, Z9
+	VPADDD      constants_avx512<>+832(SB), Z10, Z10
+	VPSLLD      $0x17, Z10, Z10
+	VSUBPS      constants_avx512<>+768(SB), Z10, Z11
+	VFMADD231PS Z9, Z10, Z11
+	VADDPS      constants_avx512<>+1280(SB), Z11, Z9
+	VDIVPS      Z9, Z11, Z9
+	VPANDD      constants_avx512<>+1984(SB), Z9, Z9
+	VPANDD      constants_avx512<>+2112(SB), Z8, Z8
+	VPORD       Z8, Z9, Z8
+	VMOVUPS     (R8)(DX*1), Z9
+	VMOVUPS     Z9, Z10
+	VPANDD      constants_avx512<>+1984(SB), Z10, Z10
+	VPXORD      constants_avx512<>+2112(SB), Z10, Z10
+	VMOVUPS     constants_avx512<>+0(SB), Z11
+	VMINPS      Z10, Z11, Z10
+	VMOVUPS     constants_avx512<>+64(SB), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     constants_avx512<>+128(SB), Z11
+	VFMADD231PS constants_avx512<>+192(SB), Z10, Z11
+	VSUBPS      constants_avx512<>+128(SB), Z11, Z12
+	VFMADD231PS constants_avx512<>+256(SB), Z12, Z10
+	VFMADD231PS constants_avx512<>+320(SB), Z12, Z10
+	VMOVUPS     constants_avx512<>+384(SB), Z12
+	VFMADD231PS constants_avx512<>+448(SB), Z10, Z12
+	VFMADD213PS constants_avx512<>+512(SB), Z10, Z12
+	VFMADD213PS constants_avx512<>+576(SB), Z10, Z12
+	VFMADD213PS constants_avx512<>+640(SB), Z10, Z12
+	VFMADD213PS constants_avx512<>+704(SB), Z10, Z12
+	VPSUBD      constants_avx512<>+128(SB), Z11, Z11
+	VMULPS      Z10, Z10, Z13
+	VFMADD231PS Z13, Z12, Z10
+	VPSRAD      $0x01, Z11, Z12
+	VADDPS      constants_avx512<>+768(SB), Z10, Z10
+	VPADDD      constants_avx512<>+832(SB), Z12, Z13
+	VPSLLD      $0x17, Z13, Z13
+	VMULPS      Z13, Z10, Z10
+	VPSUBD      Z12, Z11, Z11
+	VPADDD      constants_avx512<>+832(SB), Z11, Z11
+	VPSLLD      $0x17, Z11, Z11
+	VMULPS      Z11, Z10, Z10
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z9, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z9
+	VBLENDMPS   Z9, Z10, K1, Z4
+	VADDPS      constants_avx512<>+768(SB), Z10, Z9
+	VDIVPS      Z9, Z4, Z9
+	VMOVUPS     (R9)(DX*1), Z10
+	VMULPS      Z10, Z1, Z10
+	VMULPS      Z8, Z0, Z11
+	VADDPS      Z11, Z10, Z10
+	VMOVUPS     Z10, Z11
+	VPANDD      constants_avx512<>+1984(SB), Z11, Z12
+	VADDPS      Z12, Z12, Z12
+	VMOVUPS     constants_avx512<>+2048(SB), Z13
+	VMINPS      Z12, Z13, Z12
+	VMOVUPS     constants_avx512<>+128(SB), Z13
+	VFMADD231PS constants_avx512<>+192(SB), Z12, Z13
+	VSUBPS      constants_avx512<>+128(SB), Z13, Z14
+	VFMADD231PS constants_avx512<>+256(SB), Z14, Z12
+	VFMADD231PS constants_avx512<>+320(SB), Z14, Z12
+	VMOVUPS     constants_avx512<>+384(SB), Z14
+	VFMADD231PS constants_avx512<>+448(SB), Z12, Z14
+	VFMADD213PS constants_avx512<>+512(SB), Z12, Z14
+	VFMADD213PS constants_avx512<>+576(SB), Z12, Z14
+	VFMADD213PS constants_avx512<>+640(SB), Z12, Z14
+	VFMADD213PS constants_avx512<>+704(SB), Z12, Z14
+	VPSUBD      constants_avx512<>+128(SB), Z13, Z13
+	VMULPS      Z12, Z12, Z15
+	VFMADD231PS Z15, Z14, Z12
+	VPADDD      constants_avx512<>+832(SB), Z13, Z13
+	VPSLLD      $0x17, Z13, Z13
+	VSUBPS      constants_avx512<>+768(SB), Z13, Z14
+	VFMADD231PS Z12, Z13, Z14
+	VADDPS      constants_avx512<>+1280(SB), Z14, Z12
+	VDIVPS      Z12, Z14, Z12
+	VPANDD      constants_avx512<>+1984(SB), Z12, Z12
+	VPANDD      constants_avx512<>+2112(SB), Z11, Z11
+	VPORD       Z11, Z12, Z11
+	VMULPS      Z11, Z9, Z12
+	VMOVUPS     Z0, (BX)(DX*1)
+	VMOVUPS     Z1, (SI)(DX*1)
+	VMOVUPS     Z8, (DI)(DX*1)
+	VMOVUPS     Z9, (R8)(DX*1)
+	VMOVUPS     Z10, (R10)(DX*1)
+	VMOVUPS     Z11, (R11)(DX*1)
+	VMOVUPS     Z12, (R12)(DX*1)
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	SUBQ        $0x00, CX
+	XORQ        R13, R13
+	CMPQ        CX, $0x00
+	CMOVQLT     R13, CX
+	MOVQ        $0x00000010, R13
+	CMPQ        CX, R13
+	CMOVQGT     R13, CX
+	MOVQ        (AX)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z0
+	VMOVUPS     Z0, Z1
+	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
+	VMOVUPS     constants_avx512<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
+	VADDPS      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD      $0x17, Z2, Z2
+	VMULPS      Z2, Z1, Z1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z1, K2, Z5
+	VADDPS      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS      Z0, Z5, Z0
+	VMOVUPS.Z   (SI)(DX*1), K1, Z1
+	VMOVUPS     Z1, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD      $0x17, Z3, Z3
+	VMULPS      Z3, Z2, Z2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS   Z1, Z2, K2, Z6
+	VADDPS      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS      Z1, Z6, Z1
+	VMOVUPS.Z   (DI)(DX*1), K1, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS      Z3, Z3, Z3
+	VMOVUPS     constants_avx512<>+2048(SB), Z4
+	VMINPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z3, Z3, Z6
+	VFMADD231PS Z6, Z5, Z3
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS Z3, Z4, Z5
+	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS      Z3, Z5, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD       Z2, Z3, Z2
+	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	VMOVUPS     Z3, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z5
+	VMINPS      Z4, Z5, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z5
+	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z6, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z6, Z4
+	VMOVUPS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z6
+	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS      Z4, Z4, Z8
+	VFMADD231PS Z8, Z6, Z4
+	VPSRAD      $0x01, Z5, Z6
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z6, Z8
+	VPSLLD      $0x17, Z8, Z8
+	VMULPS      Z8, Z4, Z4
+	VPSUBD      Z6, Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS   Z3, Z4, K2, Z7
+	VADDPS      constants_avx512<>+768(SB), Z4, Z3
+	VDIVPS      Z3, Z7, Z3
+	VMOVUPS.Z   (R9)(DX*1), K1, Z4
+	VMULPS      Z4, Z1, Z4
+	VMULPS      Z2, Z0, Z5
+	VADDPS      Z5, Z4, Z4
+	VMOVUPS     Z4, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z6
+	VADDPS      Z6, Z6, Z6
+	VMOVUPS     constants_avx512<>+2048(SB), Z7
+	VMINPS      Z6, Z7, Z6
+	VMOVUPS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z7
+	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
+	VFMADD231PS constants_avx512<>+256(SB), Z8, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z8, Z6
+	VMOVUPS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z8
+	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS      Z6, Z6, Z9
+	VFMADD231PS Z9, Z8, Z6
+	VPADDD      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VSUBPS      constants_avx512<>+768(SB), Z7, Z8
+	VFMADD231PS Z6, Z7, Z8
+	VADDPS      constants_avx512<>+1280(SB), Z8, Z6
+	VDIVPS      Z6, Z8, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD      constants_avx512<>+2112(SB), Z5, Z5
+	VPORD       Z5, Z6, Z5
+	VMULPS      Z5, Z3, Z6
+	VMOVUPS     Z0, K1, (BX)(DX*1)
+	VMOVUPS     Z1, K1, (SI)(DX*1)
+	VMOVUPS     Z2, K1, (DI)(DX*1)
+	VMOVUPS     Z3, K1, (R8)(DX*1)
+	VMOVUPS     Z4, K1, (R10)(DX*1)
+	VMOVUPS     Z5, K1, (R11)(DX*1)
+	VMOVUPS     Z6, K1, (R12)(DX*1)
+	ADDQ        $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecLSTMBack_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecLSTMBack_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ 56(AX), R11
+	MOVQ 64(AX), R12
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z0
+	VMOVUPS (SI)(DX*1), Z1
+	VMOVUPS (DI)(DX*1), Z2
+	VMOVUPS (R8)(DX*1), Z3
+	VMOVUPS (R9)(DX*1), Z4
+	VMOVUPS (R10)(DX*1), Z5
+	VMOVUPS (R11)(DX*1), Z6
+	VMOVUPS (R12)(DX*1), Z7
+	VMULPS  Z3, Z6, Z8
+	VMULPS  Z5, Z5, Z9
+	VMOVUPS constants_avx512<>+768(SB), Z10
+	VSUBPS  Z9, Z10, Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z7, Z7
+	VMULPS  Z5, Z6, Z5
+	VMOVUPS constants_avx512<>+768(SB), Z6
+	VSUBPS  Z3, Z6, Z6
+	VMULPS  Z6, Z3, Z3
+	VMULPS  Z3, Z5, Z3
+	VMULPS  Z2, Z7, Z5
+	VMOVUPS constants_avx512<>+768(SB), Z6
+	VSUBPS  Z0, Z6, Z6
+	VMULPS  Z6, Z0, Z6
+	VMULPS  Z6, Z5, Z5
+	VMULPS  Z4, Z7, Z4
+	VMOVUPS constants_avx512<>+768(SB), Z6
+	VSUBPS  Z1, Z6, Z6
+	VMULPS  Z6, Z1, Z6
+	VMULPS  Z6, Z4, Z4
+	VMULPS  Z0, Z7, Z0
+	VMULPS  Z2, Z2, Z2
+	VMOVUPS constants_avx512<>+768(SB), Z6
+	VSUBPS  Z2, Z6, Z2
+	VMULPS  Z2, Z0, Z0
+	VMULPS  Z1, Z7, Z1
+	VMOVUPS Z3, (R8)(DX*1)
+	VMOVUPS Z5, (BX)(DX*1)
+	VMOVUPS Z4, (SI)(DX*1)
+	VMOVUPS Z0, (DI)(DX*1)
+	VMOVUPS Z1, (R12)(DX*1)
+	VMOVUPS constants_avx512<>+1728(SB), Z0
+	VMOVUPS Z0, (R11)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R13, R13
+	CMPQ      CX, $0x00
+	CMOVQLT   R13, CX
+	MOVQ      $0x00000010, R13
+	CMPQ      CX, R13
+	CMOVQGT   R13, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VMOVUPS.Z (DI)(DX*1), K1, Z2
+	VMOVUPS.Z (R8)(DX*1), K1, Z3
+	VMOVUPS.Z (R9)(DX*1), K1, Z4
+	VMOVUPS.Z (R10)(DX*1), K1, Z5
+	VMOVUPS.Z (R11)(DX*1), K1, Z6
+	VMOVUPS.Z (R12)(DX*1), K1, Z7
+	VMULPS    Z3, Z6, Z8
+	VMULPS    Z5, Z5, Z9
+	VMOVUPS   constants_avx512<>+768(SB), Z10
+	VSUBPS    Z9, Z10, Z9
+	VMULPS    Z9, Z8, Z8
+	VADDPS    Z8, Z7, Z7
+	VMULPS    Z5, Z6, Z5
+	VMOVUPS   constants_avx512<>+768(SB), Z6
+	VSUBPS    Z3, Z6, Z6
+	VMULPS    Z6, Z3, Z3
+	VMULPS    Z3, Z5, Z3
+	VMULPS    Z2, Z7, Z5
+	VMOVUPS   constants_avx512<>+768(SB), Z6
+	VSUBPS    Z0, Z6, Z6
+	VMULPS    Z6, Z0, Z6
+	VMULPS    Z6, Z5, Z5
+	VMULPS    Z4, Z7, Z4
+	VMOVUPS   constants_avx512<>+768(SB), Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z6, Z1, Z6
+	VMULPS    Z6, Z4, Z4
+	VMULPS    Z0, Z7, Z0
+	VMULPS    Z2, Z2, Z2
+	VMOVUPS   constants_avx512<>+768(SB), Z6
+	VSUBPS    Z2, Z6, Z2
+	VMULPS    Z2, Z0, Z0
+	VMULPS    Z1, Z7, Z1
+	VMOVUPS   Z3, K1, (R8)(DX*1)
+	VMOVUPS   Z5, K1, (BX)(DX*1)
+	VMOVUPS   Z4, K1, (SI)(DX*1)
+	VMOVUPS   Z0, K1, (DI)(DX*1)
+	VMOVUPS   Z1, K1, (R12)(DX*1)
+	VMOVUPS   constants_avx512<>+1728(SB), Z0
+	VMOVUPS   Z0, K1, (R11)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecGRU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecGRU_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 16(AX), DI
+	MOVQ 64(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 32(AX), R10
+	MOVQ 40(AX), R11
+	MOVQ 72(AX), R12
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     (SI)(DX*1), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z0, Z1
+	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
+	VMOVUPS     constants_avx512<>+0(SB), Z6
+	VMINPS      Z1, Z6, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z6
+	VMAXPS      Z1, Z6, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z6
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z6
+	VSUBPS      constants_avx512<>+128(SB), Z6, Z7
+	VFMADD231PS constants_avx512<>+256(SB), Z7, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z7, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z7
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z7
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z7
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z7
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z7
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z7
+	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
+	VMULPS      Z1, Z1, Z8
+	VFMADD231PS Z8, Z7, Z1
+	VPSRAD      $0x01, Z6, Z7
+	VADDPS      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z7, Z8
+	VPSLLD      $0x17, Z8, Z8
+	VMULPS      Z8, Z1, Z1
+	VPSUBD      Z7, Z6, Z6
+	VPADDD      constants_avx512<>+832(SB), Z6, Z6
+	VPSLLD      $0x17, Z6, Z6
+	VMULPS      Z6, Z1, Z1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z1, K1, Z2
+	VADDPS      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS      Z0, Z2, Z0
+	VMOVUPS     (DI)(DX*1), Z1
+	VMOVUPS     (R8)(DX*1), Z6
+	VADDPS      Z6, Z1, Z1
+	VMOVUPS     Z1, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z7
+	VMINPS      Z6, Z7, Z6
+	VMOVUPS     constants_avx512<>+64(SB), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z7
+	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
+	VFMADD231PS constants_avx512<>+256(SB), Z8, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z8, Z6
+	VMOVUPS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z8
+	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS      Z6, Z6, Z9
+	VFMADD231PS Z9, Z8, Z6
+	VPSRAD      $0x01, Z7, Z8
+	VADDPS      constants_avx512<>+768(SB), Z6, Z6
+	VPADDD      constants_avx512<>+832(SB), Z8, Z9
+	VPSLLD      $0x17, Z9, Z9
+	VMULPS      Z9, Z6, Z6
+	VPSUBD      Z8, Z7, Z7
+	VPADDD      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z6, Z6
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS   Z1, Z6, K1, Z3
+	VADDPS      constants_avx512<>+768(SB), Z6, Z1
+	VDIVPS      Z1, Z3, Z1
+	VMOVUPS     (R9)(DX*1), Z6
+	VMOVUPS     (R10)(DX*1), Z7
+	VMULPS      Z7, Z0, Z7
+	VADDPS      Z7, Z6, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z7
+	VADDPS      Z7, Z7, Z7
+	VMOVUPS     constants_avx512<>+2048(SB), Z8
+	VMINPS      Z7, Z8, Z7
+	VMOVUPS     constants_avx512<>+128(SB), Z8
+	VFMADD231PS constants_avx512<>+192(SB), Z7, Z8
+	VSUBPS      constants_avx512<>+128(SB), Z8, Z9
+	VFMADD231PS constants_avx512<>+256(SB), Z9, Z7
+	VFMADD231PS constants_avx512<>+320(SB), Z9, Z7
+	VMOVUPS     constants_avx512<>+384(SB), Z9
+	VFMADD231PS constants_avx512<>+448(SB), Z7, Z9
+	VFMADD213PS constants_avx512<>+512(SB), Z7, Z9
+	VFMADD213PS constants_avx512<>+576(SB), Z7, Z9
+	VFMADD213PS constants_avx512<>+640(SB), Z7, Z9
+	VFMADD213PS constants_avx512<>+704(SB), Z7, Z9
+	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
+	VMULPS      Z7, Z7, Z10
+	VFMADD231PS Z10, Z9, Z7
+	VPADDD      constants_avx512<>+832(SB), Z8, Z8
+	VPSLLD      $0x17, Z8, Z8
+	VSUBPS      constants_avx512<>+768(SB), Z8, Z9
+	VFMADD231PS Z7, Z8, Z9
+	VADDPS      constants_avx512<>+1280(SB), Z9, Z7
+	VDIVPS      Z7, Z9, Z7
+	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
+	VPANDD      constants_avx512<>+2112(SB), Z6, Z6
+	VPORD       Z6, Z7, Z6
+	VMOVUPS     (R11)(DX*1), Z7
+	VSUBPS      Z6, Z7, Z7
+	VMULPS      Z7, Z1, Z7
+	VADDPS      Z7, Z6, Z7
+	VMOVUPS     Z0, (BX)(DX*1)
+	VMOVUPS     Z1, (DI)(DX*1)
+	VMOVUPS     Z6, (R9)(DX*1)
+	VMOVUPS     Z7, (R12)(DX*1)
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	SUBQ        $0x00, CX
+	XORQ        R13, R13
+	CMPQ        CX, $0x00
+	CMOVQLT     R13, CX
+	MOVQ        $0x00000010, R13
+	CMPQ        CX, R13
+	CMOVQGT     R13, CX
+	MOVQ        (AX)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z0
+	VMOVUPS.Z   (SI)(DX*1), K1, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z0, Z1
+	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
+	VMOVUPS     constants_avx512<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS      Z1, Z1, Z6
+	VFMADD231PS Z6, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
+	VADDPS      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z3, Z6
+	VPSLLD      $0x17, Z6, Z6
+	VMULPS      Z6, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD      $0x17, Z2, Z2
+	VMULPS      Z2, Z1, Z1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z1, K2, Z4
+	VADDPS      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS      Z0, Z4, Z0
+	VMOVUPS.Z   (DI)(DX*1), K1, Z1
+	VMOVUPS.Z   (R8)(DX*1), K1, Z2
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     Z1, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS      Z2, Z2, Z6
+	VFMADD231PS Z6, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z4, Z6
+	VPSLLD      $0x17, Z6, Z6
+	VMULPS      Z6, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD      $0x17, Z3, Z3
+	VMULPS      Z3, Z2, Z2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS   Z1, Z2, K2, Z5
+	VADDPS      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS      Z1, Z5, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z2
+	VMOVUPS.Z   (R10)(DX*1), K1, Z3
+	VMULPS      Z3, Z0, Z3
+	VADDPS      Z3, Z2, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS      Z3, Z3, Z3
+	VMOVUPS     constants_avx512<>+2048(SB), Z4
+	VMINPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z3, Z3, Z6
+	VFMADD231PS Z6, Z5, Z3
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS Z3, Z4, Z5
+	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS      Z3, Z5, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD       Z2, Z3, Z2
+	VMOVUPS.Z   (R11)(DX*1), K1, Z3
+	VSUBPS      Z2, Z3, Z3
+	VMULPS      Z3, Z1, Z3
+	VADDPS      Z3, Z2, Z3
+	VMOVUPS     Z0, K1, (BX)(DX*1)
+	VMOVUPS     Z1, K1, (DI)(DX*1)
+	VMOVUPS     Z2, K1, (R9)(DX*1)
+	VMOVUPS     Z3, K1, (R12)(DX*1)
+	ADDQ        $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecGRUBack_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecGRUBack_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ 32(AX), R8
+	MOVQ 40(AX), R9
+	MOVQ 72(AX), R10
+	MOVQ 56(AX), R11
+	MOVQ 64(AX), R12
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z0
+	VMOVUPS (SI)(DX*1), Z1
+	VMOVUPS (DI)(DX*1), Z2
+	VMOVUPS (R8)(DX*1), Z3
+	VMOVUPS (R9)(DX*1), Z4
+	VMOVUPS (R10)(DX*1), Z5
+	VMOVUPS constants_avx512<>+768(SB), Z6
+	VSUBPS  Z1, Z6, Z6
+	VMULPS  Z6, Z5, Z7
+	VMULPS  Z2, Z2, Z8
+	VMOVUPS constants_avx512<>+768(SB), Z9
+	VSUBPS  Z8, Z9, Z8
+	VMULPS  Z8, Z7, Z7
+	VSUBPS  Z2, Z4, Z2
+	VMULPS  Z2, Z5, Z2
+	VMULPS  Z6, Z1, Z4
+	VMULPS  Z4, Z2, Z2
+	VMULPS  Z3, Z7, Z3
+	VMOVUPS constants_avx512<>+768(SB), Z4
+	VSUBPS  Z0, Z4, Z4
+	VMULPS  Z4, Z0, Z4
+	VMULPS  Z4, Z3, Z3
+	VMULPS  Z0, Z7, Z0
+	VMULPS  Z1, Z5, Z1
+	VMOVUPS Z3, (BX)(DX*1)
+	VMOVUPS Z2, (SI)(DX*1)
+	VMOVUPS Z7, (DI)(DX*1)
+	VMOVUPS Z0, (R8)(DX*1)
+	VMOVUPS Z3, (R11)(DX*1)
+	VMOVUPS Z2, (R12)(DX*1)
+	VMOVUPS Z1, (R10)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R13, R13
+	CMPQ      CX, $0x00
+	CMOVQLT   R13, CX
+	MOVQ      $0x00000010, R13
+	CMPQ      CX, R13
+	CMOVQGT   R13, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VMOVUPS.Z (DI)(DX*1), K1, Z2
+	VMOVUPS.Z (R8)(DX*1), K1, Z3
+	VMOVUPS.Z (R9)(DX*1), K1, Z4
+	VMOVUPS.Z (R10)(DX*1), K1, Z5
+	VMOVUPS   constants_avx512<>+768(SB), Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z6, Z5, Z7
+	VMULPS    Z2, Z2, Z8
+	VMOVUPS   constants_avx512<>+768(SB), Z9
+	VSUBPS    Z8, Z9, Z8
+	VMULPS    Z8, Z7, Z7
+	VSUBPS    Z2, Z4, Z2
+	VMULPS    Z2, Z5, Z2
+	VMULPS    Z6, Z1, Z4
+	VMULPS    Z4, Z2, Z2
+	VMULPS    Z3, Z7, Z3
+	VMOVUPS   constants_avx512<>+768(SB), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMULPS    Z4, Z0, Z4
+	VMULPS    Z4, Z3, Z3
+	VMULPS    Z0, Z7, Z0
+	VMULPS    Z1, Z5, Z1
+	VMOVUPS   Z3, K1, (BX)(DX*1)
+	VMOVUPS   Z2, K1, (SI)(DX*1)
+	VMOVUPS   Z7, K1, (DI)(DX*1)
+	VMOVUPS   Z0, K1, (R8)(DX*1)
+	VMOVUPS   Z3, K1, (R11)(DX*1)
+	VMOVUPS   Z2, K1, (R12)(DX*1)
+	VMOVUPS   Z1, K1, (R10)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sum64_avx512(p *vector)
+// Requires: AVX, AVX512F
+TEXT ·sum64_avx512(SB), $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+
+run:
+	VCVTPS2PD (DX), Z2
+	VADDPD    Z2, Z0, Z0
+	VCVTPS2PD 32(DX), Z2
+	VADDPD    Z2, Z1, Z1
+	ADDQ      $0x40, DX
+	DECQ      CX
+	JNE       run
+	VMOVUPD   Z0, (AX)
+	VMOVUPD   Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func squares64_avx512(p *vector)
+// Requires: AVX, AVX512F
+TEXT ·squares64_avx512(SB), $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+
+run:
+	VCVTPS2PD (DX), Z2
+	VMULPD    Z2, Z2, Z2
+	VADDPD    Z2, Z0, Z0
+	VCVTPS2PD 32(DX), Z2
+	VMULPD    Z2, Z2, Z2
+	VADDPD    Z2, Z1, Z1
+	ADDQ      $0x40, DX
+	DECQ      CX
+	JNE       run
+	VMOVUPD   Z0, (AX)
+	VMOVUPD   Z1, 64(AX)
 	VZEROUPPER
 	RET
 

@@ -1054,38 +1054,22 @@ func vecSoftmaxBack(v *vector) {
 	}
 }
 
-// vecMoments is part 0 += (x-s0), part 1 += (x-s0)², rounded once.
-func vecMoments(v *vector) {
+// vecChannel is p = s0*x - s1, both rounded.
+func vecChannel(v *vector) {
 	x := unsafe.Slice((*float32)(v.x), v.n)
 	s0 := math.Float32frombits(uint32(v.s0))
-	part0 := &v.part0
-	part1 := &v.part1
+	s1 := math.Float32frombits(uint32(v.s1))
+	p := unsafe.Slice((*float32)(v.p), v.n)
 	for i := range v.n {
 		v0 := x[i]
-		v2 := v0 - s0
-		part0[i%16] += v2
-		part1[i%16] = fma32(v2, v2, part1[i%16])
+		v2 := float32(v0 * s0)
+		v4 := v2 - s1
+		p[i] = v4
 	}
 }
 
-// vecNormBack is part 0 += x, part 1 += x*(y-s0), rounded once.
-func vecNormBack(v *vector) {
-	x := unsafe.Slice((*float32)(v.x), v.n)
-	y := unsafe.Slice((*float32)(v.y), v.n)
-	s0 := math.Float32frombits(uint32(v.s0))
-	part0 := &v.part0
-	part1 := &v.part1
-	for i := range v.n {
-		v0 := x[i]
-		v1 := y[i]
-		v3 := v1 - s0
-		part0[i%16] += v0
-		part1[i%16] = fma32(v0, v3, part1[i%16])
-	}
-}
-
-// vecNormIn is p = s0*x + (s1*y + s2), both rounded once.
-func vecNormIn(v *vector) {
+// vecChannelBack is p = (s0*x - s1*y) - s2, all rounded.
+func vecChannelBack(v *vector) {
 	s0 := math.Float32frombits(uint32(v.s0))
 	x := unsafe.Slice((*float32)(v.x), v.n)
 	s1 := math.Float32frombits(uint32(v.s1))
@@ -1094,99 +1078,123 @@ func vecNormIn(v *vector) {
 	p := unsafe.Slice((*float32)(v.p), v.n)
 	for i := range v.n {
 		v1 := x[i]
-		v3 := y[i]
-		v5 := fma32(s1, v3, s2)
-		v6 := fma32(s0, v1, v5)
-		p[i] = v6
+		v2 := float32(s0 * v1)
+		v4 := y[i]
+		v5 := float32(s1 * v4)
+		v6 := v2 - v5
+		v8 := v6 - s2
+		p[i] = v8
 	}
 }
 
-// vecLayerNorm is p = ((x-s0)*s1)*y + z, rounded once.
-func vecLayerNorm(v *vector) {
+// vecChannels is p = y*x - z, both rounded.
+func vecChannels(v *vector) {
 	x := unsafe.Slice((*float32)(v.x), v.n)
-	s0 := math.Float32frombits(uint32(v.s0))
-	s1 := math.Float32frombits(uint32(v.s1))
 	y := unsafe.Slice((*float32)(v.y), v.n)
 	z := unsafe.Slice((*float32)(v.z), v.n)
 	p := unsafe.Slice((*float32)(v.p), v.n)
 	for i := range v.n {
 		v0 := x[i]
-		v2 := v0 - s0
-		v4 := float32(v2 * s1)
-		v5 := y[i]
-		v6 := z[i]
-		v7 := fma32(v4, v5, v6)
-		p[i] = v7
+		v1 := y[i]
+		v2 := float32(v0 * v1)
+		v3 := z[i]
+		v4 := v2 - v3
+		p[i] = v4
 	}
 }
 
-// vecLayerNormSums is part 0 += x*z, part 1 += (x*z)*((y-s0)*s1), rounded once.
-func vecLayerNormSums(v *vector) {
-	x := unsafe.Slice((*float32)(v.x), v.n)
+// vecChannelsBack is p = (z*x - u*y) - a, all rounded.
+func vecChannelsBack(v *vector) {
 	z := unsafe.Slice((*float32)(v.z), v.n)
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	u := unsafe.Slice((*float32)(v.u), v.n)
 	y := unsafe.Slice((*float32)(v.y), v.n)
+	a := unsafe.Slice((*float32)(v.a), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		v0 := z[i]
+		v1 := x[i]
+		v2 := float32(v0 * v1)
+		v3 := u[i]
+		v4 := y[i]
+		v5 := float32(v3 * v4)
+		v6 := v2 - v5
+		v7 := a[i]
+		v8 := v6 - v7
+		p[i] = v8
+	}
+}
+
+// vecCentre is p = x - s0; part 0 += p*p, rounded once.
+func vecCentre(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
 	s0 := math.Float32frombits(uint32(v.s0))
-	s1 := math.Float32frombits(uint32(v.s1))
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	part0 := &v.part0
+	for i := range v.n {
+		v0 := x[i]
+		v2 := v0 - s0
+		p[i] = v2
+		part0[i%16] = fma32(v2, v2, part0[i%16])
+	}
+}
+
+// vecNormalise is p = s0*x; q = p*y + z, both rounded.
+func vecNormalise(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	q := unsafe.Slice((*float32)(v.q), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v2 := float32(v0 * s0)
+		v3 := y[i]
+		v4 := float32(v2 * v3)
+		v5 := z[i]
+		v6 := v4 + v5
+		p[i] = v2
+		q[i] = v6
+	}
+}
+
+// vecNormSums is part 0 += x*y, rounded; part 1 += (x*y)*z, rounded once.
+func vecNormSums(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	z := unsafe.Slice((*float32)(v.z), v.n)
 	part0 := &v.part0
 	part1 := &v.part1
 	for i := range v.n {
 		v0 := x[i]
-		v1 := z[i]
+		v1 := y[i]
 		v2 := float32(v0 * v1)
-		v3 := y[i]
-		v5 := v3 - s0
-		v7 := float32(v5 * s1)
+		v3 := z[i]
 		part0[i%16] += v2
-		part1[i%16] = fma32(v2, v7, part1[i%16])
+		part1[i%16] = fma32(v2, v3, part1[i%16])
 	}
 }
 
-// vecLayerNormIn is p = s1*((x*z - s2) - h*s3), with h = (y-s0)*s1.
-func vecLayerNormIn(v *vector) {
+// vecNormBack is p = ((x*y - s0) - z*s1)*s2, all rounded.
+func vecNormBack(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
 	y := unsafe.Slice((*float32)(v.y), v.n)
 	s0 := math.Float32frombits(uint32(v.s0))
-	s1 := math.Float32frombits(uint32(v.s1))
-	x := unsafe.Slice((*float32)(v.x), v.n)
 	z := unsafe.Slice((*float32)(v.z), v.n)
+	s1 := math.Float32frombits(uint32(v.s1))
 	s2 := math.Float32frombits(uint32(v.s2))
-	s3 := math.Float32frombits(uint32(v.s3))
 	p := unsafe.Slice((*float32)(v.p), v.n)
 	for i := range v.n {
-		v0 := y[i]
-		v2 := v0 - s0
-		v4 := float32(v2 * s1)
-		v5 := x[i]
-		v6 := z[i]
-		v7 := float32(v5 * v6)
-		v9 := v7 - s2
-		v11 := float32(v4 * s3)
-		v12 := v9 - v11
-		v13 := float32(s1 * v12)
-		p[i] = v13
-	}
-}
-
-// vecLayerNormParams is p = z + x*((y-s0)*s1), q = u + x, rounded once.
-func vecLayerNormParams(v *vector) {
-	y := unsafe.Slice((*float32)(v.y), v.n)
-	s0 := math.Float32frombits(uint32(v.s0))
-	s1 := math.Float32frombits(uint32(v.s1))
-	x := unsafe.Slice((*float32)(v.x), v.n)
-	z := unsafe.Slice((*float32)(v.z), v.n)
-	u := unsafe.Slice((*float32)(v.u), v.n)
-	p := unsafe.Slice((*float32)(v.p), v.n)
-	q := unsafe.Slice((*float32)(v.q), v.n)
-	for i := range v.n {
-		v0 := y[i]
-		v2 := v0 - s0
-		v4 := float32(v2 * s1)
-		v5 := x[i]
-		v6 := z[i]
-		v7 := fma32(v5, v4, v6)
-		v8 := u[i]
-		v9 := v8 + v5
-		p[i] = v7
-		q[i] = v9
+		v0 := x[i]
+		v1 := y[i]
+		v2 := float32(v0 * v1)
+		v4 := v2 - s0
+		v5 := z[i]
+		v7 := float32(v5 * s1)
+		v8 := v4 - v7
+		v10 := float32(v8 * s2)
+		p[i] = v10
 	}
 }
 
@@ -1458,6 +1466,445 @@ func vecAvgPool(v *vector) {
 	}
 }
 
+// vecLSTM is x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q.
+func vecLSTM(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	u := unsafe.Slice((*float32)(v.u), v.n)
+	a := unsafe.Slice((*float32)(v.a), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	q := unsafe.Slice((*float32)(v.q), v.n)
+	r := unsafe.Slice((*float32)(v.r), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v1 := math.Float32bits(v0)
+		v3 := v1 & 0x7fffffff
+		v4 := math.Float32frombits(v3)
+		v5 := math.Float32bits(v4)
+		v7 := v5 ^ 0x80000000
+		v8 := math.Float32frombits(v7)
+		v11 := min32(89, v8)
+		v12 := max32(-104, v11)
+		v15 := fma32(v12, 1.442695, 1.2582912e+07)
+		v16 := v15 - 1.2582912e+07
+		v19 := fma32(v16, -0.6933594, v12)
+		v20 := fma32(v16, 0.00021219444, v19)
+		v23 := fma32(0.0001984127, v20, 0.0013888889)
+		v25 := fma32(v23, v20, 0.008333334)
+		v27 := fma32(v25, v20, 0.041666668)
+		v29 := fma32(v27, v20, 0.16666667)
+		v31 := fma32(v29, v20, 0.5)
+		v32 := math.Float32bits(v15)
+		v34 := v32 - 0x4b400000
+		v35 := float32(v20 * v20)
+		v36 := fma32(v31, v35, v20)
+		v37 := uint32(int32(v34) >> 1)
+		v39 := v36 + 1
+		v41 := v37 + 0x7f
+		v42 := v41 << 23
+		v43 := math.Float32frombits(v42)
+		v44 := float32(v39 * v43)
+		v45 := v34 - v37
+		v46 := v45 + 0x7f
+		v47 := v46 << 23
+		v48 := math.Float32frombits(v47)
+		v49 := float32(v44 * v48)
+		v51 := v0 >= 0
+		v52 := float32(v49)
+		if v51 {
+			v52 = 1
+		}
+		v53 := v49 + 1
+		v54 := v52 / v53
+		v55 := y[i]
+		v56 := math.Float32bits(v55)
+		v57 := v56 & 0x7fffffff
+		v58 := math.Float32frombits(v57)
+		v59 := math.Float32bits(v58)
+		v60 := v59 ^ 0x80000000
+		v61 := math.Float32frombits(v60)
+		v62 := min32(89, v61)
+		v63 := max32(-104, v62)
+		v64 := fma32(v63, 1.442695, 1.2582912e+07)
+		v65 := v64 - 1.2582912e+07
+		v66 := fma32(v65, -0.6933594, v63)
+		v67 := fma32(v65, 0.00021219444, v66)
+		v68 := fma32(0.0001984127, v67, 0.0013888889)
+		v69 := fma32(v68, v67, 0.008333334)
+		v70 := fma32(v69, v67, 0.041666668)
+		v71 := fma32(v70, v67, 0.16666667)
+		v72 := fma32(v71, v67, 0.5)
+		v73 := math.Float32bits(v64)
+		v74 := v73 - 0x4b400000
+		v75 := float32(v67 * v67)
+		v76 := fma32(v72, v75, v67)
+		v77 := uint32(int32(v74) >> 1)
+		v78 := v76 + 1
+		v79 := v77 + 0x7f
+		v80 := v79 << 23
+		v81 := math.Float32frombits(v80)
+		v82 := float32(v78 * v81)
+		v83 := v74 - v77
+		v84 := v83 + 0x7f
+		v85 := v84 << 23
+		v86 := math.Float32frombits(v85)
+		v87 := float32(v82 * v86)
+		v88 := v55 >= 0
+		v89 := float32(v87)
+		if v88 {
+			v89 = 1
+		}
+		v90 := v87 + 1
+		v91 := v89 / v90
+		v92 := z[i]
+		v93 := math.Float32bits(v92)
+		v94 := v93 & 0x7fffffff
+		v95 := math.Float32frombits(v94)
+		v97 := v95 + v95
+		v98 := min32(20, v97)
+		v99 := fma32(v98, 1.442695, 1.2582912e+07)
+		v100 := v99 - 1.2582912e+07
+		v101 := fma32(v100, -0.6933594, v98)
+		v102 := fma32(v100, 0.00021219444, v101)
+		v103 := fma32(0.0001984127, v102, 0.0013888889)
+		v104 := fma32(v103, v102, 0.008333334)
+		v105 := fma32(v104, v102, 0.041666668)
+		v106 := fma32(v105, v102, 0.16666667)
+		v107 := fma32(v106, v102, 0.5)
+		v108 := math.Float32bits(v99)
+		v109 := v108 - 0x4b400000
+		v110 := float32(v102 * v102)
+		v111 := fma32(v107, v110, v102)
+		v112 := v109 + 0x7f
+		v113 := v112 << 23
+		v114 := math.Float32frombits(v113)
+		v115 := v114 - 1
+		v116 := fma32(v114, v111, v115)
+		v118 := v116 + 2
+		v119 := v116 / v118
+		v120 := math.Float32bits(v119)
+		v121 := v120 & 0x7fffffff
+		v122 := v93 & 0x80000000
+		v123 := v121 | v122
+		v124 := math.Float32frombits(v123)
+		v125 := u[i]
+		v126 := math.Float32bits(v125)
+		v127 := v126 & 0x7fffffff
+		v128 := math.Float32frombits(v127)
+		v129 := math.Float32bits(v128)
+		v130 := v129 ^ 0x80000000
+		v131 := math.Float32frombits(v130)
+		v132 := min32(89, v131)
+		v133 := max32(-104, v132)
+		v134 := fma32(v133, 1.442695, 1.2582912e+07)
+		v135 := v134 - 1.2582912e+07
+		v136 := fma32(v135, -0.6933594, v133)
+		v137 := fma32(v135, 0.00021219444, v136)
+		v138 := fma32(0.0001984127, v137, 0.0013888889)
+		v139 := fma32(v138, v137, 0.008333334)
+		v140 := fma32(v139, v137, 0.041666668)
+		v141 := fma32(v140, v137, 0.16666667)
+		v142 := fma32(v141, v137, 0.5)
+		v143 := math.Float32bits(v134)
+		v144 := v143 - 0x4b400000
+		v145 := float32(v137 * v137)
+		v146 := fma32(v142, v145, v137)
+		v147 := uint32(int32(v144) >> 1)
+		v148 := v146 + 1
+		v149 := v147 + 0x7f
+		v150 := v149 << 23
+		v151 := math.Float32frombits(v150)
+		v152 := float32(v148 * v151)
+		v153 := v144 - v147
+		v154 := v153 + 0x7f
+		v155 := v154 << 23
+		v156 := math.Float32frombits(v155)
+		v157 := float32(v152 * v156)
+		v158 := v125 >= 0
+		v159 := float32(v157)
+		if v158 {
+			v159 = 1
+		}
+		v160 := v157 + 1
+		v161 := v159 / v160
+		v162 := a[i]
+		v163 := float32(v91 * v162)
+		v164 := float32(v54 * v124)
+		v165 := v163 + v164
+		v166 := math.Float32bits(v165)
+		v167 := v166 & 0x7fffffff
+		v168 := math.Float32frombits(v167)
+		v169 := v168 + v168
+		v170 := min32(20, v169)
+		v171 := fma32(v170, 1.442695, 1.2582912e+07)
+		v172 := v171 - 1.2582912e+07
+		v173 := fma32(v172, -0.6933594, v170)
+		v174 := fma32(v172, 0.00021219444, v173)
+		v175 := fma32(0.0001984127, v174, 0.0013888889)
+		v176 := fma32(v175, v174, 0.008333334)
+		v177 := fma32(v176, v174, 0.041666668)
+		v178 := fma32(v177, v174, 0.16666667)
+		v179 := fma32(v178, v174, 0.5)
+		v180 := math.Float32bits(v171)
+		v181 := v180 - 0x4b400000
+		v182 := float32(v174 * v174)
+		v183 := fma32(v179, v182, v174)
+		v184 := v181 + 0x7f
+		v185 := v184 << 23
+		v186 := math.Float32frombits(v185)
+		v187 := v186 - 1
+		v188 := fma32(v186, v183, v187)
+		v189 := v188 + 2
+		v190 := v188 / v189
+		v191 := math.Float32bits(v190)
+		v192 := v191 & 0x7fffffff
+		v193 := v166 & 0x80000000
+		v194 := v192 | v193
+		v195 := math.Float32frombits(v194)
+		v196 := float32(v161 * v195)
+		x[i] = v54
+		y[i] = v91
+		z[i] = v124
+		u[i] = v161
+		p[i] = v165
+		q[i] = v195
+		r[i] = v196
+	}
+}
+
+// vecLSTMBack is gradients by the gates replace x, y, z, u; a is c before, b tanh(c); p is dh, read and cleared, q dc, changed.
+func vecLSTMBack(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	u := unsafe.Slice((*float32)(v.u), v.n)
+	a := unsafe.Slice((*float32)(v.a), v.n)
+	b := unsafe.Slice((*float32)(v.b), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	q := unsafe.Slice((*float32)(v.q), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v1 := y[i]
+		v2 := z[i]
+		v3 := u[i]
+		v4 := a[i]
+		v5 := b[i]
+		v6 := p[i]
+		v8 := q[i]
+		v9 := float32(v6 * v3)
+		v10 := float32(v5 * v5)
+		v11 := 1 - v10
+		v12 := float32(v9 * v11)
+		v13 := v8 + v12
+		v14 := float32(v6 * v5)
+		v15 := 1 - v3
+		v16 := float32(v3 * v15)
+		v17 := float32(v14 * v16)
+		v18 := float32(v13 * v2)
+		v19 := 1 - v0
+		v20 := float32(v0 * v19)
+		v21 := float32(v18 * v20)
+		v22 := float32(v13 * v4)
+		v23 := 1 - v1
+		v24 := float32(v1 * v23)
+		v25 := float32(v22 * v24)
+		v26 := float32(v13 * v0)
+		v27 := float32(v2 * v2)
+		v28 := 1 - v27
+		v29 := float32(v26 * v28)
+		v30 := float32(v13 * v1)
+		u[i] = v17
+		x[i] = v21
+		y[i] = v25
+		z[i] = v29
+		q[i] = v30
+		p[i] = 0
+	}
+}
+
+// vecGRU is x = sigmoid(x + p), y = sigmoid(y + q), z = tanh(z + x*u); r = z + y*(a - z).
+func vecGRU(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	q := unsafe.Slice((*float32)(v.q), v.n)
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	u := unsafe.Slice((*float32)(v.u), v.n)
+	a := unsafe.Slice((*float32)(v.a), v.n)
+	r := unsafe.Slice((*float32)(v.r), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v1 := p[i]
+		v2 := v0 + v1
+		v3 := math.Float32bits(v2)
+		v5 := v3 & 0x7fffffff
+		v6 := math.Float32frombits(v5)
+		v7 := math.Float32bits(v6)
+		v9 := v7 ^ 0x80000000
+		v10 := math.Float32frombits(v9)
+		v13 := min32(89, v10)
+		v14 := max32(-104, v13)
+		v17 := fma32(v14, 1.442695, 1.2582912e+07)
+		v18 := v17 - 1.2582912e+07
+		v21 := fma32(v18, -0.6933594, v14)
+		v22 := fma32(v18, 0.00021219444, v21)
+		v25 := fma32(0.0001984127, v22, 0.0013888889)
+		v27 := fma32(v25, v22, 0.008333334)
+		v29 := fma32(v27, v22, 0.041666668)
+		v31 := fma32(v29, v22, 0.16666667)
+		v33 := fma32(v31, v22, 0.5)
+		v34 := math.Float32bits(v17)
+		v36 := v34 - 0x4b400000
+		v37 := float32(v22 * v22)
+		v38 := fma32(v33, v37, v22)
+		v39 := uint32(int32(v36) >> 1)
+		v41 := v38 + 1
+		v43 := v39 + 0x7f
+		v44 := v43 << 23
+		v45 := math.Float32frombits(v44)
+		v46 := float32(v41 * v45)
+		v47 := v36 - v39
+		v48 := v47 + 0x7f
+		v49 := v48 << 23
+		v50 := math.Float32frombits(v49)
+		v51 := float32(v46 * v50)
+		v53 := v2 >= 0
+		v54 := float32(v51)
+		if v53 {
+			v54 = 1
+		}
+		v55 := v51 + 1
+		v56 := v54 / v55
+		v57 := y[i]
+		v58 := q[i]
+		v59 := v57 + v58
+		v60 := math.Float32bits(v59)
+		v61 := v60 & 0x7fffffff
+		v62 := math.Float32frombits(v61)
+		v63 := math.Float32bits(v62)
+		v64 := v63 ^ 0x80000000
+		v65 := math.Float32frombits(v64)
+		v66 := min32(89, v65)
+		v67 := max32(-104, v66)
+		v68 := fma32(v67, 1.442695, 1.2582912e+07)
+		v69 := v68 - 1.2582912e+07
+		v70 := fma32(v69, -0.6933594, v67)
+		v71 := fma32(v69, 0.00021219444, v70)
+		v72 := fma32(0.0001984127, v71, 0.0013888889)
+		v73 := fma32(v72, v71, 0.008333334)
+		v74 := fma32(v73, v71, 0.041666668)
+		v75 := fma32(v74, v71, 0.16666667)
+		v76 := fma32(v75, v71, 0.5)
+		v77 := math.Float32bits(v68)
+		v78 := v77 - 0x4b400000
+		v79 := float32(v71 * v71)
+		v80 := fma32(v76, v79, v71)
+		v81 := uint32(int32(v78) >> 1)
+		v82 := v80 + 1
+		v83 := v81 + 0x7f
+		v84 := v83 << 23
+		v85 := math.Float32frombits(v84)
+		v86 := float32(v82 * v85)
+		v87 := v78 - v81
+		v88 := v87 + 0x7f
+		v89 := v88 << 23
+		v90 := math.Float32frombits(v89)
+		v91 := float32(v86 * v90)
+		v92 := v59 >= 0
+		v93 := float32(v91)
+		if v92 {
+			v93 = 1
+		}
+		v94 := v91 + 1
+		v95 := v93 / v94
+		v96 := z[i]
+		v97 := u[i]
+		v98 := float32(v56 * v97)
+		v99 := v96 + v98
+		v100 := math.Float32bits(v99)
+		v101 := v100 & 0x7fffffff
+		v102 := math.Float32frombits(v101)
+		v104 := v102 + v102
+		v105 := min32(20, v104)
+		v106 := fma32(v105, 1.442695, 1.2582912e+07)
+		v107 := v106 - 1.2582912e+07
+		v108 := fma32(v107, -0.6933594, v105)
+		v109 := fma32(v107, 0.00021219444, v108)
+		v110 := fma32(0.0001984127, v109, 0.0013888889)
+		v111 := fma32(v110, v109, 0.008333334)
+		v112 := fma32(v111, v109, 0.041666668)
+		v113 := fma32(v112, v109, 0.16666667)
+		v114 := fma32(v113, v109, 0.5)
+		v115 := math.Float32bits(v106)
+		v116 := v115 - 0x4b400000
+		v117 := float32(v109 * v109)
+		v118 := fma32(v114, v117, v109)
+		v119 := v116 + 0x7f
+		v120 := v119 << 23
+		v121 := math.Float32frombits(v120)
+		v122 := v121 - 1
+		v123 := fma32(v121, v118, v122)
+		v125 := v123 + 2
+		v126 := v123 / v125
+		v127 := math.Float32bits(v126)
+		v128 := v127 & 0x7fffffff
+		v129 := v100 & 0x80000000
+		v130 := v128 | v129
+		v131 := math.Float32frombits(v130)
+		v132 := a[i]
+		v133 := v132 - v131
+		v134 := float32(v95 * v133)
+		v135 := v131 + v134
+		x[i] = v56
+		y[i] = v95
+		z[i] = v131
+		r[i] = v135
+	}
+}
+
+// vecGRUBack is gradients by the gates replace x, y, z and go to p, q, u, the last times x; a is h before; r is dh, becomes dh*y.
+func vecGRUBack(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	u := unsafe.Slice((*float32)(v.u), v.n)
+	a := unsafe.Slice((*float32)(v.a), v.n)
+	r := unsafe.Slice((*float32)(v.r), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	q := unsafe.Slice((*float32)(v.q), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v1 := y[i]
+		v2 := z[i]
+		v3 := u[i]
+		v4 := a[i]
+		v5 := r[i]
+		v7 := 1 - v1
+		v8 := float32(v5 * v7)
+		v9 := float32(v2 * v2)
+		v10 := 1 - v9
+		v11 := float32(v8 * v10)
+		v12 := v4 - v2
+		v13 := float32(v5 * v12)
+		v14 := float32(v1 * v7)
+		v15 := float32(v13 * v14)
+		v16 := float32(v11 * v3)
+		v17 := 1 - v0
+		v18 := float32(v0 * v17)
+		v19 := float32(v16 * v18)
+		v20 := float32(v11 * v0)
+		v21 := float32(v5 * v1)
+		x[i] = v19
+		y[i] = v15
+		z[i] = v11
+		u[i] = v20
+		p[i] = v19
+		q[i] = v15
+		r[i] = v21
+	}
+}
+
 // exp32 is p = exp(x).
 func exp32(v0 float32) float32 {
 	v3 := min32(89, v0)
@@ -1631,110 +2078,120 @@ func sigmoid32(v0 float32) float32 {
 
 // vectors are the element by element kernels.
 type vectors struct {
-	opAdd             func(v *vector) // p = x + y
-	opSub             func(v *vector) // p = x - y
-	opMul             func(v *vector) // p = x * y
-	opAddInt          func(v *vector) // p = x + y in integers
-	opScale           func(v *vector) // p = s0*x
-	opAxpy            func(v *vector) // p = s0*x + y, rounded once
-	opAffine          func(v *vector) // p = s0*x + s1, rounded once
-	opExp             func(v *vector) // p = exp(x)
-	opLog             func(v *vector) // p = log(x)
-	opTanh            func(v *vector) // p = tanh(x)
-	opSigmoid         func(v *vector) // p = 1/(1+exp(-x))
-	opNormal          func(v *vector) // p = the normal distribution function of x
-	opFromInt         func(v *vector) // p = float32(x) * s0 of integers x
-	opQuantise        func(v *vector) // p = x + round(y*s0) in integers x; part 0 is the greatest |y|
-	opReLU            func(v *vector) // p = max(0, x)
-	opLeaky           func(v *vector) // p = x if x > 0, else s0*x
-	opELU             func(v *vector) // p = x if x > 0, else s0*(exp(x)-1)
-	opGELU            func(v *vector) // p = x times the normal distribution function of x
-	opSiLU            func(v *vector) // p = x/(1+exp(-x))
-	opSoftplus        func(v *vector) // p = log(1+exp(x))
-	opReLUBack        func(v *vector) // p = x where y > 0, else 0
-	opLeakyBack       func(v *vector) // p = x where y > 0, else s0*x
-	opELUBack         func(v *vector) // p = x where y > 0, else x*(y+s0)
-	opSigmoidBack     func(v *vector) // p = x*(y*(1-y))
-	opTanhBack        func(v *vector) // p = x*(1-y²)
-	opGELUBack        func(v *vector) // p = x times the derivative of GELU at y
-	opSiLUBack        func(v *vector) // p = x times the derivative of SiLU at y
-	opSoftplusBack    func(v *vector) // p = x/(1+exp(-y))
-	opSum             func(v *vector) // part 0 += x
-	opDot             func(v *vector) // part 0 += x*y, rounded once
-	opMax             func(v *vector) // part 0 = the greatest x
-	opMaxAbs          func(v *vector) // part 0 = the greatest |x|; NaN is above Inf
-	opExpSum          func(v *vector) // p = exp(x-s0); part 0 += p
-	opSoftmaxBack     func(v *vector) // p = y*(x-s0)
-	opMoments         func(v *vector) // part 0 += (x-s0), part 1 += (x-s0)², rounded once
-	opNormBack        func(v *vector) // part 0 += x, part 1 += x*(y-s0), rounded once
-	opNormIn          func(v *vector) // p = s0*x + (s1*y + s2), both rounded once
-	opLayerNorm       func(v *vector) // p = ((x-s0)*s1)*y + z, rounded once
-	opLayerNormSums   func(v *vector) // part 0 += x*z, part 1 += (x*z)*((y-s0)*s1), rounded once
-	opLayerNormIn     func(v *vector) // p = s1*((x*z - s2) - h*s3), with h = (y-s0)*s1
-	opLayerNormParams func(v *vector) // p = z + x*((y-s0)*s1), q = u + x, rounded once
-	opSGD             func(v *vector) // g = y + s1*x; p = x - s0*g
-	opMomentum        func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*q
-	opNesterov        func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*(g + s2*q)
-	opAdam            func(v *vector) // g = y + s0*x; q = s1*z + s2*g; r = s3*u + s4*g²; p = s5*x - s6*q/(sqrt(r)*s7 + s8)
-	opKeep            func(v *vector) // p = s1 if the 24 high bits of x, as a number in [0, 1), are below s0, else 0
-	opUniform         func(v *vector) // p = s0*u + s1, rounded once, with u in [0, 1) from the 24 high bits of x
-	opMaxPool         func(v *vector) // p = the greatest of x[2i], x[2i+1], y[2i], y[2i+1]; q = its place: s0 + 2i for x, + s1 for y
-	opMaxPoolBack     func(v *vector) // p[2i], p[2i+1], q[2i], q[2i+1] = x where y is its place, s0 + 2i for p, + s1 for q, else 0
-	opAvgPool         func(v *vector) // p = ((x[2i] + x[2i+1]) + y[2i] + y[2i+1]) * 0.25
+	opAdd          func(v *vector) // p = x + y
+	opSub          func(v *vector) // p = x - y
+	opMul          func(v *vector) // p = x * y
+	opAddInt       func(v *vector) // p = x + y in integers
+	opScale        func(v *vector) // p = s0*x
+	opAxpy         func(v *vector) // p = s0*x + y, rounded once
+	opAffine       func(v *vector) // p = s0*x + s1, rounded once
+	opExp          func(v *vector) // p = exp(x)
+	opLog          func(v *vector) // p = log(x)
+	opTanh         func(v *vector) // p = tanh(x)
+	opSigmoid      func(v *vector) // p = 1/(1+exp(-x))
+	opNormal       func(v *vector) // p = the normal distribution function of x
+	opFromInt      func(v *vector) // p = float32(x) * s0 of integers x
+	opQuantise     func(v *vector) // p = x + round(y*s0) in integers x; part 0 is the greatest |y|
+	opReLU         func(v *vector) // p = max(0, x)
+	opLeaky        func(v *vector) // p = x if x > 0, else s0*x
+	opELU          func(v *vector) // p = x if x > 0, else s0*(exp(x)-1)
+	opGELU         func(v *vector) // p = x times the normal distribution function of x
+	opSiLU         func(v *vector) // p = x/(1+exp(-x))
+	opSoftplus     func(v *vector) // p = log(1+exp(x))
+	opReLUBack     func(v *vector) // p = x where y > 0, else 0
+	opLeakyBack    func(v *vector) // p = x where y > 0, else s0*x
+	opELUBack      func(v *vector) // p = x where y > 0, else x*(y+s0)
+	opSigmoidBack  func(v *vector) // p = x*(y*(1-y))
+	opTanhBack     func(v *vector) // p = x*(1-y²)
+	opGELUBack     func(v *vector) // p = x times the derivative of GELU at y
+	opSiLUBack     func(v *vector) // p = x times the derivative of SiLU at y
+	opSoftplusBack func(v *vector) // p = x/(1+exp(-y))
+	opSum          func(v *vector) // part 0 += x
+	opDot          func(v *vector) // part 0 += x*y, rounded once
+	opMax          func(v *vector) // part 0 = the greatest x
+	opMaxAbs       func(v *vector) // part 0 = the greatest |x|; NaN is above Inf
+	opExpSum       func(v *vector) // p = exp(x-s0); part 0 += p
+	opSoftmaxBack  func(v *vector) // p = y*(x-s0)
+	opChannel      func(v *vector) // p = s0*x - s1, both rounded
+	opChannelBack  func(v *vector) // p = (s0*x - s1*y) - s2, all rounded
+	opChannels     func(v *vector) // p = y*x - z, both rounded
+	opChannelsBack func(v *vector) // p = (z*x - u*y) - a, all rounded
+	opCentre       func(v *vector) // p = x - s0; part 0 += p*p, rounded once
+	opNormalise    func(v *vector) // p = s0*x; q = p*y + z, both rounded
+	opNormSums     func(v *vector) // part 0 += x*y, rounded; part 1 += (x*y)*z, rounded once
+	opNormBack     func(v *vector) // p = ((x*y - s0) - z*s1)*s2, all rounded
+	opSGD          func(v *vector) // g = y + s1*x; p = x - s0*g
+	opMomentum     func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*q
+	opNesterov     func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*(g + s2*q)
+	opAdam         func(v *vector) // g = y + s0*x; q = s1*z + s2*g; r = s3*u + s4*g²; p = s5*x - s6*q/(sqrt(r)*s7 + s8)
+	opKeep         func(v *vector) // p = s1 if the 24 high bits of x, as a number in [0, 1), are below s0, else 0
+	opUniform      func(v *vector) // p = s0*u + s1, rounded once, with u in [0, 1) from the 24 high bits of x
+	opMaxPool      func(v *vector) // p = the greatest of x[2i], x[2i+1], y[2i], y[2i+1]; q = its place: s0 + 2i for x, + s1 for y
+	opMaxPoolBack  func(v *vector) // p[2i], p[2i+1], q[2i], q[2i+1] = x where y is its place, s0 + 2i for p, + s1 for q, else 0
+	opAvgPool      func(v *vector) // p = ((x[2i] + x[2i+1]) + y[2i] + y[2i+1]) * 0.25
+	opLSTM         func(v *vector) // x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q
+	opLSTMBack     func(v *vector) // gradients by the gates replace x, y, z, u; a is c before, b tanh(c); p is dh, read and cleared, q dc, changed
+	opGRU          func(v *vector) // x = sigmoid(x + p), y = sigmoid(y + q), z = tanh(z + x*u); r = z + y*(a - z)
+	opGRUBack      func(v *vector) // gradients by the gates replace x, y, z and go to p, q, u, the last times x; a is h before; r is dh, becomes dh*y
 }
 
 // vectors_portable lists the kernels.
 func vectors_portable() vectors {
 	return vectors{
-		opAdd:             vecAdd,
-		opSub:             vecSub,
-		opMul:             vecMul,
-		opAddInt:          vecAddInt,
-		opScale:           vecScale,
-		opAxpy:            vecAxpy,
-		opAffine:          vecAffine,
-		opExp:             vecExp,
-		opLog:             vecLog,
-		opTanh:            vecTanh,
-		opSigmoid:         vecSigmoid,
-		opNormal:          vecNormal,
-		opFromInt:         vecFromInt,
-		opQuantise:        vecQuantise,
-		opReLU:            vecReLU,
-		opLeaky:           vecLeaky,
-		opELU:             vecELU,
-		opGELU:            vecGELU,
-		opSiLU:            vecSiLU,
-		opSoftplus:        vecSoftplus,
-		opReLUBack:        vecReLUBack,
-		opLeakyBack:       vecLeakyBack,
-		opELUBack:         vecELUBack,
-		opSigmoidBack:     vecSigmoidBack,
-		opTanhBack:        vecTanhBack,
-		opGELUBack:        vecGELUBack,
-		opSiLUBack:        vecSiLUBack,
-		opSoftplusBack:    vecSoftplusBack,
-		opSum:             vecSum,
-		opDot:             vecDot,
-		opMax:             vecMax,
-		opMaxAbs:          vecMaxAbs,
-		opExpSum:          vecExpSum,
-		opSoftmaxBack:     vecSoftmaxBack,
-		opMoments:         vecMoments,
-		opNormBack:        vecNormBack,
-		opNormIn:          vecNormIn,
-		opLayerNorm:       vecLayerNorm,
-		opLayerNormSums:   vecLayerNormSums,
-		opLayerNormIn:     vecLayerNormIn,
-		opLayerNormParams: vecLayerNormParams,
-		opSGD:             vecSGD,
-		opMomentum:        vecMomentum,
-		opNesterov:        vecNesterov,
-		opAdam:            vecAdam,
-		opKeep:            vecKeep,
-		opUniform:         vecUniform,
-		opMaxPool:         vecMaxPool,
-		opMaxPoolBack:     vecMaxPoolBack,
-		opAvgPool:         vecAvgPool,
+		opAdd:          vecAdd,
+		opSub:          vecSub,
+		opMul:          vecMul,
+		opAddInt:       vecAddInt,
+		opScale:        vecScale,
+		opAxpy:         vecAxpy,
+		opAffine:       vecAffine,
+		opExp:          vecExp,
+		opLog:          vecLog,
+		opTanh:         vecTanh,
+		opSigmoid:      vecSigmoid,
+		opNormal:       vecNormal,
+		opFromInt:      vecFromInt,
+		opQuantise:     vecQuantise,
+		opReLU:         vecReLU,
+		opLeaky:        vecLeaky,
+		opELU:          vecELU,
+		opGELU:         vecGELU,
+		opSiLU:         vecSiLU,
+		opSoftplus:     vecSoftplus,
+		opReLUBack:     vecReLUBack,
+		opLeakyBack:    vecLeakyBack,
+		opELUBack:      vecELUBack,
+		opSigmoidBack:  vecSigmoidBack,
+		opTanhBack:     vecTanhBack,
+		opGELUBack:     vecGELUBack,
+		opSiLUBack:     vecSiLUBack,
+		opSoftplusBack: vecSoftplusBack,
+		opSum:          vecSum,
+		opDot:          vecDot,
+		opMax:          vecMax,
+		opMaxAbs:       vecMaxAbs,
+		opExpSum:       vecExpSum,
+		opSoftmaxBack:  vecSoftmaxBack,
+		opChannel:      vecChannel,
+		opChannelBack:  vecChannelBack,
+		opChannels:     vecChannels,
+		opChannelsBack: vecChannelsBack,
+		opCentre:       vecCentre,
+		opNormalise:    vecNormalise,
+		opNormSums:     vecNormSums,
+		opNormBack:     vecNormBack,
+		opSGD:          vecSGD,
+		opMomentum:     vecMomentum,
+		opNesterov:     vecNesterov,
+		opAdam:         vecAdam,
+		opKeep:         vecKeep,
+		opUniform:      vecUniform,
+		opMaxPool:      vecMaxPool,
+		opMaxPoolBack:  vecMaxPoolBack,
+		opAvgPool:      vecAvgPool,
+		opLSTM:         vecLSTM,
+		opLSTMBack:     vecLSTMBack,
+		opGRU:          vecGRU,
+		opGRUBack:      vecGRUBack,
 	}
 }

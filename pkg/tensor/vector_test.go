@@ -60,7 +60,7 @@ func TestKernelsAgree(t *testing.T) {
 
 type run struct {
 	v   vector
-	out [3][]float32
+	out [9][]float32
 }
 
 func runKernel(t *testing.T, k *kernels, name string, n int, seed uint64) *run {
@@ -68,7 +68,7 @@ func runKernel(t *testing.T, k *kernels, name string, n int, seed uint64) *run {
 	out := &run{}
 	v := &out.v
 	v.n, v.masks = n, k.masks
-	for i, p := range []*unsafe.Pointer{&v.x, &v.y, &v.z, &v.u} {
+	for i, p := range []*unsafe.Pointer{&v.x, &v.y, &v.z, &v.u, &v.a, &v.b} {
 		in, _ := guarded(t, r, 2*n)
 		for j := range in {
 			in[j] = strange(r)
@@ -77,6 +77,7 @@ func runKernel(t *testing.T, k *kernels, name string, n int, seed uint64) *run {
 			}
 		}
 		*p = start(in)
+		out.out[3+i] = in // some kernels replace their inputs
 	}
 	var checks []func(string)
 	width := n

@@ -1,0 +1,52 @@
+package tensor
+
+// Packed is the right operand of matrix products in the form that kernels read,
+// made once for several products. It belongs to the engine that made it.
+type Packed struct {
+	k, n  int
+	trans bool
+	b     []float32
+}
+
+// Pack makes b, stored as (g.K, g.N), or (g.N, g.K) if g.TransB, ready for
+// GemmPacked. It allocates; a change of b needs another Pack.
+func (e *Engine) Pack(b []float32, g Gemm) *Packed {
+	g = g.dense()
+	g.M, g.Lda = 0, max(g.K, 1)
+	g.check("Pack", 0, 0, len(b))
+	p := &Packed{k: g.K, n: g.N, trans: g.TransB}
+	view := &product{n: g.N, k: g.K, b: b, bRow: g.Ldb, bCol: 1}
+	if g.TransB {
+		view.bRow, view.bCol = 1, g.Ldb
+	}
+	w := e.pool.workers[0]
+	blocks := depthBlocks(g.K)
+	for i := range blocks {
+		k0, k1 := g.K*i/blocks, g.K*(i+1)/blocks
+		w.packB(view, k0, k1, 0, g.N)
+		p.b = append(p.b, w.b[:(k1-k0)*e.paddedColumns(g.N)]...)
+	}
+	p.b = append(p.b, make([]float32, slack)...)
+	return p
+}
+
+// paddedColumns is n rounded up to whole panels.
+func (e *Engine) paddedColumns(n int) int {
+	panel := e.k.panel()
+	return (n + panel - 1) / panel * panel
+}
+
+// GemmPacked is Gemm with a right operand from Pack; g.N, g.K, g.TransB and
+// g.Ldb are those of Pack and not read.
+func (e *Engine) GemmPacked(c, a []float32, b *Packed, g Gemm) {
+	g.N, g.K, g.TransB, g.Ldb = b.n, b.k, false, 0
+	g = g.dense()
+	g.check("GemmPacked", len(c), len(a), b.k*b.n)
+	p := &e.product
+	*p = product{m: g.M, n: g.N, k: g.K, a: a, c: c, packed: b.b, aRow: g.Lda, aCol: 1, cRow: g.Ldc,
+		load: g.Accumulate, colBias: g.Bias, act: g.Act}
+	if g.TransA {
+		p.aRow, p.aCol = 1, g.Lda
+	}
+	e.multiply(p)
+}

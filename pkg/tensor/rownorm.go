@@ -1,0 +1,53 @@
+package tensor
+
+// RowNorm normalises every row of x (rows, cols) to mean 0 and variance 1:
+//
+//	mean = sum(x)/cols    hat = (x - mean) * root    y = hat*w + b
+//	root = 1/sqrt(sum((x - mean)²)/cols + eps)
+//
+// w and b have cols elements. hat (rows, cols) and root (rows) are for
+// RowNormBackward.
+func (e *Engine) RowNorm(y, hat, root, x, w, b []float32, rows, cols int, eps float32) {
+	need2("RowNorm", rows*cols, len(x), len(y))
+	need("RowNorm", "hat", len(hat), rows*cols)
+	need("RowNorm", "root", len(root), rows)
+	need2("RowNorm", cols, len(w), len(b))
+	e.eachRow(rowJob{do: normRow, rows: rows, cols: cols, x: x, y: y, dst: root, dst2: hat, z: w, u: b, eps: eps})
+}
+
+func normRow(j *rowJob, w *worker, r int) {
+	x, hat, each := j.row(j.x, r), j.row(j.dst2, r), 1/float32(j.cols)
+	mean := w.sum32(x) * each
+	v := w.aimVec(j.cols)
+	v.x, v.p, v.s0, v.part0 = start(x), start(hat), bits(mean), [sums]float32{}
+	w.k.opCentre(v)
+	variance := float32(tree(&v.part0) * each)
+	root := 1 / sqrt32(variance+j.eps)
+	j.dst[r] = root
+	v.x, v.p, v.q, v.y, v.z, v.s0 = start(hat), start(hat), start(j.row(j.y, r)), start(j.z), start(j.u), bits(root)
+	w.k.opNormalise(v)
+}
+
+// RowNormBackward sets dx, for every row, with g = dy*w, to
+//
+//	dx = ((g - sum(g)/cols) - hat*(sum(g*hat)/cols)) * root
+//
+// The gradients of w and b are the column sums of dy*hat and of dy.
+func (e *Engine) RowNormBackward(dx, dy, hat, root, w []float32, rows, cols int) {
+	need2("RowNormBackward", rows*cols, len(dy), len(hat))
+	need("RowNormBackward", "dx", len(dx), rows*cols)
+	need("RowNormBackward", "root", len(root), rows)
+	need("RowNormBackward", "w", len(w), cols)
+	e.eachRow(rowJob{do: normBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: hat, z: w, u: root})
+}
+
+func normBackRow(j *rowJob, w *worker, r int) {
+	each := 1 / float32(j.cols)
+	v := w.aimVec(j.cols)
+	v.x, v.y, v.z = start(j.row(j.x, r)), start(j.z), start(j.row(j.y, r))
+	v.part0, v.part1 = [sums]float32{}, [sums]float32{}
+	w.k.opNormSums(v)
+	v.s0, v.s1, v.s2 = bits(tree(&v.part0)*each), bits(tree(&v.part1)*each), bits(j.u[r])
+	v.p = start(j.row(j.dst, r))
+	w.k.opNormBack(v)
+}
