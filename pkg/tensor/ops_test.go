@@ -74,12 +74,12 @@ func TestRowNorm(t *testing.T) {
 			each := 1 / float32(cols)
 			for i := range rows {
 				x, y, hat, dy, dx := x[i*cols:][:cols], y[i*cols:][:cols], hat[i*cols:][:cols], dy[i*cols:][:cols], dx[i*cols:][:cols]
-				mean := strided(cols, func(p float32, j int) float32 { return p + x[j] }) * each
+				mean := float32(strided(cols, func(p float32, j int) float32 { return p + x[j] }) * each)
 				variance := float32(strided(cols, func(p float32, j int) float32 { return fma32(x[j]-mean, x[j]-mean, p) }) * each)
 				rt := 1 / sqrt32(variance+1e-5)
 				g := func(j int) float32 { return float32(dy[j] * w[j]) }
-				shift := strided(cols, func(p float32, j int) float32 { return p + g(j) }) * each
-				slope := strided(cols, func(p float32, j int) float32 { return fma32(g(j), hat[j], p) }) * each
+				shift := float32(strided(cols, func(p float32, j int) float32 { return p + g(j) }) * each)
+				slope := float32(strided(cols, func(p float32, j int) float32 { return fma32(g(j), hat[j], p) }) * each)
 				for j := range x {
 					h := float32((x[j] - mean) * rt)
 					mustEqual(t, "row norm", []float32{hat[j], y[j], root[i]}, []float32{h, float32(h*w[j]) + b[j], rt})
