@@ -18,6 +18,7 @@ const (
 	textType     = "text"
 	integersType = "integers"
 	numbersType  = "numbers"
+	textsType    = "texts"
 )
 
 // fields reads a mapping whose keys are known. It returns the values given and
@@ -78,10 +79,8 @@ func (d *decoder) unknownKey(e entry, where string, keys []string) {
 
 // value reads one field and reports a wrong type or a value out of bounds.
 func (d *decoder) value(n *node, path string, f nn.Field) (any, bool) {
-	if f.Type == integersType || f.Type == numbersType {
-		if n.kind == listKind {
-			return d.list(n, path, f)
-		}
+	if n.kind == listKind && listed(f) {
+		return d.list(n, path, f)
 	}
 	if n.kind == scalarKind && fits(n.value, f) {
 		return n.value, true
@@ -107,6 +106,11 @@ func (d *decoder) list(n *node, path string, f nn.Field) (any, bool) {
 		values[i] = item.value
 	}
 	return values, good
+}
+
+// listed reports whether a field takes a list beside one value.
+func listed(f nn.Field) bool {
+	return f.Type == integersType || f.Type == numbersType || f.Type == textsType
 }
 
 // fits reports whether a scalar has the type of f (one element of it, for
@@ -152,7 +156,7 @@ func inBounds(v float64, f nn.Field) bool {
 // expected says what a field takes: "a number above 0 and at most 1".
 func expected(f nn.Field) string {
 	one := expectedOne(f)
-	if f.Type == integersType || f.Type == numbersType {
+	if listed(f) {
 		return one + ", or a list of such"
 	}
 	return one
@@ -165,7 +169,7 @@ func expectedOne(f nn.Field) string {
 	what := map[string]string{
 		integerType: "an integer", integersType: "an integer",
 		numberType: "a number", numbersType: "a number",
-		booleanType: "true or false", textType: "text",
+		booleanType: "true or false", textType: "text", textsType: "text",
 	}[f.Type]
 	if b := bounds(f); b != "" {
 		what += " " + b

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,20 @@ func TestDecode(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, ignoreSource()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The inputs of a layer are one name or a list of names.
+func TestInputs(t *testing.T) {
+	s := decode(t, strings.Replace(least, "[dense: 3]", "[dense: {units: 3, name: a, from: input}, add: {from: [a, input]}]", 1))
+	if m := s.Net.Model; !slices.Equal(m[0].From, []string{"input"}) || !slices.Equal(m[1].From, []string{"a", "input"}) {
+		t.Errorf("inputs %q and %q", m[0].From, m[1].From)
+	}
+	for _, from := range []string{"[a, 3]", "{a: b}", "3"} {
+		_, err := Decode("job.yaml", []byte(strings.Replace(least, "dense: 3", "add: {from: "+from+"}", 1)), nil)
+		if err == nil || !strings.Contains(err.Error(), "expected text") {
+			t.Errorf("from: %s: error %v", from, err)
+		}
 	}
 }
 

@@ -71,30 +71,22 @@ func (d *decoder) componentFields(result *nn.Node, body *node, entry nn.Entry, n
 	values := d.fields(body, result.Path, fields)
 	if noun == layerNoun {
 		result.Name, _ = values[nameKey].(string)
+		result.From = inputs(values[fromKey])
 		delete(values, nameKey)
 		delete(values, fromKey)
-		result.From = d.from(body.field(fromKey), result.Path)
 	}
 	result.Fields = values
 }
 
-// from reads the inputs of a layer: a name or a list of names.
-func (d *decoder) from(n *node, path string) []string {
-	if n == nil {
-		return nil
-	}
-	items := n.items
-	if n.kind != listKind {
-		items = []*node{n}
+// inputs are the names that a from field gives: one, or a list.
+func inputs(from any) []string {
+	list, ok := from.([]any)
+	if !ok && from != nil {
+		list = []any{from}
 	}
 	var names []string
-	for _, item := range items {
-		name, ok := item.value.(string)
-		if !ok {
-			d.add(item.at, "%s.from: expected the name of a layer above, or a list of such, got %s", path, item.describe())
-			continue
-		}
-		names = append(names, name)
+	for _, name := range list {
+		names = append(names, name.(string)) // d.fields took nothing else
 	}
 	return names
 }

@@ -54,7 +54,7 @@ func checkpointFields() []nn.Field {
 func LayerFields() []nn.Field {
 	return []nn.Field{
 		{Name: nameKey, Type: textType, Summary: "lets other layers refer to this one; its parameters are named by it"},
-		{Name: fromKey, Type: textType, Summary: "the inputs: a name or a list of names; \"input\" is the record; the layer before if not given"},
+		{Name: fromKey, Type: textsType, Summary: "the inputs: a name or a list of names; \"input\" is the record; the layer before if not given"},
 	}
 }
 
