@@ -3,6 +3,7 @@ package main
 import (
 	"go/token"
 	"go/types"
+	"strconv"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
@@ -16,11 +17,13 @@ type isa struct {
 	name  string
 	lanes int // float32 in a vector
 	rows  int // rows of the tile of a matrix product
+
+	labels *int // made so far, so that all are different
 }
 
 var (
-	avx2   = isa{name: "avx2", lanes: 8, rows: 6}
-	avx512 = isa{name: "avx512", lanes: 16, rows: 12}
+	avx2   = isa{name: "avx2", lanes: 8, rows: 6, labels: new(int)}
+	avx512 = isa{name: "avx512", lanes: 16, rows: 12, labels: new(int)}
 )
 
 func (s isa) wide() bool { return s.lanes == 16 }
@@ -68,13 +71,42 @@ func (s isa) loadPart(c *build.Context, m mask, from operand.Mem, v reg.VecVirtu
 	}
 }
 
-// storePart stores the elements of m and leaves the others as they are.
+// storePart stores the elements of m and leaves the others as they are. For AVX2
+// it stores 4, 2 and 1 of them as their number says: masked stores are slow on
+// some processors.
 func (s isa) storePart(c *build.Context, m mask, v reg.VecVirtual, to operand.Mem) {
 	if s.wide() {
 		c.VMOVUPS(v, m.k, to)
-	} else {
-		c.VMASKMOVPS(v, m.v, to)
+		return
 	}
+	n, p := c.GP64(), c.GP64()
+	c.VMOVMSKPS(m.v, n.As32())
+	c.LEAQ(to, p)
+	w := c.YMM()
+	c.VMOVAPS(v, w)
+	*s.labels++
+	label := "part" + strconv.Itoa(*s.labels)
+	c.POPCNTL(n.As32(), n.As32())
+	c.TESTL(operand.U32(8), n.As32())
+	c.JEQ(operand.LabelRef(label + "Four"))
+	c.VMOVUPS(w, operand.Mem{Base: p})
+	c.Label(label + "Four")
+	c.TESTL(operand.U32(4), n.As32())
+	c.JEQ(operand.LabelRef(label + "Two"))
+	c.VMOVUPS(w.AsX(), operand.Mem{Base: p})
+	c.VPERM2F128(operand.Imm(0x11), w, w, w)
+	c.ADDQ(operand.Imm(16), p)
+	c.Label(label + "Two")
+	c.TESTL(operand.U32(2), n.As32())
+	c.JEQ(operand.LabelRef(label + "One"))
+	c.VMOVLPS(w.AsX(), operand.Mem{Base: p})
+	c.VPERMILPS(operand.Imm(0x0e), w, w)
+	c.ADDQ(operand.Imm(8), p)
+	c.Label(label + "One")
+	c.TESTL(operand.U32(1), n.As32())
+	c.JEQ(operand.LabelRef(label + "None"))
+	c.VMOVSS(w.AsX(), operand.Mem{Base: p})
+	c.Label(label + "None")
 }
 
 // zero sets v to +0.

@@ -11,6 +11,7 @@
 // One description serves every instruction set:
 //
 //	tile.go    the inner loop of the matrix product, by register width
+//	lane.go    its form for lanes, which adds integers
 //	pack.go    copies into panels
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions

@@ -3,7 +3,7 @@
 //go:build !purego
 
 // func tile1x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile1x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -127,11 +127,37 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (BX), Y1
-	MOVQ       48(AX), BX
-	MOVQ       8(SP), BX
-	VMASKMOVPS Y0, Y1, (BX)
+	VMOVUPS   (BX), Y1
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), BX
+	VMOVMSKPS Y1, SI
+	LEAQ      (BX), BX
+	VMOVAPS   Y0, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part1Four
+	VMOVUPS   Y0, (BX)
 
+part1Four:
+	TESTL      $0x00000004, SI
+	JEQ        part1Two
+	VMOVUPS    X0, (BX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, BX
+
+part1Two:
+	TESTL     $0x00000002, SI
+	JEQ       part1One
+	VMOVLPS   X0, (BX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, BX
+
+part1One:
+	TESTL  $0x00000001, SI
+	JEQ    part1None
+	VMOVSS X0, (BX)
+
+part1None:
 storeEnd:
 	MOVQ 72(AX), BX
 	ADDQ BX, (SP)
@@ -143,7 +169,7 @@ storeEnd:
 	RET
 
 // func lane1x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane1x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -249,8 +275,34 @@ lanePart:
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (R9), Y3, Y2
 	VPADDD       Y2, Y0, Y0
-	VMASKMOVPS   Y0, Y3, (R9)
+	VMOVMSKPS    Y3, R10
+	LEAQ         (R9), R9
+	VMOVAPS      Y0, Y0
+	POPCNTL      R10, R10
+	TESTL        $0x00000008, R10
+	JEQ          part2Four
+	VMOVUPS      Y0, (R9)
 
+part2Four:
+	TESTL      $0x00000004, R10
+	JEQ        part2Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part2Two:
+	TESTL     $0x00000002, R10
+	JEQ       part2One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part2One:
+	TESTL  $0x00000001, R10
+	JEQ    part2None
+	VMOVSS X0, (R9)
+
+part2None:
 laneEnd:
 	ADDQ $0x08, DI
 	ADDQ $0x40, R8
@@ -266,7 +318,7 @@ laneEnd:
 	RET
 
 // func tile1x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile1x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -410,12 +462,38 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (BX), Y2
-	MOVQ       48(AX), BX
-	MOVQ       8(SP), BX
-	VMOVUPS    Y0, (BX)
-	VMASKMOVPS Y1, Y2, 32(BX)
+	VMOVUPS   (BX), Y2
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), BX
+	VMOVUPS   Y0, (BX)
+	VMOVMSKPS Y2, SI
+	LEAQ      32(BX), BX
+	VMOVAPS   Y1, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part3Four
+	VMOVUPS   Y0, (BX)
 
+part3Four:
+	TESTL      $0x00000004, SI
+	JEQ        part3Two
+	VMOVUPS    X0, (BX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, BX
+
+part3Two:
+	TESTL     $0x00000002, SI
+	JEQ       part3One
+	VMOVLPS   X0, (BX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, BX
+
+part3One:
+	TESTL  $0x00000001, SI
+	JEQ    part3None
+	VMOVSS X0, (BX)
+
+part3None:
 storeEnd:
 	MOVQ 72(AX), BX
 	ADDQ BX, (SP)
@@ -427,7 +505,7 @@ storeEnd:
 	RET
 
 // func lane1x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane1x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -558,8 +636,34 @@ lanePart:
 	VCVTPS2DQ    Y1, Y1
 	VMASKMOVPS   32(R9), Y5, Y3
 	VPADDD       Y3, Y1, Y1
-	VMASKMOVPS   Y1, Y5, 32(R9)
+	VMOVMSKPS    Y5, R10
+	LEAQ         32(R9), R9
+	VMOVAPS      Y1, Y0
+	POPCNTL      R10, R10
+	TESTL        $0x00000008, R10
+	JEQ          part4Four
+	VMOVUPS      Y0, (R9)
 
+part4Four:
+	TESTL      $0x00000004, R10
+	JEQ        part4Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part4Two:
+	TESTL     $0x00000002, R10
+	JEQ       part4One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part4One:
+	TESTL  $0x00000001, R10
+	JEQ    part4None
+	VMOVSS X0, (R9)
+
+part4None:
 laneEnd:
 	ADDQ $0x08, DI
 	ADDQ $0x40, R8
@@ -575,7 +679,7 @@ laneEnd:
 	RET
 
 // func tile2x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile2x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -723,13 +827,66 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y2
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMASKMOVPS Y0, Y2, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y2, (SI)
+	VMOVUPS   (SI), Y2
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVMSKPS Y2, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y0, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part5Four
+	VMOVUPS   Y0, (R9)
 
+part5Four:
+	TESTL      $0x00000004, R8
+	JEQ        part5Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part5Two:
+	TESTL     $0x00000002, R8
+	JEQ       part5One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part5One:
+	TESTL  $0x00000001, R8
+	JEQ    part5None
+	VMOVSS X0, (R9)
+
+part5None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y2, DI
+	LEAQ      (SI), SI
+	VMOVAPS   Y1, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part6Four
+	VMOVUPS   Y0, (SI)
+
+part6Four:
+	TESTL      $0x00000004, DI
+	JEQ        part6Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part6Two:
+	TESTL     $0x00000002, DI
+	JEQ       part6One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part6One:
+	TESTL  $0x00000001, DI
+	JEQ    part6None
+	VMOVSS X0, (SI)
+
+part6None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -741,7 +898,7 @@ storeEnd:
 	RET
 
 // func lane2x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane2x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -871,14 +1028,67 @@ lanePart:
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (R10), Y5, Y4
 	VPADDD       Y4, Y0, Y0
-	VMASKMOVPS   Y0, Y5, (R10)
-	ADDQ         R11, R10
-	VMULPS       Y3, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   (R10), Y5, Y4
-	VPADDD       Y4, Y1, Y1
-	VMASKMOVPS   Y1, Y5, (R10)
+	VMOVMSKPS    Y5, R12
+	LEAQ         (R10), R13
+	VMOVAPS      Y0, Y0
+	POPCNTL      R12, R12
+	TESTL        $0x00000008, R12
+	JEQ          part7Four
+	VMOVUPS      Y0, (R13)
 
+part7Four:
+	TESTL      $0x00000004, R12
+	JEQ        part7Two
+	VMOVUPS    X0, (R13)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R13
+
+part7Two:
+	TESTL     $0x00000002, R12
+	JEQ       part7One
+	VMOVLPS   X0, (R13)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R13
+
+part7One:
+	TESTL  $0x00000001, R12
+	JEQ    part7None
+	VMOVSS X0, (R13)
+
+part7None:
+	ADDQ       R11, R10
+	VMULPS     Y3, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (R10), Y5, Y4
+	VPADDD     Y4, Y1, Y1
+	VMOVMSKPS  Y5, R11
+	LEAQ       (R10), R10
+	VMOVAPS    Y1, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part8Four
+	VMOVUPS    Y0, (R10)
+
+part8Four:
+	TESTL      $0x00000004, R11
+	JEQ        part8Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part8Two:
+	TESTL     $0x00000002, R11
+	JEQ       part8One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part8One:
+	TESTL  $0x00000001, R11
+	JEQ    part8None
+	VMOVSS X0, (R10)
+
+part8None:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
@@ -894,7 +1104,7 @@ laneEnd:
 	RET
 
 // func tile2x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile2x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1075,15 +1285,68 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y4
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y4, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y4, 32(SI)
+	VMOVUPS   (SI), Y4
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVUPS   Y0, (SI)
+	VMOVMSKPS Y4, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part9Four
+	VMOVUPS   Y0, (R9)
 
+part9Four:
+	TESTL      $0x00000004, R8
+	JEQ        part9Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part9Two:
+	TESTL     $0x00000002, R8
+	JEQ       part9One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part9One:
+	TESTL  $0x00000001, R8
+	JEQ    part9None
+	VMOVSS X0, (R9)
+
+part9None:
+	ADDQ      DI, SI
+	VMOVUPS   Y2, (SI)
+	VMOVMSKPS Y4, DI
+	LEAQ      32(SI), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part10Four
+	VMOVUPS   Y0, (SI)
+
+part10Four:
+	TESTL      $0x00000004, DI
+	JEQ        part10Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part10Two:
+	TESTL     $0x00000002, DI
+	JEQ       part10One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part10One:
+	TESTL  $0x00000001, DI
+	JEQ    part10None
+	VMOVSS X0, (SI)
+
+part10None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1095,7 +1358,7 @@ storeEnd:
 	RET
 
 // func lane2x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane2x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1265,19 +1528,72 @@ lanePart:
 	VCVTPS2DQ    Y1, Y1
 	VMASKMOVPS   32(R10), Y5, Y7
 	VPADDD       Y7, Y1, Y1
-	VMASKMOVPS   Y1, Y5, 32(R10)
-	ADDQ         R11, R10
-	VMULPS       Y6, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R10), Y7
-	VPADDD       Y7, Y2, Y2
-	VMOVUPS      Y2, (R10)
-	VMULPS       Y6, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   32(R10), Y5, Y7
-	VPADDD       Y7, Y3, Y3
-	VMASKMOVPS   Y3, Y5, 32(R10)
+	VMOVMSKPS    Y5, R12
+	LEAQ         32(R10), R13
+	VMOVAPS      Y1, Y0
+	POPCNTL      R12, R12
+	TESTL        $0x00000008, R12
+	JEQ          part11Four
+	VMOVUPS      Y0, (R13)
 
+part11Four:
+	TESTL      $0x00000004, R12
+	JEQ        part11Two
+	VMOVUPS    X0, (R13)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R13
+
+part11Two:
+	TESTL     $0x00000002, R12
+	JEQ       part11One
+	VMOVLPS   X0, (R13)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R13
+
+part11One:
+	TESTL  $0x00000001, R12
+	JEQ    part11None
+	VMOVSS X0, (R13)
+
+part11None:
+	ADDQ       R11, R10
+	VMULPS     Y6, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (R10), Y7
+	VPADDD     Y7, Y2, Y2
+	VMOVUPS    Y2, (R10)
+	VMULPS     Y6, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(R10), Y5, Y7
+	VPADDD     Y7, Y3, Y3
+	VMOVMSKPS  Y5, R11
+	LEAQ       32(R10), R10
+	VMOVAPS    Y3, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part12Four
+	VMOVUPS    Y0, (R10)
+
+part12Four:
+	TESTL      $0x00000004, R11
+	JEQ        part12Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part12Two:
+	TESTL     $0x00000002, R11
+	JEQ       part12One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part12One:
+	TESTL  $0x00000001, R11
+	JEQ    part12None
+	VMOVSS X0, (R10)
+
+part12None:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
@@ -1293,7 +1609,7 @@ laneEnd:
 	RET
 
 // func tile3x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile3x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1465,15 +1781,95 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y3
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMASKMOVPS Y0, Y3, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y3, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y2, Y3, (SI)
+	VMOVUPS   (SI), Y3
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVMSKPS Y3, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y0, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part13Four
+	VMOVUPS   Y0, (R9)
 
+part13Four:
+	TESTL      $0x00000004, R8
+	JEQ        part13Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part13Two:
+	TESTL     $0x00000002, R8
+	JEQ       part13One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part13One:
+	TESTL  $0x00000001, R8
+	JEQ    part13None
+	VMOVSS X0, (R9)
+
+part13None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y3, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part14Four
+	VMOVUPS   Y0, (R9)
+
+part14Four:
+	TESTL      $0x00000004, R8
+	JEQ        part14Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part14Two:
+	TESTL     $0x00000002, R8
+	JEQ       part14One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part14One:
+	TESTL  $0x00000001, R8
+	JEQ    part14None
+	VMOVSS X0, (R9)
+
+part14None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y3, DI
+	LEAQ      (SI), SI
+	VMOVAPS   Y2, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part15Four
+	VMOVUPS   Y0, (SI)
+
+part15Four:
+	TESTL      $0x00000004, DI
+	JEQ        part15Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part15Two:
+	TESTL     $0x00000002, DI
+	JEQ       part15One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part15One:
+	TESTL  $0x00000001, DI
+	JEQ    part15None
+	VMOVSS X0, (SI)
+
+part15None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1485,7 +1881,7 @@ storeEnd:
 	RET
 
 // func lane3x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane3x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1639,20 +2035,100 @@ lanePart:
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (R10), Y6, Y5
 	VPADDD       Y5, Y0, Y0
-	VMASKMOVPS   Y0, Y6, (R10)
-	ADDQ         R11, R10
-	VMULPS       Y4, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   (R10), Y6, Y5
-	VPADDD       Y5, Y1, Y1
-	VMASKMOVPS   Y1, Y6, (R10)
-	ADDQ         R11, R10
-	VMULPS       Y4, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMASKMOVPS   (R10), Y6, Y5
-	VPADDD       Y5, Y2, Y2
-	VMASKMOVPS   Y2, Y6, (R10)
+	VMOVMSKPS    Y6, R12
+	LEAQ         (R10), R13
+	VMOVAPS      Y0, Y0
+	POPCNTL      R12, R12
+	TESTL        $0x00000008, R12
+	JEQ          part16Four
+	VMOVUPS      Y0, (R13)
 
+part16Four:
+	TESTL      $0x00000004, R12
+	JEQ        part16Two
+	VMOVUPS    X0, (R13)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R13
+
+part16Two:
+	TESTL     $0x00000002, R12
+	JEQ       part16One
+	VMOVLPS   X0, (R13)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R13
+
+part16One:
+	TESTL  $0x00000001, R12
+	JEQ    part16None
+	VMOVSS X0, (R13)
+
+part16None:
+	ADDQ       R11, R10
+	VMULPS     Y4, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (R10), Y6, Y5
+	VPADDD     Y5, Y1, Y1
+	VMOVMSKPS  Y6, R12
+	LEAQ       (R10), R13
+	VMOVAPS    Y1, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part17Four
+	VMOVUPS    Y0, (R13)
+
+part17Four:
+	TESTL      $0x00000004, R12
+	JEQ        part17Two
+	VMOVUPS    X0, (R13)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R13
+
+part17Two:
+	TESTL     $0x00000002, R12
+	JEQ       part17One
+	VMOVLPS   X0, (R13)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R13
+
+part17One:
+	TESTL  $0x00000001, R12
+	JEQ    part17None
+	VMOVSS X0, (R13)
+
+part17None:
+	ADDQ       R11, R10
+	VMULPS     Y4, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (R10), Y6, Y5
+	VPADDD     Y5, Y2, Y2
+	VMOVMSKPS  Y6, R11
+	LEAQ       (R10), R10
+	VMOVAPS    Y2, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part18Four
+	VMOVUPS    Y0, (R10)
+
+part18Four:
+	TESTL      $0x00000004, R11
+	JEQ        part18Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part18Two:
+	TESTL     $0x00000002, R11
+	JEQ       part18One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part18One:
+	TESTL  $0x00000001, R11
+	JEQ    part18None
+	VMOVSS X0, (R10)
+
+part18None:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
@@ -1668,7 +2144,7 @@ laneEnd:
 	RET
 
 // func tile3x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile3x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1886,18 +2362,98 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y6
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y6, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y6, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPS Y5, Y6, 32(SI)
+	VMOVUPS   (SI), Y6
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVUPS   Y0, (SI)
+	VMOVMSKPS Y6, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part19Four
+	VMOVUPS   Y0, (R9)
 
+part19Four:
+	TESTL      $0x00000004, R8
+	JEQ        part19Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part19Two:
+	TESTL     $0x00000002, R8
+	JEQ       part19One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part19One:
+	TESTL  $0x00000001, R8
+	JEQ    part19None
+	VMOVSS X0, (R9)
+
+part19None:
+	ADDQ      DI, SI
+	VMOVUPS   Y2, (SI)
+	VMOVMSKPS Y6, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y3, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part20Four
+	VMOVUPS   Y0, (R9)
+
+part20Four:
+	TESTL      $0x00000004, R8
+	JEQ        part20Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part20Two:
+	TESTL     $0x00000002, R8
+	JEQ       part20One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part20One:
+	TESTL  $0x00000001, R8
+	JEQ    part20None
+	VMOVSS X0, (R9)
+
+part20None:
+	ADDQ      DI, SI
+	VMOVUPS   Y4, (SI)
+	VMOVMSKPS Y6, DI
+	LEAQ      32(SI), SI
+	VMOVAPS   Y5, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part21Four
+	VMOVUPS   Y0, (SI)
+
+part21Four:
+	TESTL      $0x00000004, DI
+	JEQ        part21Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part21Two:
+	TESTL     $0x00000002, DI
+	JEQ       part21One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part21One:
+	TESTL  $0x00000001, DI
+	JEQ    part21None
+	VMOVSS X0, (SI)
+
+part21None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -1909,7 +2465,7 @@ storeEnd:
 	RET
 
 // func lane3x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane3x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2118,30 +2674,110 @@ lanePart:
 	VCVTPS2DQ    Y1, Y1
 	VMASKMOVPS   32(R10), Y7, Y9
 	VPADDD       Y9, Y1, Y1
-	VMASKMOVPS   Y1, Y7, 32(R10)
-	ADDQ         R11, R10
-	VMULPS       Y8, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R10), Y9
-	VPADDD       Y9, Y2, Y2
-	VMOVUPS      Y2, (R10)
-	VMULPS       Y8, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   32(R10), Y7, Y9
-	VPADDD       Y9, Y3, Y3
-	VMASKMOVPS   Y3, Y7, 32(R10)
-	ADDQ         R11, R10
-	VMULPS       Y8, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R10), Y9
-	VPADDD       Y9, Y4, Y4
-	VMOVUPS      Y4, (R10)
-	VMULPS       Y8, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VMASKMOVPS   32(R10), Y7, Y9
-	VPADDD       Y9, Y5, Y5
-	VMASKMOVPS   Y5, Y7, 32(R10)
+	VMOVMSKPS    Y7, R12
+	LEAQ         32(R10), R13
+	VMOVAPS      Y1, Y0
+	POPCNTL      R12, R12
+	TESTL        $0x00000008, R12
+	JEQ          part22Four
+	VMOVUPS      Y0, (R13)
 
+part22Four:
+	TESTL      $0x00000004, R12
+	JEQ        part22Two
+	VMOVUPS    X0, (R13)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R13
+
+part22Two:
+	TESTL     $0x00000002, R12
+	JEQ       part22One
+	VMOVLPS   X0, (R13)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R13
+
+part22One:
+	TESTL  $0x00000001, R12
+	JEQ    part22None
+	VMOVSS X0, (R13)
+
+part22None:
+	ADDQ       R11, R10
+	VMULPS     Y8, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (R10), Y9
+	VPADDD     Y9, Y2, Y2
+	VMOVUPS    Y2, (R10)
+	VMULPS     Y8, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(R10), Y7, Y9
+	VPADDD     Y9, Y3, Y3
+	VMOVMSKPS  Y7, R12
+	LEAQ       32(R10), R13
+	VMOVAPS    Y3, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part23Four
+	VMOVUPS    Y0, (R13)
+
+part23Four:
+	TESTL      $0x00000004, R12
+	JEQ        part23Two
+	VMOVUPS    X0, (R13)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R13
+
+part23Two:
+	TESTL     $0x00000002, R12
+	JEQ       part23One
+	VMOVLPS   X0, (R13)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R13
+
+part23One:
+	TESTL  $0x00000001, R12
+	JEQ    part23None
+	VMOVSS X0, (R13)
+
+part23None:
+	ADDQ       R11, R10
+	VMULPS     Y8, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (R10), Y9
+	VPADDD     Y9, Y4, Y4
+	VMOVUPS    Y4, (R10)
+	VMULPS     Y8, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(R10), Y7, Y9
+	VPADDD     Y9, Y5, Y5
+	VMOVMSKPS  Y7, R11
+	LEAQ       32(R10), R10
+	VMOVAPS    Y5, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part24Four
+	VMOVUPS    Y0, (R10)
+
+part24Four:
+	TESTL      $0x00000004, R11
+	JEQ        part24Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part24Two:
+	TESTL     $0x00000002, R11
+	JEQ       part24One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part24One:
+	TESTL  $0x00000001, R11
+	JEQ    part24None
+	VMOVSS X0, (R10)
+
+part24None:
 laneEnd:
 	ADDQ $0x08, R8
 	ADDQ $0x40, R9
@@ -2157,7 +2793,7 @@ laneEnd:
 	RET
 
 // func tile4x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile4x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2360,17 +2996,124 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y4
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMASKMOVPS Y0, Y4, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y4, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y2, Y4, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y3, Y4, (SI)
+	VMOVUPS   (SI), Y4
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVMSKPS Y4, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y0, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part25Four
+	VMOVUPS   Y0, (R9)
 
+part25Four:
+	TESTL      $0x00000004, R8
+	JEQ        part25Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part25Two:
+	TESTL     $0x00000002, R8
+	JEQ       part25One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part25One:
+	TESTL  $0x00000001, R8
+	JEQ    part25None
+	VMOVSS X0, (R9)
+
+part25None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y4, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part26Four
+	VMOVUPS   Y0, (R9)
+
+part26Four:
+	TESTL      $0x00000004, R8
+	JEQ        part26Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part26Two:
+	TESTL     $0x00000002, R8
+	JEQ       part26One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part26One:
+	TESTL  $0x00000001, R8
+	JEQ    part26None
+	VMOVSS X0, (R9)
+
+part26None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y4, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y2, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part27Four
+	VMOVUPS   Y0, (R9)
+
+part27Four:
+	TESTL      $0x00000004, R8
+	JEQ        part27Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part27Two:
+	TESTL     $0x00000002, R8
+	JEQ       part27One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part27One:
+	TESTL  $0x00000001, R8
+	JEQ    part27None
+	VMOVSS X0, (R9)
+
+part27None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y4, DI
+	LEAQ      (SI), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part28Four
+	VMOVUPS   Y0, (SI)
+
+part28Four:
+	TESTL      $0x00000004, DI
+	JEQ        part28Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part28Two:
+	TESTL     $0x00000002, DI
+	JEQ       part28One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part28One:
+	TESTL  $0x00000001, DI
+	JEQ    part28None
+	VMOVSS X0, (SI)
+
+part28None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -2382,7 +3125,7 @@ storeEnd:
 	RET
 
 // func lane4x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane4x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2567,26 +3310,133 @@ lanePart:
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (R11), Y7, Y6
 	VPADDD       Y6, Y0, Y0
-	VMASKMOVPS   Y0, Y7, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y5, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   (R11), Y7, Y6
-	VPADDD       Y6, Y1, Y1
-	VMASKMOVPS   Y1, Y7, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y5, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMASKMOVPS   (R11), Y7, Y6
-	VPADDD       Y6, Y2, Y2
-	VMASKMOVPS   Y2, Y7, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y5, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   (R11), Y7, Y6
-	VPADDD       Y6, Y3, Y3
-	VMASKMOVPS   Y3, Y7, (R11)
+	VMOVMSKPS    Y7, R13
+	LEAQ         (R11), R14
+	VMOVAPS      Y0, Y0
+	POPCNTL      R13, R13
+	TESTL        $0x00000008, R13
+	JEQ          part29Four
+	VMOVUPS      Y0, (R14)
 
+part29Four:
+	TESTL      $0x00000004, R13
+	JEQ        part29Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part29Two:
+	TESTL     $0x00000002, R13
+	JEQ       part29One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part29One:
+	TESTL  $0x00000001, R13
+	JEQ    part29None
+	VMOVSS X0, (R14)
+
+part29None:
+	ADDQ       R12, R11
+	VMULPS     Y5, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (R11), Y7, Y6
+	VPADDD     Y6, Y1, Y1
+	VMOVMSKPS  Y7, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y1, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part30Four
+	VMOVUPS    Y0, (R14)
+
+part30Four:
+	TESTL      $0x00000004, R13
+	JEQ        part30Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part30Two:
+	TESTL     $0x00000002, R13
+	JEQ       part30One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part30One:
+	TESTL  $0x00000001, R13
+	JEQ    part30None
+	VMOVSS X0, (R14)
+
+part30None:
+	ADDQ       R12, R11
+	VMULPS     Y5, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (R11), Y7, Y6
+	VPADDD     Y6, Y2, Y2
+	VMOVMSKPS  Y7, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y2, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part31Four
+	VMOVUPS    Y0, (R14)
+
+part31Four:
+	TESTL      $0x00000004, R13
+	JEQ        part31Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part31Two:
+	TESTL     $0x00000002, R13
+	JEQ       part31One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part31One:
+	TESTL  $0x00000001, R13
+	JEQ    part31None
+	VMOVSS X0, (R14)
+
+part31None:
+	ADDQ       R12, R11
+	VMULPS     Y5, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS (R11), Y7, Y6
+	VPADDD     Y6, Y3, Y3
+	VMOVMSKPS  Y7, R12
+	LEAQ       (R11), R11
+	VMOVAPS    Y3, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part32Four
+	VMOVUPS    Y0, (R11)
+
+part32Four:
+	TESTL      $0x00000004, R12
+	JEQ        part32Two
+	VMOVUPS    X0, (R11)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R11
+
+part32Two:
+	TESTL     $0x00000002, R12
+	JEQ       part32One
+	VMOVLPS   X0, (R11)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R11
+
+part32One:
+	TESTL  $0x00000001, R12
+	JEQ    part32None
+	VMOVSS X0, (R11)
+
+part32None:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
@@ -2602,7 +3452,7 @@ laneEnd:
 	RET
 
 // func tile4x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile4x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -2864,21 +3714,128 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y8
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y8, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y8, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPS Y5, Y8, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y6, (SI)
-	VMASKMOVPS Y7, Y8, 32(SI)
+	VMOVUPS   (SI), Y8
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVUPS   Y0, (SI)
+	VMOVMSKPS Y8, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part33Four
+	VMOVUPS   Y0, (R9)
 
+part33Four:
+	TESTL      $0x00000004, R8
+	JEQ        part33Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part33Two:
+	TESTL     $0x00000002, R8
+	JEQ       part33One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part33One:
+	TESTL  $0x00000001, R8
+	JEQ    part33None
+	VMOVSS X0, (R9)
+
+part33None:
+	ADDQ      DI, SI
+	VMOVUPS   Y2, (SI)
+	VMOVMSKPS Y8, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y3, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part34Four
+	VMOVUPS   Y0, (R9)
+
+part34Four:
+	TESTL      $0x00000004, R8
+	JEQ        part34Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part34Two:
+	TESTL     $0x00000002, R8
+	JEQ       part34One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part34One:
+	TESTL  $0x00000001, R8
+	JEQ    part34None
+	VMOVSS X0, (R9)
+
+part34None:
+	ADDQ      DI, SI
+	VMOVUPS   Y4, (SI)
+	VMOVMSKPS Y8, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y5, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part35Four
+	VMOVUPS   Y0, (R9)
+
+part35Four:
+	TESTL      $0x00000004, R8
+	JEQ        part35Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part35Two:
+	TESTL     $0x00000002, R8
+	JEQ       part35One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part35One:
+	TESTL  $0x00000001, R8
+	JEQ    part35None
+	VMOVSS X0, (R9)
+
+part35None:
+	ADDQ      DI, SI
+	VMOVUPS   Y6, (SI)
+	VMOVMSKPS Y8, DI
+	LEAQ      32(SI), SI
+	VMOVAPS   Y7, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part36Four
+	VMOVUPS   Y0, (SI)
+
+part36Four:
+	TESTL      $0x00000004, DI
+	JEQ        part36Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part36Two:
+	TESTL     $0x00000002, DI
+	JEQ       part36One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part36One:
+	TESTL  $0x00000001, DI
+	JEQ    part36None
+	VMOVSS X0, (SI)
+
+part36None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -2890,7 +3847,7 @@ storeEnd:
 	RET
 
 // func lane4x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane4x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3145,41 +4102,148 @@ lanePart:
 	VCVTPS2DQ    Y1, Y1
 	VMASKMOVPS   32(R11), Y9, Y11
 	VPADDD       Y11, Y1, Y1
-	VMASKMOVPS   Y1, Y9, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y10, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y11
-	VPADDD       Y11, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VMULPS       Y10, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   32(R11), Y9, Y11
-	VPADDD       Y11, Y3, Y3
-	VMASKMOVPS   Y3, Y9, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y10, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y11
-	VPADDD       Y11, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VMULPS       Y10, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VMASKMOVPS   32(R11), Y9, Y11
-	VPADDD       Y11, Y5, Y5
-	VMASKMOVPS   Y5, Y9, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y10, Y6, Y6
-	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (R11), Y11
-	VPADDD       Y11, Y6, Y6
-	VMOVUPS      Y6, (R11)
-	VMULPS       Y10, Y7, Y7
-	VCVTPS2DQ    Y7, Y7
-	VMASKMOVPS   32(R11), Y9, Y11
-	VPADDD       Y11, Y7, Y7
-	VMASKMOVPS   Y7, Y9, 32(R11)
+	VMOVMSKPS    Y9, R13
+	LEAQ         32(R11), R14
+	VMOVAPS      Y1, Y0
+	POPCNTL      R13, R13
+	TESTL        $0x00000008, R13
+	JEQ          part37Four
+	VMOVUPS      Y0, (R14)
 
+part37Four:
+	TESTL      $0x00000004, R13
+	JEQ        part37Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part37Two:
+	TESTL     $0x00000002, R13
+	JEQ       part37One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part37One:
+	TESTL  $0x00000001, R13
+	JEQ    part37None
+	VMOVSS X0, (R14)
+
+part37None:
+	ADDQ       R12, R11
+	VMULPS     Y10, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (R11), Y11
+	VPADDD     Y11, Y2, Y2
+	VMOVUPS    Y2, (R11)
+	VMULPS     Y10, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(R11), Y9, Y11
+	VPADDD     Y11, Y3, Y3
+	VMOVMSKPS  Y9, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y3, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part38Four
+	VMOVUPS    Y0, (R14)
+
+part38Four:
+	TESTL      $0x00000004, R13
+	JEQ        part38Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part38Two:
+	TESTL     $0x00000002, R13
+	JEQ       part38One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part38One:
+	TESTL  $0x00000001, R13
+	JEQ    part38None
+	VMOVSS X0, (R14)
+
+part38None:
+	ADDQ       R12, R11
+	VMULPS     Y10, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (R11), Y11
+	VPADDD     Y11, Y4, Y4
+	VMOVUPS    Y4, (R11)
+	VMULPS     Y10, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(R11), Y9, Y11
+	VPADDD     Y11, Y5, Y5
+	VMOVMSKPS  Y9, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y5, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part39Four
+	VMOVUPS    Y0, (R14)
+
+part39Four:
+	TESTL      $0x00000004, R13
+	JEQ        part39Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part39Two:
+	TESTL     $0x00000002, R13
+	JEQ       part39One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part39One:
+	TESTL  $0x00000001, R13
+	JEQ    part39None
+	VMOVSS X0, (R14)
+
+part39None:
+	ADDQ       R12, R11
+	VMULPS     Y10, Y6, Y6
+	VCVTPS2DQ  Y6, Y6
+	VMOVUPS    (R11), Y11
+	VPADDD     Y11, Y6, Y6
+	VMOVUPS    Y6, (R11)
+	VMULPS     Y10, Y7, Y7
+	VCVTPS2DQ  Y7, Y7
+	VMASKMOVPS 32(R11), Y9, Y11
+	VPADDD     Y11, Y7, Y7
+	VMOVMSKPS  Y9, R12
+	LEAQ       32(R11), R11
+	VMOVAPS    Y7, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part40Four
+	VMOVUPS    Y0, (R11)
+
+part40Four:
+	TESTL      $0x00000004, R12
+	JEQ        part40Two
+	VMOVUPS    X0, (R11)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R11
+
+part40Two:
+	TESTL     $0x00000002, R12
+	JEQ       part40One
+	VMOVLPS   X0, (R11)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R11
+
+part40One:
+	TESTL  $0x00000001, R12
+	JEQ    part40None
+	VMOVSS X0, (R11)
+
+part40None:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
@@ -3195,7 +4259,7 @@ laneEnd:
 	RET
 
 // func tile5x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile5x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3422,19 +4486,153 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y5
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMASKMOVPS Y0, Y5, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y5, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y2, Y5, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y3, Y5, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y4, Y5, (SI)
+	VMOVUPS   (SI), Y5
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVMSKPS Y5, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y0, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part41Four
+	VMOVUPS   Y0, (R9)
 
+part41Four:
+	TESTL      $0x00000004, R8
+	JEQ        part41Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part41Two:
+	TESTL     $0x00000002, R8
+	JEQ       part41One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part41One:
+	TESTL  $0x00000001, R8
+	JEQ    part41None
+	VMOVSS X0, (R9)
+
+part41None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y5, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part42Four
+	VMOVUPS   Y0, (R9)
+
+part42Four:
+	TESTL      $0x00000004, R8
+	JEQ        part42Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part42Two:
+	TESTL     $0x00000002, R8
+	JEQ       part42One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part42One:
+	TESTL  $0x00000001, R8
+	JEQ    part42None
+	VMOVSS X0, (R9)
+
+part42None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y5, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y2, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part43Four
+	VMOVUPS   Y0, (R9)
+
+part43Four:
+	TESTL      $0x00000004, R8
+	JEQ        part43Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part43Two:
+	TESTL     $0x00000002, R8
+	JEQ       part43One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part43One:
+	TESTL  $0x00000001, R8
+	JEQ    part43None
+	VMOVSS X0, (R9)
+
+part43None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y5, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y3, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part44Four
+	VMOVUPS   Y0, (R9)
+
+part44Four:
+	TESTL      $0x00000004, R8
+	JEQ        part44Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part44Two:
+	TESTL     $0x00000002, R8
+	JEQ       part44One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part44One:
+	TESTL  $0x00000001, R8
+	JEQ    part44None
+	VMOVSS X0, (R9)
+
+part44None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y5, DI
+	LEAQ      (SI), SI
+	VMOVAPS   Y4, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part45Four
+	VMOVUPS   Y0, (SI)
+
+part45Four:
+	TESTL      $0x00000004, DI
+	JEQ        part45Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part45Two:
+	TESTL     $0x00000002, DI
+	JEQ       part45One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part45One:
+	TESTL  $0x00000001, DI
+	JEQ    part45None
+	VMOVSS X0, (SI)
+
+part45None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -3446,7 +4644,7 @@ storeEnd:
 	RET
 
 // func lane5x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane5x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3655,32 +4853,166 @@ lanePart:
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (R11), Y8, Y7
 	VPADDD       Y7, Y0, Y0
-	VMASKMOVPS   Y0, Y8, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y6, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   (R11), Y8, Y7
-	VPADDD       Y7, Y1, Y1
-	VMASKMOVPS   Y1, Y8, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y6, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMASKMOVPS   (R11), Y8, Y7
-	VPADDD       Y7, Y2, Y2
-	VMASKMOVPS   Y2, Y8, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y6, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   (R11), Y8, Y7
-	VPADDD       Y7, Y3, Y3
-	VMASKMOVPS   Y3, Y8, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y6, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VMASKMOVPS   (R11), Y8, Y7
-	VPADDD       Y7, Y4, Y4
-	VMASKMOVPS   Y4, Y8, (R11)
+	VMOVMSKPS    Y8, R13
+	LEAQ         (R11), R14
+	VMOVAPS      Y0, Y0
+	POPCNTL      R13, R13
+	TESTL        $0x00000008, R13
+	JEQ          part46Four
+	VMOVUPS      Y0, (R14)
 
+part46Four:
+	TESTL      $0x00000004, R13
+	JEQ        part46Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part46Two:
+	TESTL     $0x00000002, R13
+	JEQ       part46One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part46One:
+	TESTL  $0x00000001, R13
+	JEQ    part46None
+	VMOVSS X0, (R14)
+
+part46None:
+	ADDQ       R12, R11
+	VMULPS     Y6, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (R11), Y8, Y7
+	VPADDD     Y7, Y1, Y1
+	VMOVMSKPS  Y8, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y1, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part47Four
+	VMOVUPS    Y0, (R14)
+
+part47Four:
+	TESTL      $0x00000004, R13
+	JEQ        part47Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part47Two:
+	TESTL     $0x00000002, R13
+	JEQ       part47One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part47One:
+	TESTL  $0x00000001, R13
+	JEQ    part47None
+	VMOVSS X0, (R14)
+
+part47None:
+	ADDQ       R12, R11
+	VMULPS     Y6, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (R11), Y8, Y7
+	VPADDD     Y7, Y2, Y2
+	VMOVMSKPS  Y8, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y2, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part48Four
+	VMOVUPS    Y0, (R14)
+
+part48Four:
+	TESTL      $0x00000004, R13
+	JEQ        part48Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part48Two:
+	TESTL     $0x00000002, R13
+	JEQ       part48One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part48One:
+	TESTL  $0x00000001, R13
+	JEQ    part48None
+	VMOVSS X0, (R14)
+
+part48None:
+	ADDQ       R12, R11
+	VMULPS     Y6, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS (R11), Y8, Y7
+	VPADDD     Y7, Y3, Y3
+	VMOVMSKPS  Y8, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y3, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part49Four
+	VMOVUPS    Y0, (R14)
+
+part49Four:
+	TESTL      $0x00000004, R13
+	JEQ        part49Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part49Two:
+	TESTL     $0x00000002, R13
+	JEQ       part49One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part49One:
+	TESTL  $0x00000001, R13
+	JEQ    part49None
+	VMOVSS X0, (R14)
+
+part49None:
+	ADDQ       R12, R11
+	VMULPS     Y6, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMASKMOVPS (R11), Y8, Y7
+	VPADDD     Y7, Y4, Y4
+	VMOVMSKPS  Y8, R12
+	LEAQ       (R11), R11
+	VMOVAPS    Y4, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part50Four
+	VMOVUPS    Y0, (R11)
+
+part50Four:
+	TESTL      $0x00000004, R12
+	JEQ        part50Two
+	VMOVUPS    X0, (R11)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R11
+
+part50Two:
+	TESTL     $0x00000002, R12
+	JEQ       part50One
+	VMOVLPS   X0, (R11)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R11
+
+part50One:
+	TESTL  $0x00000001, R12
+	JEQ    part50None
+	VMOVSS X0, (R11)
+
+part50None:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
@@ -3696,7 +5028,7 @@ laneEnd:
 	RET
 
 // func tile5x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile5x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -3995,24 +5327,158 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y10
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y10, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y10, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPS Y5, Y10, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y6, (SI)
-	VMASKMOVPS Y7, Y10, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y8, (SI)
-	VMASKMOVPS Y9, Y10, 32(SI)
+	VMOVUPS   (SI), Y10
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVUPS   Y0, (SI)
+	VMOVMSKPS Y10, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part51Four
+	VMOVUPS   Y0, (R9)
 
+part51Four:
+	TESTL      $0x00000004, R8
+	JEQ        part51Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part51Two:
+	TESTL     $0x00000002, R8
+	JEQ       part51One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part51One:
+	TESTL  $0x00000001, R8
+	JEQ    part51None
+	VMOVSS X0, (R9)
+
+part51None:
+	ADDQ      DI, SI
+	VMOVUPS   Y2, (SI)
+	VMOVMSKPS Y10, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y3, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part52Four
+	VMOVUPS   Y0, (R9)
+
+part52Four:
+	TESTL      $0x00000004, R8
+	JEQ        part52Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part52Two:
+	TESTL     $0x00000002, R8
+	JEQ       part52One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part52One:
+	TESTL  $0x00000001, R8
+	JEQ    part52None
+	VMOVSS X0, (R9)
+
+part52None:
+	ADDQ      DI, SI
+	VMOVUPS   Y4, (SI)
+	VMOVMSKPS Y10, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y5, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part53Four
+	VMOVUPS   Y0, (R9)
+
+part53Four:
+	TESTL      $0x00000004, R8
+	JEQ        part53Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part53Two:
+	TESTL     $0x00000002, R8
+	JEQ       part53One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part53One:
+	TESTL  $0x00000001, R8
+	JEQ    part53None
+	VMOVSS X0, (R9)
+
+part53None:
+	ADDQ      DI, SI
+	VMOVUPS   Y6, (SI)
+	VMOVMSKPS Y10, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y7, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part54Four
+	VMOVUPS   Y0, (R9)
+
+part54Four:
+	TESTL      $0x00000004, R8
+	JEQ        part54Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part54Two:
+	TESTL     $0x00000002, R8
+	JEQ       part54One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part54One:
+	TESTL  $0x00000001, R8
+	JEQ    part54None
+	VMOVSS X0, (R9)
+
+part54None:
+	ADDQ      DI, SI
+	VMOVUPS   Y8, (SI)
+	VMOVMSKPS Y10, DI
+	LEAQ      32(SI), SI
+	VMOVAPS   Y9, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part55Four
+	VMOVUPS   Y0, (SI)
+
+part55Four:
+	TESTL      $0x00000004, DI
+	JEQ        part55Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part55Two:
+	TESTL     $0x00000002, DI
+	JEQ       part55One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part55One:
+	TESTL  $0x00000001, DI
+	JEQ    part55None
+	VMOVSS X0, (SI)
+
+part55None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -4024,7 +5490,7 @@ storeEnd:
 	RET
 
 // func lane5x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane5x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4318,52 +5784,186 @@ lanePart:
 	VCVTPS2DQ    Y1, Y1
 	VMASKMOVPS   32(R11), Y11, Y13
 	VPADDD       Y13, Y1, Y1
-	VMASKMOVPS   Y1, Y11, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y12, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y13
-	VPADDD       Y13, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VMULPS       Y12, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   32(R11), Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VMASKMOVPS   Y3, Y11, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y12, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y13
-	VPADDD       Y13, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VMULPS       Y12, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VMASKMOVPS   32(R11), Y11, Y13
-	VPADDD       Y13, Y5, Y5
-	VMASKMOVPS   Y5, Y11, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y12, Y6, Y6
-	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (R11), Y13
-	VPADDD       Y13, Y6, Y6
-	VMOVUPS      Y6, (R11)
-	VMULPS       Y12, Y7, Y7
-	VCVTPS2DQ    Y7, Y7
-	VMASKMOVPS   32(R11), Y11, Y13
-	VPADDD       Y13, Y7, Y7
-	VMASKMOVPS   Y7, Y11, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y12, Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      (R11), Y13
-	VPADDD       Y13, Y8, Y8
-	VMOVUPS      Y8, (R11)
-	VMULPS       Y12, Y9, Y9
-	VCVTPS2DQ    Y9, Y9
-	VMASKMOVPS   32(R11), Y11, Y13
-	VPADDD       Y13, Y9, Y9
-	VMASKMOVPS   Y9, Y11, 32(R11)
+	VMOVMSKPS    Y11, R13
+	LEAQ         32(R11), R14
+	VMOVAPS      Y1, Y0
+	POPCNTL      R13, R13
+	TESTL        $0x00000008, R13
+	JEQ          part56Four
+	VMOVUPS      Y0, (R14)
 
+part56Four:
+	TESTL      $0x00000004, R13
+	JEQ        part56Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part56Two:
+	TESTL     $0x00000002, R13
+	JEQ       part56One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part56One:
+	TESTL  $0x00000001, R13
+	JEQ    part56None
+	VMOVSS X0, (R14)
+
+part56None:
+	ADDQ       R12, R11
+	VMULPS     Y12, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (R11), Y13
+	VPADDD     Y13, Y2, Y2
+	VMOVUPS    Y2, (R11)
+	VMULPS     Y12, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(R11), Y11, Y13
+	VPADDD     Y13, Y3, Y3
+	VMOVMSKPS  Y11, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y3, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part57Four
+	VMOVUPS    Y0, (R14)
+
+part57Four:
+	TESTL      $0x00000004, R13
+	JEQ        part57Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part57Two:
+	TESTL     $0x00000002, R13
+	JEQ       part57One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part57One:
+	TESTL  $0x00000001, R13
+	JEQ    part57None
+	VMOVSS X0, (R14)
+
+part57None:
+	ADDQ       R12, R11
+	VMULPS     Y12, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (R11), Y13
+	VPADDD     Y13, Y4, Y4
+	VMOVUPS    Y4, (R11)
+	VMULPS     Y12, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(R11), Y11, Y13
+	VPADDD     Y13, Y5, Y5
+	VMOVMSKPS  Y11, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y5, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part58Four
+	VMOVUPS    Y0, (R14)
+
+part58Four:
+	TESTL      $0x00000004, R13
+	JEQ        part58Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part58Two:
+	TESTL     $0x00000002, R13
+	JEQ       part58One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part58One:
+	TESTL  $0x00000001, R13
+	JEQ    part58None
+	VMOVSS X0, (R14)
+
+part58None:
+	ADDQ       R12, R11
+	VMULPS     Y12, Y6, Y6
+	VCVTPS2DQ  Y6, Y6
+	VMOVUPS    (R11), Y13
+	VPADDD     Y13, Y6, Y6
+	VMOVUPS    Y6, (R11)
+	VMULPS     Y12, Y7, Y7
+	VCVTPS2DQ  Y7, Y7
+	VMASKMOVPS 32(R11), Y11, Y13
+	VPADDD     Y13, Y7, Y7
+	VMOVMSKPS  Y11, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y7, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part59Four
+	VMOVUPS    Y0, (R14)
+
+part59Four:
+	TESTL      $0x00000004, R13
+	JEQ        part59Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part59Two:
+	TESTL     $0x00000002, R13
+	JEQ       part59One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part59One:
+	TESTL  $0x00000001, R13
+	JEQ    part59None
+	VMOVSS X0, (R14)
+
+part59None:
+	ADDQ       R12, R11
+	VMULPS     Y12, Y8, Y8
+	VCVTPS2DQ  Y8, Y8
+	VMOVUPS    (R11), Y13
+	VPADDD     Y13, Y8, Y8
+	VMOVUPS    Y8, (R11)
+	VMULPS     Y12, Y9, Y9
+	VCVTPS2DQ  Y9, Y9
+	VMASKMOVPS 32(R11), Y11, Y13
+	VPADDD     Y13, Y9, Y9
+	VMOVMSKPS  Y11, R12
+	LEAQ       32(R11), R11
+	VMOVAPS    Y9, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part60Four
+	VMOVUPS    Y0, (R11)
+
+part60Four:
+	TESTL      $0x00000004, R12
+	JEQ        part60Two
+	VMOVUPS    X0, (R11)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R11
+
+part60Two:
+	TESTL     $0x00000002, R12
+	JEQ       part60One
+	VMOVLPS   X0, (R11)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R11
+
+part60One:
+	TESTL  $0x00000001, R12
+	JEQ    part60None
+	VMOVSS X0, (R11)
+
+part60None:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
@@ -4379,7 +5979,7 @@ laneEnd:
 	RET
 
 // func tile6x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile6x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4630,21 +6230,182 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y6
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMASKMOVPS Y0, Y6, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y6, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y2, Y6, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y3, Y6, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y4, Y6, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y5, Y6, (SI)
+	VMOVUPS   (SI), Y6
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVMSKPS Y6, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y0, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part61Four
+	VMOVUPS   Y0, (R9)
 
+part61Four:
+	TESTL      $0x00000004, R8
+	JEQ        part61Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part61Two:
+	TESTL     $0x00000002, R8
+	JEQ       part61One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part61One:
+	TESTL  $0x00000001, R8
+	JEQ    part61None
+	VMOVSS X0, (R9)
+
+part61None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y6, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part62Four
+	VMOVUPS   Y0, (R9)
+
+part62Four:
+	TESTL      $0x00000004, R8
+	JEQ        part62Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part62Two:
+	TESTL     $0x00000002, R8
+	JEQ       part62One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part62One:
+	TESTL  $0x00000001, R8
+	JEQ    part62None
+	VMOVSS X0, (R9)
+
+part62None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y6, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y2, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part63Four
+	VMOVUPS   Y0, (R9)
+
+part63Four:
+	TESTL      $0x00000004, R8
+	JEQ        part63Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part63Two:
+	TESTL     $0x00000002, R8
+	JEQ       part63One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part63One:
+	TESTL  $0x00000001, R8
+	JEQ    part63None
+	VMOVSS X0, (R9)
+
+part63None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y6, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y3, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part64Four
+	VMOVUPS   Y0, (R9)
+
+part64Four:
+	TESTL      $0x00000004, R8
+	JEQ        part64Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part64Two:
+	TESTL     $0x00000002, R8
+	JEQ       part64One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part64One:
+	TESTL  $0x00000001, R8
+	JEQ    part64None
+	VMOVSS X0, (R9)
+
+part64None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y6, R8
+	LEAQ      (SI), R9
+	VMOVAPS   Y4, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part65Four
+	VMOVUPS   Y0, (R9)
+
+part65Four:
+	TESTL      $0x00000004, R8
+	JEQ        part65Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part65Two:
+	TESTL     $0x00000002, R8
+	JEQ       part65One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part65One:
+	TESTL  $0x00000001, R8
+	JEQ    part65None
+	VMOVSS X0, (R9)
+
+part65None:
+	ADDQ      DI, SI
+	VMOVMSKPS Y6, DI
+	LEAQ      (SI), SI
+	VMOVAPS   Y5, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part66Four
+	VMOVUPS   Y0, (SI)
+
+part66Four:
+	TESTL      $0x00000004, DI
+	JEQ        part66Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part66Two:
+	TESTL     $0x00000002, DI
+	JEQ       part66One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part66One:
+	TESTL  $0x00000001, DI
+	JEQ    part66None
+	VMOVSS X0, (SI)
+
+part66None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -4656,7 +6417,7 @@ storeEnd:
 	RET
 
 // func lane6x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane6x1_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -4889,38 +6650,199 @@ lanePart:
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (R11), Y9, Y8
 	VPADDD       Y8, Y0, Y0
-	VMASKMOVPS   Y0, Y9, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y7, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   (R11), Y9, Y8
-	VPADDD       Y8, Y1, Y1
-	VMASKMOVPS   Y1, Y9, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y7, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMASKMOVPS   (R11), Y9, Y8
-	VPADDD       Y8, Y2, Y2
-	VMASKMOVPS   Y2, Y9, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y7, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   (R11), Y9, Y8
-	VPADDD       Y8, Y3, Y3
-	VMASKMOVPS   Y3, Y9, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y7, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VMASKMOVPS   (R11), Y9, Y8
-	VPADDD       Y8, Y4, Y4
-	VMASKMOVPS   Y4, Y9, (R11)
-	ADDQ         R12, R11
-	VMULPS       Y7, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VMASKMOVPS   (R11), Y9, Y8
-	VPADDD       Y8, Y5, Y5
-	VMASKMOVPS   Y5, Y9, (R11)
+	VMOVMSKPS    Y9, R13
+	LEAQ         (R11), R14
+	VMOVAPS      Y0, Y0
+	POPCNTL      R13, R13
+	TESTL        $0x00000008, R13
+	JEQ          part67Four
+	VMOVUPS      Y0, (R14)
 
+part67Four:
+	TESTL      $0x00000004, R13
+	JEQ        part67Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part67Two:
+	TESTL     $0x00000002, R13
+	JEQ       part67One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part67One:
+	TESTL  $0x00000001, R13
+	JEQ    part67None
+	VMOVSS X0, (R14)
+
+part67None:
+	ADDQ       R12, R11
+	VMULPS     Y7, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (R11), Y9, Y8
+	VPADDD     Y8, Y1, Y1
+	VMOVMSKPS  Y9, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y1, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part68Four
+	VMOVUPS    Y0, (R14)
+
+part68Four:
+	TESTL      $0x00000004, R13
+	JEQ        part68Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part68Two:
+	TESTL     $0x00000002, R13
+	JEQ       part68One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part68One:
+	TESTL  $0x00000001, R13
+	JEQ    part68None
+	VMOVSS X0, (R14)
+
+part68None:
+	ADDQ       R12, R11
+	VMULPS     Y7, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (R11), Y9, Y8
+	VPADDD     Y8, Y2, Y2
+	VMOVMSKPS  Y9, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y2, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part69Four
+	VMOVUPS    Y0, (R14)
+
+part69Four:
+	TESTL      $0x00000004, R13
+	JEQ        part69Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part69Two:
+	TESTL     $0x00000002, R13
+	JEQ       part69One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part69One:
+	TESTL  $0x00000001, R13
+	JEQ    part69None
+	VMOVSS X0, (R14)
+
+part69None:
+	ADDQ       R12, R11
+	VMULPS     Y7, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS (R11), Y9, Y8
+	VPADDD     Y8, Y3, Y3
+	VMOVMSKPS  Y9, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y3, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part70Four
+	VMOVUPS    Y0, (R14)
+
+part70Four:
+	TESTL      $0x00000004, R13
+	JEQ        part70Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part70Two:
+	TESTL     $0x00000002, R13
+	JEQ       part70One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part70One:
+	TESTL  $0x00000001, R13
+	JEQ    part70None
+	VMOVSS X0, (R14)
+
+part70None:
+	ADDQ       R12, R11
+	VMULPS     Y7, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMASKMOVPS (R11), Y9, Y8
+	VPADDD     Y8, Y4, Y4
+	VMOVMSKPS  Y9, R13
+	LEAQ       (R11), R14
+	VMOVAPS    Y4, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part71Four
+	VMOVUPS    Y0, (R14)
+
+part71Four:
+	TESTL      $0x00000004, R13
+	JEQ        part71Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part71Two:
+	TESTL     $0x00000002, R13
+	JEQ       part71One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part71One:
+	TESTL  $0x00000001, R13
+	JEQ    part71None
+	VMOVSS X0, (R14)
+
+part71None:
+	ADDQ       R12, R11
+	VMULPS     Y7, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS (R11), Y9, Y8
+	VPADDD     Y8, Y5, Y5
+	VMOVMSKPS  Y9, R12
+	LEAQ       (R11), R11
+	VMOVAPS    Y5, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part72Four
+	VMOVUPS    Y0, (R11)
+
+part72Four:
+	TESTL      $0x00000004, R12
+	JEQ        part72Two
+	VMOVUPS    X0, (R11)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R11
+
+part72Two:
+	TESTL     $0x00000002, R12
+	JEQ       part72One
+	VMOVLPS   X0, (R11)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R11
+
+part72One:
+	TESTL  $0x00000001, R12
+	JEQ    part72None
+	VMOVSS X0, (R11)
+
+part72None:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10
@@ -4936,7 +6858,7 @@ laneEnd:
 	RET
 
 // func tile6x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·tile6x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -5272,27 +7194,188 @@ store:
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS    (SI), Y12
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y12, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y12, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPS Y5, Y12, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y6, (SI)
-	VMASKMOVPS Y7, Y12, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y8, (SI)
-	VMASKMOVPS Y9, Y12, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y10, (SI)
-	VMASKMOVPS Y11, Y12, 32(SI)
+	VMOVUPS   (SI), Y12
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), SI
+	VMOVUPS   Y0, (SI)
+	VMOVMSKPS Y12, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part73Four
+	VMOVUPS   Y0, (R9)
 
+part73Four:
+	TESTL      $0x00000004, R8
+	JEQ        part73Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part73Two:
+	TESTL     $0x00000002, R8
+	JEQ       part73One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part73One:
+	TESTL  $0x00000001, R8
+	JEQ    part73None
+	VMOVSS X0, (R9)
+
+part73None:
+	ADDQ      DI, SI
+	VMOVUPS   Y2, (SI)
+	VMOVMSKPS Y12, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y3, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part74Four
+	VMOVUPS   Y0, (R9)
+
+part74Four:
+	TESTL      $0x00000004, R8
+	JEQ        part74Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part74Two:
+	TESTL     $0x00000002, R8
+	JEQ       part74One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part74One:
+	TESTL  $0x00000001, R8
+	JEQ    part74None
+	VMOVSS X0, (R9)
+
+part74None:
+	ADDQ      DI, SI
+	VMOVUPS   Y4, (SI)
+	VMOVMSKPS Y12, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y5, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part75Four
+	VMOVUPS   Y0, (R9)
+
+part75Four:
+	TESTL      $0x00000004, R8
+	JEQ        part75Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part75Two:
+	TESTL     $0x00000002, R8
+	JEQ       part75One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part75One:
+	TESTL  $0x00000001, R8
+	JEQ    part75None
+	VMOVSS X0, (R9)
+
+part75None:
+	ADDQ      DI, SI
+	VMOVUPS   Y6, (SI)
+	VMOVMSKPS Y12, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y7, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part76Four
+	VMOVUPS   Y0, (R9)
+
+part76Four:
+	TESTL      $0x00000004, R8
+	JEQ        part76Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part76Two:
+	TESTL     $0x00000002, R8
+	JEQ       part76One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part76One:
+	TESTL  $0x00000001, R8
+	JEQ    part76None
+	VMOVSS X0, (R9)
+
+part76None:
+	ADDQ      DI, SI
+	VMOVUPS   Y8, (SI)
+	VMOVMSKPS Y12, R8
+	LEAQ      32(SI), R9
+	VMOVAPS   Y9, Y0
+	POPCNTL   R8, R8
+	TESTL     $0x00000008, R8
+	JEQ       part77Four
+	VMOVUPS   Y0, (R9)
+
+part77Four:
+	TESTL      $0x00000004, R8
+	JEQ        part77Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part77Two:
+	TESTL     $0x00000002, R8
+	JEQ       part77One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part77One:
+	TESTL  $0x00000001, R8
+	JEQ    part77None
+	VMOVSS X0, (R9)
+
+part77None:
+	ADDQ      DI, SI
+	VMOVUPS   Y10, (SI)
+	VMOVMSKPS Y12, DI
+	LEAQ      32(SI), SI
+	VMOVAPS   Y11, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part78Four
+	VMOVUPS   Y0, (SI)
+
+part78Four:
+	TESTL      $0x00000004, DI
+	JEQ        part78Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part78Two:
+	TESTL     $0x00000002, DI
+	JEQ       part78One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part78One:
+	TESTL  $0x00000001, DI
+	JEQ    part78None
+	VMOVSS X0, (SI)
+
+part78None:
 storeEnd:
 	MOVQ 72(AX), SI
 	ADDQ SI, (SP)
@@ -5304,7 +7387,7 @@ storeEnd:
 	RET
 
 // func lane6x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
 TEXT ·lane6x2_avx2(SB), $40-8
 	MOVQ p+0(FP), AX
 	MOVQ 8(AX), CX
@@ -5637,63 +7720,224 @@ lanePart:
 	VCVTPS2DQ    Y1, Y1
 	VMASKMOVPS   32(R11), Y13, Y15
 	VPADDD       Y15, Y1, Y1
-	VMASKMOVPS   Y1, Y13, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y14, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y15
-	VPADDD       Y15, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	VMULPS       Y14, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VMASKMOVPS   32(R11), Y13, Y15
-	VPADDD       Y15, Y3, Y3
-	VMASKMOVPS   Y3, Y13, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y14, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y15
-	VPADDD       Y15, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	VMULPS       Y14, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VMASKMOVPS   32(R11), Y13, Y15
-	VPADDD       Y15, Y5, Y5
-	VMASKMOVPS   Y5, Y13, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y14, Y6, Y6
-	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (R11), Y15
-	VPADDD       Y15, Y6, Y6
-	VMOVUPS      Y6, (R11)
-	VMULPS       Y14, Y7, Y7
-	VCVTPS2DQ    Y7, Y7
-	VMASKMOVPS   32(R11), Y13, Y15
-	VPADDD       Y15, Y7, Y7
-	VMASKMOVPS   Y7, Y13, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y14, Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      (R11), Y15
-	VPADDD       Y15, Y8, Y8
-	VMOVUPS      Y8, (R11)
-	VMULPS       Y14, Y9, Y9
-	VCVTPS2DQ    Y9, Y9
-	VMASKMOVPS   32(R11), Y13, Y15
-	VPADDD       Y15, Y9, Y9
-	VMASKMOVPS   Y9, Y13, 32(R11)
-	ADDQ         R12, R11
-	VMULPS       Y14, Y10, Y10
-	VCVTPS2DQ    Y10, Y10
-	VMOVUPS      (R11), Y15
-	VPADDD       Y15, Y10, Y10
-	VMOVUPS      Y10, (R11)
-	VMULPS       Y14, Y11, Y11
-	VCVTPS2DQ    Y11, Y11
-	VMASKMOVPS   32(R11), Y13, Y15
-	VPADDD       Y15, Y11, Y11
-	VMASKMOVPS   Y11, Y13, 32(R11)
+	VMOVMSKPS    Y13, R13
+	LEAQ         32(R11), R14
+	VMOVAPS      Y1, Y0
+	POPCNTL      R13, R13
+	TESTL        $0x00000008, R13
+	JEQ          part79Four
+	VMOVUPS      Y0, (R14)
 
+part79Four:
+	TESTL      $0x00000004, R13
+	JEQ        part79Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part79Two:
+	TESTL     $0x00000002, R13
+	JEQ       part79One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part79One:
+	TESTL  $0x00000001, R13
+	JEQ    part79None
+	VMOVSS X0, (R14)
+
+part79None:
+	ADDQ       R12, R11
+	VMULPS     Y14, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (R11), Y15
+	VPADDD     Y15, Y2, Y2
+	VMOVUPS    Y2, (R11)
+	VMULPS     Y14, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(R11), Y13, Y15
+	VPADDD     Y15, Y3, Y3
+	VMOVMSKPS  Y13, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y3, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part80Four
+	VMOVUPS    Y0, (R14)
+
+part80Four:
+	TESTL      $0x00000004, R13
+	JEQ        part80Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part80Two:
+	TESTL     $0x00000002, R13
+	JEQ       part80One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part80One:
+	TESTL  $0x00000001, R13
+	JEQ    part80None
+	VMOVSS X0, (R14)
+
+part80None:
+	ADDQ       R12, R11
+	VMULPS     Y14, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (R11), Y15
+	VPADDD     Y15, Y4, Y4
+	VMOVUPS    Y4, (R11)
+	VMULPS     Y14, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(R11), Y13, Y15
+	VPADDD     Y15, Y5, Y5
+	VMOVMSKPS  Y13, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y5, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part81Four
+	VMOVUPS    Y0, (R14)
+
+part81Four:
+	TESTL      $0x00000004, R13
+	JEQ        part81Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part81Two:
+	TESTL     $0x00000002, R13
+	JEQ       part81One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part81One:
+	TESTL  $0x00000001, R13
+	JEQ    part81None
+	VMOVSS X0, (R14)
+
+part81None:
+	ADDQ       R12, R11
+	VMULPS     Y14, Y6, Y6
+	VCVTPS2DQ  Y6, Y6
+	VMOVUPS    (R11), Y15
+	VPADDD     Y15, Y6, Y6
+	VMOVUPS    Y6, (R11)
+	VMULPS     Y14, Y7, Y7
+	VCVTPS2DQ  Y7, Y7
+	VMASKMOVPS 32(R11), Y13, Y15
+	VPADDD     Y15, Y7, Y7
+	VMOVMSKPS  Y13, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y7, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part82Four
+	VMOVUPS    Y0, (R14)
+
+part82Four:
+	TESTL      $0x00000004, R13
+	JEQ        part82Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part82Two:
+	TESTL     $0x00000002, R13
+	JEQ       part82One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part82One:
+	TESTL  $0x00000001, R13
+	JEQ    part82None
+	VMOVSS X0, (R14)
+
+part82None:
+	ADDQ       R12, R11
+	VMULPS     Y14, Y8, Y8
+	VCVTPS2DQ  Y8, Y8
+	VMOVUPS    (R11), Y15
+	VPADDD     Y15, Y8, Y8
+	VMOVUPS    Y8, (R11)
+	VMULPS     Y14, Y9, Y9
+	VCVTPS2DQ  Y9, Y9
+	VMASKMOVPS 32(R11), Y13, Y15
+	VPADDD     Y15, Y9, Y9
+	VMOVMSKPS  Y13, R13
+	LEAQ       32(R11), R14
+	VMOVAPS    Y9, Y0
+	POPCNTL    R13, R13
+	TESTL      $0x00000008, R13
+	JEQ        part83Four
+	VMOVUPS    Y0, (R14)
+
+part83Four:
+	TESTL      $0x00000004, R13
+	JEQ        part83Two
+	VMOVUPS    X0, (R14)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R14
+
+part83Two:
+	TESTL     $0x00000002, R13
+	JEQ       part83One
+	VMOVLPS   X0, (R14)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R14
+
+part83One:
+	TESTL  $0x00000001, R13
+	JEQ    part83None
+	VMOVSS X0, (R14)
+
+part83None:
+	ADDQ       R12, R11
+	VMULPS     Y14, Y10, Y10
+	VCVTPS2DQ  Y10, Y10
+	VMOVUPS    (R11), Y15
+	VPADDD     Y15, Y10, Y10
+	VMOVUPS    Y10, (R11)
+	VMULPS     Y14, Y11, Y11
+	VCVTPS2DQ  Y11, Y11
+	VMASKMOVPS 32(R11), Y13, Y15
+	VPADDD     Y15, Y11, Y11
+	VMOVMSKPS  Y13, R12
+	LEAQ       32(R11), R11
+	VMOVAPS    Y11, Y0
+	POPCNTL    R12, R12
+	TESTL      $0x00000008, R12
+	JEQ        part84Four
+	VMOVUPS    Y0, (R11)
+
+part84Four:
+	TESTL      $0x00000004, R12
+	JEQ        part84Two
+	VMOVUPS    X0, (R11)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R11
+
+part84Two:
+	TESTL     $0x00000002, R12
+	JEQ       part84One
+	VMOVLPS   X0, (R11)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R11
+
+part84One:
+	TESTL  $0x00000001, R12
+	JEQ    part84None
+	VMOVSS X0, (R11)
+
+part84None:
 laneEnd:
 	ADDQ $0x08, R9
 	ADDQ $0x40, R10

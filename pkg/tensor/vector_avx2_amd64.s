@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func vecAdd_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecAdd_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -41,15 +41,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y0, Y1
 	VMASKMOVPS (SI)(DX*1), Y0, Y2
 	VADDPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part85Four
+	VMOVUPS    Y0, (CX)
+
+part85Four:
+	TESTL      $0x00000004, AX
+	JEQ        part85Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part85Two:
+	TESTL     $0x00000002, AX
+	JEQ       part85One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part85One:
+	TESTL  $0x00000001, AX
+	JEQ    part85None
+	VMOVSS X0, (CX)
+
+part85None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSub_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecSub_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -85,15 +112,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y0, Y1
 	VMASKMOVPS (SI)(DX*1), Y0, Y2
 	VSUBPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part86Four
+	VMOVUPS    Y0, (CX)
+
+part86Four:
+	TESTL      $0x00000004, AX
+	JEQ        part86Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part86Two:
+	TESTL     $0x00000002, AX
+	JEQ       part86One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part86One:
+	TESTL  $0x00000001, AX
+	JEQ    part86None
+	VMOVSS X0, (CX)
+
+part86None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecMul_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecMul_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -129,15 +183,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y0, Y1
 	VMASKMOVPS (SI)(DX*1), Y0, Y2
 	VMULPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part87Four
+	VMOVUPS    Y0, (CX)
+
+part87Four:
+	TESTL      $0x00000004, AX
+	JEQ        part87Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part87Two:
+	TESTL     $0x00000002, AX
+	JEQ       part87One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part87One:
+	TESTL  $0x00000001, AX
+	JEQ    part87None
+	VMOVSS X0, (CX)
+
+part87None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecAddInt_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, POPCNT
 TEXT ·vecAddInt_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -173,15 +254,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y0, Y1
 	VMASKMOVPS (SI)(DX*1), Y0, Y2
 	VPADDD     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part88Four
+	VMOVUPS    Y0, (CX)
+
+part88Four:
+	TESTL      $0x00000004, AX
+	JEQ        part88Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part88Two:
+	TESTL     $0x00000002, AX
+	JEQ       part88One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part88One:
+	TESTL  $0x00000001, AX
+	JEQ    part88None
+	VMOVSS X0, (CX)
+
+part88None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecScale_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecScale_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -215,15 +323,42 @@ rest:
 	VMOVUPS    (CX), Y1
 	VMASKMOVPS (BX)(DX*1), Y1, Y2
 	VMULPS     Y0, Y2, Y0
-	VMASKMOVPS Y0, Y1, (SI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part89Four
+	VMOVUPS    Y0, (CX)
+
+part89Four:
+	TESTL      $0x00000004, AX
+	JEQ        part89Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part89Two:
+	TESTL     $0x00000002, AX
+	JEQ       part89One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part89One:
+	TESTL  $0x00000001, AX
+	JEQ    part89None
+	VMOVSS X0, (CX)
+
+part89None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecAxpy_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, POPCNT
 TEXT ·vecAxpy_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -260,15 +395,42 @@ rest:
 	VMASKMOVPS  (BX)(DX*1), Y1, Y2
 	VMASKMOVPS  (SI)(DX*1), Y1, Y3
 	VFMADD231PS Y2, Y0, Y3
-	VMASKMOVPS  Y3, Y1, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y1, AX
+	LEAQ        (DI)(DX*1), CX
+	VMOVAPS     Y3, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part90Four
+	VMOVUPS     Y0, (CX)
+
+part90Four:
+	TESTL      $0x00000004, AX
+	JEQ        part90Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part90Two:
+	TESTL     $0x00000002, AX
+	JEQ       part90One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part90One:
+	TESTL  $0x00000001, AX
+	JEQ    part90None
+	VMOVSS X0, (CX)
+
+part90None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecAffine_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, POPCNT
 TEXT ·vecAffine_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -305,15 +467,42 @@ rest:
 	VMASKMOVPS  (BX)(DX*1), Y2, Y3
 	VMOVUPS     Y1, Y1
 	VFMADD231PS Y3, Y0, Y1
-	VMASKMOVPS  Y1, Y2, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y2, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part91Four
+	VMOVUPS     Y0, (CX)
+
+part91Four:
+	TESTL      $0x00000004, AX
+	JEQ        part91Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part91Two:
+	TESTL     $0x00000002, AX
+	JEQ       part91One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part91One:
+	TESTL  $0x00000001, AX
+	JEQ    part91None
+	VMOVSS X0, (CX)
+
+part91None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecExp_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecExp_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -398,15 +587,42 @@ rest:
 	VPADDD      constants_avx2<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part92Four
+	VMOVUPS     Y0, (CX)
+
+part92Four:
+	TESTL      $0x00000004, AX
+	JEQ        part92Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part92Two:
+	TESTL     $0x00000002, AX
+	JEQ       part92One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part92One:
+	TESTL  $0x00000001, AX
+	JEQ    part92None
+	VMOVSS X0, (CX)
+
+part92None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecLog_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecLog_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -515,15 +731,42 @@ rest:
 	VADDPS      Y1, Y1, Y5
 	VBLENDVPS   Y4, Y1, Y5, Y1
 	VBLENDVPS   Y3, Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part93Four
+	VMOVUPS     Y0, (CX)
+
+part93Four:
+	TESTL      $0x00000004, AX
+	JEQ        part93Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part93Two:
+	TESTL     $0x00000002, AX
+	JEQ       part93One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part93One:
+	TESTL  $0x00000001, AX
+	JEQ    part93None
+	VMOVSS X0, (CX)
+
+part93None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecTanh_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecTanh_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -608,15 +851,42 @@ rest:
 	VPAND       constants_avx2<>+1984(SB), Y2, Y2
 	VPAND       constants_avx2<>+2112(SB), Y1, Y1
 	VPOR        Y1, Y2, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part94Four
+	VMOVUPS     Y0, (CX)
+
+part94Four:
+	TESTL      $0x00000004, AX
+	JEQ        part94Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part94Two:
+	TESTL     $0x00000002, AX
+	JEQ       part94One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part94One:
+	TESTL  $0x00000001, AX
+	JEQ    part94None
+	VMOVSS X0, (CX)
+
+part94None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSigmoid_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecSigmoid_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -717,15 +987,42 @@ rest:
 	VBLENDVPS   Y1, Y3, Y2, Y1
 	VADDPS      constants_avx2<>+768(SB), Y2, Y2
 	VDIVPS      Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part95Four
+	VMOVUPS     Y0, (CX)
+
+part95Four:
+	TESTL      $0x00000004, AX
+	JEQ        part95Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part95Two:
+	TESTL     $0x00000002, AX
+	JEQ       part95One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part95One:
+	TESTL  $0x00000001, AX
+	JEQ    part95None
+	VMOVSS X0, (CX)
+
+part95None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecNormal_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecNormal_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -874,15 +1171,42 @@ rest:
 	VMOVUPS     constants_avx2<>+768(SB), Y3
 	VSUBPS      Y2, Y3, Y3
 	VBLENDVPS   Y1, Y3, Y2, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part96Four
+	VMOVUPS     Y0, (CX)
+
+part96Four:
+	TESTL      $0x00000004, AX
+	JEQ        part96Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part96Two:
+	TESTL     $0x00000002, AX
+	JEQ       part96One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part96One:
+	TESTL  $0x00000001, AX
+	JEQ    part96None
+	VMOVSS X0, (CX)
+
+part96None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecFromInt_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecFromInt_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -918,15 +1242,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y1, Y2
 	VCVTDQ2PS  Y2, Y2
 	VMULPS     Y0, Y2, Y0
-	VMASKMOVPS Y0, Y1, (SI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part97Four
+	VMOVUPS    Y0, (CX)
+
+part97Four:
+	TESTL      $0x00000004, AX
+	JEQ        part97Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part97Two:
+	TESTL     $0x00000002, AX
+	JEQ       part97One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part97One:
+	TESTL  $0x00000001, AX
+	JEQ    part97None
+	VMOVSS X0, (CX)
+
+part97None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecQuantise_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, POPCNT
 TEXT ·vecQuantise_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -985,7 +1336,34 @@ rest:
 	VMULPS     Y0, Y4, Y4
 	VCVTPS2DQ  Y4, Y4
 	VPADDD     Y4, Y6, Y4
-	VMASKMOVPS Y4, Y3, (DI)(DX*1)
+	VMOVMSKPS  Y3, R9
+	LEAQ       (DI)(DX*1), R10
+	VMOVAPS    Y4, Y4
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part98Four
+	VMOVUPS    Y4, (R10)
+
+part98Four:
+	TESTL      $0x00000004, R9
+	JEQ        part98Two
+	VMOVUPS    X4, (R10)
+	VPERM2F128 $0x11, Y4, Y4, Y4
+	ADDQ       $0x10, R10
+
+part98Two:
+	TESTL     $0x00000002, R9
+	JEQ       part98One
+	VMOVLPS   X4, (R10)
+	VPERMILPS $0x0e, Y4, Y4
+	ADDQ      $0x08, R10
+
+part98One:
+	TESTL  $0x00000001, R9
+	JEQ    part98None
+	VMOVSS X4, (R10)
+
+part98None:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y5, Y4, Y4
 	VBLENDVPS  Y3, Y4, Y1, Y1
@@ -1006,11 +1384,38 @@ rest:
 	VMULPS     Y0, Y4, Y0
 	VCVTPS2DQ  Y0, Y0
 	VPADDD     Y0, Y6, Y0
-	VMASKMOVPS Y0, Y3, (DI)(DX*1)
-	VMOVUPS    Y2, Y0
-	VPMAXSD    Y5, Y0, Y0
-	VBLENDVPS  Y3, Y0, Y2, Y2
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y3, CX
+	LEAQ       (DI)(DX*1), BX
+	VMOVAPS    Y0, Y0
+	POPCNTL    CX, CX
+	TESTL      $0x00000008, CX
+	JEQ        part99Four
+	VMOVUPS    Y0, (BX)
+
+part99Four:
+	TESTL      $0x00000004, CX
+	JEQ        part99Two
+	VMOVUPS    X0, (BX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, BX
+
+part99Two:
+	TESTL     $0x00000002, CX
+	JEQ       part99One
+	VMOVLPS   X0, (BX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, BX
+
+part99One:
+	TESTL  $0x00000001, CX
+	JEQ    part99None
+	VMOVSS X0, (BX)
+
+part99None:
+	VMOVUPS   Y2, Y0
+	VPMAXSD   Y5, Y0, Y0
+	VBLENDVPS Y3, Y0, Y2, Y2
+	ADDQ      $0x20, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -1019,7 +1424,7 @@ done:
 	RET
 
 // func vecReLU_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecReLU_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1054,15 +1459,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y0, Y1
 	VMOVUPS    constants_avx2<>+1728(SB), Y2
 	VMAXPS     Y1, Y2, Y1
-	VMASKMOVPS Y1, Y0, (SI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part100Four
+	VMOVUPS    Y0, (CX)
+
+part100Four:
+	TESTL      $0x00000004, AX
+	JEQ        part100Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part100Two:
+	TESTL     $0x00000002, AX
+	JEQ       part100One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part100One:
+	TESTL  $0x00000001, AX
+	JEQ    part100None
+	VMOVSS X0, (CX)
+
+part100None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecLeaky_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecLeaky_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -1100,15 +1532,42 @@ rest:
 	VCMPPS     $0x1e, constants_avx2<>+1728(SB), Y2, Y3
 	VMULPS     Y0, Y2, Y0
 	VBLENDVPS  Y3, Y2, Y0, Y0
-	VMASKMOVPS Y0, Y1, (SI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part101Four
+	VMOVUPS    Y0, (CX)
+
+part101Four:
+	TESTL      $0x00000004, AX
+	JEQ        part101Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part101Two:
+	TESTL     $0x00000002, AX
+	JEQ       part101One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part101One:
+	TESTL  $0x00000001, AX
+	JEQ    part101None
+	VMOVSS X0, (CX)
+
+part101None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecELU_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecELU_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -1202,15 +1661,42 @@ rest:
 	VSUBPS      constants_avx2<>+768(SB), Y4, Y4
 	VMULPS      Y0, Y4, Y0
 	VBLENDVPS   Y3, Y2, Y0, Y0
-	VMASKMOVPS  Y0, Y1, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y1, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y0, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part102Four
+	VMOVUPS     Y0, (CX)
+
+part102Four:
+	TESTL      $0x00000004, AX
+	JEQ        part102Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part102Two:
+	TESTL     $0x00000002, AX
+	JEQ       part102One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part102One:
+	TESTL  $0x00000001, AX
+	JEQ    part102None
+	VMOVSS X0, (CX)
+
+part102None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecGELU_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecGELU_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1361,15 +1847,42 @@ rest:
 	VSUBPS      Y2, Y4, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
 	VMULPS      Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part103Four
+	VMOVUPS     Y0, (CX)
+
+part103Four:
+	TESTL      $0x00000004, AX
+	JEQ        part103Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part103Two:
+	TESTL     $0x00000002, AX
+	JEQ       part103One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part103One:
+	TESTL  $0x00000001, AX
+	JEQ    part103None
+	VMOVSS X0, (CX)
+
+part103None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSiLU_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecSiLU_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1472,15 +1985,42 @@ rest:
 	VADDPS      constants_avx2<>+768(SB), Y2, Y2
 	VDIVPS      Y2, Y3, Y2
 	VMULPS      Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part104Four
+	VMOVUPS     Y0, (CX)
+
+part104Four:
+	TESTL      $0x00000004, AX
+	JEQ        part104Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part104Two:
+	TESTL     $0x00000002, AX
+	JEQ       part104One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part104One:
+	TESTL  $0x00000001, AX
+	JEQ    part104None
+	VMOVSS X0, (CX)
+
+part104None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSoftplus_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecSoftplus_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1665,15 +2205,42 @@ rest:
 	VMOVUPS     constants_avx2<>+1728(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VADDPS      Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part105Four
+	VMOVUPS     Y0, (CX)
+
+part105Four:
+	TESTL      $0x00000004, AX
+	JEQ        part105Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part105Two:
+	TESTL     $0x00000002, AX
+	JEQ       part105One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part105One:
+	TESTL  $0x00000001, AX
+	JEQ    part105None
+	VMOVSS X0, (CX)
+
+part105None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecReLUBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecReLUBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1713,15 +2280,42 @@ rest:
 	VCMPPS     $0x1e, constants_avx2<>+1728(SB), Y2, Y2
 	VMOVUPS    constants_avx2<>+1728(SB), Y3
 	VBLENDVPS  Y2, Y1, Y3, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part106Four
+	VMOVUPS    Y0, (CX)
+
+part106Four:
+	TESTL      $0x00000004, AX
+	JEQ        part106Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part106Two:
+	TESTL     $0x00000002, AX
+	JEQ       part106One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part106One:
+	TESTL  $0x00000001, AX
+	JEQ    part106None
+	VMOVSS X0, (CX)
+
+part106None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecLeakyBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecLeakyBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -1762,15 +2356,42 @@ rest:
 	VCMPPS     $0x1e, constants_avx2<>+1728(SB), Y3, Y3
 	VMULPS     Y0, Y2, Y0
 	VBLENDVPS  Y3, Y2, Y0, Y0
-	VMASKMOVPS Y0, Y1, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part107Four
+	VMOVUPS    Y0, (CX)
+
+part107Four:
+	TESTL      $0x00000004, AX
+	JEQ        part107Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part107Two:
+	TESTL     $0x00000002, AX
+	JEQ       part107One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part107One:
+	TESTL  $0x00000001, AX
+	JEQ    part107None
+	VMOVSS X0, (CX)
+
+part107None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecELUBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecELUBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -1813,15 +2434,42 @@ rest:
 	VADDPS     Y0, Y3, Y0
 	VMULPS     Y0, Y2, Y0
 	VBLENDVPS  Y4, Y2, Y0, Y0
-	VMASKMOVPS Y0, Y1, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part108Four
+	VMOVUPS    Y0, (CX)
+
+part108Four:
+	TESTL      $0x00000004, AX
+	JEQ        part108Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part108Two:
+	TESTL     $0x00000002, AX
+	JEQ       part108One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part108One:
+	TESTL  $0x00000001, AX
+	JEQ    part108None
+	VMOVSS X0, (CX)
+
+part108None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSigmoidBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecSigmoidBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1863,15 +2511,42 @@ rest:
 	VSUBPS     Y2, Y3, Y3
 	VMULPS     Y3, Y2, Y2
 	VMULPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part109Four
+	VMOVUPS    Y0, (CX)
+
+part109Four:
+	TESTL      $0x00000004, AX
+	JEQ        part109Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part109Two:
+	TESTL     $0x00000002, AX
+	JEQ       part109One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part109One:
+	TESTL  $0x00000001, AX
+	JEQ    part109None
+	VMOVSS X0, (CX)
+
+part109None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecTanhBack_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecTanhBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -1913,15 +2588,42 @@ rest:
 	VPXOR       constants_avx2<>+2112(SB), Y3, Y3
 	VFMADD213PS constants_avx2<>+768(SB), Y2, Y3
 	VMULPS      Y3, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (DI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part110Four
+	VMOVUPS     Y0, (CX)
+
+part110Four:
+	TESTL      $0x00000004, AX
+	JEQ        part110Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part110Two:
+	TESTL     $0x00000002, AX
+	JEQ       part110One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part110One:
+	TESTL  $0x00000001, AX
+	JEQ    part110None
+	VMOVSS X0, (CX)
+
+part110None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecGELUBack_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecGELUBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -2079,15 +2781,42 @@ rest:
 	VMULPS      constants_avx2<>+3008(SB), Y6, Y4
 	VFMADD231PS Y4, Y2, Y3
 	VMULPS      Y3, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (DI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part111Four
+	VMOVUPS     Y0, (CX)
+
+part111Four:
+	TESTL      $0x00000004, AX
+	JEQ        part111Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part111Two:
+	TESTL     $0x00000002, AX
+	JEQ       part111One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part111One:
+	TESTL  $0x00000001, AX
+	JEQ    part111None
+	VMOVSS X0, (CX)
+
+part111None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSiLUBack_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecSiLUBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -2201,15 +2930,42 @@ rest:
 	VSUBPS      Y3, Y4, Y4
 	VFMADD231PS Y4, Y2, Y3
 	VMULPS      Y3, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (DI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part112Four
+	VMOVUPS     Y0, (CX)
+
+part112Four:
+	TESTL      $0x00000004, AX
+	JEQ        part112Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part112Two:
+	TESTL     $0x00000002, AX
+	JEQ       part112One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part112One:
+	TESTL  $0x00000001, AX
+	JEQ    part112None
+	VMOVSS X0, (CX)
+
+part112None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSoftplusBack_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecSoftplusBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -2315,8 +3071,35 @@ rest:
 	VADDPS      constants_avx2<>+768(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	VMULPS      Y2, Y1, Y1
-	VMASKMOVPS  Y1, Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (DI)(DX*1), CX
+	VMOVAPS     Y1, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part113Four
+	VMOVUPS     Y0, (CX)
+
+part113Four:
+	TESTL      $0x00000004, AX
+	JEQ        part113Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part113Two:
+	TESTL     $0x00000002, AX
+	JEQ       part113One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part113One:
+	TESTL  $0x00000001, AX
+	JEQ    part113None
+	VMOVSS X0, (CX)
+
+part113None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
@@ -2580,7 +3363,7 @@ done:
 	RET
 
 // func vecExpSum_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecExpSum_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -2704,7 +3487,34 @@ rest:
 	VPADDD      constants_avx2<>+832(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VMULPS      Y5, Y4, Y4
-	VMASKMOVPS  Y4, Y3, (SI)(DX*1)
+	VMOVMSKPS   Y3, R8
+	LEAQ        (SI)(DX*1), R9
+	VMOVAPS     Y4, Y5
+	POPCNTL     R8, R8
+	TESTL       $0x00000008, R8
+	JEQ         part114Four
+	VMOVUPS     Y5, (R9)
+
+part114Four:
+	TESTL      $0x00000004, R8
+	JEQ        part114Two
+	VMOVUPS    X5, (R9)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, R9
+
+part114Two:
+	TESTL     $0x00000002, R8
+	JEQ       part114One
+	VMOVLPS   X5, (R9)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, R9
+
+part114One:
+	TESTL  $0x00000001, R8
+	JEQ    part114None
+	VMOVSS X5, (R9)
+
+part114None:
 	VMOVUPS     Y1, Y5
 	VADDPS      Y4, Y5, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -2747,11 +3557,38 @@ rest:
 	VPADDD      constants_avx2<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y0, Y0
-	VMASKMOVPS  Y0, Y3, (SI)(DX*1)
-	VMOVUPS     Y2, Y4
-	VADDPS      Y0, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y2, Y2
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y3, CX
+	LEAQ        (SI)(DX*1), BX
+	VMOVAPS     Y0, Y4
+	POPCNTL     CX, CX
+	TESTL       $0x00000008, CX
+	JEQ         part115Four
+	VMOVUPS     Y4, (BX)
+
+part115Four:
+	TESTL      $0x00000004, CX
+	JEQ        part115Two
+	VMOVUPS    X4, (BX)
+	VPERM2F128 $0x11, Y4, Y4, Y4
+	ADDQ       $0x10, BX
+
+part115Two:
+	TESTL     $0x00000002, CX
+	JEQ       part115One
+	VMOVLPS   X4, (BX)
+	VPERMILPS $0x0e, Y4, Y4
+	ADDQ      $0x08, BX
+
+part115One:
+	TESTL  $0x00000001, CX
+	JEQ    part115None
+	VMOVSS X4, (BX)
+
+part115None:
+	VMOVUPS   Y2, Y4
+	VADDPS    Y0, Y4, Y4
+	VBLENDVPS Y3, Y4, Y2, Y2
+	ADDQ      $0x20, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -2760,7 +3597,7 @@ done:
 	RET
 
 // func vecSoftmaxBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecSoftmaxBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -2799,15 +3636,42 @@ rest:
 	VMASKMOVPS (SI)(DX*1), Y1, Y3
 	VSUBPS     Y0, Y3, Y0
 	VMULPS     Y0, Y2, Y0
-	VMASKMOVPS Y0, Y1, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part116Four
+	VMOVUPS    Y0, (CX)
+
+part116Four:
+	TESTL      $0x00000004, AX
+	JEQ        part116Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part116Two:
+	TESTL     $0x00000002, AX
+	JEQ       part116One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part116One:
+	TESTL  $0x00000001, AX
+	JEQ    part116None
+	VMOVSS X0, (CX)
+
+part116None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecChannel_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecChannel_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -2844,15 +3708,42 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y2, Y3
 	VMULPS     Y0, Y3, Y0
 	VSUBPS     Y1, Y0, Y0
-	VMASKMOVPS Y0, Y2, (SI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y2, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part117Four
+	VMOVUPS    Y0, (CX)
+
+part117Four:
+	TESTL      $0x00000004, AX
+	JEQ        part117Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part117Two:
+	TESTL     $0x00000002, AX
+	JEQ       part117One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part117One:
+	TESTL  $0x00000001, AX
+	JEQ    part117None
+	VMOVSS X0, (CX)
+
+part117None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecChannelBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecChannelBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -2897,15 +3788,42 @@ rest:
 	VMULPS     Y4, Y1, Y1
 	VSUBPS     Y1, Y0, Y0
 	VSUBPS     Y2, Y0, Y0
-	VMASKMOVPS Y0, Y3, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y3, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part118Four
+	VMOVUPS    Y0, (CX)
+
+part118Four:
+	TESTL      $0x00000004, AX
+	JEQ        part118Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part118Two:
+	TESTL     $0x00000002, AX
+	JEQ       part118One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part118One:
+	TESTL  $0x00000001, AX
+	JEQ    part118None
+	VMOVSS X0, (CX)
+
+part118None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecChannels_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecChannels_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -2946,15 +3864,42 @@ rest:
 	VMULPS     Y2, Y1, Y1
 	VMASKMOVPS (DI)(DX*1), Y0, Y2
 	VSUBPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (R8)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part119Four
+	VMOVUPS    Y0, (CX)
+
+part119Four:
+	TESTL      $0x00000004, AX
+	JEQ        part119Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part119Two:
+	TESTL     $0x00000002, AX
+	JEQ       part119One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part119One:
+	TESTL  $0x00000001, AX
+	JEQ    part119None
+	VMOVSS X0, (CX)
+
+part119None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecChannelsBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecChannelsBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -3005,15 +3950,42 @@ rest:
 	VSUBPS     Y2, Y1, Y1
 	VMASKMOVPS (R9)(DX*1), Y0, Y2
 	VSUBPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (R10)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (R10)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part120Four
+	VMOVUPS    Y0, (CX)
+
+part120Four:
+	TESTL      $0x00000004, AX
+	JEQ        part120Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part120Two:
+	TESTL     $0x00000002, AX
+	JEQ       part120One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part120One:
+	TESTL  $0x00000001, AX
+	JEQ    part120None
+	VMOVSS X0, (CX)
+
+part120None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecCentre_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, POPCNT
 TEXT ·vecCentre_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3041,22 +4013,49 @@ loop:
 	JGE         loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), DI
-	MOVQ        CX, R8
-	SUBQ        $0x00, R8
-	XORQ        R9, R9
-	CMPQ        R8, $0x00
-	CMOVQLT     R9, R8
-	MOVQ        $0x00000008, R9
-	CMPQ        R8, R9
-	CMOVQGT     R9, R8
-	MOVQ        (DI)(R8*8), R8
-	VMOVUPS     (R8), Y3
-	VMASKMOVPS  (BX)(DX*1), Y3, Y4
-	VSUBPS      Y0, Y4, Y4
-	VMASKMOVPS  Y4, Y3, (SI)(DX*1)
+	ADDQ       $0x10, CX
+	JEQ        done
+	MOVQ       80(AX), DI
+	MOVQ       CX, R8
+	SUBQ       $0x00, R8
+	XORQ       R9, R9
+	CMPQ       R8, $0x00
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000008, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	MOVQ       (DI)(R8*8), R8
+	VMOVUPS    (R8), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VSUBPS     Y0, Y4, Y4
+	VMOVMSKPS  Y3, R8
+	LEAQ       (SI)(DX*1), R9
+	VMOVAPS    Y4, Y5
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part121Four
+	VMOVUPS    Y5, (R9)
+
+part121Four:
+	TESTL      $0x00000004, R8
+	JEQ        part121Two
+	VMOVUPS    X5, (R9)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, R9
+
+part121Two:
+	TESTL     $0x00000002, R8
+	JEQ       part121One
+	VMOVLPS   X5, (R9)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, R9
+
+part121One:
+	TESTL  $0x00000001, R8
+	JEQ    part121None
+	VMOVSS X5, (R9)
+
+part121None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -3072,7 +4071,34 @@ rest:
 	VMOVUPS     (CX), Y3
 	VMASKMOVPS  (BX)(DX*1), Y3, Y4
 	VSUBPS      Y0, Y4, Y0
-	VMASKMOVPS  Y0, Y3, (SI)(DX*1)
+	VMOVMSKPS   Y3, CX
+	LEAQ        (SI)(DX*1), BX
+	VMOVAPS     Y0, Y4
+	POPCNTL     CX, CX
+	TESTL       $0x00000008, CX
+	JEQ         part122Four
+	VMOVUPS     Y4, (BX)
+
+part122Four:
+	TESTL      $0x00000004, CX
+	JEQ        part122Two
+	VMOVUPS    X4, (BX)
+	VPERM2F128 $0x11, Y4, Y4, Y4
+	ADDQ       $0x10, BX
+
+part122Two:
+	TESTL     $0x00000002, CX
+	JEQ       part122One
+	VMOVLPS   X4, (BX)
+	VPERMILPS $0x0e, Y4, Y4
+	ADDQ      $0x08, BX
+
+part122One:
+	TESTL  $0x00000001, CX
+	JEQ    part122None
+	VMOVSS X4, (BX)
+
+part122None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
@@ -3085,7 +4111,7 @@ done:
 	RET
 
 // func vecNormalise_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecNormalise_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3131,9 +4157,63 @@ rest:
 	VMULPS     Y2, Y0, Y2
 	VMASKMOVPS (DI)(DX*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
-	VMASKMOVPS Y0, Y1, (R8)(DX*1)
-	VMASKMOVPS Y2, Y1, (R9)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y1, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part123Four
+	VMOVUPS    Y0, (CX)
+
+part123Four:
+	TESTL      $0x00000004, AX
+	JEQ        part123Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part123Two:
+	TESTL     $0x00000002, AX
+	JEQ       part123One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part123One:
+	TESTL  $0x00000001, AX
+	JEQ    part123None
+	VMOVSS X0, (CX)
+
+part123None:
+	VMOVMSKPS Y1, AX
+	LEAQ      (R9)(DX*1), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part124Four
+	VMOVUPS   Y0, (CX)
+
+part124Four:
+	TESTL      $0x00000004, AX
+	JEQ        part124Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part124Two:
+	TESTL     $0x00000002, AX
+	JEQ       part124One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part124One:
+	TESTL  $0x00000001, AX
+	JEQ    part124None
+	VMOVSS X0, (CX)
+
+part124None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
@@ -3228,7 +4308,7 @@ done:
 	RET
 
 // func vecNormBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecNormBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3278,15 +4358,42 @@ rest:
 	VMULPS     Y1, Y4, Y1
 	VSUBPS     Y1, Y0, Y0
 	VMULPS     Y2, Y0, Y0
-	VMASKMOVPS Y0, Y3, (R8)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y3, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part125Four
+	VMOVUPS    Y0, (CX)
+
+part125Four:
+	TESTL      $0x00000004, AX
+	JEQ        part125Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part125Two:
+	TESTL     $0x00000002, AX
+	JEQ       part125One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part125One:
+	TESTL  $0x00000001, AX
+	JEQ    part125None
+	VMOVSS X0, (CX)
+
+part125None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecSGD_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecSGD_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3330,15 +4437,42 @@ rest:
 	VADDPS     Y1, Y4, Y1
 	VMULPS     Y1, Y0, Y0
 	VSUBPS     Y0, Y3, Y0
-	VMASKMOVPS Y0, Y2, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y2, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part126Four
+	VMOVUPS    Y0, (CX)
+
+part126Four:
+	TESTL      $0x00000004, AX
+	JEQ        part126Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part126Two:
+	TESTL     $0x00000002, AX
+	JEQ       part126One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part126One:
+	TESTL  $0x00000001, AX
+	JEQ    part126None
+	VMOVSS X0, (CX)
+
+part126None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecMomentum_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecMomentum_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3392,16 +4526,70 @@ rest:
 	VADDPS     Y1, Y2, Y1
 	VMULPS     Y1, Y0, Y0
 	VSUBPS     Y0, Y4, Y0
-	VMASKMOVPS Y1, Y3, (R8)(DX*1)
-	VMASKMOVPS Y0, Y3, (R9)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y3, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y1, Y1
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part127Four
+	VMOVUPS    Y1, (CX)
+
+part127Four:
+	TESTL      $0x00000004, AX
+	JEQ        part127Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part127Two:
+	TESTL     $0x00000002, AX
+	JEQ       part127One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part127One:
+	TESTL  $0x00000001, AX
+	JEQ    part127None
+	VMOVSS X1, (CX)
+
+part127None:
+	VMOVMSKPS Y3, AX
+	LEAQ      (R9)(DX*1), CX
+	VMOVAPS   Y0, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part128Four
+	VMOVUPS   Y0, (CX)
+
+part128Four:
+	TESTL      $0x00000004, AX
+	JEQ        part128Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part128Two:
+	TESTL     $0x00000002, AX
+	JEQ       part128One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part128One:
+	TESTL  $0x00000001, AX
+	JEQ    part128None
+	VMOVSS X0, (CX)
+
+part128None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecNesterov_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecNesterov_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3459,16 +4647,70 @@ rest:
 	VADDPS     Y2, Y1, Y1
 	VMULPS     Y1, Y0, Y0
 	VSUBPS     Y0, Y4, Y0
-	VMASKMOVPS Y5, Y3, (R8)(DX*1)
-	VMASKMOVPS Y0, Y3, (R9)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y3, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y5, Y1
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part129Four
+	VMOVUPS    Y1, (CX)
+
+part129Four:
+	TESTL      $0x00000004, AX
+	JEQ        part129Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part129Two:
+	TESTL     $0x00000002, AX
+	JEQ       part129One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part129One:
+	TESTL  $0x00000001, AX
+	JEQ    part129None
+	VMOVSS X1, (CX)
+
+part129None:
+	VMOVMSKPS Y3, AX
+	LEAQ      (R9)(DX*1), CX
+	VMOVAPS   Y0, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part130Four
+	VMOVUPS   Y0, (CX)
+
+part130Four:
+	TESTL      $0x00000004, AX
+	JEQ        part130Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part130Two:
+	TESTL     $0x00000002, AX
+	JEQ       part130One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part130One:
+	TESTL  $0x00000001, AX
+	JEQ    part130None
+	VMOVSS X0, (CX)
+
+part130None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecAdam_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecAdam_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3553,17 +4795,98 @@ rest:
 	VMULPS     Y1, Y8, Y4
 	VDIVPS     Y2, Y4, Y2
 	VSUBPS     Y2, Y3, Y2
-	VMASKMOVPS Y2, Y9, (R9)(DX*1)
-	VMASKMOVPS Y1, Y9, (R10)(DX*1)
-	VMASKMOVPS Y0, Y9, (R11)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y9, AX
+	LEAQ       (R9)(DX*1), CX
+	VMOVAPS    Y2, Y2
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part131Four
+	VMOVUPS    Y2, (CX)
+
+part131Four:
+	TESTL      $0x00000004, AX
+	JEQ        part131Two
+	VMOVUPS    X2, (CX)
+	VPERM2F128 $0x11, Y2, Y2, Y2
+	ADDQ       $0x10, CX
+
+part131Two:
+	TESTL     $0x00000002, AX
+	JEQ       part131One
+	VMOVLPS   X2, (CX)
+	VPERMILPS $0x0e, Y2, Y2
+	ADDQ      $0x08, CX
+
+part131One:
+	TESTL  $0x00000001, AX
+	JEQ    part131None
+	VMOVSS X2, (CX)
+
+part131None:
+	VMOVMSKPS Y9, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y1, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part132Four
+	VMOVUPS   Y1, (CX)
+
+part132Four:
+	TESTL      $0x00000004, AX
+	JEQ        part132Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part132Two:
+	TESTL     $0x00000002, AX
+	JEQ       part132One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part132One:
+	TESTL  $0x00000001, AX
+	JEQ    part132None
+	VMOVSS X1, (CX)
+
+part132None:
+	VMOVMSKPS Y9, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y0, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part133Four
+	VMOVUPS   Y0, (CX)
+
+part133Four:
+	TESTL      $0x00000004, AX
+	JEQ        part133Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part133Two:
+	TESTL     $0x00000002, AX
+	JEQ       part133One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part133One:
+	TESTL  $0x00000001, AX
+	JEQ    part133None
+	VMOVSS X0, (CX)
+
+part133None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecKeep_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, POPCNT
 TEXT ·vecKeep_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3608,15 +4931,42 @@ rest:
 	VCMPPS     $0x11, Y0, Y3, Y0
 	VMOVUPS    constants_avx2<>+1728(SB), Y3
 	VBLENDVPS  Y0, Y1, Y3, Y0
-	VMASKMOVPS Y0, Y2, (SI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y2, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part134Four
+	VMOVUPS    Y0, (CX)
+
+part134Four:
+	TESTL      $0x00000004, AX
+	JEQ        part134Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part134Two:
+	TESTL     $0x00000002, AX
+	JEQ       part134One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part134One:
+	TESTL  $0x00000001, AX
+	JEQ    part134None
+	VMOVSS X0, (CX)
+
+part134None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecUniform_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecUniform_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3657,15 +5007,42 @@ rest:
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      constants_avx2<>+3072(SB), Y3, Y3
 	VFMADD213PS Y1, Y0, Y3
-	VMASKMOVPS  Y3, Y2, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y2, AX
+	LEAQ        (SI)(DX*1), CX
+	VMOVAPS     Y3, Y0
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part135Four
+	VMOVUPS     Y0, (CX)
+
+part135Four:
+	TESTL      $0x00000004, AX
+	JEQ        part135Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part135Two:
+	TESTL     $0x00000002, AX
+	JEQ       part135One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part135One:
+	TESTL  $0x00000001, AX
+	JEQ    part135None
+	VMOVSS X0, (CX)
+
+part135None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecMaxPool_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, POPCNT
 TEXT ·vecMaxPool_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3795,16 +5172,70 @@ rest:
 	VANDPS       Y1, Y4, Y1
 	VBLENDVPS    Y1, Y3, Y5, Y3
 	VBLENDVPS    Y1, Y8, Y0, Y0
-	VMASKMOVPS   Y3, Y2, (DI)(DX*1)
-	VMASKMOVPS   Y0, Y2, (R8)(DX*1)
-	ADDQ         $0x20, DX
+	VMOVMSKPS    Y2, AX
+	LEAQ         (DI)(DX*1), CX
+	VMOVAPS      Y3, Y1
+	POPCNTL      AX, AX
+	TESTL        $0x00000008, AX
+	JEQ          part136Four
+	VMOVUPS      Y1, (CX)
+
+part136Four:
+	TESTL      $0x00000004, AX
+	JEQ        part136Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part136Two:
+	TESTL     $0x00000002, AX
+	JEQ       part136One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part136One:
+	TESTL  $0x00000001, AX
+	JEQ    part136None
+	VMOVSS X1, (CX)
+
+part136None:
+	VMOVMSKPS Y2, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y0, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part137Four
+	VMOVUPS   Y0, (CX)
+
+part137Four:
+	TESTL      $0x00000004, AX
+	JEQ        part137Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part137Two:
+	TESTL     $0x00000002, AX
+	JEQ       part137One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part137One:
+	TESTL  $0x00000001, AX
+	JEQ    part137None
+	VMOVSS X0, (CX)
+
+part137None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecMaxPoolBack_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, POPCNT
 TEXT ·vecMaxPoolBack_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
@@ -3922,22 +5353,130 @@ rest:
 	VUNPCKHPS    Y0, Y6, Y5
 	VPERM2F128   $0x20, Y5, Y2, Y0
 	VPERM2F128   $0x31, Y5, Y2, Y2
-	VMASKMOVPS   Y0, Y3, (DI)(DX*2)
-	VMASKMOVPS   Y2, Y4, 32(DI)(DX*2)
-	VUNPCKLPS    Y1, Y7, Y0
-	VUNPCKHPS    Y1, Y7, Y2
-	VPERM2F128   $0x20, Y2, Y0, Y1
-	VPERM2F128   $0x31, Y2, Y0, Y0
-	VMASKMOVPS   Y1, Y3, (R8)(DX*2)
-	VMASKMOVPS   Y0, Y4, 32(R8)(DX*2)
-	ADDQ         $0x20, DX
+	VMOVMSKPS    Y3, AX
+	LEAQ         (DI)(DX*2), CX
+	VMOVAPS      Y0, Y0
+	POPCNTL      AX, AX
+	TESTL        $0x00000008, AX
+	JEQ          part138Four
+	VMOVUPS      Y0, (CX)
+
+part138Four:
+	TESTL      $0x00000004, AX
+	JEQ        part138Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part138Two:
+	TESTL     $0x00000002, AX
+	JEQ       part138One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part138One:
+	TESTL  $0x00000001, AX
+	JEQ    part138None
+	VMOVSS X0, (CX)
+
+part138None:
+	VMOVMSKPS Y4, AX
+	LEAQ      32(DI)(DX*2), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part139Four
+	VMOVUPS   Y0, (CX)
+
+part139Four:
+	TESTL      $0x00000004, AX
+	JEQ        part139Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part139Two:
+	TESTL     $0x00000002, AX
+	JEQ       part139One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part139One:
+	TESTL  $0x00000001, AX
+	JEQ    part139None
+	VMOVSS X0, (CX)
+
+part139None:
+	VUNPCKLPS  Y1, Y7, Y0
+	VUNPCKHPS  Y1, Y7, Y2
+	VPERM2F128 $0x20, Y2, Y0, Y1
+	VPERM2F128 $0x31, Y2, Y0, Y0
+	VMOVMSKPS  Y3, AX
+	LEAQ       (R8)(DX*2), CX
+	VMOVAPS    Y1, Y1
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part140Four
+	VMOVUPS    Y1, (CX)
+
+part140Four:
+	TESTL      $0x00000004, AX
+	JEQ        part140Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part140Two:
+	TESTL     $0x00000002, AX
+	JEQ       part140One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part140One:
+	TESTL  $0x00000001, AX
+	JEQ    part140None
+	VMOVSS X1, (CX)
+
+part140None:
+	VMOVMSKPS Y4, AX
+	LEAQ      32(R8)(DX*2), CX
+	VMOVAPS   Y0, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part141Four
+	VMOVUPS   Y0, (CX)
+
+part141Four:
+	TESTL      $0x00000004, AX
+	JEQ        part141Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part141Two:
+	TESTL     $0x00000002, AX
+	JEQ       part141One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part141One:
+	TESTL  $0x00000001, AX
+	JEQ    part141None
+	VMOVSS X0, (CX)
+
+part141None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecAvgPool_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, POPCNT
 TEXT ·vecAvgPool_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -4021,15 +5560,42 @@ rest:
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y1, Y2, Y1
 	VMULPS     constants_avx2<>+3264(SB), Y1, Y1
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part142Four
+	VMOVUPS    Y0, (CX)
+
+part142Four:
+	TESTL      $0x00000004, AX
+	JEQ        part142Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part142Two:
+	TESTL     $0x00000002, AX
+	JEQ       part142One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part142One:
+	TESTL  $0x00000001, AX
+	JEQ    part142None
+	VMOVSS X0, (CX)
+
+part142None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecLSTM_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecLSTM_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -4408,21 +5974,210 @@ rest:
 	VPAND       constants_avx2<>+2112(SB), Y6, Y6
 	VPOR        Y6, Y7, Y6
 	VMULPS      Y6, Y4, Y7
-	VMASKMOVPS  Y1, Y0, (BX)(DX*1)
-	VMASKMOVPS  Y2, Y0, (SI)(DX*1)
-	VMASKMOVPS  Y3, Y0, (DI)(DX*1)
-	VMASKMOVPS  Y4, Y0, (R8)(DX*1)
-	VMASKMOVPS  Y5, Y0, (R10)(DX*1)
-	VMASKMOVPS  Y6, Y0, (R11)(DX*1)
-	VMASKMOVPS  Y7, Y0, (R12)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (BX)(DX*1), CX
+	VMOVAPS     Y1, Y1
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part143Four
+	VMOVUPS     Y1, (CX)
+
+part143Four:
+	TESTL      $0x00000004, AX
+	JEQ        part143Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part143Two:
+	TESTL     $0x00000002, AX
+	JEQ       part143One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part143One:
+	TESTL  $0x00000001, AX
+	JEQ    part143None
+	VMOVSS X1, (CX)
+
+part143None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part144Four
+	VMOVUPS   Y1, (CX)
+
+part144Four:
+	TESTL      $0x00000004, AX
+	JEQ        part144Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part144Two:
+	TESTL     $0x00000002, AX
+	JEQ       part144One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part144One:
+	TESTL  $0x00000001, AX
+	JEQ    part144None
+	VMOVSS X1, (CX)
+
+part144None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y3, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part145Four
+	VMOVUPS   Y1, (CX)
+
+part145Four:
+	TESTL      $0x00000004, AX
+	JEQ        part145Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part145Two:
+	TESTL     $0x00000002, AX
+	JEQ       part145One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part145One:
+	TESTL  $0x00000001, AX
+	JEQ    part145None
+	VMOVSS X1, (CX)
+
+part145None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y4, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part146Four
+	VMOVUPS   Y1, (CX)
+
+part146Four:
+	TESTL      $0x00000004, AX
+	JEQ        part146Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part146Two:
+	TESTL     $0x00000002, AX
+	JEQ       part146One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part146One:
+	TESTL  $0x00000001, AX
+	JEQ    part146None
+	VMOVSS X1, (CX)
+
+part146None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y5, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part147Four
+	VMOVUPS   Y1, (CX)
+
+part147Four:
+	TESTL      $0x00000004, AX
+	JEQ        part147Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part147Two:
+	TESTL     $0x00000002, AX
+	JEQ       part147One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part147One:
+	TESTL  $0x00000001, AX
+	JEQ    part147None
+	VMOVSS X1, (CX)
+
+part147None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y6, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part148Four
+	VMOVUPS   Y1, (CX)
+
+part148Four:
+	TESTL      $0x00000004, AX
+	JEQ        part148Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part148Two:
+	TESTL     $0x00000002, AX
+	JEQ       part148One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part148One:
+	TESTL  $0x00000001, AX
+	JEQ    part148None
+	VMOVSS X1, (CX)
+
+part148None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part149Four
+	VMOVUPS   Y0, (CX)
+
+part149Four:
+	TESTL      $0x00000004, AX
+	JEQ        part149Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part149Two:
+	TESTL     $0x00000002, AX
+	JEQ       part149One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part149One:
+	TESTL  $0x00000001, AX
+	JEQ    part149None
+	VMOVSS X0, (CX)
+
+part149None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecLSTMBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecLSTMBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -4533,21 +6288,183 @@ rest:
 	VSUBPS     Y3, Y7, Y3
 	VMULPS     Y3, Y1, Y1
 	VMULPS     Y2, Y8, Y2
-	VMASKMOVPS Y4, Y0, (R8)(DX*1)
-	VMASKMOVPS Y6, Y0, (BX)(DX*1)
-	VMASKMOVPS Y5, Y0, (SI)(DX*1)
-	VMASKMOVPS Y1, Y0, (DI)(DX*1)
-	VMASKMOVPS Y2, Y0, (R12)(DX*1)
-	VMOVUPS    constants_avx2<>+1728(SB), Y1
-	VMASKMOVPS Y1, Y0, (R11)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y4, Y3
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part150Four
+	VMOVUPS    Y3, (CX)
+
+part150Four:
+	TESTL      $0x00000004, AX
+	JEQ        part150Two
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
+	ADDQ       $0x10, CX
+
+part150Two:
+	TESTL     $0x00000002, AX
+	JEQ       part150One
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
+	ADDQ      $0x08, CX
+
+part150One:
+	TESTL  $0x00000001, AX
+	JEQ    part150None
+	VMOVSS X3, (CX)
+
+part150None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (BX)(DX*1), CX
+	VMOVAPS   Y6, Y3
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part151Four
+	VMOVUPS   Y3, (CX)
+
+part151Four:
+	TESTL      $0x00000004, AX
+	JEQ        part151Two
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
+	ADDQ       $0x10, CX
+
+part151Two:
+	TESTL     $0x00000002, AX
+	JEQ       part151One
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
+	ADDQ      $0x08, CX
+
+part151One:
+	TESTL  $0x00000001, AX
+	JEQ    part151None
+	VMOVSS X3, (CX)
+
+part151None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y5, Y3
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part152Four
+	VMOVUPS   Y3, (CX)
+
+part152Four:
+	TESTL      $0x00000004, AX
+	JEQ        part152Two
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
+	ADDQ       $0x10, CX
+
+part152Two:
+	TESTL     $0x00000002, AX
+	JEQ       part152One
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
+	ADDQ      $0x08, CX
+
+part152One:
+	TESTL  $0x00000001, AX
+	JEQ    part152None
+	VMOVSS X3, (CX)
+
+part152None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y1, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part153Four
+	VMOVUPS   Y1, (CX)
+
+part153Four:
+	TESTL      $0x00000004, AX
+	JEQ        part153Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part153Two:
+	TESTL     $0x00000002, AX
+	JEQ       part153One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part153One:
+	TESTL  $0x00000001, AX
+	JEQ    part153None
+	VMOVSS X1, (CX)
+
+part153None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part154Four
+	VMOVUPS   Y1, (CX)
+
+part154Four:
+	TESTL      $0x00000004, AX
+	JEQ        part154Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part154Two:
+	TESTL     $0x00000002, AX
+	JEQ       part154One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part154One:
+	TESTL  $0x00000001, AX
+	JEQ    part154None
+	VMOVSS X1, (CX)
+
+part154None:
+	VMOVUPS   constants_avx2<>+1728(SB), Y1
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y1, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part155Four
+	VMOVUPS   Y0, (CX)
+
+part155Four:
+	TESTL      $0x00000004, AX
+	JEQ        part155Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part155Two:
+	TESTL     $0x00000002, AX
+	JEQ       part155One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part155One:
+	TESTL  $0x00000001, AX
+	JEQ    part155None
+	VMOVSS X0, (CX)
+
+part155None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecGRU_avx2(p *vector)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecGRU_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -4807,18 +6724,126 @@ rest:
 	VSUBPS      Y3, Y4, Y4
 	VMULPS      Y4, Y2, Y4
 	VADDPS      Y4, Y3, Y4
-	VMASKMOVPS  Y1, Y0, (BX)(DX*1)
-	VMASKMOVPS  Y2, Y0, (DI)(DX*1)
-	VMASKMOVPS  Y3, Y0, (R9)(DX*1)
-	VMASKMOVPS  Y4, Y0, (R12)(DX*1)
-	ADDQ        $0x20, DX
+	VMOVMSKPS   Y0, AX
+	LEAQ        (BX)(DX*1), CX
+	VMOVAPS     Y1, Y1
+	POPCNTL     AX, AX
+	TESTL       $0x00000008, AX
+	JEQ         part156Four
+	VMOVUPS     Y1, (CX)
+
+part156Four:
+	TESTL      $0x00000004, AX
+	JEQ        part156Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part156Two:
+	TESTL     $0x00000002, AX
+	JEQ       part156One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part156One:
+	TESTL  $0x00000001, AX
+	JEQ    part156None
+	VMOVSS X1, (CX)
+
+part156None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part157Four
+	VMOVUPS   Y1, (CX)
+
+part157Four:
+	TESTL      $0x00000004, AX
+	JEQ        part157Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part157Two:
+	TESTL     $0x00000002, AX
+	JEQ       part157One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part157One:
+	TESTL  $0x00000001, AX
+	JEQ    part157None
+	VMOVSS X1, (CX)
+
+part157None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R9)(DX*1), CX
+	VMOVAPS   Y3, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part158Four
+	VMOVUPS   Y1, (CX)
+
+part158Four:
+	TESTL      $0x00000004, AX
+	JEQ        part158Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part158Two:
+	TESTL     $0x00000002, AX
+	JEQ       part158One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part158One:
+	TESTL  $0x00000001, AX
+	JEQ    part158None
+	VMOVSS X1, (CX)
+
+part158None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y4, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part159Four
+	VMOVUPS   Y0, (CX)
+
+part159Four:
+	TESTL      $0x00000004, AX
+	JEQ        part159Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part159Two:
+	TESTL     $0x00000002, AX
+	JEQ       part159One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part159One:
+	TESTL  $0x00000001, AX
+	JEQ    part159None
+	VMOVSS X0, (CX)
+
+part159None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
 	RET
 
 // func vecGRUBack_avx2(p *vector)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, POPCNT
 TEXT ·vecGRUBack_avx2(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -4907,14 +6932,203 @@ rest:
 	VMULPS     Y5, Y4, Y4
 	VMULPS     Y1, Y8, Y1
 	VMULPS     Y2, Y6, Y2
-	VMASKMOVPS Y4, Y0, (BX)(DX*1)
-	VMASKMOVPS Y3, Y0, (SI)(DX*1)
-	VMASKMOVPS Y8, Y0, (DI)(DX*1)
-	VMASKMOVPS Y1, Y0, (R8)(DX*1)
-	VMASKMOVPS Y4, Y0, (R11)(DX*1)
-	VMASKMOVPS Y3, Y0, (R12)(DX*1)
-	VMASKMOVPS Y2, Y0, (R10)(DX*1)
-	ADDQ       $0x20, DX
+	VMOVMSKPS  Y0, AX
+	LEAQ       (BX)(DX*1), CX
+	VMOVAPS    Y4, Y5
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part160Four
+	VMOVUPS    Y5, (CX)
+
+part160Four:
+	TESTL      $0x00000004, AX
+	JEQ        part160Two
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, CX
+
+part160Two:
+	TESTL     $0x00000002, AX
+	JEQ       part160One
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, CX
+
+part160One:
+	TESTL  $0x00000001, AX
+	JEQ    part160None
+	VMOVSS X5, (CX)
+
+part160None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y3, Y5
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part161Four
+	VMOVUPS   Y5, (CX)
+
+part161Four:
+	TESTL      $0x00000004, AX
+	JEQ        part161Two
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, CX
+
+part161Two:
+	TESTL     $0x00000002, AX
+	JEQ       part161One
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, CX
+
+part161One:
+	TESTL  $0x00000001, AX
+	JEQ    part161None
+	VMOVSS X5, (CX)
+
+part161None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y8, Y5
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part162Four
+	VMOVUPS   Y5, (CX)
+
+part162Four:
+	TESTL      $0x00000004, AX
+	JEQ        part162Two
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, CX
+
+part162Two:
+	TESTL     $0x00000002, AX
+	JEQ       part162One
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, CX
+
+part162One:
+	TESTL  $0x00000001, AX
+	JEQ    part162None
+	VMOVSS X5, (CX)
+
+part162None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y1, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part163Four
+	VMOVUPS   Y1, (CX)
+
+part163Four:
+	TESTL      $0x00000004, AX
+	JEQ        part163Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part163Two:
+	TESTL     $0x00000002, AX
+	JEQ       part163One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part163One:
+	TESTL  $0x00000001, AX
+	JEQ    part163None
+	VMOVSS X1, (CX)
+
+part163None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y4, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part164Four
+	VMOVUPS   Y1, (CX)
+
+part164Four:
+	TESTL      $0x00000004, AX
+	JEQ        part164Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part164Two:
+	TESTL     $0x00000002, AX
+	JEQ       part164One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part164One:
+	TESTL  $0x00000001, AX
+	JEQ    part164None
+	VMOVSS X1, (CX)
+
+part164None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y3, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part165Four
+	VMOVUPS   Y1, (CX)
+
+part165Four:
+	TESTL      $0x00000004, AX
+	JEQ        part165Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part165Two:
+	TESTL     $0x00000002, AX
+	JEQ       part165One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part165One:
+	TESTL  $0x00000001, AX
+	JEQ    part165None
+	VMOVSS X1, (CX)
+
+part165None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part166Four
+	VMOVUPS   Y0, (CX)
+
+part166Four:
+	TESTL      $0x00000004, AX
+	JEQ        part166Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part166Two:
+	TESTL     $0x00000002, AX
+	JEQ       part166One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part166One:
+	TESTL  $0x00000001, AX
+	JEQ    part166None
+	VMOVSS X0, (CX)
+
+part166None:
+	ADDQ $0x20, DX
 
 done:
 	VZEROUPPER
