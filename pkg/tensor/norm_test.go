@@ -1,0 +1,133 @@
+package tensor
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestRowNorm(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
+		for _, cols := range []int{1, 5, 16, 37, 128} {
+			const rows = 6
+			x, w, b, dy := usual(r, rows*cols), usual(r, cols), usual(r, cols), usual(r, rows*cols)
+			y, hat, root, dx := make([]float32, rows*cols), make([]float32, rows*cols), make([]float32, rows), make([]float32, rows*cols)
+			e.RowNorm(y, hat, root, x, w, b, rows, cols, 1e-5)
+			e.RowNormBackward(dx, dy, hat, root, w, rows, cols)
+			each := 1 / float32(cols)
+			for i := range rows {
+				x, y, hat, dy, dx := x[i*cols:][:cols], y[i*cols:][:cols], hat[i*cols:][:cols], dy[i*cols:][:cols], dx[i*cols:][:cols]
+				mean := float32(strided(cols, func(p float32, j int) float32 { return p + x[j] }) * each)
+				variance := float32(strided(cols, func(p float32, j int) float32 { return fma32(x[j]-mean, x[j]-mean, p) }) * each)
+				rt := 1 / sqrt32(variance+1e-5)
+				g := func(j int) float32 { return float32(dy[j] * w[j]) }
+				shift := float32(strided(cols, func(p float32, j int) float32 { return p + g(j) }) * each)
+				slope := float32(strided(cols, func(p float32, j int) float32 { return fma32(g(j), hat[j], p) }) * each)
+				for j := range x {
+					h := float32((x[j] - mean) * rt)
+					mustEqual(t, "row norm", []float32{hat[j], y[j], root[i]}, []float32{h, float32(h*w[j]) + b[j], rt})
+					mustEqual(t, "row norm backward", dx[j:j+1], []float32{float32((g(j) - shift - float32(h*slope)) * rt)})
+				}
+			}
+		}
+	})
+}
+
+func TestChannels(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
+		for _, plane := range []int{1, 7, 49} {
+			c := Channels{Rows: 4, Count: 11, Plane: plane}
+			n := c.size()
+			x, dy, y, dx := usual(r, n), usual(r, n), make([]float32, n), make([]float32, n)
+			a, b, s := usual(r, c.Count), usual(r, c.Count), usual(r, c.Count)
+			total, dots := make([]float32, c.Count), make([]float32, c.Count)
+			e.ChannelAffine(y, x, a, s, c)
+			e.ChannelCombine(dx, dy, x, a, b, s, c)
+			e.ChannelSums(total, x, c)
+			e.ChannelDots(dots, x, dy, c)
+			wantTotal, wantDots := make([]float32, c.Count), make([]float32, c.Count)
+			for i := range x {
+				ch := i / plane % c.Count
+				mustEqual(t, "affine", y[i:i+1], []float32{float32(x[i]*a[ch]) - s[ch]})
+				mustEqual(t, "combine", dx[i:i+1], []float32{float32(float32(a[ch]*dy[i])-float32(b[ch]*x[i])) - s[ch]})
+				if i%plane == 0 {
+					wantTotal[ch] += strided(plane, func(p float32, j int) float32 { return p + x[i+j] })
+					wantDots[ch] += strided(plane, func(p float32, j int) float32 { return fma32(x[i+j], dy[i+j], p) })
+				}
+			}
+			mustEqual(t, "sums", total, wantTotal)
+			mustEqual(t, "dots", dots, wantDots)
+		}
+	})
+}
+
+// TestCellsHaveTheirDerivatives compares the gradients of a cell with finite
+// differences in float64 of its definition.
+func TestCellsHaveTheirDerivatives(t *testing.T) {
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	lstm := func(a []float64) (h, c float64) {
+		c = sigmoid(a[1])*a[4] + sigmoid(a[0])*math.Tanh(a[2])
+		return sigmoid(a[3]) * math.Tanh(c), c
+	}
+	gru := func(a []float64) float64 {
+		r, z := sigmoid(a[0]+a[3]), sigmoid(a[1]+a[4])
+		n := math.Tanh(a[2] + r*a[5])
+		return n + z*(a[6]-n)
+	}
+	slope := func(f func(a []float64) float64, a []float64, i int) float64 {
+		const d = 1e-5
+		up, down := append([]float64(nil), a...), append([]float64(nil), a...)
+		up[i], down[i] = up[i]+d, down[i]-d
+		return (f(up) - f(down)) / (2 * d)
+	}
+	// Both sides are sums of a few products of numbers up to 4.
+	near := func(what string, got float32, want float64) {
+		t.Helper()
+		if math.Abs(float64(got)-want) > 4e-6 {
+			t.Fatalf("%s: %g, want %g", what, got, want)
+		}
+	}
+	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
+		const n = 21
+		at := func(x []float32, i, count int) (a []float64) {
+			for k := range count {
+				a = append(a, float64(x[k*n+i]))
+			}
+			return a
+		}
+		x, dh, dc := usual(r, 7*n), usual(r, n), usual(r, n)
+		h, c, tanh := make([]float32, n), make([]float32, n), make([]float32, n)
+		gates, dh2, dc2 := append([]float32(nil), x[:4*n]...), append([]float32(nil), dh...), append([]float32(nil), dc...)
+		e.LSTMForward(h, c, tanh, gates, x[4*n:5*n])
+		e.LSTMBackward(gates, dh2, dc2, x[4*n:5*n], tanh)
+		for i := range n {
+			a := at(x, i, 5)
+			wantH, wantC := lstm(a)
+			near("h", h[i], wantH)
+			near("c", c[i], wantC)
+			loss := func(a []float64) float64 {
+				h, c := lstm(a)
+				return h*float64(dh[i]) + c*float64(dc[i])
+			}
+			for k := range 4 {
+				near("lstm gate", gates[k*n+i], slope(loss, a, k))
+			}
+			near("lstm dc", dc2[i], slope(loss, a, 4))
+			near("lstm dh", dh2[i], 0)
+		}
+
+		gates, hidden, dh2 := append([]float32(nil), x[:3*n]...), append([]float32(nil), x[3*n:6*n]...), append([]float32(nil), dh...)
+		e.GRUForward(h, gates, hidden, x[6*n:])
+		e.GRUBackward(gates, hidden, dh2, x[6*n:])
+		for i := range n {
+			a := at(x, i, 7)
+			near("gru h", h[i], gru(a))
+			loss := func(a []float64) float64 { return gru(a) * float64(dh[i]) }
+			for k := range 3 {
+				near("gru gate", gates[k*n+i], slope(loss, a, k))
+				near("gru hidden", hidden[k*n+i], slope(loss, a, 3+k))
+			}
+			near("gru dh", dh2[i], slope(loss, a, 6))
+		}
+	})
+}
