@@ -18,13 +18,13 @@ import (
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure this machine: ring and training",
+		Short: "Measure this machine: kernels, ring and training",
 		Long: `Measure this machine. Each measurement prints a record: the median of several
 runs. With --json a record is one object on one line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchTrain(), newBenchAllReduce(), newBenchRank())
+	cmd.AddCommand(newBenchGemm(), newBenchTrain(), newBenchAllReduce(), newBenchRank())
 	return cmd
 }
 
@@ -93,11 +93,23 @@ func newBenchTrain() *cobra.Command {
 	})
 	f := cmd.Flags()
 	f.StringSliceVar(&o.Models, "model", nil, "networks: "+strings.Join(bench.TrainModels(), ", ")+" (default: all)")
-	f.StringVar(&o.Arithmetic, "arithmetic", "", "exact or fast (default: both)")
+	f.StringVar(&o.Arithmetic, "arithmetic", "", "exact or fast (default: exact)")
 	f.IntVar(&o.Lanes, "lanes", 8, "lanes of a batch")
 	f.IntVar(&o.Threads, "threads", runtime.NumCPU(), "threads for arithmetic")
 	f.StringVar(&o.ISA, "isa", "", "kernels to use: avx512, avx2 or portable (default: the best there is)")
 	f.IntVar(&o.Runs, "runs", 7, "runs to take the median of")
+	return cmd
+}
+
+func newBenchGemm() *cobra.Command {
+	o := bench.GemmOptions{}
+	cmd := benchCommand("gemm", "Multiply matrices and convolve, against the peak of a core", func(ctx context.Context, emit func(any)) error {
+		return bench.Gemm(ctx, o, emit)
+	})
+	f := cmd.Flags()
+	f.IntSliceVar(&o.Threads, "threads", []int{1, 2}, "numbers of threads to measure with; more than one for large products only")
+	f.StringVar(&o.ISA, "isa", "", "kernels to use: avx512, avx2 or portable (default: the best there is)")
+	f.IntVar(&o.Runs, "runs", 21, "runs to take the median of")
 	return cmd
 }
 
