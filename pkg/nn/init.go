@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/lockstep-ml/lockstep/internal/philox"
@@ -14,6 +15,16 @@ type Init struct {
 	// FanIn and FanOut are the numbers of inputs that one output sums over, and
 	// of outputs that one input goes to.
 	FanIn, FanOut int
+	// Deviation is that of "normal"; 0 means 0.02.
+	Deviation float64
+}
+
+// usualDeviation is that of normal draws where none is given.
+const usualDeviation = 0.02
+
+// deviationField is the field of layers that hold tables of vectors.
+func deviationField(def float64) Field {
+	return number("deviation", def, "standard deviation of the initial vectors, drawn from a normal distribution").above(0)
 }
 
 // initNames are the initialisations that a job can choose for weights.
@@ -75,9 +86,7 @@ func (in Init) fill(eng *tensor.Engine, w []float32, shape []int, s philox.Strea
 	case "lecun_normal":
 		normal(eng, w, math.Sqrt(1/fanIn), s)
 	case "normal":
-		normal(eng, w, 0.02, s)
-	case "embedding":
-		normal(eng, w, 1, s)
+		normal(eng, w, cmp.Or(in.Deviation, usualDeviation), s)
 	case "orthogonal":
 		orthogonal(eng, w, shape[0], s)
 	case "ones":

@@ -18,6 +18,7 @@ func embeddingKind() LayerKind {
 			Fields: []Field{
 				integer("dim", 0, "length of the vectors").required().min(1).max(1 << 20).short(),
 				integer("column", -1, "reads one column of the tokens, say the user of (user, film); -1 reads all").min(-1),
+				deviationField(1),
 			}},
 		Fit: fitEmbedding,
 	}
@@ -39,7 +40,7 @@ func fitEmbedding(s *Site) Fitted {
 		l.each, f.Out = 1, []int{l.dim}
 	}
 	f.Layer, f.KeepInts = l, []int{l.each}
-	f.Params = []Param{{Name: "weight", Shape: []int{in.Tokens, l.dim}, Init: Init{Kind: "embedding"}}}
+	f.Params = []Param{{Name: "weight", Shape: []int{in.Tokens, l.dim}, Init: Init{Kind: "normal", Deviation: s.Float("deviation")}}}
 	return f
 }
 

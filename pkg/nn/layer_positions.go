@@ -13,7 +13,10 @@ type positions struct {
 func positionsKind() LayerKind {
 	return LayerKind{
 		Entry: Entry{Name: "positions", Class: classLayer, Summary: "adds to every position of a sequence (positions, features) a vector that tells where it is",
-			Fields: []Field{word("kind", "learned", []string{"learned", "sinusoidal"}, "whether the vectors are trained").short()}},
+			Fields: []Field{
+				word("kind", "learned", []string{"learned", "sinusoidal"}, "whether the vectors are trained").short(),
+				deviationField(usualDeviation),
+			}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.sequence("positions")
 			if !ok {
@@ -24,7 +27,7 @@ func positionsKind() LayerKind {
 				l.fixed = sinusoids(in[0], in[1])
 				return Fitted{Layer: l, Out: in}
 			}
-			return Fitted{Layer: l, Out: in, Params: []Param{{Name: "weight", Shape: in, Init: Init{Kind: "normal"}}}}
+			return Fitted{Layer: l, Out: in, Params: []Param{{Name: "weight", Shape: in, Init: Init{Kind: "normal", Deviation: s.Float("deviation")}}}}
 		},
 	}
 }
