@@ -23,15 +23,24 @@ const (
 	half    = steps / 3 // faults are set off when a worker has done so many
 )
 
-// train runs `lockstep train` and returns the object it prints.
-func train(t *testing.T, env []string, args ...string) (result struct {
+// trained is the object that `lockstep train --json` prints.
+type trained struct {
 	State         string `json:"state"`
 	Steps         int    `json:"steps"`
 	WeightsSHA256 string `json:"weights_sha256"`
-}) {
+}
+
+// train trains the job that all hashes are of.
+func train(t *testing.T, env []string, args ...string) trained {
+	t.Helper()
+	return trainFile(t, jobFile, env, args...)
+}
+
+// trainFile runs `lockstep train` and returns the object it prints.
+func trainFile(t *testing.T, file string, env []string, args ...string) (result trained) {
 	t.Helper()
 	model := filepath.Join(t.TempDir(), "model.safetensors")
-	cmd := exec.CommandContext(t.Context(), program("lockstep"), append([]string{"train", jobFile, "--json", "--out", model}, args...)...)
+	cmd := exec.CommandContext(t.Context(), program("lockstep"), append([]string{"train", file, "--json", "--out", model}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -43,11 +52,11 @@ func train(t *testing.T, env []string, args ...string) (result struct {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &result); err != nil {
 		t.Fatalf("last line %q: %v", lines[len(lines)-1], err)
 	}
-	file, err := os.ReadFile(model)
+	weights, err := os.ReadFile(model)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum := sha256.Sum256(file); hex.EncodeToString(sum[:]) != result.WeightsSHA256 {
+	if sum := sha256.Sum256(weights); hex.EncodeToString(sum[:]) != result.WeightsSHA256 {
 		t.Errorf("weights_sha256 is %s, that of the file %x", result.WeightsSHA256, sum)
 	}
 	return result

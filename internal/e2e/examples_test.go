@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/lockstep-ml/lockstep/pkg/job"
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// TestExamples trains the first 20 steps of every example on clusters that differ
+// in the number of workers and in the instruction set, and compares the models.
+// The data are random and the batches small: what is computed is the example's
+// network, loss, recipe and optimiser.
+func TestExamples(t *testing.T) {
+	needsE2E(t)
+	files, err := filepath.Glob("../../examples/*/job.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) { oneHashOf(t, file) })
+	}
+}
+
+// oneHashOf runs an example on 1, 2, 3, … workers, each cluster with another
+// instruction set.
+func oneHashOf(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overrides := []string{"epochs=20", "steps=20", "lanes=4", "global_batch=8", "workers={min: 1, max: 4}"}
+	spec, err := job.Decode(file, text, overrides)
+	if err == nil && spec.Data.Format == "text" {
+		overrides = append(overrides, "data.length=32") // plain Go would take minutes
+		spec, err = job.Decode(file, text, overrides)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--data-root", newStandIn(t, spec), "--threads", "1"}
+	for _, o := range overrides {
+		args = append(args, "--set", o)
+	}
+	isas := tensor.ISAs()
+	want := ""
+	for i := range max(3, len(isas)) {
+		isa := isas[i%len(isas)]
+		got := trainFile(t, file, []string{"LOCKSTEP_ISA=" + isa}, append(args, "--workers", fmt.Sprint(1+i%3))...)
+		if got.Steps != 20 {
+			t.Fatalf("%d steps, want 20", got.Steps)
+		}
+		if want == "" {
+			want = got.WeightsSHA256
+		}
+		if got.WeightsSHA256 != want {
+			t.Errorf("%d workers with %s: weights %s, want %s", 1+i%3, isa, got.WeightsSHA256, want)
+		}
+	}
+}
