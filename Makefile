@@ -9,7 +9,7 @@ COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose
 # packages whose goroutines meet
 RACE := ./internal/local ./internal/secure ./pkg/allreduce/... ./pkg/cluster ./pkg/coordinator ./pkg/worker ./pkg/client ./pkg/dataset
 
-.PHONY: help build test race e2e generate lint verify bench bench-peers test-arm64 test-avx512 image up down clean
+.PHONY: help build test race e2e generate lint verify bench bench-peers bench-torch test-arm64 test-avx512 image up down clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: ## ring and training on this machine, one JSON object a line
 
 bench-peers: ## the same against OpenBLAS and oneDNN, where they are installed
 	@if [ -x bench/peers.sh ]; then bench/peers.sh; else echo 'no comparison in this tree: bench/peers.sh is missing'; fi
+
+bench-torch: ## training against PyTorch, where it is installed
+	@bench/torch.sh
 
 test-arm64: ## kernels and networks give the same bits on an emulated arm64 (Debian: qemu-user)
 	@command -v qemu-aarch64 >/dev/null || { echo 'install it: apt-get install qemu-user'; exit 1; }

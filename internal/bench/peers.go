@@ -64,7 +64,7 @@ func Peers(ctx context.Context, o PeerOptions, emit func(any)) (err error) {
 			if task == "" {
 				continue
 			}
-			if err := p.prepare(task); err != nil {
+			if err := p.expect(task, "ok"); err != nil {
 				return fmt.Errorf("bench peers: %s: %w", task, err)
 			}
 			r := PeerResult{Bench: "peers", Op: m.op, Shape: m.shape(), ISA: eng.ISA(), Peer: peer, Runs: o.Runs}
@@ -89,6 +89,7 @@ func (r *PeerResult) measure(ctx context.Context, p *peer, m product, o PeerOpti
 		if err != nil {
 			return err
 		}
+		other /= 1e9
 		ours, theirs, ratios = append(ours, got), append(theirs, other), append(ratios, got/other)
 	}
 	r.GFlops, r.PeerGFlops, r.Ratio = median(ours), median(theirs), median(ratios)
@@ -153,20 +154,20 @@ func (p *peer) ask(line string) (string, error) {
 	return strings.TrimSpace(p.out.Text()), nil
 }
 
-func (p *peer) prepare(task string) error {
-	answer, err := p.ask(task)
-	if err == nil && answer != "ok" {
-		err = errors.New(answer)
+// expect asks for something that has one right answer.
+func (p *peer) expect(line, answer string) error {
+	got, err := p.ask(line)
+	if err == nil && got != answer {
+		err = fmt.Errorf("the other program answered %q to %q; expected %q", got, line, answer)
 	}
 	return err
 }
 
-// run returns 1e9 operations a second.
+// run returns how much the other program did a second, at least for so long.
 func (p *peer) run(d time.Duration) (float64, error) {
 	answer, err := p.ask(fmt.Sprintf("run %g", d.Seconds()))
 	if err != nil {
 		return 0, err
 	}
-	flops, err := strconv.ParseFloat(answer, 64)
-	return flops / 1e9, err
+	return strconv.ParseFloat(answer, 64)
 }
