@@ -8,4 +8,4 @@ protoc -I . \
   --plugin=protoc-gen-go-grpc="$(go tool -n protoc-gen-go-grpc)" \
   --go_out=. --go_opt=paths=source_relative \
   --go-grpc_out=. --go-grpc_opt=paths=source_relative \
-  lockstep/v1/*.proto
+  lockstep/v1/*.proto onnx/*.proto

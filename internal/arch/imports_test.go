@@ -17,6 +17,8 @@ var allowed = map[string][]string{
 	"internal/config":        {"internal/nearest"},
 	"internal/nearest":       {},
 	"internal/safetensors":   {},
+	"proto/onnx":             {},
+	"internal/onnx":          {"internal/safetensors", "proto/onnx"},
 	"internal/local":         {},
 	"pkg/tensor":             {"internal/philox"},
 	"pkg/shard":              {"internal/philox"},

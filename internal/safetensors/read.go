@@ -275,13 +275,13 @@ func (in info) append(t *Tensor, data []byte) {
 		}
 	case F16:
 		for ; len(data) > 0; data = data[2:] {
-			t.F32 = append(t.F32, half(le.Uint16(data)))
+			t.F32 = append(t.F32, Half(le.Uint16(data)))
 		}
 	}
 }
 
-// half widens an IEEE 754 half precision number; the result is exact.
-func half(h uint16) float32 {
+// Half widens an IEEE 754 half precision number; the result is exact.
+func Half(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
 	switch exponent {
 	case 0: // zero or subnormal: fraction * 2^-24

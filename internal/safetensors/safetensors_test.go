@@ -171,12 +171,12 @@ func TestReaderErrorIsNotFormat(t *testing.T) {
 func TestHalf(t *testing.T) {
 	for i := range 1 << 16 {
 		want := float16.Frombits(uint16(i)).Float32()
-		got := half(uint16(i))
+		got := Half(uint16(i))
 		if math.IsNaN(float64(want)) && math.IsNaN(float64(got)) {
 			continue
 		}
 		if math.Float32bits(got) != math.Float32bits(want) {
-			t.Fatalf("half(%#04x) = %v, want %v", i, got, want)
+			t.Fatalf("Half(%#04x) = %v, want %v", i, got, want)
 		}
 	}
 }
