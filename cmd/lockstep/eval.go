@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -10,14 +11,15 @@ func newEval() *cobra.Command {
 	var u modelUse
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "eval MODEL --job FILE",
+		Use:   "eval [MODEL] --job FILE",
 		Short: "Measure a model on the test data of its job",
 		Long: `Measure a model on the test data of its job: loss and metrics, the same numbers,
-bit for bit, that training reported after its last epoch.`,
+bit for bit, that training reported after its last epoch. Without MODEL the
+weights that the job starts from are measured.`,
 		Example: "  lockstep eval digits.safetensors --job examples/digits/job.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			u.path = args[0]
+			u.path = strings.Join(args, "")
 			m, err := u.open(cmd.Context())
 			if err != nil {
 				return err
@@ -38,13 +40,13 @@ bit for bit, that training reported after its last epoch.`,
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {
-				return jsonLine(out, evaluation{m.spec.Name, u.split, m.manifest.Records, number64(loss), viewMetrics(named), m.entry.SHA256})
+				return jsonLine(out, evaluation{m.spec.Name, u.split, m.manifest.Records, number64(loss), viewMetrics(named), m.sha256})
 			}
 			fmt.Fprintf(out, "%s %s records\nloss %s\n", thousands(m.manifest.Records), u.split, number(loss))
 			for _, text := range metricTexts("", named) {
 				fmt.Fprintln(out, text)
 			}
-			_, err = fmt.Fprintln(out, "weights sha256:"+m.entry.SHA256)
+			_, err = fmt.Fprintln(out, "weights sha256:"+m.sha256)
 			return err
 		},
 	}

@@ -38,7 +38,7 @@ func (u *modelUse) addFlags(cmd *cobra.Command) {
 // model is a network with the weights of a file, ready to be applied.
 type model struct {
 	*checked
-	entry    checkpoint.Entry
+	sha256   string // of the file that the weights are from
 	manifest *shard.Manifest
 	set      *dataset.Set
 	engine   *tensor.Engine
@@ -50,11 +50,16 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	if u.job.path == "" {
 		return nil, usageError{errors.New("--job is missing: the job file that the model was trained with")}
 	}
-	tensors, metadata, entry, err := checkpoint.LoadModel(u.path)
-	if err != nil {
-		return nil, usageError{err}
+	m = &model{}
+	var tensors []checkpoint.Tensor
+	var metadata map[string]string
+	if u.path != "" {
+		var entry checkpoint.Entry
+		if tensors, metadata, entry, err = checkpoint.LoadModel(u.path); err != nil {
+			return nil, usageError{err}
+		}
+		m.sha256 = entry.SHA256
 	}
-	m = &model{entry: entry}
 	if m.checked, err = check(ctx, &u.job); err != nil {
 		return nil, err
 	}
@@ -63,6 +68,12 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	}
 	if err := u.compare(m.manifest, metadata); err != nil {
 		return nil, err
+	}
+	if u.path == "" {
+		if m.start == nil {
+			return nil, usageError{fmt.Errorf("MODEL is missing: a model file; %s has no start section that names one", u.job.path)}
+		}
+		m.sha256 = m.start.SHA256
 	}
 	defer func() {
 		if err != nil {
@@ -78,7 +89,11 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	if m.trainer, err = nn.NewTrainer(m.engine, m.plan, m.maxRows(), m.spec.Lanes); err != nil {
 		return m, err
 	}
-	return m, u.load(m, tensors)
+	m.trainer.Init()
+	if u.path != "" {
+		err = u.load(m, tensors)
+	}
+	return m, err
 }
 
 // choose returns the manifest of the records that were asked for.

@@ -117,6 +117,28 @@ func TestUnitsOfTheData(t *testing.T) {
 	}
 }
 
+// The weights that a job starts from are measured without training.
+func TestEvalOfTheStart(t *testing.T) {
+	dir, job, path := untrained(t)
+	want, err := typed(t, "eval", path, "--job", job, "--data", "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := typed(t, "eval", "--job", job, "--data", "train"); err == nil || !strings.Contains(err.Error(), "no start section") {
+		t.Errorf("without any weights: %v", err)
+	}
+	other := filepath.Join(dir, "start.yaml")
+	write(t, other, strings.Replace(pricesJob, "lanes:", "seed: 9\nstart: {weights: "+filepath.Base(path)+"}\nlanes:", 1))
+	got, err := typed(t, "eval", "--job", other, "--data", "train")
+	if err != nil || got != want {
+		t.Errorf("the start measures\n%s%v, the model itself\n%s", got, err, want)
+	}
+	out, err := typed(t, "validate", other)
+	if err != nil || !strings.Contains(out, "start: 2 of 2 tensors of the network come from m.safetensors\n") {
+		t.Errorf("validate: %v\n%s", err, out)
+	}
+}
+
 // A file that is no whole model of this job is refused in words.
 func TestBadModels(t *testing.T) {
 	dir, job, path := untrained(t)

@@ -21,15 +21,16 @@ func newPredict() *cobra.Command {
 	var asJSON bool
 	var limit int64
 	cmd := &cobra.Command{
-		Use:   "predict MODEL --job FILE",
+		Use:   "predict [MODEL] --job FILE",
 		Short: "Apply a model to records and print what it says",
 		Long: `Apply a model to the records of its job's test data, or to other files of the
 same format given by --set, and print one line for each record: the class with
-its probability, or the values in the units of the data.`,
+its probability, or the values in the units of the data. Without MODEL the
+weights that the job starts from are applied.`,
 		Example: "  lockstep predict digits.safetensors --job examples/digits/job.yaml --limit 10",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			u.path = args[0]
+			u.path = strings.Join(args, "")
 			m, err := u.open(cmd.Context())
 			if err != nil {
 				return err

@@ -91,10 +91,14 @@ workers run, so their paths must be valid there.`,
 
 func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, request *pb.SubmitRequest, follow, asJSON bool) error {
 	out := cmd.OutOrStdout()
-	id, err := c.Submit(ctx, request)
+	answer, err := c.Submit(ctx, request)
 	if err != nil {
 		return err
 	}
+	for _, note := range answer.GetNotes() {
+		fmt.Fprintln(cmd.ErrOrStderr(), note)
+	}
+	id := answer.GetJobId()
 	if asJSON {
 		err = jsonLine(out, map[string]string{"job": id})
 	} else {

@@ -93,10 +93,14 @@ func (t *training) run(ctx context.Context, stdout, stderr io.Writer) error {
 
 // follow submits the job, watches it to its end and fetches the model.
 func (t *training) follow(ctx context.Context, c *client.Client, request *pb.SubmitRequest, show io.Writer) (*pb.Job, error) {
-	id, err := c.Submit(ctx, request)
+	answer, err := c.Submit(ctx, request)
 	if err != nil {
 		return nil, err
 	}
+	for _, note := range answer.GetNotes() {
+		fmt.Fprintln(show, note)
+	}
+	id := answer.GetJobId()
 	j, err := watch(ctx, c, id, show)
 	if err != nil || j.GetState() != pb.JobState_JOB_STATE_SUCCEEDED {
 		return j, err

@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
+	"github.com/lockstep-ml/lockstep/pkg/weights"
 )
 
 // checked is a job file that fits its data.
@@ -20,7 +21,8 @@ type checked struct {
 	root        string
 	train, test *shard.Manifest // test is nil if there is none
 	plan        *nn.Plan
-	steps       int // of an epoch
+	start       *weights.Report // nil if the job has no start section
+	steps       int             // of an epoch
 }
 
 // check does what a coordinator does at submit: reads the data, fits the
@@ -41,6 +43,9 @@ func check(ctx context.Context, f *jobFile) (*checked, error) {
 	c.steps = dealer.StepsPerEpoch()
 	if c.plan, err = spec.CheckInput(dataset.InputOf(c.train), c.steps); err != nil {
 		return nil, usageError{err}
+	}
+	if c.plan, c.start, err = weights.Start(&spec.Start, c.root, c.plan); err != nil {
+		return nil, usageError{spec.Explain(err)}
 	}
 	return c, nil
 }
@@ -80,18 +85,21 @@ type checkedView struct {
 	Input         []int    `json:"input"`
 	Layers        []nn.Row `json:"layers"`
 	Parameters    int      `json:"parameters"`
+	Trained       int      `json:"trained"` // of the parameters
 	StepsPerEpoch int      `json:"steps_per_epoch"`
 	Steps         int      `json:"steps"`
 	Epochs        int      `json:"epochs"`
 	GlobalBatch   int      `json:"global_batch"`
 	Lanes         int      `json:"lanes"`
+
+	Start *weights.Report `json:"start,omitempty"`
 }
 
 func (c *checked) view() checkedView {
 	steps, epochs := c.spec.Length(c.steps)
 	v := checkedView{
 		Name: c.spec.Name, Records: c.train.Records, Input: c.plan.Input().Shape, Layers: c.plan.Table(), Parameters: c.plan.Parameters(),
-		StepsPerEpoch: c.steps, Steps: steps, Epochs: epochs, GlobalBatch: c.spec.GlobalBatch, Lanes: c.spec.Lanes,
+		Trained: c.plan.Trained(), Start: c.start, StepsPerEpoch: c.steps, Steps: steps, Epochs: epochs, GlobalBatch: c.spec.GlobalBatch, Lanes: c.spec.Lanes,
 	}
 	if c.test != nil {
 		v.TestRecords = c.test.Records
@@ -106,8 +114,14 @@ func (c *checked) print(out io.Writer) error {
 		rows = append(rows, []string{l.Name, l.Kind, shape(l.Output), thousands(int64(l.Params))})
 	}
 	rows = append(rows, []string{"", "", "total", thousands(int64(v.Parameters))})
+	if v.Trained < v.Parameters {
+		rows = append(rows, []string{"", "", "trained", thousands(int64(v.Trained))})
+	}
 	if err := table(out, rows); err != nil {
 		return err
+	}
+	if c.start != nil {
+		fmt.Fprint(out, "\n", strings.Join(c.start.Lines(), "\n"), "\n")
 	}
 	_, err := fmt.Fprintf(out, "\n%s training and %s test records; %s in %s, batches of %d in %s\n%s: ok\n",
 		thousands(v.Records), thousands(v.TestRecords), plural(v.Steps, "step"), plural(v.Epochs, "epoch"), v.GlobalBatch,

@@ -202,11 +202,11 @@ func (c *cluster) submit(file string, overrides ...string) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	id, err := c.client.Submit(c.context(), &pb.SubmitRequest{JobYaml: text, FileName: file, DataRoot: root, Overrides: overrides})
+	answer, err := c.client.Submit(c.context(), &pb.SubmitRequest{JobYaml: text, FileName: file, DataRoot: root, Overrides: overrides})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return id
+	return answer.GetJobId()
 }
 
 // finish waits for the job to succeed.

@@ -4,7 +4,7 @@
 //	c, err := client.New(client.Config{Coordinators: []string{"10.0.0.1:7400", "10.0.0.2:7400"}})
 //	…
 //	defer c.Close()
-//	id, err := c.Submit(ctx, &pb.SubmitRequest{JobYaml: text, FileName: "job.yaml", DataRoot: "/data"})
+//	answer, err := c.Submit(ctx, &pb.SubmitRequest{JobYaml: text, FileName: "job.yaml", DataRoot: "/data"})
 //	…
 //	err = c.Watch(ctx, id, func(r *pb.WatchResponse) error { … })
 //
@@ -115,18 +115,18 @@ func (c *Client) Close() error {
 	return errors.Join(errs...)
 }
 
-// Submit queues a job and returns its id; it is empty if r.ValidateOnly is set. A
-// job that is refused gives an Error with the code InvalidArgument. r.RequestId is filled in if it is empty.
-func (c *Client) Submit(ctx context.Context, r *pb.SubmitRequest) (id string, err error) {
+// Submit queues a job and returns its id, which is empty if r.ValidateOnly is set,
+// and what the user should know of it. A job that is refused gives an Error with
+// the code InvalidArgument. r.RequestId is filled in if it is empty.
+func (c *Client) Submit(ctx context.Context, r *pb.SubmitRequest) (answer *pb.SubmitResponse, err error) {
 	if r.RequestId == "" {
 		r.RequestId = rand.Text()
 	}
 	err = c.call(ctx, func(ctx context.Context, jobs pb.JobsClient) error {
-		answer, err := jobs.Submit(ctx, r)
-		id = answer.GetJobId()
+		answer, err = jobs.Submit(ctx, r)
 		return err
 	})
-	return id, err
+	return answer, err
 }
 
 // Jobs returns all jobs, oldest first.

@@ -161,9 +161,9 @@ func testContext(t *testing.T) context.Context {
 
 func TestSubmitIsRepeatedWithOneRequestID(t *testing.T) {
 	c, s := cluster(t, away1(), away1())
-	id, err := c.Submit(testContext(t), &pb.SubmitRequest{})
-	if err != nil || id != "a-1" {
-		t.Fatalf("got %q, %v", id, err)
+	answer, err := c.Submit(testContext(t), &pb.SubmitRequest{})
+	if err != nil || answer.GetJobId() != "a-1" {
+		t.Fatalf("got %v, %v", answer, err)
 	}
 	if len(s.requests) != 3 || s.requests[0] == "" || s.requests[0] != s.requests[2] {
 		t.Errorf("request ids %q", s.requests)

@@ -24,6 +24,8 @@ type Submit struct {
 	StepsPerEpoch int64  `json:"steps_per_epoch"`
 	Records       int64  `json:"records"`
 	Parameters    int64  `json:"parameters"`
+	// Notes are lines for the job's log: what was found when the job was checked.
+	Notes []string `json:"notes,omitempty"`
 }
 
 func (*Submit) kind() string { return "submit" }
@@ -60,6 +62,9 @@ func (o *Submit) apply(s *State, c Command) (string, error) {
 	}
 	j.log(c.At, c.Node, "submitted: %d records, %d steps an epoch, %d epochs, %d parameters",
 		j.Records, j.StepsPerEpoch, j.Epochs, j.Parameters)
+	for _, note := range o.Notes {
+		j.log(c.At, c.Node, "%s", note)
+	}
 	s.jobs[j.ID] = j
 	return j.ID, nil
 }

@@ -54,7 +54,7 @@ func (s *jobs) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitRespo
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	if r.ValidateOnly {
-		return &pb.SubmitResponse{}, nil
+		return &pb.SubmitResponse{Notes: op.Notes}, nil
 	}
 	op.RequestID = r.RequestId
 	id, err := s.c.propose(op)
@@ -62,7 +62,7 @@ func (s *jobs) Submit(ctx context.Context, r *pb.SubmitRequest) (*pb.SubmitRespo
 		return nil, s.c.toStatus(err)
 	}
 	s.wake()
-	return &pb.SubmitResponse{JobId: id}, nil
+	return &pb.SubmitResponse{JobId: id, Notes: op.Notes}, nil
 }
 
 // wake has the leader look at what changed.

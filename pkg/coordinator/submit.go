@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
+	"github.com/lockstep-ml/lockstep/pkg/weights"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -39,12 +40,20 @@ func prepare(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) 
 	if err != nil {
 		return nil, err
 	}
+	_, report, err := weights.Start(&spec.Start, root, plan)
+	if err != nil {
+		return nil, spec.Explain(err)
+	}
 	_, epochs := spec.Length(steps)
 	op := &cluster.Submit{
 		Name: spec.Name, Priority: spec.Priority, Spec: spec.Canonical(), DataRoot: root,
 		TrainManifest: train.Encode(),
 		Lanes:         spec.Lanes, MinWorkers: spec.Workers.Min, MaxWorkers: spec.Workers.Max,
 		Epochs: epochs, StepsPerEpoch: int64(steps), Records: train.Records, Parameters: int64(plan.Parameters()),
+	}
+	if report != nil {
+		spec.PinWeights(report.SHA256)
+		op.Spec, op.Notes = spec.Canonical(), report.Lines()
 	}
 	if test != nil {
 		op.TestManifest = test.Encode()

@@ -1,12 +1,16 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
@@ -46,6 +50,35 @@ func TestPrepareCarriesAllThatWorkersNeed(t *testing.T) {
 	spec, err := job.Decode("again", op.Spec, nil)
 	if err != nil || spec.GlobalBatch != 30 {
 		t.Errorf("the canonical job lost its overrides: %v", err)
+	}
+}
+
+// The file to start from is named with its checksum, so that no worker begins
+// with another.
+func TestPreparePinsTheWeights(t *testing.T) {
+	var file bytes.Buffer
+	bias := safetensors.Tensor{Name: "logits.bias", Shape: []int{10}, F32: make([]float32, 10)}
+	if err := safetensors.Write(&file, []safetensors.Tensor{bias}, nil); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "w.safetensors")
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	op, err := prepare(context.Background(), digitsRequest(t, "start.weights="+path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(op.Notes) != 2 || !strings.HasPrefix(op.Notes[0], "start: 1 of 6 tensors") || !strings.Contains(op.Notes[1], "logits.weight") {
+		t.Errorf("notes %q", op.Notes)
+	}
+	spec, err := job.Decode("again", op.Spec, nil)
+	if err != nil || spec.Start.SHA256 != fmt.Sprintf("%x", sha256.Sum256(file.Bytes())) {
+		t.Errorf("the canonical job: %v, %v", spec, err)
+	}
+	_, err = prepare(context.Background(), digitsRequest(t, "start.weights="+path, "model[8].dense.units=7"))
+	if err == nil {
+		t.Error("a bias of another shape was taken")
 	}
 }
 

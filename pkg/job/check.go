@@ -79,6 +79,9 @@ func (d *decoder) unknownKey(e entry, where string, keys []string) {
 
 // value reads one field and reports a wrong type or a value out of bounds.
 func (d *decoder) value(n *node, path string, f nn.Field) (any, bool) {
+	if f.Type == renamesType {
+		return d.renames(n, path)
+	}
 	if n.kind == listKind && listed(f) {
 		return d.list(n, path, f)
 	}

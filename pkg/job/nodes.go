@@ -71,24 +71,24 @@ func (d *decoder) componentFields(result *nn.Node, body *node, entry nn.Entry, n
 	values := d.fields(body, result.Path, fields)
 	if noun == layerNoun {
 		result.Name, _ = values[nameKey].(string)
-		result.From = inputs(values[fromKey])
+		result.From = textsOf(values[fromKey])
 		delete(values, nameKey)
 		delete(values, fromKey)
 	}
 	result.Fields = values
 }
 
-// inputs are the names that a from field gives: one, or a list.
-func inputs(from any) []string {
-	list, ok := from.([]any)
-	if !ok && from != nil {
-		list = []any{from}
+// textsOf is the value of a field of texts: one, or a list.
+func textsOf(value any) []string {
+	list, ok := value.([]any)
+	if !ok && value != nil {
+		list = []any{value}
 	}
-	var names []string
-	for _, name := range list {
-		names = append(names, name.(string)) // d.fields took nothing else
+	var texts []string
+	for _, text := range list {
+		texts = append(texts, text.(string)) // d.fields took nothing else
 	}
-	return names
+	return texts
 }
 
 // shortField reads "dense: 128": the value of the entry's short field.

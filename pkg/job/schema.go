@@ -82,6 +82,8 @@ func sections() []Section {
 			Summary: "where the records come from"},
 		{Name: "model", Required: true, Classes: []string{"layer", "activation"}, read: (*decoder).model,
 			Summary: "the layers, in the order of computation"},
+		{Name: "start", Fields: startFields(), read: (*decoder).start,
+			Summary: "weights of another training to start from"},
 		{Name: "loss", Required: true, Classes: []string{"loss"},
 			Summary: "what training makes small",
 			read:    func(d *decoder, s *Spec, n *node) { s.Net.Loss = d.component(n, "loss", "loss", "loss") }},

@@ -18,6 +18,8 @@ type Spec struct {
 	Data dataset.Spec
 	// Net is the network and its training, all but the lengths of a schedule.
 	Net nn.Spec
+	// Start says which weights training begins with.
+	Start Start
 	// Epochs is the number of passes over the data; 0 if only Steps bounds the job.
 	Epochs int
 	// Steps is the number of optimiser updates after which the job ends, in the

@@ -39,7 +39,7 @@ func layerKinds() []LayerKind {
 	return slices.Concat(
 		trained(denseKind(), conv2dKind(), conv1dKind(), convTransposeKind()),
 		[]LayerKind{maxPoolKind(), avgPoolKind(), globalAvgPoolKind(), globalMaxPoolKind(), upsampleKind()},
-		[]LayerKind{flattenKind(), reshapeKind(), transposeKind()},
+		[]LayerKind{flattenKind(), reshapeKind(), transposeKind(), padKind()},
 		[]LayerKind{dropoutKind(), spatialDropoutKind(), noiseKind(), sampleKind()},
 		[]LayerKind{addKind(), multiplyKind(), dotKind(), concatKind()},
 		trained(batchNormKind(), layerNormKind(), groupNormKind()),

@@ -64,6 +64,8 @@ func networks() map[string]struct {
 			l("spatial_dropout", "rate", 0.3), l("flatten"), l("dense", "units", 6), l("batch_norm"), l("layer_norm"), l("dense", "units", 5))), classInput(5, 2, 6, 7)},
 		"enlarging": {regression(layers(l("dense", "units", 12), l("reshape", "shape", []any{3, 2, 2}), l("conv_transpose2d", "filters", 4), l("tanh"),
 			l("conv_transpose2d", "filters", 2, "kernel", 3, "output_padding", 1, "groups", 2), l("upsample"), l("global_avg_pool"), l("dense", "units", 3))), value(5)},
+		"padded image": {classSpec(2, layers(l("conv2d", "filters", 3, "name", "x"), l("max_pool", "size", 1, "stride", 2), l("pad", "before", 1, "after", 2), l("tanh"),
+			l("pad", "axis", -1, "after", 1), l("conv2d", "filters", 2, "kernel", 2), l("flatten"), l("dense", "units", 5))), classInput(5, 2, 7, 6)},
 		"text": {classSpec(2, layers(l("embedding", "dim", 6), l("transpose"), l("conv1d", "filters", 4, "kernel", 2, "dilation", 2), l("softplus"), l("global_max_pool"), l("dense", "units", 3))),
 			tokens(9, classInput(3, 8))},
 		"lstm": {classSpec(2, layers(l("embedding", "dim", 5), l("lstm", "units", 6), l("rnn", "units", 5, "bidirectional", true), l("lstm", "units", 3, "bidirectional", true, "output", "last"), l("dense", "units", 3))),

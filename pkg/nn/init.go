@@ -47,16 +47,19 @@ func biasInit(w Init) Init {
 	return Init{Kind: "zeros"}
 }
 
-// Init gives every parameter its first values, functions of the seed and the
-// parameter's place in the model alone, and forgets all training.
+// Init gives every parameter its first values and forgets all training. They are
+// those that the plan starts from, else functions of the seed and the parameter's
+// place in the model alone.
 func (t *Trainer) Init() {
 	for i, p := range t.plan.params {
 		w := t.w[p.offset:][:p.Size()]
 		p.Init.fill(t.eng, w, p.Shape, philox.New(t.plan.spec.Seed, philox.Init+philox.Purpose(i), 0, 0, 0))
+		copy(w, t.plan.start[p.name])
 	}
 	copy(t.ema, t.w)
 	for i, b := range t.plan.buffers {
 		t.eng.Fill(t.buffer(i), b.Value)
+		copy(t.buffer(i), t.plan.start[b.name])
 	}
 	for _, s := range t.slots {
 		clear(s)

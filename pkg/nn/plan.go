@@ -28,6 +28,7 @@ type Plan struct {
 	training   training
 	sched      schedule
 	metrics    []metric
+	start      map[string][]float32 // first values that are not drawn, by name of the tensor
 }
 
 // value is one edge of the graph. Values that share memory have the same root.

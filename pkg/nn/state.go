@@ -22,16 +22,9 @@ func (t *Trainer) ParamTensors() []Tensor { return t.model(t.final()) }
 // model is the tensors of a model file with parameters w.
 func (t *Trainer) model(w []float32) []Tensor {
 	var all []Tensor
-	params, buffers := t.plan.params, t.plan.buffers
-	for i := range t.plan.nodes {
-		for ; len(params) > 0 && params[0].node == i; params = params[1:] {
-			all = append(all, params[0].view("", w))
-		}
-		for ; len(buffers) > 0 && buffers[0].node == i; buffers = buffers[1:] {
-			b := buffers[0]
-			all = append(all, Tensor{Name: b.name, Shape: slices.Clone(b.Shape), F32: t.buffers[b.offset:][:size(b.Shape)]})
-		}
-	}
+	t.plan.eachTensor(func(p *param) { all = append(all, p.view("", w)) }, func(b *buffer) {
+		all = append(all, Tensor{Name: b.name, Shape: slices.Clone(b.Shape), F32: t.buffers[b.offset:][:size(b.Shape)]})
+	})
 	return all
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
+	"github.com/lockstep-ml/lockstep/pkg/weights"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -51,6 +52,9 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 	plan, err := spec.CheckInput(dataset.InputOf(train.manifest), t.span.StepsPerEpoch)
 	if err != nil {
 		return nil, errors.Join(local("job file: %w", err), t.close())
+	}
+	if plan, _, err = weights.Start(&spec.Start, a.DataRoot, plan); err != nil {
+		return nil, errors.Join(local("%w", spec.Explain(err)), t.close())
 	}
 	t.metrics = plan.MetricNames()
 	t.newLearner = func(lanes []int) (learner, error) {

@@ -190,6 +190,25 @@ def residual():
     return Residual(), F.cross_entropy, sgd()
 
 
+class ZeroShortcut(nn.Module):
+    """The shortcut without parameters: every second pixel, then channels of zeros."""
+    def __init__(self):
+        super().__init__()
+        self.stem, self.body, self.head = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        y = F.relu(self.body(x) + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2)))
+        return self.head(y.mean((2, 3)))
+
+
+@case("pad", [["conv2d", {"filters": 4, "padding": 1}], ["relu", {"name": "a"}], ["conv2d", {"filters": 8, "stride": 2, "padding": 1, "name": "b"}],
+              ["max_pool", {"size": 1, "stride": 2, "from": ["a"]}], ["pad", {"before": 2, "after": 2, "name": "c"}],
+              ["add", {"from": ["b", "c"]}], ["relu", {}], ["global_avg_pool", {}], dense(5)], (2, 7, 5), classes(5), CE, SGD)
+def pad():
+    return ZeroShortcut(), F.cross_entropy, sgd()
+
+
 @case("positions", [dense(6), ["relu", {}], dense(4)], (3, 5), classes(4, 3), CE, SGD)
 def positions():
     loss = lambda x, y: F.cross_entropy(x.reshape(-1, 4), y.reshape(-1))

@@ -119,7 +119,10 @@ func (x *SubmitRequest) GetRequestId() string {
 type SubmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty if validate_only was set.
-	JobId         string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// What the user should know before training begins, line by line: which tensors
+	// start from a file, and which do not.
+	Notes         []string `protobuf:"bytes,2,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,6 +162,13 @@ func (x *SubmitResponse) GetJobId() string {
 		return x.JobId
 	}
 	return ""
+}
+
+func (x *SubmitResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 type ListRequest struct {
@@ -1317,9 +1327,10 @@ const file_lockstep_v1_jobs_proto_rawDesc = "" +
 	"\toverrides\x18\x04 \x03(\tR\toverrides\x12#\n" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestId\"'\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\"=\n" +
 	"\x0eSubmitResponse\x12\x15\n" +
-	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"\r\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x14\n" +
+	"\x05notes\x18\x02 \x03(\tR\x05notes\"\r\n" +
 	"\vListRequest\"4\n" +
 	"\fListResponse\x12$\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x10.lockstep.v1.JobR\x04jobs\"#\n" +
