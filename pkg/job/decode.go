@@ -116,6 +116,11 @@ func (d *decoder) consistent(s *Spec, known, root *node) {
 	case s.Lanes > 0 && s.Workers.Max > s.Lanes:
 		d.add(known.locate("workers.max"), "workers.max: %d is above lanes, %d; a worker needs a lane", s.Workers.Max, s.Lanes)
 	}
+	if s.Lanes > 0 && s.GlobalBatch >= s.Lanes && s.Workers.Records > 0 {
+		if lane := (s.GlobalBatch + s.Lanes - 1) / s.Lanes; s.Workers.Records < lane {
+			d.add(known.locate("workers.records"), "workers.records: %d is less than the %d records of a lane, global_batch/lanes; more lanes make smaller ones", s.Workers.Records, lane)
+		}
+	}
 }
 
 func validName(s string) bool {

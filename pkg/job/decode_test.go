@@ -174,7 +174,7 @@ global_batch: 8
 func TestDefaults(t *testing.T) {
 	s := decode(t, least)
 	if s.Seed != 0 || s.Priority != 0 || s.Lanes != 8 || !s.Exact || s.Steps != 0 ||
-		s.Workers != (Workers{1, 8}) || s.Checkpoint != (Checkpoint{0, 3}) || !s.Net.Exact || s.Net.Lanes != 8 {
+		s.Workers != (Workers{Min: 1, Max: 8}) || s.Checkpoint != (Checkpoint{0, 3}) || !s.Net.Exact || s.Net.Lanes != 8 {
 		t.Errorf("defaults %+v", s)
 	}
 }
@@ -192,7 +192,7 @@ func TestLength(t *testing.T) {
 		if steps != c.wantSteps || epochs != c.wantEpochs {
 			t.Errorf("%+v: got %d steps, %d epochs", c, steps, epochs)
 		}
-		if net := s.Network(c.perEpoch); net.Epochs != c.wantEpochs || net.StepsPerEpoch != c.perEpoch {
+		if net := s.Network(c.perEpoch); net.Epochs != c.wantEpochs || net.Steps != c.wantSteps || net.StepsPerEpoch != c.perEpoch {
 			t.Errorf("%+v: network %+v", c, net)
 		}
 	}

@@ -38,6 +38,8 @@ func workersFields() []nn.Field {
 			Summary: "the job waits until so many workers are free"},
 		{Name: "max", Type: integerType, Min: bound(1), Max: bound(1024),
 			Summary: "the job uses at most so many; lanes if not given"},
+		{Name: "records", Type: integerType, Default: int64(0), Min: bound(0), Max: bound(1 << 20),
+			Summary: "gradient accumulation: a worker computes at most so many records at once, some of its lanes after the other; 0 is all"},
 	}
 }
 
@@ -100,16 +102,16 @@ func sections() []Section {
 		{Name: "metrics", Classes: []string{"metric"}, read: (*decoder).metrics,
 			Summary: "what is computed beside the loss"},
 		{Name: "workers", Fields: workersFields(), read: (*decoder).workers,
-			Summary: "how many workers the job is given"},
+			Summary: "how many workers the job is given, and how many records each computes at once"},
 		{Name: "checkpoint", Fields: checkpointFields(), read: (*decoder).checkpoint,
 			Summary: "when the training state is saved, besides at the end of the job"},
 	}
 }
 
-// workers reads the bounds of the number of workers.
+// workers reads what workers the job is given, and what they hold at once.
 func (d *decoder) workers(s *Spec, n *node) {
 	values := d.fields(n, "workers", workersFields())
-	s.Workers = Workers{Min: toInt(values["min"]), Max: toInt(values["max"])}
+	s.Workers = Workers{Min: toInt(values["min"]), Max: toInt(values["max"]), Records: toInt(values["records"])}
 }
 
 // checkpoint reads when to save.

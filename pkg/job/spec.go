@@ -42,7 +42,22 @@ type Spec struct {
 
 // Workers bounds how many workers a job is given: it waits for Min and uses up
 // to Max.
-type Workers struct{ Min, Max int }
+type Workers struct {
+	Min, Max int
+	// Records is the most records that a worker computes at once, and so bounds
+	// its memory; 0 is all of its lanes. It is at least a lane's share of the
+	// global batch and does not change the result.
+	Records int
+}
+
+// Rows is how many records a worker with some lanes of at most perLane records
+// each computes at once.
+func (w Workers) Rows(perLane, lanes int) int {
+	if w.Records == 0 {
+		return perLane * lanes
+	}
+	return min(perLane*lanes, max(w.Records, perLane))
+}
 
 // Checkpoint says when the training state is saved, besides at the end.
 type Checkpoint struct {
@@ -68,7 +83,7 @@ func (s *Spec) Length(stepsPerEpoch int) (steps, epochs int) {
 // stepsPerEpoch steps.
 func (s *Spec) Network(stepsPerEpoch int) nn.Spec {
 	net := s.Net
-	_, net.Epochs = s.Length(stepsPerEpoch)
+	net.Steps, net.Epochs = s.Length(stepsPerEpoch)
 	net.StepsPerEpoch = stepsPerEpoch
 	return net
 }

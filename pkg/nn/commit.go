@@ -58,7 +58,7 @@ func (t *Trainer) Commit() (Outcome, error) {
 	t.prepare(g)
 	p := t.plan
 	done := int(t.updates[0])
-	lr := p.training.lr * p.sched.factor(done, p.spec.Epochs*p.spec.StepsPerEpoch)
+	lr := p.training.lr * p.sched.factor(done, p.spec.total())
 	t.update(g, done+1, lr)
 	t.followWeights()
 	t.commitLayers()
@@ -163,6 +163,7 @@ func (t *Trainer) update(g []float32, number int, lr float64) {
 			u.slots[s] = t.slots[s][prm.offset:][:prm.Size()]
 		}
 		t.plan.opt.update(u)
+		t.limitNorms(u.w, prm.Shape)
 	}
 }
 

@@ -18,14 +18,17 @@ func (t *Trainer) Evaluate(b *Batch) error {
 	if err := t.check(b); err != nil {
 		return err
 	}
-	t.begin(b, false)
-	if t.pass.rows == 0 {
-		return nil
-	}
-	t.forward(false)
-	t.computeLoss(nil)
-	for i, lane := range b.Lanes {
-		t.tally(t.eval[lane*t.layout.tally:][:t.layout.tally], i)
+	for from, to := 0, 0; from < len(b.Lanes); from = to {
+		to = t.turn(b, from)
+		t.begin(b, from, to, false)
+		if t.pass.rows == 0 {
+			continue
+		}
+		t.forward(false)
+		t.computeLoss(nil)
+		for i, lane := range t.part.Lanes {
+			t.tally(t.eval[lane*t.layout.tally:][:t.layout.tally], i)
+		}
 	}
 	return nil
 }

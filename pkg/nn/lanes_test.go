@@ -201,3 +201,55 @@ func TestStepAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A trainer with room for few records computes its lanes in turns, and gets the
+// same bits as one with room for all.
+func TestTurnsDoNotMatter(t *testing.T) {
+	for name, n := range networks() {
+		n.spec.Lanes = 5
+		plan := mustPlan(t, n.spec, n.in)
+		whole := newTrainer(t, plan, 11, 5)
+		for _, rows := range []int{4, 6} {
+			inTurns, all := newTrainer(t, plan, rows, 5), whole
+			all.Init()
+			for s := range 3 {
+				b := makeBatch(n.in, s, 4, 2, 0, 3, 2)
+				want, _, err := step([]*Trainer{all}, []*Batch{b})
+				if err != nil {
+					t.Fatal(name, err)
+				}
+				ready := 0
+				if err := inTurns.Gradient(b, func(int) { ready++ }); err != nil || ready != len(inTurns.Buckets()) {
+					t.Fatal(name, ready, err)
+				}
+				got, _, err := step([]*Trainer{inTurns}, []*Batch{b})
+				if err != nil || got.Loss != want.Loss {
+					t.Fatalf("%s step %d: %+v %v, want %+v", name, s, got, err, want)
+				}
+				sameState(t, all, inTurns)
+			}
+			b := makeBatch(n.in, 9, 4, 2, 0, 3, 2)
+			if a, b := evaluate(t, all, b), evaluate(t, inTurns, b); a != b {
+				t.Errorf("%s: evaluated %v in turns, %v at once", name, b, a)
+			}
+		}
+		if err := newTrainer(t, plan, 3, 5).Gradient(makeBatch(n.in, 0, 4, 2, 0, 3, 2), nil); err == nil {
+			t.Errorf("%s: a lane of 4 rows went into room for 3", name)
+		}
+	}
+}
+
+// evaluate is the loss of one batch.
+func evaluate(t *testing.T, tr *Trainer, b *Batch) float64 {
+	t.Helper()
+	tr.ResetEval()
+	if err := tr.Evaluate(b); err != nil {
+		t.Fatal(err)
+	}
+	tr.EvalStats()
+	loss, _, err := tr.EvalResult()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss
+}

@@ -35,6 +35,7 @@ type training struct {
 	l1                  float32
 	clipNorm, clipValue float64
 	ema                 float64
+	maxNorm             float64
 }
 
 // optimizerEntry is an entry with the fields that every optimiser has.
@@ -45,6 +46,7 @@ func optimizerEntry(name, summary string, lr float64, fields ...Field) Entry {
 		number("l1", 0, "adds l1*sign(w) to the gradient of the weights, not of biases").min(0),
 		number("clip_norm", 0, "scales the gradient down to this length; 0 does not").min(0),
 		number("clip_value", 0, "limits every element of the gradient to this size; 0 does not").min(0),
+		number("max_norm", 0, "scales the weights of an output down to this length after every update; 0 does not").min(0),
 		number("ema", 0, "memory of a running mean of the parameters, which is then the model; 0 keeps none").min(0).below(1))
 	return Entry{Name: name, Class: classOptimizer, Summary: summary, Fields: all}
 }
@@ -57,7 +59,7 @@ func (p *Plan) fitTraining(errs *Errors) {
 		if len(*errs) == before {
 			p.opt = kind.fit(a)
 			p.training = training{lr: a.Float("lr"), l1: float32(a.Float("l1")),
-				clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value"), ema: a.Float("ema")}
+				clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value"), ema: a.Float("ema"), maxNorm: a.Float("max_norm")}
 		}
 	}
 	p.fitSchedule(errs)
@@ -130,6 +132,21 @@ func (t *Trainer) addL1(g []float32, l1 float32) {
 			} else if v < 0 {
 				g[i] -= l1
 			}
+		}
+	}
+}
+
+// limitNorms scales every row of weights that is longer than max_norm down to
+// it. A row is what one output sums over, as of a (Out, In) matrix; biases and
+// other parameters of one axis stay.
+func (t *Trainer) limitNorms(w []float32, shape []int) {
+	limit := t.plan.training.maxNorm
+	if limit == 0 || len(shape) < 2 {
+		return
+	}
+	for cols := len(w) / shape[0]; len(w) > 0; w = w[cols:] {
+		if norm := math.Sqrt(t.eng.SumSquares(w[:cols])); norm > limit {
+			t.eng.Scale(w[:cols], float32(limit/norm))
 		}
 	}
 }

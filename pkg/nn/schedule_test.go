@@ -37,3 +37,18 @@ func TestCosPi(t *testing.T) {
 		}
 	}
 }
+
+// A schedule ends at the last update, also when that is in the middle of an epoch.
+func TestScheduleKnowsTheLastStep(t *testing.T) {
+	in := classInput(3, 4)
+	spec := classSpec(2, layers(l("dense", "units", 3)))
+	spec.Schedule = makeNode("cosine")
+	spec.Epochs, spec.StepsPerEpoch, spec.Steps = 1, 10, 4
+	tr := newTrainer(t, mustPlan(t, spec, in), 8, 2)
+	for s, want := range []float64{0.1, 0.1 * (1 + math.Sqrt2/2) / 2, 0.05} {
+		got, _, err := step([]*Trainer{tr}, []*Batch{makeBatch(in, s, 4, 4)})
+		if err != nil || math.Abs(got.LR-want) > 1e-15 {
+			t.Errorf("step %d: rate %v %v, want %v", s, got.LR, err, want)
+		}
+	}
+}

@@ -37,11 +37,22 @@ type Spec struct {
 	Seed uint64
 	// Epochs and StepsPerEpoch say how long a schedule is.
 	Epochs, StepsPerEpoch int
+	// Steps is the number of updates if the last epoch is cut short; 0 means all
+	// of every epoch.
+	Steps int
 	// Lanes is V: the number of slices of every batch, on all workers together.
 	Lanes int
 	// Exact sums gradients as integers, so that the result has the same bits for
 	// any number of workers. Otherwise they are summed as float32.
 	Exact bool
+}
+
+// total is the number of updates.
+func (s *Spec) total() int {
+	if s.Steps > 0 {
+		return s.Steps
+	}
+	return s.Epochs * s.StepsPerEpoch
 }
 
 // Error is one thing that is wrong with a Spec.

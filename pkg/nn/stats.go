@@ -95,7 +95,7 @@ func (t *Trainer) writeStats(b *Batch) {
 		words := t.stats[lane*t.layout.words:][:t.layout.words]
 		putFloats(words, t.tallies[lane*t.layout.tally:][:t.layout.tally])
 		for _, j := range t.plan.order {
-			words[2*t.layout.tally+j] = int32(math.Float32bits(t.grads[j].Max[i]))
+			words[2*t.layout.tally+j] = int32(math.Float32bits(t.maxima[j*t.maxLanes+i]))
 		}
 	}
 }

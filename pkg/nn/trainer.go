@@ -55,6 +55,7 @@ type Trainer struct {
 	metrics []float64
 	metric  metricPass
 	cursor  [2]int // epoch, step of the last Gradient
+	part    Batch  // the lanes of a batch whose turn it is
 }
 
 // bucketSize is the number of elements of a bucket: 1 MiB.
@@ -67,8 +68,9 @@ type Bucket struct {
 	Float []float32 // fast arithmetic
 }
 
-// NewTrainer allocates a trainer for batches of at most maxRows records in
-// maxLanes lanes. Its parameters are zero until Init or SetState.
+// NewTrainer allocates a trainer for batches of at most maxLanes lanes, of which
+// it computes at most maxRows records at once: no lane may have more. Its
+// parameters are zero until Init or SetState.
 func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer, error) {
 	if maxRows < 1 || maxLanes < 1 || maxLanes > plan.spec.Lanes {
 		return nil, fmt.Errorf("nn: a trainer for %d rows in %d of %d lanes cannot be", maxRows, maxLanes, plan.spec.Lanes)
@@ -143,23 +145,35 @@ func (t *Trainer) Stats() []int32 { return t.stats }
 // lane by lane. It calls ready(i) when bucket i is final, in order, on this
 // goroutine; ready may be nil. Parameters and all other replicated state stay
 // as they are, so Gradient may be repeated or abandoned.
+//
+// A batch of more rows than the trainer was made for is computed in turns of
+// some lanes each. That changes no bit: what is reduced over rows is reduced lane
+// by lane anyway.
 func (t *Trainer) Gradient(b *Batch, ready func(bucket int)) error {
 	if err := t.check(b); err != nil {
 		return err
 	}
 	t.cursor = [2]int{b.Epoch, b.Step}
-	t.clearGradient(len(b.Lanes))
+	t.clearGradient()
 	clear(t.tallies)
 	clear(t.stats)
-	t.begin(b, true)
 	done := 0
-	if t.pass.rows > 0 {
+	for from, to := 0, 0; from < len(b.Lanes); from = to {
+		to = t.turn(b, from)
+		t.begin(b, from, to, true)
+		if t.pass.rows == 0 {
+			continue
+		}
 		t.forward(false)
 		t.computeLoss(t.lossGradient())
-		for i := range b.Lanes {
-			t.tally(t.tallies[b.Lanes[i]*t.layout.tally:][:t.layout.tally], i)
+		for i, lane := range t.part.Lanes {
+			t.tally(t.tallies[lane*t.layout.tally:][:t.layout.tally], i)
 		}
-		done = t.backward(ready)
+		if to < len(b.Lanes) {
+			t.backward(nil)
+		} else {
+			done = t.backward(ready)
+		}
 	}
 	for ; done < len(t.buckets); done++ {
 		if ready != nil {
@@ -170,48 +184,8 @@ func (t *Trainer) Gradient(b *Batch, ready func(bucket int)) error {
 	return nil
 }
 
-// check reports what is wrong with a batch before anything is computed.
-func (t *Trainer) check(b *Batch) error {
-	rows, in := b.Len(), t.plan.in
-	if len(b.Rows) != len(b.Lanes)+1 || rows > t.maxRows || len(b.Lanes) > t.maxLanes {
-		return fmt.Errorf("nn: a batch of %d rows in %d lanes does not fit a trainer for %d rows in %d lanes",
-			rows, len(b.Lanes), t.maxRows, t.maxLanes)
-	}
-	for i, lane := range b.Lanes {
-		if lane < 0 || lane >= t.plan.spec.Lanes || b.Rows[i+1] < b.Rows[i] {
-			return fmt.Errorf("nn: batch with lane %d of %d, rows %v", lane, t.plan.spec.Lanes, b.Rows)
-		}
-	}
-	if in.Tokens > 0 && len(b.Tokens) < rows*size(in.Shape) || in.Tokens == 0 && len(b.X) < rows*size(in.Shape) {
-		return fmt.Errorf("nn: a batch of %d rows has too little input for shape %s", rows, shapeString(in.Shape))
-	}
-	for _, tok := range b.Tokens {
-		if tok < 0 || int(tok) >= in.Tokens {
-			return fmt.Errorf("nn: token %d is outside the vocabulary of %d", tok, in.Tokens)
-		}
-	}
-	n := rows * in.Target.Size()
-	if in.Target.Kind == TargetClass && len(b.Classes) < n || in.Target.Kind == TargetValue && len(b.Y) < n || b.Weights != nil && len(b.Weights) < rows {
-		return fmt.Errorf("nn: a batch of %d rows has too few targets or weights", rows)
-	}
-	for _, c := range b.Classes {
-		if int(c) >= in.Target.Classes || c < 0 {
-			return fmt.Errorf("nn: class %d is not one of %d", c, in.Target.Classes)
-		}
-	}
-	return nil
-}
-
-func (t *Trainer) begin(b *Batch, train bool) {
-	t.pass = Pass{t: t, batch: b, train: train, rows: b.Len(), w: t.w}
-	if !train {
-		t.pass.w = t.final()
-	}
-	clear(t.layerLoss)
-}
-
 // clearGradient zeroes the sums and sets up the scale of every parameter.
-func (t *Trainer) clearGradient(lanes int) {
+func (t *Trainer) clearGradient() {
 	clear(t.maxima)
 	if t.plan.spec.Exact {
 		clear(t.ints)
@@ -219,10 +193,8 @@ func (t *Trainer) clearGradient(lanes int) {
 		clear(t.floats)
 	}
 	for i := range t.grads {
-		g := &t.grads[i]
-		g.Max = t.maxima[i*t.maxLanes:][:lanes]
 		if t.plan.spec.Exact {
-			g.Scale = float32(math.Ldexp(1, t.plan.shift(i)-int(t.exponents[i])))
+			t.grads[i].Scale = float32(math.Ldexp(1, t.plan.shift(i)-int(t.exponents[i])))
 		}
 	}
 }

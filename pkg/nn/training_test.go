@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"math"
 	"slices"
 	"testing"
 )
@@ -142,4 +143,45 @@ func TestBatchesAreChecked(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+// No row of weights is longer than max_norm after an update; rows within it and
+// biases move as without.
+func TestMaxNorm(t *testing.T) {
+	in := classInput(3, 2, 5, 5)
+	spec := classSpec(2, layers(l("conv2d", "filters", 3), l("flatten"), l("dense", "units", 3)))
+	free := trainSome(t, mustPlan(t, spec, in), in, 1)
+	const limit = 0.57
+	spec.Optimizer.Fields["max_norm"] = limit
+	held := trainSome(t, mustPlan(t, spec, in), in, 1)
+	long := 0
+	for i, p := range free.ParamTensors() {
+		got := held.ParamTensors()[i].F32
+		rows := 1
+		if len(p.Shape) > 1 {
+			rows = p.Shape[0]
+		}
+		for r, cols := 0, len(got)/rows; r < rows; r++ {
+			w, g := p.F32[r*cols:][:cols], got[r*cols:][:cols]
+			if norm := length(w); rows > 1 && norm > limit {
+				long++
+				if d := length(g) - limit; d > 1e-6 || d < -1e-6 || math.Abs(float64(g[0])-float64(w[0])*limit/norm) > 1e-6 {
+					t.Errorf("%s row %d: length %v and %v, want %v", p.Name, r, length(g), g[0], limit)
+				}
+			} else if !slices.Equal(w, g) {
+				t.Errorf("%s row %d changed", p.Name, r)
+			}
+		}
+	}
+	if long < 2 || long > 5 {
+		t.Errorf("%d of 6 rows are longer than %v: the test tests nothing", long, limit)
+	}
+}
+
+func length(w []float32) float64 {
+	sum := 0.0
+	for _, v := range w {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
 }

@@ -62,7 +62,7 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 		if test != nil {
 			rows = max(rows, test.dealer.MaxLaneCount())
 		}
-		return nn.NewTrainer(w.engine, plan, rows*len(lanes), len(lanes))
+		return nn.NewTrainer(w.engine, plan, spec.Workers.Rows(rows, len(lanes)), len(lanes))
 	}
 	t.train = func(ctx context.Context, lanes []int, from position) (batches, error) {
 		return train.set.Loader(ctx, train.dealer, lanes, from.Epoch, from.Step, prefetch), nil
