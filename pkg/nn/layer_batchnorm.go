@@ -1,6 +1,10 @@
 package nn
 
-import "math"
+import (
+	"math"
+
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
 
 // batchNorm makes every channel of a lane's micro-batch have mean 0 and
 // variance 1, then scales and shifts it:
@@ -15,6 +19,7 @@ type batchNorm struct {
 	channels, plane int
 	epsilon         float32
 	momentum        float64
+	act             activation
 }
 
 func batchNormKind() LayerKind {
@@ -44,10 +49,23 @@ func fitBatchNorm(s *Site) Fitted {
 		Params:    []Param{{Name: "weight", Shape: c, Init: Init{Kind: "ones"}}, {Name: "bias", Shape: c, Init: Init{Kind: "zeros"}}},
 		Buffers:   []Buffer{{Name: "running_mean", Shape: c}, {Name: "running_var", Shape: c, Value: 1}},
 		Keep:      []int{size(in)},               // x - mean
-		KeepLanes: []int{l.channels, l.channels}, // mean, later sums; 1/deviation
-		Scratch:   4 * l.channels,
+		KeepLanes: []int{l.channels, l.channels}, // mean, variance
+		Scratch:   2 * l.channels,
 		Words:     2 * l.channels, // mean and variance of a lane
 	}
+}
+
+func (l batchNorm) fuse(a activation) Layer { l.act = a; return l }
+
+// lane is the normalisation of the records of a lane, from up to to.
+func (l batchNorm) lane(p *Pass, i, from, to int) tensor.ChannelNorm {
+	return tensor.ChannelNorm{Channels: l.shape(to - from), Epsilon: l.epsilon, Act: l.act.act,
+		Weight: p.Param(0), Bias: p.Param(1),
+		Mean: p.KeepLane(0, i), Variance: p.KeepLane(1, i), Centred: l.rows(p.Keep(0), from, to)}
+}
+
+func (l batchNorm) shape(rows int) tensor.Channels {
+	return tensor.Channels{Rows: rows, Count: l.channels, Plane: l.plane}
 }
 
 func (l batchNorm) Forward(p *Pass) {
@@ -55,33 +73,17 @@ func (l batchNorm) Forward(p *Pass) {
 		l.apply(p)
 		return
 	}
-	weight, bias := p.Param(0), p.Param(1)
 	for i := range p.LaneCount() {
 		from, to := p.Lane(i)
 		if from == to {
 			continue
 		}
-		n := to - from
-		x, y, centred := l.rows(p.X(0), from, to), l.rows(p.Y(), from, to), l.rows(p.Keep(0), from, to)
-		mean, root := p.KeepLane(0, i), p.KeepLane(1, i)
-		l.sums(p, mean, x, n)
-		each := 1 / float32(n*l.plane)
-		for c := range mean {
-			mean[c] *= each
-		}
-		l.affine(centred, x, n, nil, mean)
-		l.dots(p, root, centred, centred, n)
+		n := l.lane(p, i, from, to)
+		p.Engine().ChannelNormForward(l.rows(p.Y(), from, to), l.rows(p.X(0), from, to), n)
 		words := p.Words(i)
-		for c, v := range root {
-			v = float32(v * each) // the conversion keeps v + epsilon from being fused
-			words[c], words[l.channels+c] = int32(math.Float32bits(mean[c])), int32(math.Float32bits(v))
-			root[c] = 1 / float32(math.Sqrt(float64(v+l.epsilon)))
+		for c, v := range n.Variance {
+			words[c], words[l.channels+c] = int32(math.Float32bits(n.Mean[c])), int32(math.Float32bits(v))
 		}
-		scale, shift := p.Scratch()[:l.channels], p.Scratch()[l.channels:2*l.channels]
-		for c := range scale {
-			scale[c], shift[c] = root[c]*weight[c], -bias[c]
-		}
-		l.affine(y, centred, n, scale, shift)
 	}
 }
 
@@ -93,47 +95,28 @@ func (l batchNorm) apply(p *Pass) {
 		scale[c] = weight[c] / float32(math.Sqrt(float64(variance[c]+l.epsilon)))
 		shift[c] = float32(mean[c]*scale[c]) - bias[c]
 	}
-	l.affine(p.Y(), p.X(0), p.Rows(), scale, shift)
+	p.Engine().ChannelAffine(p.Y(), p.X(0), scale, shift, l.shape(p.Rows()))
+	p.Engine().ActForward(p.Y(), p.Y(), l.act.act)
 }
 
-// Backward is, with the sums over the n elements of a channel in a lane and
-// xhat = (x - mean) / deviation,
-//
-//	db = sum(dy)    dw = sum(dy*xhat)
-//	dx = weight/deviation * (dy - db/n - xhat*dw/n)
 func (l batchNorm) Backward(p *Pass) {
 	if !p.Training() {
 		l.backwardApplied(p)
 		return
 	}
-	weight, dx := p.Param(0), p.DX(0)
+	dx, dw, db := p.DX(0), p.Scratch()[:l.channels], p.Scratch()[l.channels:2*l.channels]
 	for i := range p.LaneCount() {
 		from, to := p.Lane(i)
 		if from == to {
 			continue
 		}
-		n := to - from
-		dy, centred := l.rows(p.DY(), from, to), l.rows(p.Keep(0), from, to)
-		db, root := p.KeepLane(0, i), p.KeepLane(1, i)
-		dw := p.Scratch()[:l.channels]
-		l.sums(p, db, dy, n)
-		l.dots(p, dw, dy, centred, n)
-		for c := range dw {
-			dw[c] *= root[c]
+		var into []float32
+		if dx != nil {
+			into = l.rows(dx, from, to)
 		}
+		p.Engine().ChannelNormBackward(into, dw, db, l.rows(p.DY(), from, to), l.rows(p.Y(), from, to), l.lane(p, i, from, to))
 		p.Engine().AddLane(p.Grad(0), i, dw)
 		p.Engine().AddLane(p.Grad(1), i, db)
-		if dx == nil {
-			continue
-		}
-		each := 1 / float32(n*l.plane)
-		a, b, shift := p.Scratch()[l.channels:2*l.channels], p.Scratch()[:l.channels], p.Scratch()[2*l.channels:3*l.channels]
-		for c := range a {
-			a[c] = weight[c] * root[c]
-			shift[c] = float32(a[c]*db[c]) * each
-			b[c] = float32(float32(a[c]*root[c])*dw[c]) * each
-		}
-		l.combine(l.rows(dx, from, to), dy, centred, n, a, b, shift)
 	}
 }
 
@@ -143,12 +126,13 @@ func (l batchNorm) backwardApplied(p *Pass) {
 	if dx == nil {
 		return
 	}
+	l.act.backwardInPlace(p, p.DY())
 	scale, zeros := p.Scratch()[:l.channels], p.Scratch()[l.channels:2*l.channels]
 	clear(zeros)
 	for c, v := range p.Buffer(1) {
 		scale[c] = p.Param(0)[c] / float32(math.Sqrt(float64(v+l.epsilon)))
 	}
-	l.affine(dx, p.DY(), p.Rows(), scale, zeros)
+	p.Engine().ChannelAffine(dx, p.DY(), scale, zeros, l.shape(p.Rows()))
 }
 
 // Commit follows the statistics of the batch: the mean of all lanes, and their
@@ -188,68 +172,4 @@ func word32(c *CommitPass, lane, i int) float64 {
 func (l batchNorm) rows(x []float32, from, to int) []float32 {
 	n := l.channels * l.plane
 	return x[from*n : to*n]
-}
-
-// sums sets dst to the sum of every channel over n records. Planes are summed by
-// the fixed tree, then added record by record.
-func (l batchNorm) sums(p *Pass, dst, x []float32, n int) {
-	clear(dst)
-	planes := p.Scratch()[3*l.channels : 4*l.channels]
-	for r := range n {
-		x := x[r*l.channels*l.plane:][:l.channels*l.plane]
-		if l.plane > 1 {
-			p.Engine().RowSums(planes, x, l.channels, l.plane)
-			x = planes
-		}
-		p.Engine().Add(dst, dst, x)
-	}
-}
-
-// dots sets dst to the sum of x*y of every channel over n records.
-func (l batchNorm) dots(p *Pass, dst, x, y []float32, n int) {
-	clear(dst)
-	for r := range n {
-		for c := range dst {
-			at := (r*l.channels + c) * l.plane
-			if l.plane == 1 {
-				dst[c] += float32(x[at] * y[at])
-			} else {
-				dst[c] += p.Engine().Dot(x[at:][:l.plane], y[at:][:l.plane])
-			}
-		}
-	}
-}
-
-// affine sets y to x*scale - shift, channel by channel; a nil scale is 1.
-func (l batchNorm) affine(y, x []float32, n int, scale, shift []float32) {
-	for r := range n {
-		for c, s := range shift {
-			at := (r*l.channels + c) * l.plane
-			x, y := x[at:][:l.plane], y[at:][:l.plane]
-			if scale == nil {
-				for i, v := range x {
-					y[i] = v - s
-				}
-				continue
-			}
-			k := scale[c]
-			for i, v := range x {
-				y[i] = float32(v*k) - s
-			}
-		}
-	}
-}
-
-// combine sets dx to a*dy - b*x - shift, channel by channel.
-func (l batchNorm) combine(dx, dy, x []float32, n int, a, b, shift []float32) {
-	for r := range n {
-		for c, s := range shift {
-			at := (r*l.channels + c) * l.plane
-			dx, dy, x := dx[at:][:l.plane], dy[at:][:l.plane], x[at:][:l.plane]
-			ka, kb := a[c], b[c]
-			for i, v := range dy {
-				dx[i] = float32(float32(ka*v)-float32(kb*x[i])) - s
-			}
-		}
-	}
 }

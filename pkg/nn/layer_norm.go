@@ -1,16 +1,16 @@
 package nn
 
-import "math"
+import (
+	"math"
 
-// rowNorm gives every row mean 0 and variance 1, then scales and shifts it. A
-// row is the last axis (layer_norm), or a group of the channels of a record
-// (group_norm). With rows of cols elements that have a weight each count:
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// layerNorm gives the last axis mean 0 and variance 1, then scales and shifts it:
 //
-//	x, y, dx, dy  (rows, cols)      weight, bias  (params)
-type rowNorm struct {
+//	x, y, dx, dy  (rows, cols)      weight, bias  (cols)
+type layerNorm struct {
 	each, cols int // rows a record, elements a row
-	params     int // elements of weight and of bias
-	plane      int // elements of a row that share a weight
 	epsilon    float32
 }
 
@@ -19,19 +19,60 @@ func layerNormKind() LayerKind {
 		Entry: Entry{Name: "layer_norm", Class: classLayer,
 			Summary: "gives the last axis mean 0 and variance 1, then a trained scale and shift",
 			Fields:  []Field{number("epsilon", 1e-5, "added to the variance").above(0)}},
-		Fit: func(s *Site) Fitted {
-			in, ok := s.one("layer_norm")
-			if !ok {
-				return Fitted{}
-			}
-			if len(in) == 0 {
-				s.Fail("", "layer_norm needs an axis, but its input is one number")
-				return Fitted{}
-			}
-			cols := in[len(in)-1]
-			return rowNorm{each: size(in) / cols, cols: cols, params: cols, plane: 1, epsilon: float32(s.Float("epsilon"))}.fit(in)
-		},
+		Fit: fitLayerNorm,
 	}
+}
+
+func fitLayerNorm(s *Site) Fitted {
+	in, ok := s.one("layer_norm")
+	if !ok {
+		return Fitted{}
+	}
+	if len(in) == 0 {
+		s.Fail("", "layer_norm needs an axis, but its input is one number")
+		return Fitted{}
+	}
+	cols := in[len(in)-1]
+	l := layerNorm{each: size(in) / cols, cols: cols, epsilon: float32(s.Float("epsilon"))}
+	return Fitted{Layer: l, Out: in, Params: normParams(cols),
+		Keep:    []int{size(in), l.each}, // xhat, 1/deviation
+		Scratch: size(in),                // dy*xhat
+	}
+}
+
+// normParams are the scale and the shift behind a normalisation.
+func normParams(n int) []Param {
+	return []Param{
+		{Name: "weight", Shape: []int{n}, Init: Init{Kind: "ones"}},
+		{Name: "bias", Shape: []int{n}, Init: Init{Kind: "zeros"}},
+	}
+}
+
+func (l layerNorm) Forward(p *Pass) {
+	p.Engine().RowNorm(p.Y(), p.Keep(0), p.Keep(1), p.X(0), p.Param(0), p.Param(1), p.Rows()*l.each, l.cols, l.epsilon)
+}
+
+func (l layerNorm) Backward(p *Pass) {
+	eng, dy, hat, rows := p.Engine(), p.DY(), p.Keep(0), p.LaneRows(l.each)
+	product := p.Scratch()
+	eng.Mul(product, dy, hat)
+	eng.ColSumLanes(p.Grad(0), product, l.cols, rows)
+	eng.ColSumLanes(p.Grad(1), dy, l.cols, rows)
+	if dx := p.DX(0); dx != nil {
+		eng.RowNormBackward(dx, dy, hat, p.Keep(1), p.Param(0), p.Rows()*l.each, l.cols)
+	}
+}
+
+// groupNorm gives groups of the channels of a record mean 0 and variance 1, then
+// scales and shifts every channel:
+//
+//	x, y, dx, dy  (B, C, plane)      weight, bias  (C)
+//
+// A group of a record is one channel of B*groups channels of C/groups*plane
+// elements each.
+type groupNorm struct {
+	channels, groups, plane int
+	epsilon                 float32
 }
 
 func groupNormKind() LayerKind {
@@ -42,123 +83,71 @@ func groupNormKind() LayerKind {
 				integer("groups", 8, "number of groups; 1 takes all channels together").min(1).short(),
 				number("epsilon", 1e-5, "added to the variance").above(0),
 			}},
-		Fit: func(s *Site) Fitted {
-			in, ok := s.one("group_norm")
-			if !ok {
-				return Fitted{}
-			}
-			groups := s.Int("groups")
-			if len(in) == 0 || in[0]%groups != 0 {
-				s.Fail("groups", "is %d; it must divide the channels of %s", groups, shapeString(in))
-				return Fitted{}
-			}
-			return rowNorm{each: groups, cols: size(in) / groups, params: in[0], plane: size(in[1:]), epsilon: float32(s.Float("epsilon"))}.fit(in)
-		},
+		Fit: fitGroupNorm,
 	}
 }
 
-func (l rowNorm) fit(in []int) Fitted {
-	shape := []int{l.params}
-	return Fitted{Layer: l, Out: in,
-		Params: []Param{{Name: "weight", Shape: shape, Init: Init{Kind: "ones"}}, {Name: "bias", Shape: shape, Init: Init{Kind: "zeros"}}},
-		Keep:   []int{size(in), l.each}, // xhat, 1/deviation
-		// One row of dy*weight, and the sums over the planes of both gradients.
-		Scratch: size(in) + 2*l.params,
+func fitGroupNorm(s *Site) Fitted {
+	in, ok := s.one("group_norm")
+	if !ok {
+		return Fitted{}
+	}
+	groups := s.Int("groups")
+	if len(in) == 0 || in[0]%groups != 0 {
+		s.Fail("groups", "is %d; it must divide the channels of %s", groups, shapeString(in))
+		return Fitted{}
+	}
+	l := groupNorm{channels: in[0], groups: groups, plane: size(in[1:]), epsilon: float32(s.Float("epsilon"))}
+	return Fitted{Layer: l, Out: in, Params: normParams(l.channels),
+		Keep: []int{size(in), groups, groups}, // x - mean, mean, variance
+		// For every channel of a record the gradients of weight and bias; for every
+		// group what ChannelNorm has beside dx; and once for every channel -bias or 0.
+		Scratch: 2*l.channels + 2*groups + l.channels,
 	}
 }
 
-// first is the weight with which a row begins.
-func (l rowNorm) first(row int) int { return row * (l.cols / l.plane) % l.params }
-
-func (l rowNorm) Forward(p *Pass) {
-	x, y, hat, roots := p.X(0), p.Y(), p.Keep(0), p.Keep(1)
-	weight, bias := p.Param(0), p.Param(1)
-	each := 1 / float32(l.cols)
-	p.Engine().RowSums(roots, x, len(roots), l.cols)
-	for r, sum := range roots {
-		x, y, hat := x[r*l.cols:][:l.cols], y[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
-		mean := float32(sum * each) // the conversion keeps v - mean from being fused
-		for i, v := range x {
-			hat[i] = v - mean
-		}
-		variance := float32(p.Engine().Dot(hat, hat) * each)
-		root := 1 / float32(math.Sqrt(float64(variance+l.epsilon)))
-		roots[r] = root
-		at := l.first(r)
-		if l.plane == 1 {
-			w, b := weight[at:][:l.cols], bias[at:][:l.cols]
-			for i, v := range hat {
-				h := float32(v * root)
-				hat[i] = h
-				y[i] = float32(h*w[i]) + b[i]
-			}
-			continue
-		}
-		for i, v := range hat {
-			h := float32(v * root)
-			hat[i] = h
-			y[i] = float32(h*weight[at+i/l.plane]) + bias[at+i/l.plane]
-		}
-	}
+func (l groupNorm) norm(p *Pass) tensor.ChannelNorm {
+	return tensor.ChannelNorm{Epsilon: l.epsilon, Mean: p.Keep(1), Variance: p.Keep(2), Centred: p.Keep(0),
+		Channels: tensor.Channels{Rows: 1, Count: p.Rows() * l.groups, Plane: l.channels / l.groups * l.plane}}
 }
 
-// Backward is, for every row, with g = dy*weight,
-//
-//	dx = (g - mean(g) - xhat*mean(g*xhat)) / deviation
-func (l rowNorm) Backward(p *Pass) {
+func (l groupNorm) shape(p *Pass) tensor.Channels {
+	return tensor.Channels{Rows: p.Rows(), Count: l.channels, Plane: l.plane}
+}
+
+func (l groupNorm) Forward(p *Pass) {
+	shift := p.Scratch()[:l.channels]
+	for c, b := range p.Param(1) {
+		shift[c] = -b
+	}
+	p.Engine().ChannelNormForward(p.Y(), p.X(0), l.norm(p))
+	p.Engine().ChannelAffine(p.Y(), p.Y(), p.Param(0), shift, l.shape(p))
+}
+
+func (l groupNorm) Backward(p *Pass) {
 	l.backwardParams(p)
 	dx := p.DX(0)
 	if dx == nil {
 		return
 	}
-	dy, hat, roots, weight := p.DY(), p.Keep(0), p.Keep(1), p.Param(0)
-	l.scaleRows(dx, dy, weight)
-	sums, each := p.Scratch()[:len(roots)], 1/float32(l.cols)
-	p.Engine().RowSums(sums, dx, len(roots), l.cols)
-	for r, root := range roots {
-		dx, hat := dx[r*l.cols:][:l.cols], hat[r*l.cols:][:l.cols]
-		mean := float32(sums[r] * each)
-		slope := float32(p.Engine().Dot(dx, hat) * each)
-		for i, h := range hat {
-			dx[i] = float32(dx[i]-mean-float32(h*slope)) * root
-		}
-	}
+	n := p.Rows() * l.groups
+	zeros, dw, db := p.Scratch()[:l.channels], p.Scratch()[l.channels:][:n], p.Scratch()[l.channels+n:][:n]
+	clear(zeros)
+	p.Engine().ChannelAffine(dx, p.DY(), p.Param(0), zeros, l.shape(p))
+	p.Engine().ChannelNormBackward(dx, dw, db, dx, nil, l.norm(p))
 }
 
-// scaleRows sets dx to dy*weight.
-func (l rowNorm) scaleRows(dx, dy, weight []float32) {
-	for r := 0; r*l.cols < len(dy); r++ {
-		dx, dy, at := dx[r*l.cols:][:l.cols], dy[r*l.cols:][:l.cols], l.first(r)
-		if l.plane == 1 {
-			w := weight[at:][:l.cols]
-			for i, v := range dy {
-				dx[i] = v * w[i]
-			}
-			continue
-		}
-		for i, v := range dy {
-			dx[i] = v * weight[at+i/l.plane]
-		}
-	}
-}
-
-// backwardParams adds dy*xhat and dy, summed over all that share a weight.
-func (l rowNorm) backwardParams(p *Pass) {
-	dy, hat := p.DY(), p.Keep(0)
-	if l.plane == 1 && l.cols == l.params {
-		product := p.Scratch()[:len(dy)]
-		p.Engine().Mul(product, dy, hat)
-		p.Engine().ColSumLanes(p.Grad(0), product, l.cols, p.LaneRows(l.each))
-		p.Engine().ColSumLanes(p.Grad(1), dy, l.cols, p.LaneRows(l.each))
-		return
-	}
-	// One row of sums over the planes for every record, then the columns.
-	dw, db := p.Scratch()[:p.Rows()*l.params], p.Scratch()[p.Rows()*l.params:][:p.Rows()*l.params]
+// backwardParams adds dy*xhat and dy, summed over the planes of a channel, then
+// over the records.
+func (l groupNorm) backwardParams(p *Pass) {
+	n, dy, centred, variance := p.Rows()*l.channels, p.DY(), p.Keep(0), p.Keep(2)
+	dw, db := p.Scratch()[:n], p.Scratch()[n:2*n]
 	for i := range dw {
+		root := 1 / float32(math.Sqrt(float64(variance[i*l.groups/l.channels]+l.epsilon)))
 		at := i * l.plane
-		dw[i] = p.Engine().Dot(dy[at:][:l.plane], hat[at:][:l.plane])
+		dw[i] = p.Engine().Dot(dy[at:][:l.plane], centred[at:][:l.plane]) * root
 	}
-	p.Engine().RowSums(db, dy, len(db), l.plane)
-	p.Engine().ColSumLanes(p.Grad(0), dw, l.params, p.LaneRows(1))
-	p.Engine().ColSumLanes(p.Grad(1), db, l.params, p.LaneRows(1))
+	p.Engine().RowSums(db, dy, n, l.plane)
+	p.Engine().ColSumLanes(p.Grad(0), dw, l.channels, p.LaneRows(1))
+	p.Engine().ColSumLanes(p.Grad(1), db, l.channels, p.LaneRows(1))
 }

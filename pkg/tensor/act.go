@@ -76,6 +76,14 @@ func (w *worker) actForward(y, x []float32, act Act) {
 	w.k.actForward(act)(v)
 }
 
+// actBackward turns dy, on one thread, into the gradient before act, whose
+// derivative follows from y.
+func (w *worker) actBackward(dy, y []float32, act Act) {
+	v := w.aimVec(len(dy))
+	v.p, v.x, v.y, v.s0 = start(dy), start(dy), start(y), bits(act.slope())
+	w.k.actBackward(act)(v)
+}
+
 func (k *kernels) actForward(act Act) func(*vector) {
 	switch act {
 	case ActReLU:

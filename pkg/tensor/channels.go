@@ -6,14 +6,15 @@ type Channels struct{ Rows, Count, Plane int }
 
 func (c Channels) size() int { return c.Rows * c.Count * c.Plane }
 
-// channelJob works on a plane at a time, or on a row of channels if planes are
-// single elements. Its parts are runs of rows.
-type channelJob struct {
-	Channels
-	plane, row func(*vector) // kernels with scalars, and with a vector for each scalar
-	out, x, y  []float32
-	factor     [3][]float32
-	step       int
+// plane is the plane of channel ch in row r of x.
+func (c Channels) plane(x []float32, r, ch int) []float32 {
+	return x[(r*c.Count+ch)*c.Plane:][:c.Plane]
+}
+
+// row is row r of x.
+func (c Channels) row(x []float32, r int) []float32 {
+	n := c.Count * c.Plane
+	return x[r*n:][:n]
 }
 
 // ChannelAffine sets y to x*scale - shift, both rounded, with one scale and one
@@ -21,96 +22,195 @@ type channelJob struct {
 func (e *Engine) ChannelAffine(y, x, scale, shift []float32, c Channels) {
 	need2("ChannelAffine", c.size(), len(x), len(y))
 	need2("ChannelAffine", c.Count, len(scale), len(shift))
-	e.channelJob = channelJob{Channels: c, plane: e.k.opChannel, row: e.k.opChannels, out: y, x: x, factor: [3][]float32{scale, shift}}
-	e.runChannels()
-}
-
-// ChannelCombine sets dx to (a*dy - b*x) - shift, all rounded, with one a, b and
-// shift for each channel. dx may be dy or x.
-func (e *Engine) ChannelCombine(dx, dy, x, a, b, shift []float32, c Channels) {
-	need2("ChannelCombine", c.size(), len(dy), len(x))
-	need("ChannelCombine", "dx", len(dx), c.size())
-	need2("ChannelCombine", c.Count, len(a), len(b))
-	need("ChannelCombine", "shift", len(shift), c.Count)
-	e.channelJob = channelJob{Channels: c, plane: e.k.opChannelBack, row: e.k.opChannelsBack, out: dx, x: dy, y: x, factor: [3][]float32{a, b, shift}}
-	e.runChannels()
-}
-
-func (e *Engine) runChannels() {
-	j := &e.channelJob
-	parts := max(min(e.threads, j.size()/eachPart), 1)
-	j.step = max((j.Rows+parts-1)/parts, 1)
-	e.pool.run(j, (j.Rows+j.step-1)/j.step)
-	e.channelJob = channelJob{}
-}
-
-func (j *channelJob) part(w *worker, i int) {
-	for r := i * j.step; r < min((i+1)*j.step, j.Rows); r++ {
-		at := r * j.Count * j.Plane
-		if j.Plane == 1 {
-			j.rowOf(w, at)
-			continue
-		}
-		for c := range j.Count {
-			v := w.aimVec(j.Plane)
-			from := at + c*j.Plane
-			v.p, v.x = start(j.out[from:]), start(j.x[from:])
-			if j.y != nil {
-				v.y = start(j.y[from:])
-				v.s2 = bits(j.factor[2][c])
-			}
-			v.s0, v.s1 = bits(j.factor[0][c]), bits(j.factor[1][c])
-			j.plane(v)
-		}
-	}
-}
-
-func (j *channelJob) rowOf(w *worker, at int) {
-	v := w.aimVec(j.Count)
-	v.p, v.x = start(j.out[at:]), start(j.x[at:])
-	if j.y == nil {
-		v.y, v.z = start(j.factor[0]), start(j.factor[1])
-	} else {
-		v.y, v.z, v.u, v.a = start(j.y[at:]), start(j.factor[0]), start(j.factor[1]), start(j.factor[2])
-	}
-	j.row(v)
-}
-
-// ChannelSums sets dst to the sum of x for each channel: planes are summed in 16
-// strided partial sums, and added row by row, ascending.
-func (e *Engine) ChannelSums(dst, x []float32, c Channels) {
-	need("ChannelSums", "dst", len(dst), c.Count)
-	need("ChannelSums", "x", len(x), c.size())
 	w := e.pool.workers[0]
-	dst = dst[:c.Count]
-	clear(dst)
 	for r := range c.Rows {
-		x := x[r*c.Count*c.Plane:][:c.Count*c.Plane]
 		if c.Plane == 1 {
-			w.add(dst, x)
+			w.affineRow(c.row(y, r), c.row(x, r), scale, shift)
 			continue
 		}
-		for i := range dst {
-			dst[i] += w.sum32(x[i*c.Plane:][:c.Plane])
+		for ch := range c.Count {
+			w.affine(c.plane(y, r, ch), c.plane(x, r, ch), scale[ch], shift[ch])
 		}
 	}
 }
 
-// ChannelDots sets dst to the sum of x*y for each channel: 16 strided chains of
-// fused multiply-adds for a plane, added row by row, ascending.
-func (e *Engine) ChannelDots(dst, x, y []float32, c Channels) {
-	need("ChannelDots", "dst", len(dst), c.Count)
-	need2("ChannelDots", c.size(), len(x), len(y))
-	dst = dst[:c.Count]
-	clear(dst)
-	for r := range c.Rows {
-		for i := range dst {
-			at := (r*c.Count + i) * c.Plane
-			if c.Plane == 1 {
-				dst[i] += float32(x[at] * y[at])
-			} else {
-				dst[i] += e.Dot(x[at:][:c.Plane], y[at:][:c.Plane])
-			}
+func (w *worker) affine(y, x []float32, scale, shift float32) {
+	v := w.aimVec(len(y))
+	v.p, v.x, v.s0, v.s1 = start(y), start(x), bits(scale), bits(shift)
+	w.k.opChannel(v)
+}
+
+// affineRow is affine for planes of one element.
+func (w *worker) affineRow(y, x, scale, shift []float32) {
+	v := w.aimVec(len(y))
+	v.p, v.x, v.y, v.z = start(y), start(x), start(scale), start(shift)
+	w.k.opChannels(v)
+}
+
+// ChannelNorm is a normalisation of every channel to mean 0 and variance 1 over
+// all rows and planes, n = Rows*Plane elements:
+//
+//	mean = sum(x)/n    d = x - mean    variance = sum(d²)/n
+//	y = act(d*(weight*root) + bias)    root = 1/sqrt(variance + epsilon)
+//
+// Sums are those of planes, each in 16 strided partial sums, added row by row,
+// ascending.
+type ChannelNorm struct {
+	Channels
+	Epsilon float32
+	// Weight and Bias have Count elements; nil means 1 and 0.
+	Weight, Bias []float32
+	// Mean and Variance have Count elements, Centred is d and has the size of x.
+	// Forward sets them.
+	Mean, Variance, Centred []float32
+	// Act is an activation whose derivative follows from y.
+	Act Act
+}
+
+// normJob is a pass of a ChannelNorm; its parts are runs of channels. Planes of
+// one element are done row by row, in one part.
+type normJob struct {
+	ChannelNorm
+	channel        func(j *normJob, w *worker, ch int)
+	rows           func(j *normJob, w *worker)
+	x, y           []float32
+	dx, dy, dw, db []float32
+	spare          []float32 // 3*Count, of rows
+	step           int
+}
+
+// ChannelNormForward sets y, n.Mean, n.Variance and n.Centred. y must not be x.
+func (e *Engine) ChannelNormForward(y, x []float32, n ChannelNorm) {
+	n.check("ChannelNormForward", len(x), len(y))
+	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).forward, rows: (*normJob).forwardRows, x: x, y: y})
+}
+
+// ChannelNormBackward sets, with dy the gradient before the activation and xhat =
+// d*root,
+//
+//	db = sum(dy)    dw = sum(dy*xhat)
+//	dx = weight*root * (dy - db/n - xhat*dw/n)
+//
+// dw and db have Count elements. dy becomes the gradient before the activation,
+// dx may be nil or dy, y is not read without an activation.
+func (e *Engine) ChannelNormBackward(dx, dw, db, dy, y []float32, n ChannelNorm) {
+	n.check("ChannelNormBackward", len(dy), n.size())
+	need2("ChannelNormBackward", n.Count, len(dw), len(db))
+	if dx != nil {
+		need("ChannelNormBackward", "dx", len(dx), n.size())
+	}
+	if n.Act != ActNone {
+		need("ChannelNormBackward", "y", len(y), n.size())
+	}
+	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).backward, rows: (*normJob).backwardRows, y: y, dx: dx, dy: dy, dw: dw, db: db})
+}
+
+func (n *ChannelNorm) check(op string, x, y int) {
+	need2(op, n.size(), x, y)
+	need2(op, n.Count, len(n.Mean), len(n.Variance))
+	need(op, "Centred", len(n.Centred), n.size())
+	if n.Weight != nil {
+		need(op, "Weight", len(n.Weight), n.Count)
+	}
+	if n.Bias != nil {
+		need(op, "Bias", len(n.Bias), n.Count)
+	}
+	if n.Act.readsX() {
+		panic("tensor: " + op + ": the derivative of this activation does not follow from y")
+	}
+}
+
+func (e *Engine) runNorm(j normJob) {
+	if j.size() == 0 {
+		return
+	}
+	parts := max(min(e.threads, j.size()/eachPart), 1)
+	if j.Plane == 1 {
+		e.spare = grow(e.spare, 3*j.Count)
+		j.spare, parts = e.spare, 1
+	}
+	j.step = (j.Count + parts - 1) / parts
+	e.normJob = j
+	e.pool.run(&e.normJob, (j.Count+j.step-1)/j.step)
+	e.normJob = normJob{}
+}
+
+func (j *normJob) part(w *worker, i int) {
+	if j.Plane == 1 {
+		j.rows(j, w)
+		return
+	}
+	for ch := i * j.step; ch < min((i+1)*j.step, j.Count); ch++ {
+		j.channel(j, w, ch)
+	}
+}
+
+// factors are weight, bias and 1/deviation of a channel.
+func (j *normJob) factors(ch int) (weight, bias, root float32) {
+	weight, root = 1, 1/sqrt32(j.Variance[ch]+j.Epsilon)
+	if j.Weight != nil {
+		weight = j.Weight[ch]
+	}
+	if j.Bias != nil {
+		bias = j.Bias[ch]
+	}
+	return weight, bias, root
+}
+
+// each is 1/n.
+func (j *normJob) each() float32 { return 1 / float32(j.Rows*j.Plane) }
+
+func (j *normJob) forward(w *worker, ch int) {
+	var sum, squares float32
+	for r := range j.Rows {
+		sum += w.sum32(j.plane(j.x, r, ch))
+	}
+	j.Mean[ch] = float32(sum * j.each())
+	for r := range j.Rows {
+		v := w.aimVec(j.Plane)
+		v.x, v.p, v.s0, v.part0 = start(j.plane(j.x, r, ch)), start(j.plane(j.Centred, r, ch)), bits(j.Mean[ch]), [sums]float32{}
+		w.k.opCentre(v)
+		squares += tree(&v.part0)
+	}
+	j.Variance[ch] = float32(squares * j.each())
+	weight, bias, root := j.factors(ch)
+	for r := range j.Rows {
+		y := j.plane(j.y, r, ch)
+		w.affine(y, j.plane(j.Centred, r, ch), weight*root, -bias)
+		if j.Act != ActNone {
+			w.actForward(y, y, j.Act)
 		}
 	}
+}
+
+func (j *normJob) backward(w *worker, ch int) {
+	var sum, dots float32
+	for r := range j.Rows {
+		dy := j.plane(j.dy, r, ch)
+		if j.Act != ActNone {
+			w.actBackward(dy, j.plane(j.y, r, ch), j.Act)
+		}
+		sum += w.sum32(dy)
+		dots += w.dot(dy, j.plane(j.Centred, r, ch))
+	}
+	a, b, shift := j.slopes(ch, sum, dots)
+	if j.dx == nil {
+		return
+	}
+	for r := range j.Rows {
+		v := w.aimVec(j.Plane)
+		v.p, v.x, v.y = start(j.plane(j.dx, r, ch)), start(j.plane(j.dy, r, ch)), start(j.plane(j.Centred, r, ch))
+		v.s0, v.s1, v.s2 = bits(a), bits(b), bits(shift)
+		w.k.opChannelBack(v)
+	}
+}
+
+// slopes sets dw and db of a channel from sum(dy) and sum(dy*d). dx is then
+// a*dy - b*d - shift.
+func (j *normJob) slopes(ch int, sum, dots float32) (a, b, shift float32) {
+	weight, _, root := j.factors(ch)
+	j.db[ch], j.dw[ch] = sum, float32(dots*root)
+	a = float32(weight * root)
+	b = float32(float32(a*root)*j.dw[ch]) * j.each()
+	return a, b, float32(a*sum) * j.each()
 }

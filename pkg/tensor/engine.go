@@ -30,7 +30,7 @@ type Engine struct {
 	eachJob     eachJob
 	rowJob      rowJob
 	poolJob     poolJob
-	channelJob  channelJob
+	normJob     normJob
 	conv        convJob
 	weight      weightJob
 	turned      []float32 // weights, for the input gradient

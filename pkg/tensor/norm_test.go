@@ -33,32 +33,85 @@ func TestRowNorm(t *testing.T) {
 	})
 }
 
-func TestChannels(t *testing.T) {
+// channelSum is the sum over the rows of a channel of sums of planes, with planes
+// of one element added up one after the other.
+func channelSum(c Channels, ch int, plane, one func(p float32, i int) float32) (sum float32) {
+	for r := range c.Rows {
+		at := (r*c.Count + ch) * c.Plane
+		if c.Plane == 1 {
+			sum = one(sum, at)
+			continue
+		}
+		sum += strided(c.Plane, func(p float32, j int) float32 { return plane(p, at+j) })
+	}
+	return sum
+}
+
+func TestChannelAffine(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
 		for _, plane := range []int{1, 7, 49} {
 			c := Channels{Rows: 4, Count: 11, Plane: plane}
-			n := c.size()
-			x, dy, y, dx := usual(r, n), usual(r, n), make([]float32, n), make([]float32, n)
-			a, b, s := usual(r, c.Count), usual(r, c.Count), usual(r, c.Count)
-			total, dots := make([]float32, c.Count), make([]float32, c.Count)
+			x, y, a, s := usual(r, c.size()), make([]float32, c.size()), usual(r, c.Count), usual(r, c.Count)
 			e.ChannelAffine(y, x, a, s, c)
-			e.ChannelCombine(dx, dy, x, a, b, s, c)
-			e.ChannelSums(total, x, c)
-			e.ChannelDots(dots, x, dy, c)
-			wantTotal, wantDots := make([]float32, c.Count), make([]float32, c.Count)
 			for i := range x {
 				ch := i / plane % c.Count
 				mustEqual(t, "affine", y[i:i+1], []float32{float32(x[i]*a[ch]) - s[ch]})
-				mustEqual(t, "combine", dx[i:i+1], []float32{float32(float32(a[ch]*dy[i])-float32(b[ch]*x[i])) - s[ch]})
-				if i%plane == 0 {
-					wantTotal[ch] += strided(plane, func(p float32, j int) float32 { return p + x[i+j] })
-					wantDots[ch] += strided(plane, func(p float32, j int) float32 { return fma32(x[i+j], dy[i+j], p) })
-				}
 			}
-			mustEqual(t, "sums", total, wantTotal)
-			mustEqual(t, "dots", dots, wantDots)
 		}
 	})
+}
+
+func TestChannelNorm(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
+		for _, plane := range []int{1, 7, 49, 600} {
+			for _, act := range []Act{ActNone, ActReLU} {
+				testChannelNorm(t, e, r, Channels{Rows: 4, Count: 19, Plane: plane}, act)
+			}
+		}
+	})
+}
+
+func testChannelNorm(t *testing.T, e *Engine, r *rand.Rand, c Channels, act Act) {
+	n := ChannelNorm{Channels: c, Epsilon: 1e-5, Act: act, Weight: usual(r, c.Count), Bias: usual(r, c.Count),
+		Mean: make([]float32, c.Count), Variance: make([]float32, c.Count), Centred: make([]float32, c.size())}
+	x, dy, y, dx := usual(r, c.size()), usual(r, c.size()), make([]float32, c.size()), make([]float32, c.size())
+	dw, db := make([]float32, c.Count), make([]float32, c.Count)
+	before := append([]float32(nil), dy...)
+	e.ChannelNormForward(y, x, n)
+	e.ChannelNormBackward(dx, dw, db, dy, y, n)
+	each := 1 / float32(c.Rows*c.Plane)
+	plus := func(s []float32) func(p float32, i int) float32 {
+		return func(p float32, i int) float32 { return p + s[i] }
+	}
+	dots := func(a, b []float32) (plane, one func(p float32, i int) float32) {
+		return func(p float32, i int) float32 { return fma32(a[i], b[i], p) }, func(p float32, i int) float32 { return p + float32(a[i]*b[i]) }
+	}
+	for ch := range c.Count {
+		mean := float32(channelSum(c, ch, plus(x), plus(x)) * each)
+		plane, one := dots(n.Centred, n.Centred)
+		variance := float32(channelSum(c, ch, plane, one) * each)
+		root := 1 / sqrt32(variance+n.Epsilon)
+		sum := channelSum(c, ch, plus(dy), plus(dy))
+		plane, one = dots(dy, n.Centred)
+		dot := float32(channelSum(c, ch, plane, one) * root)
+		mustEqual(t, "statistics", []float32{n.Mean[ch], n.Variance[ch], db[ch], dw[ch]}, []float32{mean, variance, sum, dot})
+		a := float32(n.Weight[ch] * root)
+		b, shift := float32(float32(float32(a*root)*dot)*each), float32(float32(a*sum)*each)
+		for i := range x {
+			if i/c.Plane%c.Count != ch {
+				continue
+			}
+			d, g := x[i]-mean, before[i]
+			out := float32(d*a) + n.Bias[ch]
+			if act == ActReLU {
+				out = max32(0, out)
+				if !(out > 0) {
+					g = 0
+				}
+			}
+			mustEqual(t, "channel norm", []float32{n.Centred[i], y[i], dy[i], dx[i]}, []float32{d, out, g, float32(a*g) - float32(b*d) - shift})
+		}
+	}
 }
 
 // TestCellsHaveTheirDerivatives compares the gradients of a cell with finite

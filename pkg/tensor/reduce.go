@@ -57,10 +57,13 @@ func (w *worker) sum64(op func(*vector), x []float32) *[sums]float64 {
 // Dot is the sum of x*y: 16 strided chains of fused multiply-adds.
 func (e *Engine) Dot(x, y []float32) float32 {
 	need("Dot", "y", len(y), len(x))
-	w := e.pool.workers[0]
+	return e.pool.workers[0].dot(x, y)
+}
+
+func (w *worker) dot(x, y []float32) float32 {
 	v := w.aimVec(len(x))
 	v.x, v.y, v.part0 = start(x), start(y), [sums]float32{}
-	e.k.opDot(v)
+	w.k.opDot(v)
 	return tree(&v.part0)
 }
 
