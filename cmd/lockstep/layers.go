@@ -14,7 +14,7 @@ func newLayers() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "layers [NAME]",
-		Short:   "List what a job file can name: layers, losses, optimizers, metrics",
+		Short:   "List what a job file can name: layers, losses, optimizers, metrics, recipes",
 		Example: "  lockstep layers\n  lockstep layers conv2d",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

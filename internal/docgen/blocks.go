@@ -30,6 +30,7 @@ func blocks() []block {
 		{"optimizers", entries("optimizer")},
 		{"schedules", entries("schedule")},
 		{"metrics", entries("metric")},
+		{"recipes", entries("recipe")},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // Entry is one thing that a job file can name.
 type Entry struct {
 	Name string `json:"name"`
-	// Class is layer, activation, loss, optimizer, schedule or metric.
+	// Class is layer, activation, loss, optimizer, schedule, recipe or metric.
 	Class   string  `json:"kind"`
 	Fields  []Field `json:"fields"`
 	Summary string  `json:"summary"`
@@ -23,6 +23,7 @@ const (
 	classOptimizer  = "optimizer"
 	classSchedule   = "schedule"
 	classMetric     = "metric"
+	classRecipe     = "recipe"
 )
 
 // LayerKind is one line of the table of layers: what a job can say about it and
@@ -99,6 +100,9 @@ func Catalogue() []Entry {
 		all = append(all, k.Entry)
 	}
 	for _, k := range metricKinds() {
+		all = append(all, k.Entry)
+	}
+	for _, k := range recipeKinds() {
 		all = append(all, k.Entry)
 	}
 	return all

@@ -29,7 +29,7 @@ type Outcome struct {
 	// trainer's and holds until the next call.
 	Loss    float64
 	Metrics []float64
-	// LR is the learning rate of the update.
+	// LR is the learning rate of the update of the model.
 	LR float64
 	// Records is how many records the batch had in all lanes.
 	Records int
@@ -51,21 +51,22 @@ func (t *Trainer) Commit() (Outcome, error) {
 		return Outcome{Repeat: repeat}, err
 	}
 	t.combine(t.stats, t.layout.words)
-	g, err := t.mean()
-	if err != nil {
+	if err := t.mean(); err != nil {
 		return Outcome{}, err
 	}
-	t.prepare(g)
 	p := t.plan
 	done := int(t.updates[0])
-	lr := p.training.lr * p.sched.factor(done, p.spec.total())
-	t.update(g, done+1, lr)
+	factor := p.sched.factor(done, p.spec.total())
+	for i := range p.nets {
+		t.prepare(&p.nets[i])
+	}
+	t.update(done+1, factor)
 	t.followWeights()
 	t.commitLayers()
 	t.updates[0]++
 	t.followMaxima()
 	loss, metrics := t.results()
-	return Outcome{Loss: loss, Metrics: metrics, LR: lr, Records: int(t.total[0])}, nil
+	return Outcome{Loss: loss, Metrics: metrics, LR: p.nets[0].training.lr * factor, Records: int(t.total[0])}, nil
 }
 
 // checkMaxima finds gradients that are not finite or do not fit. In the latter
@@ -73,8 +74,10 @@ func (t *Trainer) Commit() (Outcome, error) {
 func (t *Trainer) checkMaxima() (repeat bool, err error) {
 	for lane := range t.plan.spec.Lanes {
 		words := t.stats[lane*t.layout.words:]
-		if loss := getFloat(words, 1); math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return false, fmt.Errorf("epoch %d step %d lane %d: loss is %v: %w", t.cursor[0], t.cursor[1], lane, loss, ErrNotFinite)
+		for n := range t.plan.nets {
+			if loss := getFloat(words, 1+2*n); math.IsNaN(loss) || math.IsInf(loss, 0) {
+				return false, fmt.Errorf("epoch %d step %d lane %d: loss is %v: %w", t.cursor[0], t.cursor[1], lane, loss, ErrNotFinite)
+			}
 		}
 	}
 	if !t.plan.spec.Exact {
@@ -130,40 +133,63 @@ func (t *Trainer) followMaxima() {
 	}
 }
 
-// mean turns the sums into the mean gradient.
-func (t *Trainer) mean() ([]float32, error) {
-	g, each := t.floats[:t.plan.trained], 0.0
-	if t.total[2] > 0 {
-		each = 1 / t.total[2]
+// mean turns the sums into mean gradients: those of a network are divided by the
+// number of terms in its loss.
+func (t *Trainer) mean() error {
+	for n := range t.plan.nets {
+		if t.plan.spec.Exact {
+			t.meanExact(n)
+			continue
+		}
+		g := t.trained(t.floats, n)
+		t.eng.Scale(g, float32(t.each(n)))
+		if s := t.eng.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
+			return fmt.Errorf("epoch %d step %d: %w", t.cursor[0], t.cursor[1], ErrNotFinite)
+		}
 	}
-	if t.plan.spec.Exact {
-		for _, j := range t.plan.order {
-			prm := t.plan.params[j]
+	return nil
+}
+
+func (t *Trainer) meanExact(n int) {
+	each := t.each(n)
+	for _, j := range t.plan.order {
+		prm := t.plan.params[j]
+		if t.plan.nodes[prm.node].net == n {
 			scale := float32(math.Ldexp(each, int(t.exponents[j])-t.plan.shift(j)))
 			t.eng.Dequantise(t.floats[prm.offset:][:prm.Size()], t.ints[prm.offset:][:prm.Size()], scale)
 		}
-		return g, nil
 	}
-	t.eng.Scale(g, float32(each))
-	if s := t.eng.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
-		return nil, fmt.Errorf("epoch %d step %d: %w", t.cursor[0], t.cursor[1], ErrNotFinite)
-	}
-	return g, nil
 }
 
-// update hands every parameter tensor to the optimiser.
-func (t *Trainer) update(g []float32, number int, lr float64) {
+// each is what one term counts in the mean of network n.
+func (t *Trainer) each(n int) float64 {
+	if terms := t.total[2+2*n]; terms > 0 {
+		return 1 / terms
+	}
+	return 0
+}
+
+// trained is the trained part of network n in a flat buffer.
+func (t *Trainer) trained(flat []float32, n int) []float32 {
+	net := &t.plan.nets[n]
+	return flat[net.begin:net.end]
+}
+
+// update hands every parameter tensor to the optimiser of its network.
+func (t *Trainer) update(number int, factor float64) {
 	u := &t.tensor
 	u.eng, u.t = t.eng, number
 	for _, j := range t.plan.order {
 		prm := &t.plan.params[j]
-		u.lr = float32(lr * prm.factor)
-		u.w, u.g = t.w[prm.offset:][:prm.Size()], g[prm.offset:][:prm.Size()]
-		for s := range t.slots {
-			u.slots[s] = t.slots[s][prm.offset:][:prm.Size()]
+		n := t.plan.nodes[prm.node].net
+		net := &t.plan.nets[n]
+		u.lr = float32(net.training.lr * factor * prm.factor)
+		u.w, u.g = t.w[prm.offset:][:prm.Size()], t.floats[prm.offset:][:prm.Size()]
+		for s, slot := range t.slots[n] {
+			u.slots[s] = slot[prm.offset-net.begin:][:prm.Size()]
 		}
-		t.plan.opt.update(u)
-		t.limitNorms(u.w, prm.Shape)
+		net.opt.update(u)
+		t.limitNorms(u.w, prm.Shape, net.training.maxNorm)
 	}
 }
 
@@ -172,10 +198,14 @@ func (t *Trainer) followWeights() {
 	if t.ema == nil {
 		return
 	}
-	keep := float32(t.plan.training.ema)
-	rest := 1 - keep
-	for i, w := range t.w {
-		t.ema[i] = float32(keep*t.ema[i]) + float32(rest*w)
+	for j := range t.plan.params {
+		prm := &t.plan.params[j]
+		keep := float32(t.plan.nets[t.plan.nodes[prm.node].net].training.ema)
+		rest := 1 - keep
+		mean := t.ema[prm.offset:][:prm.Size()]
+		for i, w := range t.w[prm.offset:][:prm.Size()] {
+			mean[i] = float32(keep*mean[i]) + float32(rest*w)
+		}
 	}
 }
 

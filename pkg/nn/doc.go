@@ -3,6 +3,8 @@
 //
 // # Terms
 //
+//	recipe   what a step does with a batch: which network runs on what, and what
+//	         the loss compares
 //	node     one entry of a job's model: a layer with its fields and its inputs
 //	value    what flows along an edge of the graph; its shape is that of one record
 //	plan     a network whose shapes, parameters and buffers are known; plain data
@@ -13,8 +15,9 @@
 //
 // # A step
 //
-//	Gradient   forward and backward of the local lanes; buckets become final
-//	           last layer first, so that they can be summed while backward goes on
+//	Gradient   the recipe's step: forward and backward of the local lanes; buckets
+//	           become final last layer first, so that they can be summed while
+//	           backward goes on
 //	           (the caller sums Buckets and Stats over all ranks)
 //	Commit     checks the sums, divides by the weight of the batch, clips, updates
 //

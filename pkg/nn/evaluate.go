@@ -18,16 +18,15 @@ func (t *Trainer) Evaluate(b *Batch) error {
 	if err := t.check(b); err != nil {
 		return err
 	}
+	for i, lane := range b.Lanes {
+		t.eval[lane*t.layout.tally] += float64(b.Rows[i+1] - b.Rows[i])
+	}
+	t.step.begin()
 	for from, to := 0, 0; from < len(b.Lanes); from = to {
 		to = t.turn(b, from)
-		t.begin(b, from, to, false)
-		if t.pass.rows == 0 {
-			continue
-		}
-		t.forward(false)
-		t.computeLoss(nil)
-		for i, lane := range t.part.Lanes {
-			t.tally(t.eval[lane*t.layout.tally:][:t.layout.tally], i)
+		t.cut(b, from, to)
+		if err := t.step.run(t.eval, false); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -47,8 +46,10 @@ func (t *Trainer) EvalStats() []int32 {
 // trainer's.
 func (t *Trainer) EvalResult() (loss float64, metrics []float64, err error) {
 	t.combine(t.evalOut, 2*t.layout.tally)
-	if t.total[2] == 0 {
-		return 0, nil, ErrNoRecords
+	for n := range t.plan.nets {
+		if t.total[2+2*n] == 0 {
+			return 0, nil, ErrNoRecords
+		}
 	}
 	loss, metrics = t.results()
 	return loss, metrics, nil
@@ -62,8 +63,13 @@ func (t *Trainer) Predict(b *Batch, rows int) ([]float32, error) {
 		return nil, fmt.Errorf("nn: cannot predict %d rows with %d numbers of input; at most %d rows of %s",
 			rows, max(len(b.X), len(b.Tokens)), t.maxRows, shapeString(t.plan.in.Shape))
 	}
-	t.pass = Pass{t: t, batch: b, rows: rows, w: t.final()}
-	clear(t.layerLoss)
-	t.forward(true)
-	return t.activation(t.plan.output, rows), nil
+	return t.apply(b, b.X, rows), nil
+}
+
+// apply runs the model on x, or on the tokens of b.
+func (t *Trainer) apply(b *Batch, x []float32, rows int) []float32 {
+	model := &t.step.nets[0]
+	model.pass = Pass{t: t, net: model, batch: b, rows: rows, w: t.final()}
+	model.forward(x, true)
+	return t.activation(t.plan.nets[0].output, rows)
 }

@@ -24,10 +24,10 @@ func (square) Backward(p *nn.Pass) {
 // cluster, to tell whether two numbers are near to the origin.
 func Example() {
 	spec := nn.Spec{
-		Custom: []nn.LayerKind{{
+		Custom: nn.Kinds{Layers: []nn.LayerKind{{
 			Entry: nn.Entry{Name: "square", Class: "activation", Summary: "x²"},
 			Fit:   func(s *nn.Site) nn.Fitted { return nn.Fitted{Layer: square{}, Out: s.In[0].Shape} },
-		}},
+		}}},
 		Model: []nn.Node{
 			{Kind: "dense", Fields: map[string]any{"units": 4}},
 			{Kind: "square"},

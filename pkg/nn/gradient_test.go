@@ -57,7 +57,7 @@ func networks() map[string]struct {
 			Input{Shape: []int{3, 5}, Target: Target{Kind: TargetClass, Classes: 4, Shape: []int{3}}}},
 		"autoencoder": {func() Spec {
 			s := regression(layers(l("dense", "units", 3), l("elu"), l("dense", "units", 7)))
-			s.Metrics = nil
+			s.Recipe = makeNode("autoencoder")
 			return s
 		}(), Input{Shape: []int{7}}},
 		"normalised": {classSpec(2, layers(l("conv2d", "filters", 4, "bias", false), l("batch_norm"), l("silu"), l("conv2d", "filters", 4), l("group_norm", "groups", 2),
@@ -89,9 +89,14 @@ func networks() map[string]struct {
 		"variational": {func() Spec {
 			s := regression(layers(l("dense", "units", 6), l("tanh"), l("gaussian_noise", "deviation", 0.3), l("dense", "units", 4),
 				l("gaussian_sample", "beta", 0.7), l("dense", "units", 5)))
-			s.Metrics = nil
+			s.Metrics, s.Recipe = nil, makeNode("autoencoder")
 			return s
 		}(), Input{Shape: []int{5}}},
+		"denoising": {func() Spec {
+			s := regression(layers(l("dense", "units", 6), l("tanh"), l("dense", "units", 5), l("sigmoid")))
+			s.Recipe, s.Loss = makeNode("denoising_autoencoder", "noise", 0.5, "mask", 0.3), makeNode("binary_cross_entropy")
+			return s
+		}(), classInput(3, 5)},
 		"partly frozen": {classSpec(2, layers(l("conv2d", "filters", 3, "lr_factor", 0), l("relu"), l("batch_norm", "lr_factor", 0), l("conv2d", "filters", 3, "lr_factor", 0.1),
 			l("batch_norm", "lr_factor", 0), l("tanh"), l("flatten"), l("dense", "units", 5))), classInput(5, 2, 6, 6)},
 		"padded": {classSpec(2, layers(l("embedding", "dim", 4), l("attention", "heads", 2, "padding", 2), l("lstm", "units", 4, "bidirectional", true, "padding", 2),

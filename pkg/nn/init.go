@@ -61,8 +61,10 @@ func (t *Trainer) Init() {
 		t.eng.Fill(t.buffer(i), b.Value)
 		copy(t.buffer(i), t.plan.start[b.name])
 	}
-	for _, s := range t.slots {
-		clear(s)
+	for _, slots := range t.slots {
+		for _, s := range slots {
+			clear(s)
+		}
 	}
 	t.updates[0] = 0
 	for i := range t.exponents {

@@ -185,8 +185,9 @@ func TestStepAllocatesNothing(t *testing.T) {
 		tr := newTrainer(t, mustPlan(t, n.spec, n.in), 12, 2)
 		b := makeBatch(n.in, 0, 4, 3)
 		ready := 0
+		count := func(int) { ready++ }
 		allocs := testing.AllocsPerRun(5, func() {
-			if err := tr.Gradient(b, func(int) { ready++ }); err != nil {
+			if err := tr.Gradient(b, count); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := tr.Commit(); err != nil {

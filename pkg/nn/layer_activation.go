@@ -62,10 +62,10 @@ func (p *Plan) fuseActivations() {
 			continue
 		}
 		source := p.values[n.in[0]]
-		if source.root != n.in[0] || source.users != 1 || n.in[0] == 0 || n.in[0] == p.logits {
+		if source.root != n.in[0] || source.users != 1 || source.node < 0 || n.in[0] == p.nets[n.net].logits {
 			continue
 		}
-		producer := &p.nodes[n.in[0]-1]
+		producer := &p.nodes[source.node]
 		layer, ok := producer.Layer.(fuser)
 		if !ok {
 			continue

@@ -23,6 +23,8 @@ func softmaxKind() LayerKind {
 	}
 }
 
+func isSoftmax(l Layer) bool { _, ok := l.(softmax); return ok }
+
 func (l softmax) Forward(p *Pass) {
 	p.Engine().RowSoftmax(p.Y(), p.X(0), p.Rows()*l.each, l.cols)
 }

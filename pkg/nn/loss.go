@@ -22,24 +22,19 @@ type LossPass struct {
 	Loss   []float32 // (n), not weighted
 	Weight []float32 // (n), the records' weights, 1 if they have none
 	Counts []float32 // (n), like Weight, but in the metrics
-	Batch  *Batch
+	// Classes or Y is what the output is compared with.
+	Classes []int32
+	Y       []float32
 	// Scratch is as large as X and holds during Compute.
 	Scratch []float32
 }
 
-// target returns the float target of the batch: Y, or the input itself.
-func (p *LossPass) target() []float32 {
-	if p.Batch.Y != nil {
-		return p.Batch.Y
-	}
-	return p.Batch.X
-}
-
 type lossKind struct {
 	Entry
-	// logits means that the loss replaces a softmax at the end of the network.
-	logits bool
-	fit    func(s *LossSite) Loss
+	// contains tells the activation that is a part of the loss: at the end of the
+	// network it is passed over. nil means none.
+	contains func(l Layer) bool
+	fit      func(s *LossSite) Loss
 }
 
 // LossSite is where a loss is to work.
@@ -47,10 +42,8 @@ type LossSite struct {
 	Args
 	// Out is what the network gives for one record.
 	Out []int
-	// Target is what the data set has.
+	// Target is what it is compared with.
 	Target Target
-	// Input is the shape of a record, the target of TargetNone.
-	Input []int
 
 	path string
 	last string // path of the last layer
@@ -63,23 +56,26 @@ func (s *LossSite) Fail(format string, args ...any) { s.errs.addf(s.path, format
 // FailModel reports what the last layer should be.
 func (s *LossSite) FailModel(format string, args ...any) { s.errs.addf(s.last, format, args...) }
 
-// fitLoss finds the loss and the value it reads.
+// fitLoss finds the loss and the value it reads: what the last network gives.
 func (p *Plan) fitLoss(errs *Errors) {
 	n := p.spec.Loss
 	kind, ok := lookup(lossKinds(), n, "loss", errs)
 	if !ok {
 		return
 	}
-	last := p.nodes[len(p.nodes)-1]
-	p.logits = p.output
-	if _, ok := last.Layer.(softmax); ok && kind.logits {
-		p.logits = last.in[0]
+	net := p.judged()
+	last := p.nodes[net.to-1]
+	if kind.contains != nil && kind.contains(last.Layer) {
+		net.logits = last.in[0]
 	}
-	p.values[p.values[p.logits].root].users++
+	p.values[p.values[net.logits].root].users++
 	before := len(*errs)
-	site := &LossSite{Args: kind.args(n, errs), Out: p.values[p.logits].Shape, Target: p.in.Target,
-		Input: p.in.Shape, path: n.Path, last: last.path, errs: errs}
+	site := &LossSite{Args: kind.args(n, errs), Out: p.values[net.logits].Shape, Target: p.recipe.Target,
+		path: n.Path, last: last.path, errs: errs}
 	if len(*errs) == before {
 		p.loss = kind.fit(site)
 	}
 }
+
+// judged is the network whose output the loss reads.
+func (p *Plan) judged() *network { return &p.nets[len(p.nets)-1] }

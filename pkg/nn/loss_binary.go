@@ -17,7 +17,8 @@ func binaryKind() lossKind {
 		Entry: Entry{Name: "binary_cross_entropy", Class: classLoss,
 			Summary: "how surprised sigmoid of the output is by yes or no; the target is one of two classes, or numbers from 0 to 1",
 			Fields:  []Field{number("positive_weight", 1, "how much a yes counts; more than 1 for rare ones").above(0)}},
-		fit: fitBinary,
+		contains: func(l Layer) bool { a, ok := l.(activation); return ok && a.act == tensor.ActSigmoid },
+		fit:      fitBinary,
 	}
 }
 
@@ -69,7 +70,7 @@ func (l binary) Compute(p *LossPass) {
 
 func (l binary) target(p *LossPass, i int) float32 {
 	if l.class {
-		return float32(p.Batch.Classes[i])
+		return float32(p.Classes[i])
 	}
-	return p.target()[i]
+	return p.Y[i]
 }

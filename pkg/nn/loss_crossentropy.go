@@ -20,8 +20,8 @@ func crossEntropyKind() lossKind {
 				numbers("class_weights", "one weight in the loss for every class, say larger for rare ones; metrics count all alike").min(0),
 				integer("ignore", -1, "a class whose records or positions count nothing, say padding; -1 is none").min(-1),
 			}},
-		logits: true,
-		fit:    fitCrossEntropy,
+		contains: isSoftmax,
+		fit:      fitCrossEntropy,
 	}
 }
 
@@ -71,7 +71,7 @@ func (l crossEntropy) Rows() int  { return l.rows }
 func (l crossEntropy) Count() int { return 1 }
 
 func (l crossEntropy) Compute(p *LossPass) {
-	classes := p.Batch.Classes[:len(p.Loss)]
+	classes := p.Classes[:len(p.Loss)]
 	p.Engine().SoftmaxCrossEntropy(p.DX, p.Loss, p.X, classes, len(p.Loss), l.classes)
 	if l.smoothing > 0 {
 		l.smooth(p, classes)

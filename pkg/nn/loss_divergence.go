@@ -8,7 +8,7 @@ func divergenceKind() lossKind {
 	return lossKind{
 		Entry: Entry{Name: "kl_divergence", Class: classLoss,
 			Summary: "how far softmax of the output is from a target distribution; the target is numbers that sum to 1"},
-		logits: true,
+		contains: isSoftmax,
 		fit: func(s *LossSite) Loss {
 			n, ok := s.numbers("kl_divergence")
 			if !ok {
@@ -23,7 +23,7 @@ func (l divergence) Rows() int  { return 1 }
 func (l divergence) Count() int { return 1 }
 
 func (l divergence) Compute(p *LossPass) {
-	y, rows := p.target(), len(p.Loss)
+	y, rows := p.Y, len(p.Loss)
 	eng := p.Engine()
 	eng.RowLogSumExp(p.Loss, p.X, rows, l.size)
 	if p.DX != nil {

@@ -42,14 +42,15 @@ func huberKind() lossKind {
 
 // numbers checks that the network gives as many numbers as the target has.
 func (s *LossSite) numbers(kind string) (int, bool) {
-	want := s.Target.Shape
 	switch s.Target.Kind {
 	case TargetClass:
 		s.Fail("%s needs numbers as target, but the data set has classes; use cross_entropy", kind)
 		return 0, false
 	case TargetNone:
-		want = s.Input
+		s.Fail("%s needs numbers as target, but the data set has none; recipe: autoencoder makes every record its own target", kind)
+		return 0, false
 	}
+	want := s.Target.Shape
 	if size(want) != size(s.Out) {
 		s.FailModel("the network gives %s for a record, but the target is %s", shapeString(s.Out), shapeString(want))
 		return 0, false
@@ -61,7 +62,7 @@ func (l elementwise) Rows() int  { return 1 }
 func (l elementwise) Count() int { return l.size }
 
 func (l elementwise) Compute(p *LossPass) {
-	y := p.target()
+	y := p.Y
 	for r := range p.Loss {
 		var sum float32
 		for i := r * l.size; i < (r+1)*l.size; i++ {

@@ -27,7 +27,7 @@ func (l hinge) Count() int { return 1 }
 func (l hinge) Compute(p *LossPass) {
 	each := 1 / float32(l.classes)
 	for r := range p.Loss {
-		x, c := p.X[r*l.classes:][:l.classes], int(p.Batch.Classes[r])
+		x, c := p.X[r*l.classes:][:l.classes], int(p.Classes[r])
 		var sum, count float32
 		for i, v := range x {
 			d := l.margin + v - x[c]

@@ -18,7 +18,7 @@ func TestDivergence(t *testing.T) {
 		t.Errorf("divergence %v, want %v", got, want)
 	}
 	for i, want := range []float32{0.25, -0.25, 0.5, -0.5} {
-		if got := tr.gradient(tr.plan.logits, 2)[i]; math.Abs(float64(got-want)) > 1e-6 {
+		if got := tr.gradient(tr.plan.judged().logits, 2)[i]; math.Abs(float64(got-want)) > 1e-6 {
 			t.Errorf("gradient %d is %v, want %v", i, got, want)
 		}
 	}
@@ -32,6 +32,7 @@ func TestMetrics(t *testing.T) {
 		x: []float32{3, 1, 2, 0, 5, 1, 1, 2, 4, 1, 0, 9}, cols: 3, classes: []int32{0, 2, 2, 1},
 		y: []float32{1, 1, 2, 0, 5, 1, 1, 2, 6, 1, 0, 9}, weight: []float32{1, 1, 2, 1}, loss: []float32{1, 2, 1, 0},
 	}
+	m.out = m.x
 	// Predicted classes: 0, 1, 2, 2; the third row counts twice.
 	for _, c := range []struct {
 		m    metric

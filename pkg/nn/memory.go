@@ -68,10 +68,20 @@ func (p *Plan) placeGradients() placement {
 	for i := range pl.value {
 		pl.value[i] = -1
 	}
-	if root := p.values[p.logits].root; p.values[root].grad {
+	for i := range p.nets {
+		pl.place(p, &p.nets[i])
+	}
+	return pl
+}
+
+// place is placeGradients for one network. It shares no slot with others: what a
+// recipe moves between networks stays.
+func (pl *placement) place(p *Plan, net *network) {
+	pl.slots.free = nil
+	if root := p.values[net.logits].root; p.values[root].grad {
 		pl.value[root] = pl.slots.take(p.values[root].size)
 	}
-	for i := len(p.nodes) - 1; i >= 0; i-- {
+	for i := net.to - 1; i >= net.from; i-- {
 		n := p.nodes[i]
 		pl.direct[i] = make([]int, len(n.in))
 		if n.Alias || !p.backward(i) {
@@ -84,7 +94,6 @@ func (p *Plan) placeGradients() placement {
 			pl.slots.free = append(pl.slots.free, slot)
 		}
 	}
-	return pl
 }
 
 func (pl *placement) write(p *Plan, input, root int) int {
@@ -105,8 +114,8 @@ func (pl *placement) write(p *Plan, input, root int) int {
 // backward reports whether node i takes part in the backward pass: its output
 // carries a gradient and is not only for show behind the logits.
 func (p *Plan) backward(i int) bool {
-	out := p.nodes[i].out
-	return p.values[p.values[out].root].grad && (p.logits == p.output || out != p.output)
+	out, net := p.nodes[i].out, &p.nets[p.nodes[i].net]
+	return p.values[p.values[out].root].grad && (net.logits == net.output || out != net.output)
 }
 
 // allocate gives the trainer its memory.
@@ -114,7 +123,7 @@ func (t *Trainer) allocate() {
 	p, rows := t.plan, t.maxRows
 	t.acts = make([][]float32, len(p.values))
 	for i, v := range p.values {
-		if v.root == i && i > 0 {
+		if v.root == i && v.node >= 0 {
 			t.acts[i] = make([]float32, rows*v.size)
 		}
 	}
@@ -141,15 +150,28 @@ func (t *Trainer) allocate() {
 	}
 	t.scratch = make([]float32, rows*scratch)
 	t.laneRows = make([]int, t.maxLanes+1)
-	for _, n := range p.nodes {
-		if n.Loss {
-			t.layerLoss = make([]float32, rows)
-		}
-	}
-	t.lossScratch = make([]float32, rows*p.values[p.logits].size)
+	t.allocateStep()
+	t.lossScratch = make([]float32, rows*p.values[p.judged().logits].size)
 	t.rowLoss = make([]float32, rows*p.loss.Rows())
 	t.rowWeight = make([]float32, rows*p.loss.Rows())
 	t.rowCounts = make([]float32, rows*p.loss.Rows())
+}
+
+// allocateStep gives the recipe its memory.
+func (t *Trainer) allocateStep() {
+	s, p := &t.step, t.plan
+	s.t, s.nets = t, make([]Network, len(p.nets))
+	for i := range s.nets {
+		s.nets[i] = Network{s: s, number: i}
+	}
+	for _, n := range p.nodes {
+		if n.Loss {
+			s.nets[n.net].layerLoss = make([]float32, t.maxRows)
+		}
+	}
+	for _, n := range p.recipe.Keep {
+		s.keep = append(s.keep, make([]float32, t.maxRows*n))
+	}
 }
 
 func (t *Trainer) newUnit(n node, direct []int, sums [][]float32) unit {

@@ -17,7 +17,8 @@ type metric interface {
 
 // metricPass is what a metric looks at: rows of outputs and their targets.
 type metricPass struct {
-	x       []float32 // (rows, cols)
+	x       []float32 // (rows, cols), what the loss read
+	out     []float32 // (rows, cols), what the network gives
 	cols    int
 	classes []int32   // (rows)
 	y       []float32 // (rows, cols)
@@ -78,8 +79,11 @@ func rmseKind() metricKind {
 }
 
 func (s *LossSite) needNumbers(name string) {
-	if s.Target.Kind == TargetClass {
+	switch s.Target.Kind {
+	case TargetClass:
 		s.Fail("%s needs numbers as target, but the data set has classes; use accuracy", name)
+	case TargetNone:
+		s.Fail("%s needs numbers as target, but the data set has none", name)
 	}
 }
 
@@ -127,7 +131,7 @@ func (mae) add(sums []float64, m *metricPass, from, to int) {
 		w := float64(m.weight[r])
 		for i := r * m.cols; i < (r+1)*m.cols; i++ {
 			sums[0] += w
-			sums[1] += float64(w * math.Abs(float64(m.x[i])-float64(m.y[i])))
+			sums[1] += float64(w * math.Abs(float64(m.out[i])-float64(m.y[i])))
 		}
 	}
 }
@@ -143,7 +147,7 @@ func (rmse) add(sums []float64, m *metricPass, from, to int) {
 	for r := from; r < to; r++ {
 		w := float64(m.weight[r])
 		for i := r * m.cols; i < (r+1)*m.cols; i++ {
-			d := float64(m.x[i]) - float64(m.y[i])
+			d := float64(m.out[i]) - float64(m.y[i])
 			sums[0] += w
 			sums[1] += float64(w * float64(d*d))
 		}
@@ -163,7 +167,7 @@ func (r2) add(sums []float64, m *metricPass, from, to int) {
 		w := float64(m.weight[r])
 		for i := r * m.cols; i < (r+1)*m.cols; i++ {
 			y := float64(m.y[i])
-			d := float64(m.x[i]) - y
+			d := float64(m.out[i]) - y
 			sums[0] += w
 			sums[1] += float64(w * y)
 			sums[2] += float64(w * float64(y*y))

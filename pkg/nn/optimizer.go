@@ -51,32 +51,42 @@ func optimizerEntry(name, summary string, lr float64, fields ...Field) Entry {
 	return Entry{Name: name, Class: classOptimizer, Summary: summary, Fields: all}
 }
 
-// fitTraining resolves the optimiser, the schedule and the metrics.
+// fitTraining resolves the optimisers, the schedule and the metrics.
 func (p *Plan) fitTraining(errs *Errors) {
-	if kind, ok := lookup(optimizerKinds(), p.spec.Optimizer, "optimizer", errs); ok {
-		before := len(*errs)
-		a := kind.args(p.spec.Optimizer, errs)
-		if len(*errs) == before {
-			p.opt = kind.fit(a)
-			p.training = training{lr: a.Float("lr"), l1: float32(a.Float("l1")),
-				clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value"), ema: a.Float("ema"), maxNorm: a.Float("max_norm")}
-		}
+	for i := range p.nets {
+		p.nets[i].fitOptimizer(errs)
 	}
 	p.fitSchedule(errs)
-	if len(p.nodes) < len(p.spec.Model) || p.loss == nil {
+	if p.loss == nil {
 		return
 	}
+	net := p.judged()
+	p.whole = net.logits != net.output && p.recipe.Target.Kind == TargetValue && len(p.spec.Metrics) > 0
 	for _, n := range p.spec.Metrics {
 		kind, ok := lookup(metricKinds(), n, "metric", errs)
 		if !ok {
 			continue
 		}
 		before := len(*errs)
-		site := &LossSite{Args: kind.args(n, errs), Out: p.values[p.output].Shape, Target: p.in.Target,
-			Input: p.in.Shape, path: n.Path, errs: errs}
+		site := &LossSite{Args: kind.args(n, errs), Out: p.values[net.output].Shape, Target: p.recipe.Target,
+			path: n.Path, errs: errs}
 		if len(*errs) == before {
 			p.metrics = append(p.metrics, kind.fit(site))
 		}
+	}
+}
+
+func (n *network) fitOptimizer(errs *Errors) {
+	kind, ok := lookup(optimizerKinds(), n.Optimizer, "optimizer", errs)
+	if !ok {
+		return
+	}
+	before := len(*errs)
+	a := kind.args(n.Optimizer, errs)
+	if len(*errs) == before {
+		n.opt = kind.fit(a)
+		n.training = training{lr: a.Float("lr"), l1: float32(a.Float("l1")),
+			clipNorm: a.Float("clip_norm"), clipValue: a.Float("clip_value"), ema: a.Float("ema"), maxNorm: a.Float("max_norm")}
 	}
 }
 
@@ -100,9 +110,9 @@ func (p *Plan) fitSchedule(errs *Errors) {
 	}
 }
 
-// prepare clips the mean gradient g of all parameters and adds the L1 term.
-func (t *Trainer) prepare(g []float32) {
-	s := t.plan.training
+// prepare clips the mean gradient of a network and adds the L1 term.
+func (t *Trainer) prepare(net *network) {
+	s, g := net.training, t.floats[net.begin:net.end]
 	if s.clipValue > 0 {
 		limit := float32(s.clipValue)
 		for i, v := range g {
@@ -115,17 +125,17 @@ func (t *Trainer) prepare(g []float32) {
 		}
 	}
 	if s.l1 > 0 {
-		t.addL1(g, s.l1)
+		t.addL1(net, s.l1)
 	}
 }
 
-func (t *Trainer) addL1(g []float32, l1 float32) {
+func (t *Trainer) addL1(net *network, l1 float32) {
 	for _, j := range t.plan.order {
 		p := t.plan.params[j]
-		if len(p.Shape) < 2 {
+		if len(p.Shape) < 2 || p.offset < net.begin || p.offset >= net.end {
 			continue
 		}
-		w, g := t.w[p.offset:][:p.Size()], g[p.offset:][:p.Size()]
+		w, g := t.w[p.offset:][:p.Size()], t.floats[p.offset:][:p.Size()]
 		for i, v := range w {
 			if v > 0 {
 				g[i] += l1
@@ -136,11 +146,9 @@ func (t *Trainer) addL1(g []float32, l1 float32) {
 	}
 }
 
-// limitNorms scales every row of weights that is longer than max_norm down to
-// it. A row is what one output sums over, as of a (Out, In) matrix; biases and
+// limitNorms scales every row of weights that is longer than limit down to it. A row is what one output sums over, as of a (Out, In) matrix; biases and
 // other parameters of one axis stay.
-func (t *Trainer) limitNorms(w []float32, shape []int) {
-	limit := t.plan.training.maxNorm
+func (t *Trainer) limitNorms(w []float32, shape []int, limit float64) {
 	if limit == 0 || len(shape) < 2 {
 		return
 	}

@@ -10,12 +10,15 @@ import (
 // slices belong to the trainer and hold until the next step.
 type Pass struct {
 	t     *Trainer
+	net   *Network
 	n     *node
 	unit  *unit
 	batch *Batch
 	train bool
 	rows  int
 	w     []float32 // the parameters in use
+	nth   int       // how often the network was applied in this step before
+	fixed bool      // backward leaves the parameters alone
 }
 
 // Engine computes.
@@ -38,7 +41,7 @@ func (p *Pass) Weight(row int) float32 {
 
 // AddLoss adds to the loss of a record. Only layers with Fitted.Loss may do so;
 // they add the weighted gradient of it in Backward.
-func (p *Pass) AddLoss(row int, loss float32) { p.t.layerLoss[row] += loss }
+func (p *Pass) AddLoss(row int, loss float32) { p.net.layerLoss[row] += loss }
 
 // Inputs is the number of inputs of the layer.
 func (p *Pass) Inputs() int { return len(p.n.in) }
@@ -72,7 +75,12 @@ func (p *Pass) Param(j int) []float32 {
 }
 
 // Grad is where the gradient of parameter j is added up, lane by lane.
-func (p *Pass) Grad(j int) *tensor.Grad { return &p.t.grads[p.n.params[j]] }
+func (p *Pass) Grad(j int) *tensor.Grad {
+	if p.fixed {
+		return &p.t.noGrad
+	}
+	return &p.t.grads[p.n.params[j]]
+}
 
 // Keep is buffer i of Fitted.Keep.
 func (p *Pass) Keep(i int) []float32 { return p.unit.keep[i][:p.rows*p.n.Keep[i]] }
@@ -91,7 +99,7 @@ func (p *Pass) Buffer(i int) []float32 { return p.t.buffer(p.n.buffers[i]) }
 
 // Words are the layer's words in the stats of local lane l, zero at first.
 func (p *Pass) Words(l int) []int32 {
-	return p.t.layerWords(p.t.stats, p.n, p.batch.Lanes[l])
+	return p.t.layerWords(p.t.stats, p.n, p.batch.Lanes[l], p.nth)
 }
 
 // Scratch is the buffer of Fitted.Scratch. Other layers use it too.
@@ -116,8 +124,9 @@ func (p *Pass) LaneRows(each int) []int {
 	return rows
 }
 
-// Stream is the random numbers of this layer for lane i of this step.
+// Stream is the random numbers of this layer for lane i of this step. When a
+// network is applied more than once, they are others each time.
 func (p *Pass) Stream(i int) philox.Stream {
-	purpose := philox.Dropout + philox.Purpose(p.n.stream)
+	purpose := philox.Dropout + philox.Purpose(p.n.number) + philox.Purpose(p.nth)<<24
 	return philox.New(p.t.plan.spec.Seed, purpose, p.batch.Epoch, p.batch.Step, p.batch.Lanes[i])
 }

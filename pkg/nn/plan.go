@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-
-	"github.com/lockstep-ml/lockstep/internal/nearest"
 )
 
 // Plan is a network whose shapes are known and fit. It is plain data and is
@@ -13,22 +11,21 @@ import (
 type Plan struct {
 	spec       Spec
 	in         Input
-	values     []value // values[0] is the input
-	nodes      []node  // in order of computation
-	params     []param // in order of the model
+	recipe     FittedRecipe
+	nets       []network // the model, then those of the recipe
+	values     []value   // of one network after the other; each begins with its input
+	nodes      []node    // in order of computation
+	params     []param   // in order of the model
 	buffers    []buffer
 	order      []int // trained params in the order in which their gradients become final
 	size       int   // elements of all params
 	trained    int   // elements of those that are trained; they come first
 	bufferSize int   // elements of all buffers
-	output     int   // value that the network gives
-	logits     int   // value that the loss reads
 	loss       Loss
-	opt        optimizer
-	training   training
 	sched      schedule
 	metrics    []metric
 	start      map[string][]float32 // first values that are not drawn, by name of the tensor
+	whole      bool                 // metrics read the output behind an activation that is part of the loss
 }
 
 // value is one edge of the graph. Values that share memory have the same root.
@@ -36,6 +33,7 @@ type value struct {
 	Value
 	size  int // elements a record
 	root  int // the value whose memory this one uses
+	node  int // that computes it; -1 for the input of a network
 	grad  bool
 	users int // of the root: nodes that read it or an alias
 	named string
@@ -45,7 +43,8 @@ type value struct {
 type node struct {
 	Fitted
 	number  int // in the plan
-	index   int // in the job's model
+	net     int // whose it is
+	index   int // in the model of the network
 	name    string
 	kind    string
 	path    string
@@ -53,7 +52,6 @@ type node struct {
 	out     int
 	params  []int
 	buffers []int
-	stream  int     // number of its random stream
 	factor  float64 // of the learning rate; 0 is frozen
 }
 
@@ -80,10 +78,11 @@ func NewPlan(spec Spec, in Input) (*Plan, error) {
 	p := &Plan{spec: spec, in: in}
 	var errs Errors
 	p.checkInput(&errs)
+	p.fitRecipe(&errs)
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	p.fitModel(&errs)
+	p.fitNetworks(&errs)
 	if len(errs) == 0 {
 		p.fitLoss(&errs)
 	}
@@ -112,126 +111,12 @@ func (p *Plan) checkInput(errs *Errors) {
 	}
 }
 
-// fitModel fits the layers one after the other. A layer that does not fit ends
-// it: what follows would only repeat the error.
-func (p *Plan) fitModel(errs *Errors) {
-	p.values = []value{{Value: Value{Shape: p.in.Shape, Tokens: p.in.Tokens}, size: size(p.in.Shape), named: "input"}}
-	kinds := slices.Concat(p.spec.Custom, layerKinds())
-	for i, n := range p.spec.Model {
-		before := len(*errs)
-		kind, ok := lookup(kinds, n, "layer", errs)
-		if !ok {
-			return
-		}
-		ins := p.inputs(n, errs)
-		site := &Site{Args: kind.args(n, errs), path: n.Path, errs: errs, input: p.values[0].Value}
-		for _, v := range ins {
-			site.In = append(site.In, p.values[v].Value)
-		}
-		if len(*errs) > before {
-			return
-		}
-		fitted := kind.Fit(site)
-		if len(*errs) > before {
-			return
-		}
-		factor := 1.0
-		if v, ok := site.Args[lrFactor].(float64); ok {
-			factor = v
-		}
-		p.addNode(i, n, ins, fitted, factor)
-	}
-	p.output = len(p.values) - 1
-	p.checkUsed(errs)
-}
-
-// inputs resolves the names that a node reads from.
-func (p *Plan) inputs(n Node, errs *Errors) []int {
-	p.checkName(n, errs)
-	if len(n.From) == 0 {
-		return []int{len(p.values) - 1}
-	}
-	var ins []int
-	var names []string
-	for _, v := range p.values {
-		if v.named != "" {
-			names = append(names, v.named)
-		}
-	}
-	for _, from := range n.From {
-		i := slices.IndexFunc(p.values, func(v value) bool { return v.named == from && from != "" })
-		if i < 0 {
-			errs.addf(n.Path+".from", "there is no layer named %q before this one%s", from, nearest.DidYouMean(from, names))
-			continue
-		}
-		ins = append(ins, i)
-	}
-	return ins
-}
-
-func (p *Plan) checkName(n Node, errs *Errors) {
-	if n.Name == "" {
-		return
-	}
-	if _, err := strconv.Atoi(n.Name); err == nil {
-		errs.addf(n.Path+".name", "is %q; a name must not be a number", n.Name)
-	}
-	for _, v := range p.values {
-		if v.named == n.Name {
-			errs.addf(n.Path+".name", "%q is taken; every name may be used once", n.Name)
-			return
-		}
-	}
-}
-
-func (p *Plan) addNode(index int, n Node, ins []int, f Fitted, factor float64) {
-	out := value{Value: Value{Shape: f.Out}, size: size(f.Out), root: len(p.values), named: n.Name}
-	if f.Alias {
-		out.root = p.values[ins[0]].root
-		out.Tokens = p.values[ins[0]].Tokens
-	}
-	nd := node{Fitted: f, number: len(p.nodes), index: index, name: n.Name, kind: n.Kind, path: n.Path, in: ins, out: len(p.values), stream: index, factor: factor}
-	prefix := n.Name
-	if prefix == "" {
-		prefix = strconv.Itoa(index)
-	}
-	for _, prm := range f.Params {
-		nd.params = append(nd.params, len(p.params))
-		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, node: len(p.nodes), factor: factor})
-	}
-	for _, b := range f.Buffers {
-		nd.buffers = append(nd.buffers, len(p.buffers))
-		p.buffers = append(p.buffers, buffer{Buffer: b, name: prefix + "." + b.Name, offset: p.bufferSize, node: len(p.nodes)})
-		p.bufferSize += size(b.Shape)
-	}
-	if !f.Alias {
-		for _, v := range ins {
-			p.values[p.values[v].root].users++
-		}
-	}
-	p.values = append(p.values, out)
-	p.nodes = append(p.nodes, nd)
-}
-
-// checkUsed reports layers whose output goes nowhere.
-func (p *Plan) checkUsed(errs *Errors) {
-	read := make([]bool, len(p.values))
-	read[p.output] = true
-	for _, n := range p.nodes {
-		for _, v := range n.in {
-			read[v] = true
-		}
-	}
-	for _, n := range p.nodes {
-		if !read[n.out] {
-			errs.addf(n.path, "nothing reads the output of this layer; name it in the from of a later one, or remove it")
-		}
-	}
-}
-
 // markGradients finds the values through which a gradient must flow: those
-// that depend on a parameter.
+// that depend on a parameter, or on an input whose gradient the recipe wants.
 func (p *Plan) markGradients() {
+	for _, net := range p.nets {
+		p.values[net.input].grad = net.InputGradient
+	}
 	for _, n := range p.nodes {
 		needs := len(n.params) > 0 && n.factor > 0
 		for _, v := range n.in {
@@ -253,6 +138,18 @@ func (p *Plan) placeParams() {
 		}
 		if frozen == 0 {
 			p.trained = p.size
+		}
+	}
+	for i := len(p.nets) - 1; i >= 0; i-- {
+		net := &p.nets[i]
+		if i+1 < len(p.nets) {
+			net.begin = p.nets[i+1].end
+		}
+		net.end = net.begin
+		for _, j := range p.order {
+			if p.nodes[p.params[j].node].net == i {
+				net.end += p.params[j].Size()
+			}
 		}
 	}
 }
@@ -280,10 +177,11 @@ type Row struct {
 func (p *Plan) Table() []Row {
 	rows := make([]Row, len(p.nodes))
 	for i, n := range p.nodes {
-		rows[i] = Row{Name: n.name, Kind: n.kind, Output: slices.Clone(p.values[n.out].Shape)}
-		if n.name == "" {
-			rows[i].Name = strconv.Itoa(n.index)
+		name := n.name
+		if name == "" {
+			name = strconv.Itoa(n.index)
 		}
+		rows[i] = Row{Name: p.nets[n.net].prefix() + name, Kind: n.kind, Output: slices.Clone(p.values[n.out].Shape)}
 		for _, j := range n.params {
 			rows[i].Params += p.params[j].Size()
 		}
@@ -309,7 +207,7 @@ func (p *Plan) Flops() int {
 				passes = 3
 			}
 		}
-		sum += 2 * passes * n.MACs
+		sum += 2 * passes * n.MACs * p.nets[n.net].passes()
 	}
 	return sum
 }
@@ -320,16 +218,17 @@ func (p *Plan) Lanes() int { return p.spec.Lanes }
 // Input is what the plan was made for.
 func (p *Plan) Input() Input { return p.in }
 
-// Output is the shape of what the network gives for one record.
-func (p *Plan) Output() []int { return slices.Clone(p.values[p.output].Shape) }
+// Output is the shape of what the model gives for one record.
+func (p *Plan) Output() []int { return slices.Clone(p.values[p.nets[0].output].Shape) }
 
-// MetricNames are the names of the metrics, in the order of Outcome.Metrics.
+// MetricNames are the names of the metrics, in the order of Outcome.Metrics:
+// those of the job, then the numbers of the recipe.
 func (p *Plan) MetricNames() []string {
-	names := make([]string, len(p.spec.Metrics))
-	for i, n := range p.spec.Metrics {
-		names[i] = n.Kind
+	var names []string
+	for _, n := range p.spec.Metrics {
+		names = append(names, n.Kind)
 	}
-	return names
+	return append(names, p.recipe.Numbers...)
 }
 
 func (p *Plan) String() string {

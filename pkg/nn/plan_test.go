@@ -102,7 +102,7 @@ mae: mae needs numbers as target, but the data set has classes; use accuracy`},
 
 // Every entry says enough for a job file and its documentation.
 func TestCatalogue(t *testing.T) {
-	classes := []string{classLayer, classActivation, classLoss, classOptimizer, classSchedule, classMetric}
+	classes := []string{classLayer, classActivation, classLoss, classOptimizer, classSchedule, classMetric, classRecipe}
 	seen := map[string]bool{}
 	for _, e := range Catalogue() {
 		if e.Name == "" || e.Summary == "" || !slices.Contains(classes, e.Class) || seen[e.Class+e.Name] {

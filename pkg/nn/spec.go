@@ -6,7 +6,7 @@ import (
 )
 
 // Node is one thing that a job names from the Catalogue: a layer of the model,
-// the loss, the optimiser, the schedule or a metric.
+// the loss, the optimiser, the schedule, the recipe or a metric.
 type Node struct {
 	// Kind is the name of a catalogue entry, say "dense".
 	Kind string
@@ -16,7 +16,7 @@ type Node struct {
 	// layer before.
 	From []string
 	// Fields are the entry's fields that were given: int64, float64, bool,
-	// string, or []any of these.
+	// string, or []any of these; a Node or []Node for fields that name others.
 	Fields map[string]any
 	// Path is where the node stands in the job, for errors: "model[3]", "loss".
 	Path string
@@ -26,9 +26,11 @@ type Node struct {
 type Spec struct {
 	// Model is the network in order of computation.
 	Model []Node
-	// Custom are kinds of layers beside those of the Catalogue; a kind of the
-	// same name takes the place of ours.
-	Custom []LayerKind
+	// Recipe says what a step does with a batch; without a kind it is supervised.
+	Recipe Node
+	// Custom are kinds beside those of the Catalogue; a kind of the same name
+	// takes the place of ours.
+	Custom Kinds
 	// Loss and Optimizer are required. A Schedule without a kind is constant.
 	Loss, Optimizer, Schedule Node
 	// Metrics are computed beside the loss.
@@ -111,7 +113,7 @@ type TargetKind string
 
 // The kinds of targets.
 const (
-	TargetNone  TargetKind = ""      // nothing: the record is its own target
+	TargetNone  TargetKind = ""      // nothing
 	TargetClass TargetKind = "class" // integers below Classes
 	TargetValue TargetKind = "value" // float32 numbers
 )

@@ -38,10 +38,13 @@ func (t *Trainer) State() []Tensor {
 			all = append(all, p.view("mean.", t.ema))
 		}
 	}
-	for i, name := range t.plan.opt.slots() {
-		for _, p := range t.plan.params {
-			if p.factor > 0 {
-				all = append(all, p.view("optimizer."+name+".", t.slots[i]))
+	for n, net := range t.plan.nets {
+		for i, name := range net.opt.slots() {
+			for _, p := range t.plan.params {
+				if p.factor > 0 && t.plan.nodes[p.node].net == n {
+					p.offset -= net.begin
+					all = append(all, p.view("optimizer."+name+".", t.slots[n][i]))
+				}
 			}
 		}
 	}

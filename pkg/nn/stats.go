@@ -6,19 +6,22 @@ import "math"
 // float64s of two words each, then the largest |gradient| of every parameter,
 // then the words of the layers.
 //
-//	tally[0]  records
-//	tally[1]  weighted sum of the loss
-//	tally[2]  weighted number of terms of the loss
-//	tally[3…] sums of the metrics, one metric after the other
+//	tally[0]       records
+//	tally[1+2n]    weighted sum of the loss of network n
+//	tally[2+2n]    weighted number of terms of that loss
+//	tally[numbers…] weight and weighted sum of each number of the recipe
+//	tally[metric…] sums of the metrics, one metric after the other
 type layout struct {
-	tally  int
-	metric []int // first sum of each metric
-	layer  []int // first word of each node that has some
-	words  int
+	tally   int
+	numbers int
+	metric  []int // first sum of each metric
+	layer   []int // first word of each node that has some
+	words   int
 }
 
 func (p *Plan) newLayout() layout {
-	l := layout{tally: 3}
+	l := layout{numbers: 1 + 2*len(p.nets)}
+	l.tally = l.numbers + 2*len(p.recipe.Numbers)
 	for _, m := range p.metrics {
 		l.metric = append(l.metric, l.tally)
 		l.tally += m.sums()
@@ -26,72 +29,15 @@ func (p *Plan) newLayout() layout {
 	l.words = 2*l.tally + len(p.params)
 	for _, n := range p.nodes {
 		l.layer = append(l.layer, l.words)
-		l.words += n.Words
+		l.words += n.Words * p.nets[n.net].passes()
 	}
 	return l
-}
-
-// lossGradient is where the loss writes its gradient, nil if nobody needs it.
-func (t *Trainer) lossGradient() []float32 { return t.gradient(t.plan.logits, t.pass.rows) }
-
-// computeLoss computes the loss of every row, and its weighted gradient if dx is
-// not nil.
-func (t *Trainer) computeLoss(dx []float32) {
-	b, loss := t.pass.batch, t.plan.loss
-	rows := t.pass.rows * loss.Rows()
-	p := &t.lossPass
-	*p = LossPass{Pass: &t.pass, Batch: b, X: t.activation(t.plan.logits, t.pass.rows), DX: dx,
-		Loss: t.rowLoss[:rows], Weight: t.rowWeight[:rows], Counts: t.rowCounts[:rows]}
-	for r := range p.Weight {
-		p.Weight[r] = 1
-		if b.Weights != nil {
-			p.Weight[r] = b.Weights[r/loss.Rows()]
-		}
-	}
-	copy(p.Counts, p.Weight)
-	p.Scratch = t.lossScratch[:len(p.X)]
-	loss.Compute(p)
-	if dx == nil {
-		return
-	}
-	cols := len(dx) / max(rows, 1)
-	for r, w := range p.Weight {
-		if w != 1 {
-			t.eng.Scale(dx[r*cols:][:cols], w)
-		}
-	}
-}
-
-// tally adds the records of local lane i to sums, one after the other, so that
-// it does not matter how a lane is cut into batches.
-func (t *Trainer) tally(sums []float64, i int) {
-	from, to := t.pass.Lane(i)
-	loss := t.plan.loss
-	sums[0] += float64(to - from)
-	for r := from * loss.Rows(); r < to*loss.Rows(); r++ {
-		w := float64(t.lossPass.Weight[r])
-		sums[1] += float64(w * float64(t.lossPass.Loss[r]))
-		sums[2] += float64(w * float64(loss.Count()))
-	}
-	if t.layerLoss != nil {
-		for r := from; r < to; r++ {
-			sums[1] += float64(float64(t.pass.Weight(r)) * float64(t.layerLoss[r]))
-		}
-	}
-	if len(t.plan.metrics) == 0 {
-		return
-	}
-	x := t.lossPass.X
-	t.metric = metricPass{x: x, cols: len(x) / max(len(t.lossPass.Loss), 1), classes: t.pass.batch.Classes,
-		y: t.lossPass.target(), weight: t.lossPass.Counts, loss: t.lossPass.Loss}
-	for j, m := range t.plan.metrics {
-		m.add(sums[t.layout.metric[j]:][:m.sums()], &t.metric, from*loss.Rows(), to*loss.Rows())
-	}
 }
 
 // writeStats fills in the words of the local lanes.
 func (t *Trainer) writeStats(b *Batch) {
 	for i, lane := range b.Lanes {
+		t.tallies[lane*t.layout.tally] = float64(b.Rows[i+1] - b.Rows[i])
 		words := t.stats[lane*t.layout.words:][:t.layout.words]
 		putFloats(words, t.tallies[lane*t.layout.tally:][:t.layout.tally])
 		for _, j := range t.plan.order {
@@ -126,15 +72,31 @@ func (t *Trainer) combine(stats []int32, words int) {
 // results turns the combined tally into the mean loss and the metrics. The
 // slice is the trainer's.
 func (t *Trainer) results() (loss float64, metrics []float64) {
+	for n := range t.plan.nets {
+		loss += t.total[1+2*n] / t.total[2+2*n]
+	}
 	for j, m := range t.plan.metrics {
 		t.metrics[j] = m.value(t.total[t.layout.metric[j]:][:m.sums()])
 	}
-	return t.total[1] / t.total[2], t.metrics
+	for j := range t.plan.recipe.Numbers {
+		sums := t.total[t.layout.numbers+2*j:]
+		t.metrics[len(t.plan.metrics)+j] = sums[1] / sums[0]
+	}
+	return loss, t.metrics
 }
 
-// layerWords are the words of node n in the stats of a lane.
-func (t *Trainer) layerWords(stats []int32, n *node, lane int) []int32 {
-	return stats[lane*t.layout.words+t.layout.layer[n.number]:][:n.Words]
+// terms is the number of terms in the loss of a row.
+func (p *Plan) terms() float64 {
+	if p.recipe.PerRecord {
+		return 1
+	}
+	return float64(p.loss.Count())
+}
+
+// layerWords are the words of node n in the stats of a lane, those that it left
+// when its network was applied for the nth time, from 0.
+func (t *Trainer) layerWords(stats []int32, n *node, lane, nth int) []int32 {
+	return stats[lane*t.layout.words+t.layout.layer[n.number]+nth*n.Words:][:n.Words]
 }
 
 // buffer is buffer i of the plan.
@@ -145,8 +107,9 @@ func (t *Trainer) buffer(i int) []float32 {
 
 // CommitPass is what a Committer sees.
 type CommitPass struct {
-	t *Trainer
-	n *node
+	t   *Trainer
+	n   *node
+	nth int
 }
 
 // Lanes is the number of lanes, local and remote.
@@ -158,7 +121,7 @@ func (c *CommitPass) Records(lane int) int {
 }
 
 // Words are what the layer left in the stats of a lane.
-func (c *CommitPass) Words(lane int) []int32 { return c.t.layerWords(c.t.stats, c.n, lane) }
+func (c *CommitPass) Words(lane int) []int32 { return c.t.layerWords(c.t.stats, c.n, lane, c.nth) }
 
 // Buffer is buffer i of Fitted.Buffers.
 func (c *CommitPass) Buffer(i int) []float32 { return c.t.buffer(c.n.buffers[i]) }
@@ -167,8 +130,12 @@ func (c *CommitPass) Buffer(i int) []float32 { return c.t.buffer(c.n.buffers[i])
 func (t *Trainer) commitLayers() {
 	for i := range t.plan.nodes {
 		n := &t.plan.nodes[i]
-		if l, ok := n.Layer.(Committer); ok && n.factor > 0 {
-			t.commit = CommitPass{t: t, n: n}
+		l, ok := n.Layer.(Committer)
+		if !ok || n.factor == 0 {
+			continue
+		}
+		for nth := range t.plan.nets[n.net].passes() {
+			t.commit = CommitPass{t: t, n: n, nth: nth}
 			l.Commit(&t.commit)
 		}
 	}

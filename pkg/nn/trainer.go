@@ -15,12 +15,12 @@ type Trainer struct {
 	maxRows, maxLanes int
 
 	// The replicated state.
-	w         []float32   // all parameters
-	slots     [][]float32 // of the optimiser, like the trained part of w
-	ema       []float32   // running mean of w; nil without
-	buffers   []float32   // of layers that have a state
-	updates   []int32     // one number: updates done
-	exponents []int32     // e of each parameter
+	w         []float32     // all parameters
+	slots     [][][]float32 // of the optimiser of each network, like its trained part of w
+	ema       []float32     // running mean of w; nil without
+	buffers   []float32     // of layers that have a state
+	updates   []int32       // one number: updates done
+	exponents []int32       // e of each parameter
 
 	// The gradient: sums of integers in exact arithmetic, and floats, which are
 	// the sums in fast arithmetic and the mean before an update in both.
@@ -40,11 +40,10 @@ type Trainer struct {
 	rowWeight   []float32
 	rowCounts   []float32
 	lossScratch []float32
-	layerLoss   []float32 // of every record, from layers
-	pass        Pass
+	noGrad      tensor.Grad // of parameters that are left alone
+	step        Step
 	commit      CommitPass
 	tensor      update
-	lossPass    LossPass
 
 	layout  layout
 	stats   []int32
@@ -53,7 +52,6 @@ type Trainer struct {
 	evalOut []int32
 	total   []float64
 	metrics []float64
-	metric  metricPass
 	cursor  [2]int // epoch, step of the last Gradient
 	part    Batch  // the lanes of a batch whose turn it is
 }
@@ -77,13 +75,16 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 	}
 	t := &Trainer{eng: eng, plan: plan, maxRows: maxRows, maxLanes: maxLanes}
 	t.w = make([]float32, plan.size)
-	if plan.training.ema > 0 {
-		t.ema = make([]float32, plan.size)
+	t.slots = make([][][]float32, len(plan.nets))
+	for i, net := range plan.nets {
+		if net.training.ema > 0 && t.ema == nil {
+			t.ema = make([]float32, plan.size)
+		}
+		for range net.opt.slots() {
+			t.slots[i] = append(t.slots[i], make([]float32, net.end-net.begin))
+		}
+		t.tensor.slots = make([][]float32, max(len(t.tensor.slots), len(t.slots[i])))
 	}
-	for range plan.opt.slots() {
-		t.slots = append(t.slots, make([]float32, plan.trained))
-	}
-	t.tensor.slots = make([][]float32, len(t.slots))
 	t.buffers = make([]float32, plan.bufferSize)
 	t.updates = make([]int32, 1)
 	t.exponents = make([]int32, len(plan.params))
@@ -98,7 +99,7 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 	t.eval = make([]float64, plan.spec.Lanes*t.layout.tally)
 	t.evalOut = make([]int32, plan.spec.Lanes*2*t.layout.tally)
 	t.total = make([]float64, t.layout.tally)
-	t.metrics = make([]float64, len(plan.metrics))
+	t.metrics = make([]float64, len(plan.metrics)+len(plan.recipe.Numbers))
 	return t, nil
 }
 
@@ -157,29 +158,18 @@ func (t *Trainer) Gradient(b *Batch, ready func(bucket int)) error {
 	t.clearGradient()
 	clear(t.tallies)
 	clear(t.stats)
-	done := 0
+	t.step.begin()
 	for from, to := 0, 0; from < len(b.Lanes); from = to {
 		to = t.turn(b, from)
-		t.begin(b, from, to, true)
-		if t.pass.rows == 0 {
-			continue
+		t.cut(b, from, to)
+		if to == len(b.Lanes) {
+			t.step.ready = ready
 		}
-		t.forward(false)
-		t.computeLoss(t.lossGradient())
-		for i, lane := range t.part.Lanes {
-			t.tally(t.tallies[lane*t.layout.tally:][:t.layout.tally], i)
-		}
-		if to < len(b.Lanes) {
-			t.backward(nil)
-		} else {
-			done = t.backward(ready)
+		if err := t.step.run(t.tallies, true); err != nil {
+			return err
 		}
 	}
-	for ; done < len(t.buckets); done++ {
-		if ready != nil {
-			ready(done)
-		}
-	}
+	t.step.finish(ready)
 	t.writeStats(b)
 	return nil
 }
@@ -202,9 +192,6 @@ func (t *Trainer) clearGradient() {
 // activation is value v of the batch, rows records of it.
 func (t *Trainer) activation(v, rows int) []float32 {
 	val := &t.plan.values[v]
-	if val.root == 0 {
-		return t.pass.batch.X[:rows*val.size]
-	}
 	return t.acts[val.root][:rows*val.size]
 }
 
@@ -218,49 +205,11 @@ func (t *Trainer) gradient(v, rows int) []float32 {
 	return d[:rows*val.size]
 }
 
-// forward runs the layers. A softmax behind the logits is left out unless the
-// output is wanted.
-func (t *Trainer) forward(output bool) {
-	for i := range t.plan.nodes {
-		n := &t.plan.nodes[i]
-		if n.Alias || !output && n.out == t.plan.output && t.plan.logits != t.plan.output {
-			continue
-		}
-		t.pass.n, t.pass.unit = n, &t.units[i]
-		n.Layer.Forward(&t.pass)
-	}
-}
-
-// backward runs the layers in reverse and announces buckets. It returns how
-// many it announced.
-func (t *Trainer) backward(ready func(int)) int {
-	final, done, next := 0, 0, 0 // elements final, buckets announced, parameters final
-	p := t.plan
-	for i := len(p.nodes) - 1; i >= 0; i-- {
-		if n := &p.nodes[i]; !n.Alias && p.backward(i) {
-			t.pass.n, t.pass.unit = n, &t.units[i]
-			n.Layer.Backward(&t.pass)
-			t.addInputs(n, &t.units[i])
-		}
-		for next < len(p.order) && p.params[p.order[next]].node >= i {
-			final += p.params[p.order[next]].Size()
-			next++
-		}
-		for done < len(t.ends) && t.ends[done] <= final {
-			if ready != nil {
-				ready(done)
-			}
-			done++
-		}
-	}
-	return done
-}
-
 // addInputs adds gradients that could not be written in place.
-func (t *Trainer) addInputs(n *node, u *unit) {
+func (t *Trainer) addInputs(n *node, u *unit, rows int) {
 	for j := range u.dx {
 		if d := &u.dx[j]; d.sum != nil {
-			k := t.pass.rows * t.plan.values[n.in[j]].size
+			k := rows * t.plan.values[n.in[j]].size
 			t.eng.Add(d.sum[:k], d.sum[:k], d.buf[:k])
 		}
 	}

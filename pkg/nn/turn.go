@@ -46,21 +46,11 @@ func (t *Trainer) turn(b *Batch, from int) (to int) {
 	return to
 }
 
-// begin sets up a pass over lanes from up to to of b.
-func (t *Trainer) begin(b *Batch, from, to int, train bool) {
-	t.cut(b, from, to)
-	t.pass = Pass{t: t, batch: &t.part, train: train, rows: t.part.Len(), w: t.w}
-	if !train {
-		t.pass.w = t.final()
-	}
-	clear(t.layerLoss)
+// cut sets part to lanes from up to to of b and aims the gradients at them.
+func (t *Trainer) cut(b *Batch, from, to int) {
 	for i := range t.grads {
 		t.grads[i].Max = t.maxima[i*t.maxLanes+from : i*t.maxLanes+to]
 	}
-}
-
-// cut sets part to lanes from up to to of b.
-func (t *Trainer) cut(b *Batch, from, to int) {
 	first, p := b.Rows[from], &t.part
 	rows := append(p.Rows[:0], b.Rows[from:to+1]...)
 	for i := range rows {

@@ -74,6 +74,9 @@ func (e *Engine) ConvBackwardWeightLanes(dst *Grad, x, dy []float32, c Conv, row
 	c = c.full()
 	c.N = rows[len(rows)-1]
 	c.check("ConvBackwardWeightLanes", len(x), len(dy), c.OutC*c.depth())
+	if dst.none() {
+		return
+	}
 	e.convWeight(dst, x, dy, c, rows)
 }
 

@@ -2,8 +2,8 @@ package tensor
 
 import "math"
 
-// Grad is where the gradient of one parameter is added up over lanes. Exactly
-// one of Float and Int is set.
+// Grad is where the gradient of one parameter is added up over lanes. One of
+// Float and Int is set; with neither nothing is computed.
 //
 //	fast   Float += g, the local lanes merged into one chain
 //	exact  Int   += round(g*Scale) for each lane by itself, to nearest, ties to
@@ -20,11 +20,16 @@ type Grad struct {
 	Max []float32
 }
 
+func (g *Grad) none() bool { return g.Float == nil && g.Int == nil }
+
 // GemmLanes adds the product of the transposed A (R, m) and B (R, n) to dst
 // (m, n), for each lane i over its rows rows[i] to rows[i+1]. A chain runs over
 // the rows, ascending.
 func (e *Engine) GemmLanes(dst *Grad, a, b []float32, m, n int, rows []int) {
 	last := rows[len(rows)-1]
+	if dst.none() {
+		return
+	}
 	need("GemmLanes", "a", len(a), last*m)
 	need("GemmLanes", "b", len(b), last*n)
 	if dst.Float != nil {
@@ -59,6 +64,9 @@ func (e *Engine) ColSumLanes(dst *Grad, x []float32, n int, rows []int) {
 //	}
 
 func (e *Engine) laneCount(dst *Grad, rows []int) int {
+	if dst.none() {
+		return 0
+	}
 	if dst.Float != nil {
 		return 1
 	}
@@ -84,6 +92,9 @@ func (e *Engine) endLane(dst *Grad, i int, g []float32) {
 func (e *Engine) AddLane(dst *Grad, lane int, g []float32) {
 	if dst.Float != nil {
 		e.Add(dst.Float[:len(g)], dst.Float[:len(g)], g)
+		return
+	}
+	if dst.none() {
 		return
 	}
 	need("AddLane", "dst", len(dst.Int), len(g))
