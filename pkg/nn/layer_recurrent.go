@@ -10,9 +10,9 @@ import "github.com/lockstep-ml/lockstep/pkg/tensor"
 // with G gates of H numbers each. The products with x are made for all steps at
 // once, a = x weight_ihᵀ + bias_ih; those with the state step by step.
 type recurrent struct {
-	cell              cell
+	cell cell
+	cellShape
 	steps, in, hidden int
-	gates             int
 	dirs              int
 	last              bool
 	padding           int // token whose positions are passed over, -1 is none
@@ -20,17 +20,25 @@ type recurrent struct {
 
 // cell is what happens in one step of one record.
 type cell interface {
-	// shape is G, the number of vectors of H kept beside the output, and whether
-	// the products with the state before are kept apart in b; they are added to
-	// a if not.
-	shape() (gates, states int, apart bool)
+	shape() cellShape
 	// forward computes s.h (and s.state) from the pre-activations in s.a and
 	// s.b, which it replaces by what backward needs.
 	forward(eng *tensor.Engine, s cellStep)
 	// backward replaces s.a and s.b by their gradients, s.dh by the part of the
 	// gradient by s.before that does not go through them, and s.dstate by the
 	// gradient of the state before.
-	backward(s cellStep)
+	backward(eng *tensor.Engine, s cellStep)
+}
+
+// cellShape is what a cell needs.
+type cellShape struct {
+	gates  int // G
+	states int // vectors of H that are kept beside the output
+	// apart means that the products with the state before are kept apart in b;
+	// they are added to a if not.
+	apart bool
+	// direct means that s.dh is not all zeros after backward.
+	direct bool
 }
 
 // cellStep is one step of one record. Vectors have H elements, a and b G*H.
@@ -60,8 +68,7 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 	if !ok {
 		return Fitted{}
 	}
-	gates, states, apart := c.shape()
-	l := recurrent{cell: c, steps: in[0], in: in[1], hidden: s.Int("units"), gates: gates, dirs: 1, last: s.Text("output") == "last", padding: s.padding(in[0])}
+	l := recurrent{cell: c, cellShape: c.shape(), steps: in[0], in: in[1], hidden: s.Int("units"), dirs: 1, last: s.Text("output") == "last", padding: s.padding(in[0])}
 	if s.Bool("bidirectional") {
 		l.dirs = 2
 	}
@@ -69,8 +76,15 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 	if l.last {
 		f.Out = f.Out[1:]
 	}
-	n, h := gates*l.hidden, l.hidden
+	n, h := l.gates*l.hidden, l.hidden
 	init := Init{Kind: "uniform_fan_in", FanIn: h, FanOut: h}
+	apart, last := 0, 0
+	if l.apart {
+		apart = l.steps * n
+	}
+	if l.last {
+		last = l.steps * h
+	}
 	for d := range l.dirs {
 		suffix := []string{"_l0", "_l0_reverse"}[d]
 		f.Params = append(f.Params,
@@ -78,31 +92,47 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 			Param{Name: "weight_hh" + suffix, Shape: []int{n, h}, Init: init},
 			Param{Name: "bias_ih" + suffix, Shape: []int{n}, Init: init},
 			Param{Name: "bias_hh" + suffix, Shape: []int{n}, Init: init})
-		apartSize := 0
-		if apart {
-			apartSize = l.steps * n
-		}
-		f.Keep = append(f.Keep, l.steps*n, apartSize, l.steps*h, l.steps*h*states)
+		f.Keep = append(f.Keep, l.steps*n, apart, l.steps*h*l.states, last)
 	}
-	f.Scratch = l.steps*h + h + h*states + h*max(states, 1) // outputs before, dh, dstate, zeros
+	f.Scratch = l.steps*h + h + h*l.states + h*max(l.states, 1) // outputs before, dh, dstate, zeros
 	f.MACs = l.dirs * l.steps * n * (l.in + h)
 	return f
 }
 
+// track has a vector of H numbers for every record and position.
+type track struct {
+	x                []float32
+	record, position int // distances in x
+}
+
+func (t track) at(r, i, n int) []float32 { return t.x[r*t.record+i*t.position:][:n] }
+
 // direction is the memory of one direction in a pass.
 type direction struct {
-	a, b, h, state     []float32 // (B, T, …)
+	a, b, state        []float32 // (B, T, …)
+	h                  track
 	weightIH, weightHH []float32
 	biasIH, biasHH     []float32
 	reverse            bool
-	states             int
 }
 
-func (l recurrent) direction(p *Pass, d int) direction {
-	_, states, _ := l.cell.shape()
-	return direction{a: p.Keep(4 * d), b: p.Keep(4*d + 1), h: p.Keep(4*d + 2), state: p.Keep(4*d + 3),
-		weightIH: p.Param(4 * d), weightHH: p.Param(4*d + 1), biasIH: p.Param(4*d + 2), biasHH: p.Param(4*d + 3),
-		reverse: d == 1, states: states}
+func (l recurrent) direction(p *Pass, k int) direction {
+	d := direction{a: p.Keep(4 * k), b: p.Keep(4*k + 1), state: p.Keep(4*k + 2),
+		weightIH: p.Param(4 * k), weightHH: p.Param(4*k + 1), biasIH: p.Param(4*k + 2), biasHH: p.Param(4*k + 3),
+		reverse: k == 1}
+	if l.last {
+		d.h = track{x: p.Keep(4*k + 3), record: l.steps * l.hidden, position: l.hidden}
+	} else {
+		d.h = l.outputs(p.Y(), k)
+	}
+	return d
+}
+
+// outputs are the numbers of direction k in the output or its gradient, of all
+// positions.
+func (l recurrent) outputs(y []float32, k int) track {
+	width := l.dirs * l.hidden
+	return track{x: y[k*l.hidden:], record: l.steps * width, position: width}
 }
 
 // at is the position of step i, and that of the step before, -1 if there is none.
@@ -118,11 +148,11 @@ func (l recurrent) at(d direction, i int) (now, before int) {
 }
 
 func (l recurrent) Forward(p *Pass) {
-	zeros := l.zeros(p)
+	zeros, eng, n := l.zeros(p), p.Engine(), l.gates*l.hidden
 	for k := range l.dirs {
 		d := l.direction(p, k)
-		n := l.gates * l.hidden
-		p.Engine().Gemm(d.a, p.X(0), d.weightIH, tensor.Gemm{M: p.Rows() * l.steps, N: n, K: l.in, TransB: true, Bias: d.biasIH})
+		eng.Gemm(d.a, p.X(0), d.weightIH, tensor.Gemm{M: p.Rows() * l.steps, N: n, K: l.in, TransB: true, Bias: d.biasIH})
+		eng.Pack(p.Packed(), d.weightHH, tensor.Gemm{N: n, K: l.hidden, TransB: true})
 		for i := range l.steps {
 			now, before := l.at(d, i)
 			l.recur(p, d, now, before)
@@ -133,58 +163,58 @@ func (l recurrent) Forward(p *Pass) {
 					copy(s.state, s.stateBefore)
 					continue
 				}
-				l.cell.forward(p.Engine(), s)
+				l.cell.forward(eng, s)
 			}
 		}
-		l.output(p, d, k)
+		if l.last {
+			final, _ := l.at(d, l.steps-1)
+			for r := range p.Rows() {
+				copy(p.Y()[(r*l.dirs+k)*l.hidden:], d.h.at(r, final, l.hidden))
+			}
+		}
 	}
 }
 
 // zeros is the output and the state before the first step.
 func (l recurrent) zeros(p *Pass) []float32 {
-	_, states, _ := l.cell.shape()
-	z := p.Scratch()[p.Rows()*l.hidden*(l.steps+1+states):][:l.hidden*max(states, 1)]
+	z := p.Scratch()[p.Rows()*l.hidden*(l.steps+1+l.states):][:l.hidden*max(l.states, 1)]
 	clear(z)
 	return z
 }
 
-// recur adds the products of the state before with weight_hh and bias_hh.
+// recur adds the products of the state before with the packed weight_hh, and
+// bias_hh.
 func (l recurrent) recur(p *Pass, d direction, now, before int) {
-	n := l.gates * l.hidden
-	into, accumulate := d.a, true
-	if len(d.b) > 0 {
-		into, accumulate = d.b, false
+	n, into := l.gates*l.hidden, d.a
+	if l.apart {
+		into = d.b
 	}
-	if before < 0 { // the state is zero
-		for r := range p.Rows() {
-			row := into[(r*l.steps+now)*n:][:n]
-			if accumulate {
-				p.Engine().Add(row, row, d.biasHH)
-			} else {
-				copy(row, d.biasHH)
-			}
-		}
+	if before >= 0 {
+		p.Engine().GemmPacked(into[now*n:], d.h.x[before*d.h.position:], p.Packed(), tensor.Gemm{M: p.Rows(),
+			Accumulate: !l.apart, Bias: d.biasHH, Lda: d.h.record, Ldc: l.steps * n})
 		return
 	}
-	p.Engine().Gemm(into[now*n:], d.h[before*l.hidden:], d.weightHH, tensor.Gemm{M: p.Rows(), N: n, K: l.hidden, TransB: true,
-		Accumulate: accumulate, Bias: d.biasHH, Lda: l.steps * l.hidden, Ldc: l.steps * n})
+	for r := range p.Rows() { // the state is zero
+		row := into[(r*l.steps+now)*n:][:n]
+		if l.apart {
+			copy(row, d.biasHH)
+		} else {
+			p.Engine().Add(row, row, d.biasHH)
+		}
+	}
 }
 
 // step is the memory of one step of record r.
 func (l recurrent) step(d direction, r, now, before int, zeros []float32) cellStep {
 	n, h := l.gates*l.hidden, l.hidden
-	at := r*l.steps + now
-	s := cellStep{a: d.a[at*n:][:n], h: d.h[at*h:][:h], before: zeros[:h], stateBefore: zeros[:h*d.states]}
-	if len(d.b) > 0 {
+	at, each := r*l.steps+now, h*l.states
+	s := cellStep{a: d.a[at*n:][:n], h: d.h.at(r, now, h), before: zeros[:h], state: d.state[at*each:][:each], stateBefore: zeros[:each]}
+	if l.apart {
 		s.b = d.b[at*n:][:n]
 	}
-	if d.states > 0 {
-		s.state = d.state[at*h*d.states:][:h*d.states]
-	}
 	if before >= 0 {
-		at := r*l.steps + before
-		s.before = d.h[at*h:][:h]
-		s.stateBefore = d.state[at*h*d.states:][:h*d.states]
+		s.before = d.h.at(r, before, h)
+		s.stateBefore = d.state[(r*l.steps+before)*each:][:each]
 	}
 	return s
 }
@@ -192,21 +222,6 @@ func (l recurrent) step(d direction, r, now, before int, zeros []float32) cellSt
 // skips reports whether a position of record r is filling.
 func (l recurrent) skips(p *Pass, r, now int) bool {
 	return l.padding >= 0 && int(p.Tokens()[r*l.steps+now]) == l.padding
-}
-
-// output copies the states of direction k into y.
-func (l recurrent) output(p *Pass, d direction, k int) {
-	y, h, width := p.Y(), l.hidden, l.dirs*l.hidden
-	final, _ := l.at(d, l.steps-1)
-	for r := range p.Rows() {
-		if l.last {
-			copy(y[r*width+k*h:][:h], d.h[(r*l.steps+final)*h:])
-			continue
-		}
-		for t := range l.steps {
-			copy(y[(r*l.steps+t)*width+k*h:][:h], d.h[(r*l.steps+t)*h:])
-		}
-	}
 }
 
 func (l recurrent) Backward(p *Pass) {
@@ -218,40 +233,66 @@ func (l recurrent) Backward(p *Pass) {
 func (l recurrent) backwardDirection(p *Pass, k int) {
 	d := l.direction(p, k)
 	rows, n, h, eng := p.Rows(), l.gates*l.hidden, l.hidden, p.Engine()
-	scratch := p.Scratch()
-	befores, dh, dstate := scratch[:rows*l.steps*h], scratch[rows*l.steps*h:][:rows*h], scratch[rows*(l.steps+1)*h:][:rows*h*d.states]
-	zeros := l.zeros(p)
-	clear(dh)
-	clear(dstate)
+	db := d.a
+	if l.apart {
+		db = d.b
+	}
+	l.backwardSteps(p, d, db, l.gradients(p, k))
+	befores := p.Scratch()[:rows*l.steps*h]
 	l.shift(befores, d, rows)
-	da, db := d.a, d.b
-	if len(db) == 0 {
-		db = da
-	}
-	for i := l.steps - 1; i >= 0; i-- {
-		now, before := l.at(d, i)
-		l.addOutput(p, dh, k, now, i == l.steps-1)
-		for r := range rows {
-			s := l.step(d, r, now, before, zeros)
-			s.dh, s.dstate = dh[r*h:][:h], dstate[r*h*d.states:][:h*d.states]
-			if l.skips(p, r, now) { // the gradient goes on as it is
-				clear(s.a)
-				clear(s.b)
-				continue
-			}
-			l.cell.backward(s)
-		}
-		if before >= 0 {
-			eng.Gemm(dh, db[now*n:], d.weightHH, tensor.Gemm{M: rows, N: h, K: n, Accumulate: true, Lda: l.steps * n})
-		}
-	}
 	lanes := p.LaneRows(l.steps)
 	eng.ColSumLanes(p.Grad(4*k+3), db, n, lanes)
-	eng.ColSumLanes(p.Grad(4*k+2), da, n, lanes)
+	eng.ColSumLanes(p.Grad(4*k+2), d.a, n, lanes)
 	eng.GemmLanes(p.Grad(4*k+1), db, befores, n, h, lanes)
-	eng.GemmLanes(p.Grad(4*k), da, p.X(0), n, l.in, lanes)
+	eng.GemmLanes(p.Grad(4*k), d.a, p.X(0), n, l.in, lanes)
 	if dx := p.DX(0); dx != nil {
-		eng.Gemm(dx, da, d.weightIH, tensor.Gemm{M: rows * l.steps, N: l.in, K: n, Accumulate: k > 0})
+		eng.Gemm(dx, d.a, d.weightIH, tensor.Gemm{M: rows * l.steps, N: l.in, K: n, Accumulate: k > 0})
+	}
+}
+
+// gradients is where the gradients by the outputs of direction k are added up:
+// in the gradient by the layer's output itself, or, of the last one, all in the
+// same place.
+func (l recurrent) gradients(p *Pass, k int) track {
+	if !l.last {
+		return l.outputs(p.DY(), k)
+	}
+	rows, h := p.Rows(), l.hidden
+	dh := track{x: p.Scratch()[rows*l.steps*h:][:rows*h], record: h}
+	for r := range rows {
+		copy(dh.at(r, 0, h), p.DY()[(r*l.dirs+k)*h:])
+	}
+	return dh
+}
+
+// backwardSteps goes back through the steps; db is what the products with
+// weight_hh went into.
+func (l recurrent) backwardSteps(p *Pass, d direction, db []float32, dh track) {
+	rows, n, h, eng := p.Rows(), l.gates*l.hidden, l.hidden, p.Engine()
+	zeros := l.zeros(p)
+	dstate := p.Scratch()[rows*(l.steps+1)*h:][:rows*h*l.states]
+	clear(dstate)
+	eng.Pack(p.Packed(), d.weightHH, tensor.Gemm{N: h, K: n})
+	for i := l.steps - 1; i >= 0; i-- {
+		now, before := l.at(d, i)
+		for r := range rows {
+			s := l.step(d, r, now, before, zeros)
+			s.dh, s.dstate = dh.at(r, now, h), dstate[r*h*l.states:][:h*l.states]
+			skips := l.skips(p, r, now)
+			if skips { // the gradient goes on as it is
+				clear(s.a)
+				clear(s.b)
+			} else {
+				l.cell.backward(eng, s)
+			}
+			if before >= 0 && dh.position > 0 && (skips || l.direct) {
+				next := dh.at(r, before, h)
+				eng.Add(next, next, s.dh)
+			}
+		}
+		if before >= 0 {
+			eng.GemmPacked(dh.x[before*dh.position:], db[now*n:], p.Packed(), tensor.Gemm{M: rows, Accumulate: true, Lda: l.steps * n, Ldc: dh.record})
+		}
 	}
 }
 
@@ -265,25 +306,9 @@ func (l recurrent) shift(befores []float32, d direction, rows int) {
 			if before < 0 {
 				clear(to)
 			} else {
-				copy(to, d.h[(r*l.steps+before)*h:])
+				copy(to, d.h.at(r, before, h))
 			}
 		}
-	}
-}
-
-// addOutput adds the gradient of the layer's output at a position to dh.
-func (l recurrent) addOutput(p *Pass, dh []float32, k, now int, final bool) {
-	dy, h, width := p.DY(), l.hidden, l.dirs*l.hidden
-	if l.last && !final {
-		return
-	}
-	for r := range p.Rows() {
-		at := r*width + k*h
-		if !l.last {
-			at = (r*l.steps+now)*width + k*h
-		}
-		row := dh[r*h:][:h]
-		p.Engine().Add(row, row, dy[at:][:h])
 	}
 }
 

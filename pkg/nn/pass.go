@@ -105,6 +105,9 @@ func (p *Pass) Words(l int) []int32 {
 // Scratch is the buffer of Fitted.Scratch. Other layers use it too.
 func (p *Pass) Scratch() []float32 { return p.t.scratch[:p.rows*p.n.Scratch] }
 
+// Packed is where a layer may keep a packed operand during one call.
+func (p *Pass) Packed() *tensor.Packed { return &p.t.packed }
+
 // LaneCount is the number of lanes in the batch.
 func (p *Pass) LaneCount() int { return len(p.batch.Lanes) }
 

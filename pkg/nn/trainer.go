@@ -35,6 +35,7 @@ type Trainer struct {
 	acts, dacts [][]float32
 	units       []unit
 	scratch     []float32
+	packed      tensor.Packed
 	laneRows    []int
 	rowLoss     []float32
 	rowWeight   []float32

@@ -34,6 +34,7 @@ func strided(n int, add func(p float32, i int) float32) float32 {
 
 func TestPackedWeights(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
+		var packed Packed
 		for range 40 {
 			g := randomGemm(r)
 			g.M, g.N, g.K = max(g.M, 1), max(g.N, 1), max(g.K, 1)
@@ -42,7 +43,8 @@ func TestPackedWeights(t *testing.T) {
 			a, b, c := usual(r, g.M*g.K), usual(r, g.K*g.N), usual(r, g.M*g.N)
 			want := append([]float32(nil), c...)
 			gemmLoop(want, a, b, g)
-			e.GemmPacked(c, a, e.Pack(b, g), g)
+			e.Pack(&packed, b, g)
+			e.GemmPacked(c, a, &packed, g)
 			mustEqual(t, fmt.Sprintf("%+v", g), c, want)
 		}
 	})

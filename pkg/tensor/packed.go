@@ -1,33 +1,32 @@
 package tensor
 
 // Packed is the right operand of matrix products in the form that kernels read,
-// made once for several products. It belongs to the engine that made it.
+// made once for several products. It belongs to the engine that made it. The zero
+// Packed is ready for Pack.
 type Packed struct {
-	k, n  int
-	trans bool
-	b     []float32
+	k, n int
+	b    []float32
 }
 
-// Pack makes b, stored as (g.K, g.N), or (g.N, g.K) if g.TransB, ready for
-// GemmPacked. It allocates; a change of b needs another Pack.
-func (e *Engine) Pack(b []float32, g Gemm) *Packed {
+// Pack makes p hold b, stored as (g.K, g.N), or (g.N, g.K) if g.TransB, for
+// GemmPacked. A change of b needs another Pack; it allocates only where p is too
+// small.
+func (e *Engine) Pack(p *Packed, b []float32, g Gemm) {
 	g = g.dense()
 	g.M, g.Lda = 0, max(g.K, 1)
 	g.check("Pack", 0, 0, len(b))
-	p := &Packed{k: g.K, n: g.N, trans: g.TransB}
+	blocks, padded := depthBlocks(g.K), e.paddedColumns(g.N)
+	*p = Packed{k: g.K, n: g.N, b: grow(p.b, g.K*padded)}
 	view := &product{n: g.N, k: g.K, b: b, bRow: g.Ldb, bCol: 1}
 	if g.TransB {
 		view.bRow, view.bCol = 1, g.Ldb
 	}
 	w := e.pool.workers[0]
-	blocks := depthBlocks(g.K)
 	for i := range blocks {
 		k0, k1 := g.K*i/blocks, g.K*(i+1)/blocks
 		w.packB(view, k0, k1, 0, g.N)
-		p.b = append(p.b, w.b[:(k1-k0)*e.paddedColumns(g.N)]...)
+		copy(p.b[k0*padded:k1*padded], w.b)
 	}
-	p.b = append(p.b, make([]float32, slack)...)
-	return p
 }
 
 // paddedColumns is n rounded up to whole panels.
