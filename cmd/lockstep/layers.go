@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
@@ -14,11 +15,11 @@ func newLayers() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "layers [NAME]",
-		Short:   "List what a job file can name: layers, losses, optimizers, metrics, recipes",
+		Short:   "List what a job file can name: layers, losses, optimizers, metrics, recipes, augmentations",
 		Example: "  lockstep layers\n  lockstep layers conv2d",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			entries := nn.Catalogue()
+			entries := job.Catalogue()
 			if len(args) == 1 {
 				if entries = named(entries, args[0]); len(entries) == 0 {
 					return usageError{fmt.Errorf("there is nothing of the name %q; `lockstep layers` lists all", args[0])}

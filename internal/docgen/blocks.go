@@ -23,6 +23,7 @@ func blocks() []block {
 		{"fields", table(nnRows(job.Fields()))},
 		{"sections", sections()},
 		{"formats", formats()},
+		{"augmentations", entries("augmentation")},
 		{"every layer", table(nnRows(job.LayerFields()))},
 		{"layers", entries("layer")},
 		{"activations", entries("activation")},
@@ -55,7 +56,7 @@ func sections() string {
 // entries describes one class of the catalogue.
 func entries(class string) string {
 	var b strings.Builder
-	for _, e := range nn.Catalogue() {
+	for _, e := range job.Catalogue() {
 		if e.Class != class {
 			continue
 		}

@@ -31,6 +31,7 @@ type feed struct {
 	epoch  int
 	step   int
 	ids    []int64
+	varied microBatch // what augmentation works on
 }
 
 // Loader starts to read the micro-batches of lanes from (epoch, step) on: step
@@ -54,8 +55,11 @@ func (s *Set) Loader(ctx context.Context, dealer *shard.Dealer, lanes []int, epo
 	}
 	rows := dealer.MaxLaneCount() * len(lanes)
 	for range cap(l.free) {
-		l.free <- newBatch(s.m, rows, len(lanes))
+		b := newBatch(s.m, rows, len(lanes))
+		s.augment.extend(b)
+		l.free <- b
 	}
+	f.varied.spare = make([]float32, s.m.RecordBytes())
 	l.done.Add(1)
 	go f.run(ctx)
 	return l
@@ -150,6 +154,7 @@ func (f *feed) fill(b *nn.Batch) error {
 			return fmt.Errorf("epoch %d step %d: %w", f.epoch, f.step, err)
 		}
 	}
+	f.reader.set.augment.vary(b, &f.varied)
 	f.step++
 	return nil
 }

@@ -15,6 +15,7 @@ type Set struct {
 	m       *shard.Manifest
 	t       *table
 	checked *checks
+	augment *augmentation // nil: records are as they are
 }
 
 // Manifest returns the manifest that the set was opened with.

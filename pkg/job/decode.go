@@ -26,7 +26,7 @@ func Decode(file string, text []byte, overrides []string) (*Spec, error) {
 	for _, set := range overrides {
 		override(root, set, ps)
 	}
-	d := &decoder{problems: ps, catalogue: nn.Catalogue()}
+	d := &decoder{problems: ps, catalogue: Catalogue()}
 	spec := d.spec(root)
 	if err := ps.err(); err != nil {
 		return nil, err
@@ -170,15 +170,22 @@ func (d *decoder) model(s *Spec, n *node) {
 
 // metrics reads a list of metrics, or one alone.
 func (d *decoder) metrics(s *Spec, n *node) {
-	items := n.items
+	s.Net.Metrics = d.components(n, "metrics", "metric")
+}
+
+// augment reads a list of augmentations, or one alone.
+func (d *decoder) augment(s *Spec, n *node) {
+	s.Augment = d.components(n, "augment", "augmentation")
+}
+
+// components reads a list of things of one class, or one alone.
+func (d *decoder) components(n *node, path, class string) []nn.Node {
 	if n.kind != listKind {
-		items = []*node{n}
+		return []nn.Node{d.component(n, path, class, class)}
 	}
-	for i, item := range items {
-		path := "metrics"
-		if n.kind == listKind {
-			path = fmt.Sprintf("metrics[%d]", i)
-		}
-		s.Net.Metrics = append(s.Net.Metrics, d.component(item, path, "metric", "metric"))
+	var nodes []nn.Node
+	for i, item := range n.items {
+		nodes = append(nodes, d.component(item, fmt.Sprintf("%s[%d]", path, i), class, class))
 	}
+	return nodes
 }

@@ -1,6 +1,9 @@
 package job
 
 import (
+	"errors"
+
+	"github.com/lockstep-ml/lockstep/pkg/dataset"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
@@ -31,12 +34,14 @@ func (s *Spec) Explain(err error) error {
 	return ps.err()
 }
 
-// CheckInput checks that the network fits the records: every shape, and the
-// loss to the target. stepsPerEpoch is the number of steps that an epoch of the
+// CheckInput checks that the augmentations and the network fit the records: every
+// shape, and the loss to the target. stepsPerEpoch is the number of steps that an epoch of the
 // data has. It returns the plan, or Problems.
 func (s *Spec) CheckInput(in nn.Input, stepsPerEpoch int) (*nn.Plan, error) {
-	plan, err := nn.NewPlan(s.Network(stepsPerEpoch), in)
-	if err != nil {
+	mixed, err := dataset.CheckAugment(s.Augment, in)
+	in.Target.Mixed = mixed
+	plan, misfit := nn.NewPlan(s.Network(stepsPerEpoch), in)
+	if err := errors.Join(err, misfit); err != nil {
 		return nil, s.Explain(err)
 	}
 	return plan, nil

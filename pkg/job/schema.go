@@ -1,6 +1,11 @@
 package job
 
-import "github.com/lockstep-ml/lockstep/pkg/nn"
+import (
+	"slices"
+
+	"github.com/lockstep-ml/lockstep/pkg/dataset"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
+)
 
 // layerNoun is what the elements of model are called in messages.
 const layerNoun = "layer"
@@ -62,6 +67,10 @@ func LayerFields() []nn.Field {
 
 func bound(v float64) *float64 { return &v }
 
+// Catalogue lists everything that a job file can name, in the order of the
+// documentation: what package nn has, and the augmentations of package dataset.
+func Catalogue() []nn.Entry { return slices.Concat(nn.Catalogue(), dataset.Augmentations()) }
+
 // Section is a field of the first level that has parts of its own.
 type Section struct {
 	Name     string
@@ -82,6 +91,8 @@ func sections() []Section {
 	return []Section{
 		{Name: "data", Required: true, read: (*decoder).data,
 			Summary: "where the records come from"},
+		{Name: "augment", Classes: []string{"augmentation"}, read: (*decoder).augment,
+			Summary: "how training records are varied, anew each time they are used"},
 		{Name: "model", Required: true, Classes: []string{"layer", "activation"}, read: (*decoder).model,
 			Summary: "the layers, in the order of computation"},
 		{Name: "start", Fields: startFields(), read: (*decoder).start,

@@ -16,6 +16,8 @@ type Spec struct {
 	Priority int
 	// Data says where the records come from.
 	Data dataset.Spec
+	// Augment says how training records are varied, in this order.
+	Augment []nn.Node
 	// Net is the network and its training, all but the lengths of a schedule.
 	Net nn.Spec
 	// Start says which weights training begins with.

@@ -9,7 +9,8 @@ import (
 // Entry is one thing that a job file can name.
 type Entry struct {
 	Name string `json:"name"`
-	// Class is layer, activation, loss, optimizer, schedule, recipe or metric.
+	// Class is layer, activation, loss, optimizer, schedule, recipe, metric, or
+	// what another package adds.
 	Class   string  `json:"kind"`
 	Fields  []Field `json:"fields"`
 	Summary string  `json:"summary"`

@@ -233,6 +233,14 @@ func (a Args) Ints(name string) []int { v, _ := a[name].([]int); return v }
 // Floats returns a numbers field.
 func (a Args) Floats(name string) []float64 { v, _ := a[name].([]float64); return v }
 
+// Args checks the fields of n against those of e and fills in defaults. It is for
+// catalogues of other packages. What is wrong stands in the second result.
+func (e Entry) Args(n Node) (Args, Errors) {
+	var errs Errors
+	a := e.args(n, &errs)
+	return a, errs
+}
+
 // args checks the fields of n against those of e and fills in defaults.
 func (e Entry) args(n Node, errs *Errors) Args {
 	a := Args{}

@@ -28,6 +28,7 @@ func networks() map[string]struct {
 		return s
 	}
 	tokens := func(n int, in Input) Input { in.Tokens = n; return in }
+	mixed := func(in Input) Input { in.Target.Mixed = true; return in }
 	withLoss := func(loss Node, width int, in Input) network {
 		s := classSpec(2, layers(l("dense", "units", 6), l("tanh"), l("dense", "units", width)))
 		s.Loss, s.Metrics = loss, nil
@@ -37,6 +38,8 @@ func networks() map[string]struct {
 		"smoothing":     withLoss(makeNode("cross_entropy", "label_smoothing", 0.2), 5, classInput(5, 4)),
 		"class weights": withLoss(makeNode("cross_entropy", "class_weights", []any{1, 2.0, 0.5, 0, 3}, "ignore", 2), 5, classInput(5, 4)),
 		"binary":        withLoss(makeNode("binary_cross_entropy", "positive_weight", 3.0), 1, classInput(2, 4)),
+		"mixed":         withLoss(makeNode("cross_entropy", "label_smoothing", 0.2), 5, mixed(classInput(5, 4))),
+		"mixed binary":  withLoss(makeNode("binary_cross_entropy", "positive_weight", 3.0), 1, mixed(classInput(2, 4))),
 		"mae":           withLoss(makeNode("mae"), 3, value(4)),
 		"huber":         withLoss(makeNode("huber", "delta", 0.3), 3, value(4)),
 		"hinge":         withLoss(makeNode("hinge"), 5, classInput(5, 4)),

@@ -102,6 +102,14 @@ func makeBatch(in Input, step int, rows ...int) *Batch {
 			} else {
 				b.Y = append(b.Y, 2*s.Float32(word)-1)
 			}
+			if in.Target.Mixed {
+				b.Others = append(b.Others, int32(s.Uint32(1<<41+word)%uint32(in.Target.Classes)))
+			}
+		}
+		for i := range n {
+			if in.Target.Mixed {
+				b.Shares = append(b.Shares, (1+s.Float32(uint64(1<<42+i)))/2)
+			}
 		}
 	}
 	return b
@@ -124,6 +132,10 @@ func pick(in Input, b *Batch, lanes ...int) *Batch {
 		}
 		if b.Classes != nil {
 			part.Classes = append(part.Classes, b.Classes[from*y:to*y]...)
+		}
+		if b.Shares != nil {
+			part.Shares = append(part.Shares, b.Shares[from:to]...)
+			part.Others = append(part.Others, b.Others[from*y:to*y]...)
 		}
 		if b.Y != nil {
 			part.Y = append(part.Y, b.Y[from*y:to*y]...)

@@ -22,9 +22,12 @@ type LossPass struct {
 	Loss   []float32 // (n), not weighted
 	Weight []float32 // (n), the records' weights, 1 if they have none
 	Counts []float32 // (n), like Weight, but in the metrics
-	// Classes or Y is what the output is compared with.
+	// Classes or Y is what the output is compared with; Shares and Others are as
+	// in Batch.
 	Classes []int32
 	Y       []float32
+	Shares  []float32
+	Others  []int32
 	// Scratch is as large as X and holds during Compute.
 	Scratch []float32
 }
@@ -34,7 +37,9 @@ type lossKind struct {
 	// contains tells the activation that is a part of the loss: at the end of the
 	// network it is passed over. nil means none.
 	contains func(l Layer) bool
-	fit      func(s *LossSite) Loss
+	// mixes means that the loss can take records that are mixed of two classes.
+	mixes bool
+	fit   func(s *LossSite) Loss
 }
 
 // LossSite is where a loss is to work.
@@ -69,6 +74,9 @@ func (p *Plan) fitLoss(errs *Errors) {
 		net.logits = last.in[0]
 	}
 	p.values[p.values[net.logits].root].users++
+	if p.recipe.Target.Mixed && p.recipe.Target.Kind == TargetClass && !kind.mixes {
+		errs.addf(n.Path, "%s cannot take records that mixup makes of two classes; use cross_entropy, or leave out mixup", n.Kind)
+	}
 	before := len(*errs)
 	site := &LossSite{Args: kind.args(n, errs), Out: p.values[net.logits].Shape, Target: p.recipe.Target,
 		path: n.Path, last: last.path, errs: errs}

@@ -18,6 +18,7 @@ func binaryKind() lossKind {
 			Summary: "how surprised sigmoid of the output is by yes or no; the target is one of two classes, or numbers from 0 to 1",
 			Fields:  []Field{number("positive_weight", 1, "how much a yes counts; more than 1 for rare ones").above(0)}},
 		contains: func(l Layer) bool { a, ok := l.(activation); return ok && a.act == tensor.ActSigmoid },
+		mixes:    true,
 		fit:      fitBinary,
 	}
 }
@@ -69,6 +70,10 @@ func (l binary) Compute(p *LossPass) {
 }
 
 func (l binary) target(p *LossPass, i int) float32 {
+	if l.class && p.Shares != nil {
+		share := p.Shares[i/l.rows]
+		return float32(share*float32(p.Classes[i])) + float32((1-share)*float32(p.Others[i]))
+	}
 	if l.class {
 		return float32(p.Classes[i])
 	}

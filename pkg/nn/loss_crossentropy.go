@@ -21,6 +21,7 @@ func crossEntropyKind() lossKind {
 				integer("ignore", -1, "a class whose records or positions count nothing, say padding; -1 is none").min(-1),
 			}},
 		contains: isSoftmax,
+		mixes:    true,
 		fit:      fitCrossEntropy,
 	}
 }
@@ -35,6 +36,9 @@ func fitCrossEntropy(s *LossSite) Loss {
 	}
 	if l.weights != nil && len(l.weights) != l.classes {
 		s.Fail("class_weights has %d numbers; expected %d, one for every class", len(l.weights), l.classes)
+	}
+	if s.Target.Mixed && (l.weights != nil || l.ignore >= 0) {
+		s.Fail("class_weights and ignore do not go together with mixup; choose one")
 	}
 	if l.weights != nil && l.smoothing > 0 {
 		s.Fail("class_weights and label_smoothing do not go together; choose one")
@@ -76,6 +80,9 @@ func (l crossEntropy) Compute(p *LossPass) {
 	if l.smoothing > 0 {
 		l.smooth(p, classes)
 	}
+	if p.Shares != nil {
+		l.mix(p, classes)
+	}
 	for r, c := range classes {
 		if int(c) == l.ignore {
 			p.Weight[r], p.Counts[r] = 0, 0
@@ -99,6 +106,20 @@ func (l crossEntropy) smooth(p *LossPass, classes []int32) {
 				dx[i] -= float32(l.smoothing * each)
 			}
 			dx[c] += l.smoothing
+		}
+	}
+}
+
+// mix moves the part of the target that belongs to the other record of a mix from
+// class to other: with log(p[c]) = x[c] - lse that adds part*(x[class] - x[other]).
+func (l crossEntropy) mix(p *LossPass, classes []int32) {
+	for r, c := range classes {
+		part := float32((1 - l.smoothing) * (1 - p.Shares[r/l.rows]))
+		from, to := r*l.classes+int(c), r*l.classes+int(p.Others[r])
+		p.Loss[r] += float32(part * (p.X[from] - p.X[to]))
+		if p.DX != nil {
+			p.DX[from] += part
+			p.DX[to] -= part
 		}
 	}
 }

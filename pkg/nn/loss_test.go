@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -79,5 +80,44 @@ func TestMetricsCountRecordsNotClassWeights(t *testing.T) {
 	loss, metrics, err := tr.EvalResult()
 	if err != nil || metrics[0] != 4.0/5 || math.Abs(loss-math.Log(3)) > 1e-6 {
 		t.Errorf("loss %v, accuracy %v (%v), want %v and 0.8", loss, metrics, err, math.Log(3))
+	}
+}
+
+// The loss of a record mixed of two classes is the mean of the losses for one and
+// for the other, weighted by their shares; so is the gradient.
+func TestMixedTargets(t *testing.T) {
+	for _, loss := range []Node{makeNode("cross_entropy"), makeNode("cross_entropy", "label_smoothing", 0.1)} {
+		spec := classSpec(1, layers(l("dense", "units", 4)))
+		spec.Loss = loss
+		tr := newTrainer(t, mustPlan(t, spec, classInput(4, 3)), 1, 1)
+		batch := func(class, other int32, share float32) *Batch {
+			return &Batch{Lanes: []int{0}, Rows: []int{0, 1}, X: []float32{1, -2, 0.5}, Classes: []int32{class}, Others: []int32{other}, Shares: []float32{share}}
+		}
+		of := func(b *Batch) []float64 {
+			numbers := []float64{lossAt(t, tr, b)}
+			for _, v := range tr.gradient(tr.plan.judged().logits, 1) {
+				numbers = append(numbers, float64(v))
+			}
+			return numbers
+		}
+		first, second, both := of(batch(2, 2, 1)), of(batch(0, 1, 0)), of(batch(2, 1, 0.75))
+		for i, got := range both {
+			// All numbers are below 4; float32 rounds each to 2e-7 at most.
+			if want := 0.75*first[i] + 0.25*second[i]; math.Abs(got-want) > 2e-6 {
+				t.Errorf("%v: number %d is %v, want %v", loss.Fields, i, got, want)
+			}
+		}
+	}
+}
+
+func TestMixedTargetsNeedALossForThem(t *testing.T) {
+	in := classInput(4, 3)
+	in.Target.Mixed = true
+	for _, loss := range []Node{makeNode("hinge"), makeNode("cross_entropy", "ignore", 1), makeNode("cross_entropy", "class_weights", []any{1, 1, 1, 1})} {
+		spec := classSpec(1, layers(l("dense", "units", 4)))
+		spec.Loss = loss
+		if _, err := NewPlan(spec, in); err == nil || !strings.Contains(err.Error(), "mixup") {
+			t.Errorf("%s %v: %v", loss.Kind, loss.Fields, err)
+		}
 	}
 }

@@ -126,6 +126,8 @@ type Target struct {
 	// Shape is that of one record's target: empty for one class or one number,
 	// (T) for a class at each position, (F) for F numbers.
 	Shape []int
+	// Mixed says that training records are mixed of two: Batch.Shares.
+	Mixed bool
 	// Scale is what 1 in a number stands for in the units of the data; 0 counts as
 	// 1. Metrics that are distances are given in those units.
 	Scale float64
@@ -163,6 +165,11 @@ type Batch struct {
 	// Classes or Y is the target (rows, Target.Shape...).
 	Classes []int32
 	Y       []float32
+	// Shares is given where every record is mixed of two: the share, 0 to 1, of
+	// the one whose target is in Classes. Others, like Classes, has the targets of
+	// what the rest is of. nil means that nothing is mixed.
+	Shares []float32
+	Others []int32
 	// Weights is one weight a record; nil means 1 each.
 	Weights []float32
 	// Records are the record ids, for audits; the network does not read them.

@@ -26,6 +26,9 @@ type Step struct {
 type Targets struct {
 	Classes []int32
 	Y       []float32
+	// Shares and Others are those of Batch, nil if nothing is mixed.
+	Shares []float32
+	Others []int32
 }
 
 // Engine computes.
@@ -46,7 +49,10 @@ func (s *Step) X() []float32 {
 }
 
 // Target is that of the data set.
-func (s *Step) Target() Targets { return Targets{Classes: s.batch.Classes, Y: s.batch.Y} }
+func (s *Step) Target() Targets {
+	b := s.batch
+	return Targets{Classes: b.Classes, Y: b.Y, Shares: b.Shares, Others: b.Others}
+}
 
 // Network is the model for 0, and after it the networks of FittedRecipe.
 func (s *Step) Network(i int) *Network { return &s.nets[i] }

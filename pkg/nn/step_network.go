@@ -126,7 +126,7 @@ func (n *Network) compute(y Targets) {
 	loss := t.plan.loss
 	rows := n.pass.rows * loss.Rows()
 	p := &n.loss
-	*p = LossPass{Pass: &n.pass, X: t.activation(logits, n.pass.rows), Classes: y.Classes, Y: y.Y,
+	*p = LossPass{Pass: &n.pass, X: t.activation(logits, n.pass.rows), Classes: y.Classes, Y: y.Y, Shares: y.Shares, Others: y.Others,
 		Loss: t.rowLoss[:rows], Weight: t.rowWeight[:rows], Counts: t.rowCounts[:rows]}
 	if n.s.train {
 		p.DX = n.Gradient()

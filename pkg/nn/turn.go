@@ -28,9 +28,14 @@ func (t *Trainer) check(b *Batch) error {
 	if in.Target.Kind == TargetClass && len(b.Classes) < n || in.Target.Kind == TargetValue && len(b.Y) < n || b.Weights != nil && len(b.Weights) < rows {
 		return fmt.Errorf("nn: a batch of %d rows has too few targets or weights", rows)
 	}
-	for _, c := range b.Classes {
-		if int(c) >= in.Target.Classes || c < 0 {
-			return fmt.Errorf("nn: class %d is not one of %d", c, in.Target.Classes)
+	if b.Shares != nil && (len(b.Shares) < rows || len(b.Others) < len(b.Classes)) {
+		return fmt.Errorf("nn: a batch of %d mixed rows has too few shares or targets", rows)
+	}
+	for _, classes := range [2][]int32{b.Classes, b.Others} {
+		for _, c := range classes {
+			if int(c) >= in.Target.Classes || c < 0 {
+				return fmt.Errorf("nn: class %d is not one of %d", c, in.Target.Classes)
+			}
 		}
 	}
 	return nil
@@ -59,7 +64,8 @@ func (t *Trainer) cut(b *Batch, from, to int) {
 	in, target := size(t.plan.in.Shape), t.plan.in.Target.Size()
 	*p = Batch{Epoch: b.Epoch, Step: b.Step, Lanes: b.Lanes[from:to], Rows: rows,
 		X: after(b.X, first*in), Tokens: after(b.Tokens, first*in),
-		Classes: after(b.Classes, first*target), Y: after(b.Y, first*target), Weights: after(b.Weights, first)}
+		Classes: after(b.Classes, first*target), Y: after(b.Y, first*target), Weights: after(b.Weights, first),
+		Shares: after(b.Shares, first), Others: after(b.Others, first*target)}
 }
 
 // after is x from element n on, nil if there is no x.

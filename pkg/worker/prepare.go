@@ -47,6 +47,9 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 	t := &task{job: a.JobId, digest: digestOf(a.SpecYaml, a.TrainManifest, a.TestManifest), digestEvery: digestEvery,
 		checkpointEvery: spec.Checkpoint.Every, checkpointKeep: spec.Checkpoint.Keep}
 	t.close = func() error { return errors.Join(train.close(), test.close()) }
+	if err := train.set.Augment(spec.Augment, spec.Seed); err != nil {
+		return nil, errors.Join(local("job file: %w", spec.Explain(err)), t.close())
+	}
 	t.span.StepsPerEpoch = train.dealer.StepsPerEpoch()
 	t.span.Steps, t.span.Epochs = spec.Length(t.span.StepsPerEpoch)
 	plan, err := spec.CheckInput(dataset.InputOf(train.manifest), t.span.StepsPerEpoch)
