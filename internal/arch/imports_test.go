@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"internal/nearest":       {},
 	"internal/safetensors":   {},
 	"proto/onnx":             {},
-	"internal/onnx":          {"internal/safetensors", "proto/onnx"},
+	"internal/onnx":          {"internal/safetensors", "pkg/nn", "proto/onnx"},
 	"internal/local":         {},
 	"pkg/tensor":             {"internal/philox"},
 	"pkg/shard":              {"internal/philox"},

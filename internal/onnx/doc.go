@@ -14,6 +14,11 @@
 // Read gives a file's initializers by their names, which is all that is needed to
 // start from its weights.
 //
+// # Writing
+//
+// Write says for every layer of a network which operators compute it. The shapes
+// are those of the plan, the weights a model file's.
+//
 // # Cost
 //
 // A file is held in memory once, its tensors a second time.

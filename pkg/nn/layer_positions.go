@@ -24,7 +24,7 @@ func positionsKind() LayerKind {
 			}
 			l := positions{n: size(in)}
 			if s.Text("kind") == "sinusoidal" {
-				l.fixed = sinusoids(in[0], in[1])
+				l.fixed = Sinusoids(in[0], in[1])
 				return Fitted{Layer: l, Out: in}
 			}
 			return Fitted{Layer: l, Out: in, Params: []Param{{Name: "weight", Shape: in, Init: Init{Kind: "normal", Deviation: s.Float("deviation")}}}}
@@ -45,10 +45,11 @@ func (s *Site) sequence(kind string) ([]int, bool) {
 	return in, true
 }
 
-// sinusoids is sin(t/10000^(i/dim)) in even columns i, and the cosine of the
+// Sinusoids is the table of positions of the kind sinusoidal, (steps, dim):
+// it is sin(t/10000^(i/dim)) in even columns i, and the cosine of the
 // same angle in the column after it. Only operations that round alike everywhere
 // are used, so every machine agrees on the bits.
-func sinusoids(steps, dim int) []float32 {
+func Sinusoids(steps, dim int) []float32 {
 	table := make([]float32, steps*dim)
 	ratio := power(root(1e-4, dim), 2) // of a pair's frequency to that of the pair before
 	for i := 0; i < dim; i += 2 {

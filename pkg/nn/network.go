@@ -85,7 +85,7 @@ func (p *Plan) fitNode(i int, n Node, kinds []LayerKind, errs *Errors) bool {
 	if v, ok := site.Args[lrFactor].(float64); ok {
 		factor = v
 	}
-	p.addNode(i, n, ins, fitted, factor)
+	p.addNode(i, n, ins, site.Args, fitted, factor)
 	return true
 }
 
@@ -130,7 +130,7 @@ func checkName(values []value, n Node, errs *Errors) {
 }
 
 // addNode adds layer index to the last network.
-func (p *Plan) addNode(index int, n Node, ins []int, f Fitted, factor float64) {
+func (p *Plan) addNode(index int, n Node, ins []int, args Args, f Fitted, factor float64) {
 	net := &p.nets[len(p.nets)-1]
 	number := len(p.nodes)
 	out := value{Value: Value{Shape: f.Out}, size: size(f.Out), root: len(p.values), node: number, named: n.Name}
@@ -139,12 +139,8 @@ func (p *Plan) addNode(index int, n Node, ins []int, f Fitted, factor float64) {
 		out.Tokens = p.values[ins[0]].Tokens
 	}
 	nd := node{Fitted: f, number: number, net: len(p.nets) - 1, index: index, name: n.Name, kind: n.Kind, path: n.Path,
-		in: ins, out: len(p.values), factor: factor}
-	prefix := n.Name
-	if prefix == "" {
-		prefix = strconv.Itoa(index)
-	}
-	prefix = net.prefix() + prefix
+		in: ins, out: len(p.values), args: args, factor: factor}
+	prefix := net.prefix() + nd.ownName()
 	for _, prm := range f.Params {
 		prm.Uses = max(prm.Uses, 1) * net.passes()
 		nd.params = append(nd.params, len(p.params))

@@ -3,7 +3,6 @@ package nn
 import (
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // Plan is a network whose shapes are known and fit. It is plain data and is
@@ -52,6 +51,7 @@ type node struct {
 	out     int
 	params  []int
 	buffers []int
+	args    Args
 	factor  float64 // of the learning rate; 0 is frozen
 }
 
@@ -177,11 +177,7 @@ type Row struct {
 func (p *Plan) Table() []Row {
 	rows := make([]Row, len(p.nodes))
 	for i, n := range p.nodes {
-		name := n.name
-		if name == "" {
-			name = strconv.Itoa(n.index)
-		}
-		rows[i] = Row{Name: p.nets[n.net].prefix() + name, Kind: n.kind, Output: slices.Clone(p.values[n.out].Shape)}
+		rows[i] = Row{Name: p.nets[n.net].prefix() + n.ownName(), Kind: n.kind, Output: slices.Clone(p.values[n.out].Shape)}
 		for _, j := range n.params {
 			rows[i].Params += p.params[j].Size()
 		}

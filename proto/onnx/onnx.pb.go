@@ -89,7 +89,7 @@ func (x AttributeProto_AttributeType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AttributeProto_AttributeType.Descriptor instead.
 func (AttributeProto_AttributeType) EnumDescriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{4, 0}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{5, 0}
 }
 
 type TensorProto_DataType int32
@@ -174,7 +174,7 @@ func (x TensorProto_DataType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TensorProto_DataType.Descriptor instead.
 func (TensorProto_DataType) EnumDescriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{5, 0}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type TensorProto_DataLocation int32
@@ -220,18 +220,19 @@ func (x TensorProto_DataLocation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TensorProto_DataLocation.Descriptor instead.
 func (TensorProto_DataLocation) EnumDescriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{5, 1}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{6, 1}
 }
 
 // ModelProto is a file.
 type ModelProto struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	IrVersion       int64                  `protobuf:"varint,1,opt,name=ir_version,json=irVersion,proto3" json:"ir_version,omitempty"`
-	ProducerName    string                 `protobuf:"bytes,2,opt,name=producer_name,json=producerName,proto3" json:"producer_name,omitempty"`
-	ProducerVersion string                 `protobuf:"bytes,3,opt,name=producer_version,json=producerVersion,proto3" json:"producer_version,omitempty"`
-	DocString       string                 `protobuf:"bytes,6,opt,name=doc_string,json=docString,proto3" json:"doc_string,omitempty"`
-	Graph           *GraphProto            `protobuf:"bytes,7,opt,name=graph,proto3" json:"graph,omitempty"`
-	OpsetImport     []*OperatorSetIdProto  `protobuf:"bytes,8,rep,name=opset_import,json=opsetImport,proto3" json:"opset_import,omitempty"`
+	state           protoimpl.MessageState    `protogen:"open.v1"`
+	IrVersion       int64                     `protobuf:"varint,1,opt,name=ir_version,json=irVersion,proto3" json:"ir_version,omitempty"`
+	ProducerName    string                    `protobuf:"bytes,2,opt,name=producer_name,json=producerName,proto3" json:"producer_name,omitempty"`
+	ProducerVersion string                    `protobuf:"bytes,3,opt,name=producer_version,json=producerVersion,proto3" json:"producer_version,omitempty"`
+	DocString       string                    `protobuf:"bytes,6,opt,name=doc_string,json=docString,proto3" json:"doc_string,omitempty"`
+	Graph           *GraphProto               `protobuf:"bytes,7,opt,name=graph,proto3" json:"graph,omitempty"`
+	OpsetImport     []*OperatorSetIdProto     `protobuf:"bytes,8,rep,name=opset_import,json=opsetImport,proto3" json:"opset_import,omitempty"`
+	MetadataProps   []*StringStringEntryProto `protobuf:"bytes,14,rep,name=metadata_props,json=metadataProps,proto3" json:"metadata_props,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -308,6 +309,66 @@ func (x *ModelProto) GetOpsetImport() []*OperatorSetIdProto {
 	return nil
 }
 
+func (x *ModelProto) GetMetadataProps() []*StringStringEntryProto {
+	if x != nil {
+		return x.MetadataProps
+	}
+	return nil
+}
+
+// StringStringEntryProto is a word about the file.
+type StringStringEntryProto struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StringStringEntryProto) Reset() {
+	*x = StringStringEntryProto{}
+	mi := &file_onnx_onnx_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StringStringEntryProto) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StringStringEntryProto) ProtoMessage() {}
+
+func (x *StringStringEntryProto) ProtoReflect() protoreflect.Message {
+	mi := &file_onnx_onnx_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StringStringEntryProto.ProtoReflect.Descriptor instead.
+func (*StringStringEntryProto) Descriptor() ([]byte, []int) {
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StringStringEntryProto) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *StringStringEntryProto) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // OperatorSetIdProto says which version of the operators the nodes are of. The
 // empty domain is that of the format itself.
 type OperatorSetIdProto struct {
@@ -320,7 +381,7 @@ type OperatorSetIdProto struct {
 
 func (x *OperatorSetIdProto) Reset() {
 	*x = OperatorSetIdProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[1]
+	mi := &file_onnx_onnx_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +393,7 @@ func (x *OperatorSetIdProto) String() string {
 func (*OperatorSetIdProto) ProtoMessage() {}
 
 func (x *OperatorSetIdProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[1]
+	mi := &file_onnx_onnx_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +406,7 @@ func (x *OperatorSetIdProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorSetIdProto.ProtoReflect.Descriptor instead.
 func (*OperatorSetIdProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{1}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *OperatorSetIdProto) GetDomain() string {
@@ -376,7 +437,7 @@ type GraphProto struct {
 
 func (x *GraphProto) Reset() {
 	*x = GraphProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[2]
+	mi := &file_onnx_onnx_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +449,7 @@ func (x *GraphProto) String() string {
 func (*GraphProto) ProtoMessage() {}
 
 func (x *GraphProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[2]
+	mi := &file_onnx_onnx_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +462,7 @@ func (x *GraphProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GraphProto.ProtoReflect.Descriptor instead.
 func (*GraphProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{2}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GraphProto) GetNode() []*NodeProto {
@@ -455,7 +516,7 @@ type NodeProto struct {
 
 func (x *NodeProto) Reset() {
 	*x = NodeProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[3]
+	mi := &file_onnx_onnx_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +528,7 @@ func (x *NodeProto) String() string {
 func (*NodeProto) ProtoMessage() {}
 
 func (x *NodeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[3]
+	mi := &file_onnx_onnx_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +541,7 @@ func (x *NodeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeProto.ProtoReflect.Descriptor instead.
 func (*NodeProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{3}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *NodeProto) GetInput() []string {
@@ -543,7 +604,7 @@ type AttributeProto struct {
 
 func (x *AttributeProto) Reset() {
 	*x = AttributeProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[4]
+	mi := &file_onnx_onnx_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +616,7 @@ func (x *AttributeProto) String() string {
 func (*AttributeProto) ProtoMessage() {}
 
 func (x *AttributeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[4]
+	mi := &file_onnx_onnx_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +629,7 @@ func (x *AttributeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributeProto.ProtoReflect.Descriptor instead.
 func (*AttributeProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{4}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AttributeProto) GetName() string {
@@ -653,7 +714,7 @@ type TensorProto struct {
 
 func (x *TensorProto) Reset() {
 	*x = TensorProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[5]
+	mi := &file_onnx_onnx_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +726,7 @@ func (x *TensorProto) String() string {
 func (*TensorProto) ProtoMessage() {}
 
 func (x *TensorProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[5]
+	mi := &file_onnx_onnx_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +739,7 @@ func (x *TensorProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorProto.ProtoReflect.Descriptor instead.
 func (*TensorProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{5}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TensorProto) GetDims() []int64 {
@@ -755,7 +816,7 @@ type ValueInfoProto struct {
 
 func (x *ValueInfoProto) Reset() {
 	*x = ValueInfoProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[6]
+	mi := &file_onnx_onnx_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +828,7 @@ func (x *ValueInfoProto) String() string {
 func (*ValueInfoProto) ProtoMessage() {}
 
 func (x *ValueInfoProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[6]
+	mi := &file_onnx_onnx_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +841,7 @@ func (x *ValueInfoProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueInfoProto.ProtoReflect.Descriptor instead.
 func (*ValueInfoProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{6}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ValueInfoProto) GetName() string {
@@ -807,7 +868,7 @@ type TypeProto struct {
 
 func (x *TypeProto) Reset() {
 	*x = TypeProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[7]
+	mi := &file_onnx_onnx_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +880,7 @@ func (x *TypeProto) String() string {
 func (*TypeProto) ProtoMessage() {}
 
 func (x *TypeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[7]
+	mi := &file_onnx_onnx_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +893,7 @@ func (x *TypeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeProto.ProtoReflect.Descriptor instead.
 func (*TypeProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{7}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TypeProto) GetTensorType() *TypeProto_Tensor {
@@ -853,7 +914,7 @@ type TensorShapeProto struct {
 
 func (x *TensorShapeProto) Reset() {
 	*x = TensorShapeProto{}
-	mi := &file_onnx_onnx_proto_msgTypes[8]
+	mi := &file_onnx_onnx_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +926,7 @@ func (x *TensorShapeProto) String() string {
 func (*TensorShapeProto) ProtoMessage() {}
 
 func (x *TensorShapeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[8]
+	mi := &file_onnx_onnx_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +939,7 @@ func (x *TensorShapeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorShapeProto.ProtoReflect.Descriptor instead.
 func (*TensorShapeProto) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{8}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TensorShapeProto) GetDim() []*TensorShapeProto_Dimension {
@@ -898,7 +959,7 @@ type TypeProto_Tensor struct {
 
 func (x *TypeProto_Tensor) Reset() {
 	*x = TypeProto_Tensor{}
-	mi := &file_onnx_onnx_proto_msgTypes[9]
+	mi := &file_onnx_onnx_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +971,7 @@ func (x *TypeProto_Tensor) String() string {
 func (*TypeProto_Tensor) ProtoMessage() {}
 
 func (x *TypeProto_Tensor) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[9]
+	mi := &file_onnx_onnx_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +984,7 @@ func (x *TypeProto_Tensor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeProto_Tensor.ProtoReflect.Descriptor instead.
 func (*TypeProto_Tensor) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{7, 0}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *TypeProto_Tensor) GetElemType() int32 {
@@ -953,7 +1014,7 @@ type TensorShapeProto_Dimension struct {
 
 func (x *TensorShapeProto_Dimension) Reset() {
 	*x = TensorShapeProto_Dimension{}
-	mi := &file_onnx_onnx_proto_msgTypes[10]
+	mi := &file_onnx_onnx_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1026,7 @@ func (x *TensorShapeProto_Dimension) String() string {
 func (*TensorShapeProto_Dimension) ProtoMessage() {}
 
 func (x *TensorShapeProto_Dimension) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_onnx_proto_msgTypes[10]
+	mi := &file_onnx_onnx_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1039,7 @@ func (x *TensorShapeProto_Dimension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorShapeProto_Dimension.ProtoReflect.Descriptor instead.
 func (*TensorShapeProto_Dimension) Descriptor() ([]byte, []int) {
-	return file_onnx_onnx_proto_rawDescGZIP(), []int{8, 0}
+	return file_onnx_onnx_proto_rawDescGZIP(), []int{9, 0}
 }
 
 func (x *TensorShapeProto_Dimension) GetValue() isTensorShapeProto_Dimension_Value {
@@ -1026,7 +1087,7 @@ var File_onnx_onnx_proto protoreflect.FileDescriptor
 
 const file_onnx_onnx_proto_rawDesc = "" +
 	"\n" +
-	"\x0fonnx/onnx.proto\x12\x04onnx\"\xff\x01\n" +
+	"\x0fonnx/onnx.proto\x12\x04onnx\"\xc4\x02\n" +
 	"\n" +
 	"ModelProto\x12\x1d\n" +
 	"\n" +
@@ -1036,7 +1097,11 @@ const file_onnx_onnx_proto_rawDesc = "" +
 	"\n" +
 	"doc_string\x18\x06 \x01(\tR\tdocString\x12&\n" +
 	"\x05graph\x18\a \x01(\v2\x10.onnx.GraphProtoR\x05graph\x12;\n" +
-	"\fopset_import\x18\b \x03(\v2\x18.onnx.OperatorSetIdProtoR\vopsetImport\"F\n" +
+	"\fopset_import\x18\b \x03(\v2\x18.onnx.OperatorSetIdProtoR\vopsetImport\x12C\n" +
+	"\x0emetadata_props\x18\x0e \x03(\v2\x1c.onnx.StringStringEntryProtoR\rmetadataProps\"@\n" +
+	"\x16StringStringEntryProto\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"F\n" +
 	"\x12OperatorSetIdProto\x12\x16\n" +
 	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\"\xd4\x01\n" +
@@ -1146,43 +1211,45 @@ func file_onnx_onnx_proto_rawDescGZIP() []byte {
 }
 
 var file_onnx_onnx_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_onnx_onnx_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_onnx_onnx_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_onnx_onnx_proto_goTypes = []any{
 	(AttributeProto_AttributeType)(0),  // 0: onnx.AttributeProto.AttributeType
 	(TensorProto_DataType)(0),          // 1: onnx.TensorProto.DataType
 	(TensorProto_DataLocation)(0),      // 2: onnx.TensorProto.DataLocation
 	(*ModelProto)(nil),                 // 3: onnx.ModelProto
-	(*OperatorSetIdProto)(nil),         // 4: onnx.OperatorSetIdProto
-	(*GraphProto)(nil),                 // 5: onnx.GraphProto
-	(*NodeProto)(nil),                  // 6: onnx.NodeProto
-	(*AttributeProto)(nil),             // 7: onnx.AttributeProto
-	(*TensorProto)(nil),                // 8: onnx.TensorProto
-	(*ValueInfoProto)(nil),             // 9: onnx.ValueInfoProto
-	(*TypeProto)(nil),                  // 10: onnx.TypeProto
-	(*TensorShapeProto)(nil),           // 11: onnx.TensorShapeProto
-	(*TypeProto_Tensor)(nil),           // 12: onnx.TypeProto.Tensor
-	(*TensorShapeProto_Dimension)(nil), // 13: onnx.TensorShapeProto.Dimension
+	(*StringStringEntryProto)(nil),     // 4: onnx.StringStringEntryProto
+	(*OperatorSetIdProto)(nil),         // 5: onnx.OperatorSetIdProto
+	(*GraphProto)(nil),                 // 6: onnx.GraphProto
+	(*NodeProto)(nil),                  // 7: onnx.NodeProto
+	(*AttributeProto)(nil),             // 8: onnx.AttributeProto
+	(*TensorProto)(nil),                // 9: onnx.TensorProto
+	(*ValueInfoProto)(nil),             // 10: onnx.ValueInfoProto
+	(*TypeProto)(nil),                  // 11: onnx.TypeProto
+	(*TensorShapeProto)(nil),           // 12: onnx.TensorShapeProto
+	(*TypeProto_Tensor)(nil),           // 13: onnx.TypeProto.Tensor
+	(*TensorShapeProto_Dimension)(nil), // 14: onnx.TensorShapeProto.Dimension
 }
 var file_onnx_onnx_proto_depIdxs = []int32{
-	5,  // 0: onnx.ModelProto.graph:type_name -> onnx.GraphProto
-	4,  // 1: onnx.ModelProto.opset_import:type_name -> onnx.OperatorSetIdProto
-	6,  // 2: onnx.GraphProto.node:type_name -> onnx.NodeProto
-	8,  // 3: onnx.GraphProto.initializer:type_name -> onnx.TensorProto
-	9,  // 4: onnx.GraphProto.input:type_name -> onnx.ValueInfoProto
-	9,  // 5: onnx.GraphProto.output:type_name -> onnx.ValueInfoProto
-	7,  // 6: onnx.NodeProto.attribute:type_name -> onnx.AttributeProto
-	8,  // 7: onnx.AttributeProto.t:type_name -> onnx.TensorProto
-	0,  // 8: onnx.AttributeProto.type:type_name -> onnx.AttributeProto.AttributeType
-	2,  // 9: onnx.TensorProto.data_location:type_name -> onnx.TensorProto.DataLocation
-	10, // 10: onnx.ValueInfoProto.type:type_name -> onnx.TypeProto
-	12, // 11: onnx.TypeProto.tensor_type:type_name -> onnx.TypeProto.Tensor
-	13, // 12: onnx.TensorShapeProto.dim:type_name -> onnx.TensorShapeProto.Dimension
-	11, // 13: onnx.TypeProto.Tensor.shape:type_name -> onnx.TensorShapeProto
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 0: onnx.ModelProto.graph:type_name -> onnx.GraphProto
+	5,  // 1: onnx.ModelProto.opset_import:type_name -> onnx.OperatorSetIdProto
+	4,  // 2: onnx.ModelProto.metadata_props:type_name -> onnx.StringStringEntryProto
+	7,  // 3: onnx.GraphProto.node:type_name -> onnx.NodeProto
+	9,  // 4: onnx.GraphProto.initializer:type_name -> onnx.TensorProto
+	10, // 5: onnx.GraphProto.input:type_name -> onnx.ValueInfoProto
+	10, // 6: onnx.GraphProto.output:type_name -> onnx.ValueInfoProto
+	8,  // 7: onnx.NodeProto.attribute:type_name -> onnx.AttributeProto
+	9,  // 8: onnx.AttributeProto.t:type_name -> onnx.TensorProto
+	0,  // 9: onnx.AttributeProto.type:type_name -> onnx.AttributeProto.AttributeType
+	2,  // 10: onnx.TensorProto.data_location:type_name -> onnx.TensorProto.DataLocation
+	11, // 11: onnx.ValueInfoProto.type:type_name -> onnx.TypeProto
+	13, // 12: onnx.TypeProto.tensor_type:type_name -> onnx.TypeProto.Tensor
+	14, // 13: onnx.TensorShapeProto.dim:type_name -> onnx.TensorShapeProto.Dimension
+	12, // 14: onnx.TypeProto.Tensor.shape:type_name -> onnx.TensorShapeProto
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_onnx_onnx_proto_init() }
@@ -1190,7 +1257,7 @@ func file_onnx_onnx_proto_init() {
 	if File_onnx_onnx_proto != nil {
 		return
 	}
-	file_onnx_onnx_proto_msgTypes[10].OneofWrappers = []any{
+	file_onnx_onnx_proto_msgTypes[11].OneofWrappers = []any{
 		(*TensorShapeProto_Dimension_DimValue)(nil),
 		(*TensorShapeProto_Dimension_DimParam)(nil),
 	}
@@ -1200,7 +1267,7 @@ func file_onnx_onnx_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_onnx_onnx_proto_rawDesc), len(file_onnx_onnx_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
