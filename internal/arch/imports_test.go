@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"pkg/nn":                 {"internal/nearest", "internal/philox", "pkg/tensor"},
 	"pkg/dataset":            {"internal/nearest", "internal/philox", "pkg/nn", "pkg/shard"},
 	"pkg/job":                {"internal/nearest", "pkg/dataset", "pkg/nn", "pkg/shard"},
-	"pkg/weights":            {"internal/safetensors", "pkg/job", "pkg/nn"},
+	"pkg/weights":            {"internal/onnx", "internal/safetensors", "pkg/job", "pkg/nn"},
 	"pkg/checkpoint":         {"internal/safetensors"},
 	"pkg/allreduce":          {"pkg/tensor", "proto/lockstep/v1"},
 	"pkg/allreduce/linktest": {"pkg/allreduce"},

@@ -41,7 +41,12 @@ func oneHashOf(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--data-root", newStandIn(t, spec), "--threads", "1"}
+	dir := newStandIn(t, spec)
+	if spec.Start.Weights != "" {
+		overrides = append(overrides, "start={weights: start.safetensors}")
+		startStandIn(t, spec, dir)
+	}
+	args := []string{"--data-root", dir, "--threads", "1"}
 	for _, o := range overrides {
 		args = append(args, "--set", o)
 	}

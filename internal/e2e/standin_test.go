@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 )
@@ -242,4 +243,37 @@ func (s *standIn) archive(files map[string][]byte) []byte {
 		s.t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// startStandIn writes a file that all tensors of a job's network start from.
+func startStandIn(t *testing.T, spec *job.Spec, dir string) {
+	t.Helper()
+	train, _, err := dataset.Build(t.Context(), spec.Data, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := spec.CheckInput(dataset.InputOf(train), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	var tensors []safetensors.Tensor
+	for _, p := range plan.Tensors() {
+		n := 1
+		for _, d := range p.Shape {
+			n *= d
+		}
+		numbers := make([]float32, n)
+		for i := range numbers {
+			numbers[i] = 0.2 * random.Float32() // variances too are positive
+		}
+		tensors = append(tensors, safetensors.Tensor{Name: p.Name, Shape: p.Shape, F32: numbers})
+	}
+	var out bytes.Buffer
+	if err := safetensors.Write(&out, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "start.safetensors"), out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -100,6 +100,8 @@ func sections() []Section {
 		{Name: "recipe", Classes: []string{"recipe"},
 			Summary: "what a step does with a batch; supervised if not given",
 			read:    func(d *decoder, s *Spec, n *node) { s.Net.Recipe = d.component(n, "recipe", "recipe", "recipe") }},
+		{Name: "groups", Fields: nn.GroupFields(), read: (*decoder).groups,
+			Summary: "parameters that are trained otherwise than the rest, or not at all: a list of groups with these fields"},
 		{Name: "loss", Required: true, Classes: []string{"loss"},
 			Summary: "what training makes small",
 			read:    func(d *decoder, s *Spec, n *node) { s.Net.Loss = d.component(n, "loss", "loss", "loss") }},

@@ -48,7 +48,7 @@ const renamesType = "list of {from, to}"
 func startFields() []nn.Field {
 	return []nn.Field{
 		{Name: "weights", Type: textType, Required: true,
-			Summary: "a .safetensors file; tensors that the network has by name start from it, the others are drawn"},
+			Summary: "a .safetensors or .onnx file; tensors that the network has by name start from it, the others are drawn"},
 		{Name: "sha256", Type: textType,
 			Summary: "the file must have this checksum; filled in when the job is submitted, so that all workers start alike"},
 		{Name: "skip", Type: textsType,
@@ -75,11 +75,7 @@ func (d *decoder) start(s *Spec, n *node) {
 	if s.Start.SHA256 != "" && !sha256Form.MatchString(s.Start.SHA256) {
 		d.add(n.locate("sha256"), "start.sha256: expected 64 digits of 0-9 and a-f, got %q", s.Start.SHA256)
 	}
-	for i, text := range textsOf(values["skip"]) {
-		if e := d.pattern(n.locate(fmt.Sprintf("skip[%d]", i)), "start.skip", text, true); e != nil {
-			s.Start.Skip = append(s.Start.Skip, e)
-		}
-	}
+	s.Start.Skip = d.patterns(n, "start", "skip", values["skip"])
 	s.Start.Rename, _ = values["rename"].([]Rename)
 }
 
@@ -103,6 +99,17 @@ func (d *decoder) renames(n *node, path string) ([]Rename, bool) {
 		}
 	}
 	return out, true
+}
+
+// patterns compiles the regular expressions of whole names in a field of n.
+func (d *decoder) patterns(n *node, where, key string, value any) []*regexp.Regexp {
+	var out []*regexp.Regexp
+	for i, text := range textsOf(value) {
+		if e := d.pattern(n.locate(fmt.Sprintf("%s[%d]", key, i)), join(where, key), text, true); e != nil {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // pattern compiles a regular expression, one of whole names if whole, and

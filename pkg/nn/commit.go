@@ -183,7 +183,7 @@ func (t *Trainer) update(number int, factor float64) {
 		prm := &t.plan.params[j]
 		n := t.plan.nodes[prm.node].net
 		net := &t.plan.nets[n]
-		u.lr = float32(net.training.lr * factor * prm.factor)
+		u.lr, u.decay = float32(net.training.lr*factor*prm.factor), prm.decay
 		u.w, u.g = t.w[prm.offset:][:prm.Size()], t.floats[prm.offset:][:prm.Size()]
 		for s, slot := range t.slots[n] {
 			u.slots[s] = slot[prm.offset-net.begin:][:prm.Size()]

@@ -17,6 +17,7 @@ const (
 	typeText  = "text"
 	typeInts  = "integers" // one integer or a list
 	typeFlts  = "numbers"  // one number or a list
+	typeTexts = "texts"    // one text or a list; not of catalogue entries
 )
 
 // Field is one setting of a catalogue entry.

@@ -102,6 +102,13 @@ func networks() map[string]struct {
 		}(), classInput(3, 5)},
 		"partly frozen": {classSpec(2, layers(l("conv2d", "filters", 3, "lr_factor", 0), l("relu"), l("batch_norm", "lr_factor", 0), l("conv2d", "filters", 3, "lr_factor", 0.1),
 			l("batch_norm", "lr_factor", 0), l("tanh"), l("flatten"), l("dense", "units", 5))), classInput(5, 2, 6, 6)},
+		"groups": {func() Spec {
+			s := classSpec(2, layers(l("conv2d", "filters", 3, "name", "stem"), l("batch_norm", "name", "norm"), l("relu"), l("conv2d", "filters", 3, "lr_factor", 0.5, "name", "c"),
+				l("batch_norm", "name", "later"), l("flatten"), l("dense", "units", 5, "name", "head")))
+			s.Optimizer = makeNode("adamw", "weight_decay", 0.1, "l1", 0.01)
+			s.Groups = []Group{group("stem.*|norm.*", 0, 1), group("c.bias|later.weight", 0, 1), group(".*bias|later.*", 2, 0)}
+			return s
+		}(), classInput(5, 2, 6, 6)},
 		"padded": {classSpec(2, layers(l("embedding", "dim", 4), l("attention", "heads", 2, "padding", 2), l("lstm", "units", 4, "bidirectional", true, "padding", 2),
 			l("gru", "units", 3, "padding", 2), l("rnn", "units", 3, "padding", 2, "output", "last"), l("dense", "units", 3))), tokens(4, classInput(3, 6))},
 		"dropout": {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},

@@ -144,7 +144,7 @@ func (p *Plan) addNode(index int, n Node, ins []int, args Args, f Fitted, factor
 	for _, prm := range f.Params {
 		prm.Uses = max(prm.Uses, 1) * net.passes()
 		nd.params = append(nd.params, len(p.params))
-		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, node: number, factor: factor})
+		p.params = append(p.params, param{Param: prm, name: prefix + "." + prm.Name, node: number, factor: factor, decay: 1})
 	}
 	for _, b := range f.Buffers {
 		nd.buffers = append(nd.buffers, len(p.buffers))

@@ -22,7 +22,11 @@ type update struct {
 	slots [][]float32 // as named by optimizer.slots
 	t     int         // number of the update, from 1
 	lr    float32
+	decay float64 // factor of the weight decay
 }
+
+// share is the part of a weight decay that holds for this tensor.
+func (u *update) share(decay float32) float32 { return float32(float64(decay) * u.decay) }
 
 type optimizerKind struct {
 	Entry
@@ -135,7 +139,7 @@ func (t *Trainer) addL1(net *network, l1 float32) {
 		if len(p.Shape) < 2 || p.offset < net.begin || p.offset >= net.end {
 			continue
 		}
-		w, g := t.w[p.offset:][:p.Size()], t.floats[p.offset:][:p.Size()]
+		w, g, l1 := t.w[p.offset:][:p.Size()], t.floats[p.offset:][:p.Size()], float32(float64(l1)*p.decay)
 		for i, v := range w {
 			if v > 0 {
 				g[i] += l1

@@ -51,7 +51,7 @@ func adamWKind() optimizerKind {
 func (adam) slots() []string { return []string{"mean", "variance"} }
 
 func (o adam) update(u *update) {
-	s := tensor.AdamStep{Decay: float32(o.decay), Shrink: 1, Epsilon: float32(o.epsilon),
+	s := tensor.AdamStep{Decay: float32(o.decay * u.decay), Shrink: 1, Epsilon: float32(o.epsilon),
 		Beta1: float32(o.beta1), Rest1: float32(1 - o.beta1), Beta2: float32(o.beta2), Rest2: float32(1 - o.beta2),
 		Step: float32(float64(u.lr) / (1 - power(o.beta1, u.t))),
 		Root: float32(1 / math.Sqrt(1-power(o.beta2, u.t)))}

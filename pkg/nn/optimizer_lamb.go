@@ -17,7 +17,7 @@ func lambKind() optimizerKind {
 }
 
 func (o lamb) update(u *update) {
-	b1, b2, eps, decay := float32(o.beta1), float32(o.beta2), float32(o.epsilon), float32(o.decay)
+	b1, b2, eps, decay := float32(o.beta1), float32(o.beta2), float32(o.epsilon), float32(o.decay*u.decay)
 	c1, c2 := float32(1-o.beta1), float32(1-o.beta2)
 	scale := float32(1 / (1 - power(o.beta1, u.t)))
 	root := float32(1 / math.Sqrt(1-power(o.beta2, u.t)))

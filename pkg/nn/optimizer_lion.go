@@ -25,11 +25,11 @@ func lionKind() optimizerKind {
 func (lion) slots() []string { return []string{"mean"} }
 
 func (o lion) update(u *update) {
-	m := u.slots[0][:len(u.w)]
+	m, decay := u.slots[0][:len(u.w)], u.share(o.decay)
 	for i, w := range u.w {
 		g := u.g[i]
 		c := float32(o.beta1*m[i]) + float32(o.rest1*g)
-		move := float32(o.decay * w)
+		move := float32(decay * w)
 		if c > 0 {
 			move++
 		} else if c < 0 {

@@ -48,9 +48,9 @@ func (o rmsprop) slots() []string {
 }
 
 func (o rmsprop) update(u *update) {
-	v := u.slots[0][:len(u.w)]
+	v, decay := u.slots[0][:len(u.w)], u.share(o.decay)
 	for i, w := range u.w {
-		g := u.g[i] + float32(o.decay*w)
+		g := u.g[i] + float32(decay*w)
 		v[i] = float32(o.rho*v[i]) + float32(o.rest*float32(g*g))
 		d := g / (float32(math.Sqrt(float64(v[i]))) + o.epsilon)
 		if o.momentum > 0 {

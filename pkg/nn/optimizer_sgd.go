@@ -36,5 +36,5 @@ func (o sgd) update(u *update) {
 	if o.momentum > 0 {
 		v = u.slots[0]
 	}
-	u.eng.SGD(u.w, v, u.g, tensor.SGDStep{LR: u.lr, Momentum: o.momentum, Decay: o.decay, Nesterov: o.nesterov})
+	u.eng.SGD(u.w, v, u.g, tensor.SGDStep{LR: u.lr, Momentum: o.momentum, Decay: u.share(o.decay), Nesterov: o.nesterov})
 }

@@ -52,7 +52,7 @@ type node struct {
 	params  []int
 	buffers []int
 	args    Args
-	factor  float64 // of the learning rate; 0 is frozen
+	factor  float64 // of the learning rate, the highest of its parameters; 0 is frozen
 }
 
 // param is one parameter with its place in the flat buffers.
@@ -62,6 +62,7 @@ type param struct {
 	offset int     // in the flat buffers
 	node   int     // whose it is
 	factor float64 // of the learning rate; 0 is frozen
+	decay  float64 // factor of the weight decay
 }
 
 // buffer is one tensor that is not trained, with its place.
@@ -84,6 +85,7 @@ func NewPlan(spec Spec, in Input) (*Plan, error) {
 	}
 	p.fitNetworks(&errs)
 	if len(errs) == 0 {
+		p.applyGroups(&errs)
 		p.fitLoss(&errs)
 	}
 	p.fitTraining(&errs)
@@ -130,13 +132,11 @@ func (p *Plan) markGradients() {
 // placeParams lays the parameters out in the order in which backward completes
 // their gradients: the last layer first. Frozen ones come behind all others.
 func (p *Plan) placeParams() {
-	for frozen := range 2 {
+	for _, frozen := range []bool{false, true} {
 		for i := len(p.nodes) - 1; i >= 0; i-- {
-			if n := p.nodes[i]; (n.factor == 0) == (frozen == 1) {
-				p.placeNode(n)
-			}
+			p.placeNode(p.nodes[i], frozen)
 		}
-		if frozen == 0 {
+		if !frozen {
 			p.trained = p.size
 		}
 	}
@@ -154,11 +154,15 @@ func (p *Plan) placeParams() {
 	}
 }
 
-func (p *Plan) placeNode(n node) {
+// placeNode places the parameters of n that are frozen, or those that are not.
+func (p *Plan) placeNode(n node, frozen bool) {
 	for _, j := range n.params {
+		if (p.params[j].factor == 0) != frozen {
+			continue
+		}
 		p.params[j].offset = p.size
 		p.size += p.params[j].Size()
-		if n.factor > 0 {
+		if !frozen {
 			p.order = append(p.order, j)
 		}
 	}

@@ -35,6 +35,8 @@ type Spec struct {
 	Loss, Optimizer, Schedule Node
 	// Metrics are computed beside the loss.
 	Metrics []Node
+	// Groups are parameters that are trained otherwise than the rest.
+	Groups []Group
 	// Seed decides initial values and dropout masks.
 	Seed uint64
 	// Epochs and StepsPerEpoch say how long a schedule is.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-ml/lockstep/internal/onnx"
 	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
@@ -75,8 +76,9 @@ func Start(s *job.Start, root string, plan *nn.Plan) (*nn.Plan, *Report, error) 
 
 // read reads a file of tensors to its end.
 func read(name, root string) ([]safetensors.Tensor, string, error) {
-	if filepath.Ext(name) != ".safetensors" {
-		return nil, "", bad("start.weights", "%s is no .safetensors file", name)
+	decode, ok := map[string]func(io.Reader) ([]safetensors.Tensor, error){".safetensors": ofSafetensors, ".onnx": ofONNX}[filepath.Ext(name)]
+	if !ok {
+		return nil, "", bad("start.weights", "%s is neither a .safetensors nor an .onnx file", name)
 	}
 	path := filepath.FromSlash(name)
 	if !filepath.IsAbs(path) {
@@ -88,11 +90,24 @@ func read(name, root string) ([]safetensors.Tensor, string, error) {
 	}
 	defer f.Close() // read only: nothing can be lost
 	h := sha256.New()
-	tensors, _, err := safetensors.Read(io.TeeReader(bufio.NewReaderSize(f, 64<<10), h))
+	tensors, err := decode(io.TeeReader(bufio.NewReaderSize(f, 64<<10), h))
 	if err != nil {
 		return nil, "", bad("start.weights", "%s: %v", path, err)
 	}
 	return tensors, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func ofSafetensors(r io.Reader) ([]safetensors.Tensor, error) {
+	tensors, _, err := safetensors.Read(r)
+	return tensors, err
+}
+
+func ofONNX(r io.Reader) ([]safetensors.Tensor, error) {
+	m, err := onnx.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	return m.Tensors(), nil
 }
 
 // match pairs the tensors of the file with those of the network, and returns

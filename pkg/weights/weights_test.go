@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
+	pb "github.com/lockstep-ml/lockstep/proto/onnx"
 )
 
 const jobFile = `name: small
@@ -172,10 +174,35 @@ func TestBadFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"none.safetensors": "no such file", "torn.safetensors": "not a valid safetensors file", "model.pt": "model.pt is no .safetensors file",
+		"none.safetensors": "no such file", "torn.safetensors": "not a valid safetensors file", "model.pt": "model.pt is neither a .safetensors nor an .onnx file",
 	} {
 		if _, _, err := Start(&job.Start{Weights: file}, root, plan); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", file, err, want)
 		}
+	}
+}
+
+// The initializers of an ONNX file are weights like any others.
+func TestStartFromONNX(t *testing.T) {
+	text, err := proto.Marshal(&pb.ModelProto{IrVersion: 8, OpsetImport: []*pb.OperatorSetIdProto{{Version: 13}}, Graph: &pb.GraphProto{
+		Initializer: []*pb.TensorProto{
+			{Name: "head/gamma", Dims: []int64{2}, DataType: int32(pb.TensorProto_FLOAT), FloatData: []float32{1, 2}},
+			{Name: "Reshape_shape", Dims: []int64{1}, DataType: int32(pb.TensorProto_INT64), Int64Data: []int64{-1}},
+		}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "w.onnx"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec, plan := network(t, `, rename: [{from: '^head/gamma$', to: body.norm.weight}]`)
+	spec.Start.Weights = "w.onnx"
+	_, r, err := Start(&spec.Start, root, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]string{{"body.norm.weight"}, {"Reshape_shape"}}, [][]string{r.Started, r.Unused}); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
