@@ -10,7 +10,8 @@ import "unsafe"
 //
 //	for blocks of columns      B's block fits into the cache that cores share
 //	  for blocks of k          the chain goes on from C
-//	    copy B into panels of two vectors
+//	    copy B into panels of two vectors, here or, if there is one block of
+//	    rows, each panel right before it is used
 //	    for blocks of rows     A's block fits into the second cache
 //	      for panels of B      one panel stays in the first cache
 //	        for panels of A    one tile of C, in registers
@@ -36,9 +37,18 @@ type product struct {
 	step   int
 }
 
+// panelUse is where a block of rows finds the panels of B.
+type panelUse int
+
+const (
+	panelReady  panelUse = iota // in w.panels
+	panelDirect                 // in B itself
+	panelLate                   // in B; packed one by one, right before they are used
+)
+
 const (
 	blockK   = 384
-	blockM   = 120
+	blockM   = 192
 	blockN   = 1024
 	streamN  = 512 // columns that make it worth to copy rows of A
 	packRows = 32  // copied at once
@@ -101,6 +111,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	t := &w.t
 	t.cRow = uintptr(4 * p.cRow)
 	blocks := depthBlocks(p.k)
+	rowBlocks := (i1 - i0 + blockM - 1) / blockM
 	for j := j0; j < j1; j += blockN {
 		cols := min(blockN, j1-j)
 		for b := range blocks {
@@ -109,18 +120,22 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 			t.load = flag(p.load || b > 0)
 			last := b == blocks-1
 			t.relu = flag(p.relu && last)
-			direct := p.bCol == 1 && p.taps == nil && i1-i0 <= 2*w.k.rows
+			how := panelReady
 			switch {
 			case p.packed != nil:
 				panel := w.k.panel()
 				w.panels = p.packed[k0*((p.n+panel-1)/panel*panel)+j*t.k:]
-			case !direct:
+			case rowBlocks > 1:
 				w.packB(p, k0, k1, j, j+cols)
 				w.panels = w.b
+			case p.bCol == 1 && p.taps == nil && i1-i0 <= 2*w.k.rows:
+				how = panelDirect
+			default:
+				how = panelLate
 			}
-			for i := i0; i < i1; i += blockM {
-				rows := min(blockM, i1-i)
-				w.block(p, i, rows, j, cols, k0, direct, last)
+			for i := range rowBlocks {
+				first := i0 + (i1-i0)*i/rowBlocks
+				w.block(p, first, i0+(i1-i0)*(i+1)/rowBlocks-first, j, cols, k0, how, last)
 			}
 		}
 	}
@@ -145,22 +160,22 @@ func (p *product) activate(w *worker, i0, i1, j0, j1 int) {
 }
 
 // block computes one block of rows, from k0 on, for all panels of B.
-func (w *worker) block(p *product, i, rows, j, cols, k0 int, direct, last bool) {
+func (w *worker) block(p *product, i, rows, j, cols, k0 int, how panelUse, last bool) {
 	t := &w.t
 	src, high, few := w.packA(p, i, rows, k0)
 	for at := 0; at < cols; at += w.k.panel() {
 		n := min(w.k.panel(), cols-at)
 		vecs := w.width(n)
-		if direct && t.mask == nil {
+		t.bRow = uintptr(4 * vecs * w.k.width)
+		switch {
+		case how == panelReady:
+			t.b = pointer(w.panels, at*t.k)
+		case how == panelDirect && t.mask == nil:
 			t.bRow = uintptr(4 * p.bRow)
 			t.b = pointer(p.b, k0*p.bRow+j+at)
-		} else {
-			if direct {
-				w.packB(p, k0, k0+t.k, j+at, j+at+n)
-				w.panels = w.b
-			}
-			t.bRow = uintptr(4 * vecs * w.k.width)
-			t.b = pointer(w.panels, at*t.k*flag(!direct))
+		default:
+			w.packB(p, k0, k0+t.k, j+at, j+at+n)
+			t.b = pointer(w.b, 0)
 		}
 		t.colBias, t.rowBias = nil, nil
 		if last && p.colBias != nil {
