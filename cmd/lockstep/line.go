@@ -62,6 +62,9 @@ func epochLine(e *pb.EpochResult, epochs int32, width int) string {
 		parts = append(parts, always("test: loss "+number(e.GetTestLoss()))...)
 		parts = append(parts, always(metricTexts("", e.GetTestMetrics())...)...)
 	}
+	if e.GetKept() {
+		parts = append(parts, always("best")...)
+	}
 	if s := e.GetSeconds(); s > 0 { // nobody timed an epoch that changed hands
 		parts = append(parts, part{fmt.Sprintf("%.1f s", s), 2})
 	}

@@ -37,10 +37,11 @@ func newResult(j *pb.Job, workers int, wall time.Duration) result {
 	if c := j.GetCursor(); c.GetEpoch() == last.GetEpoch()+1 {
 		r.Steps += c.GetStep()
 	}
-	r.TrainLoss, r.TrainMetrics = number64(last.GetTrainLoss()), viewMetrics(last.GetTrainMetrics())
+	of := ofModel(j.GetHistory())
+	r.TrainLoss, r.TrainMetrics = number64(of.GetTrainLoss()), viewMetrics(of.GetTrainMetrics())
 	r.Loss, r.Metrics = r.TrainLoss, r.TrainMetrics
-	if last.TestLoss != nil {
-		r.Loss, r.Metrics = number64(last.GetTestLoss()), viewMetrics(last.GetTestMetrics())
+	if of.TestLoss != nil {
+		r.Loss, r.Metrics = number64(of.GetTestLoss()), viewMetrics(of.GetTestMetrics())
 	}
 	seconds := 0.0
 	for _, e := range j.GetHistory() {

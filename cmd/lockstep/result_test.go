@@ -60,3 +60,15 @@ func TestViewsHaveNoNulls(t *testing.T) {
 		}
 	}
 }
+
+// A job that restores the best says what its model measured, not its last epoch.
+func TestResultOfTheBestEpoch(t *testing.T) {
+	j := runningJob()
+	j.State = pb.JobState_JOB_STATE_SUCCEEDED
+	for i, loss := range []float64{0.5, 0.25, 0.75} {
+		j.History = append(j.History, &pb.EpochResult{Epoch: int32(i), TestLoss: &loss, GlobalStep: int64(20 * (i + 1)), Kept: i < 2})
+	}
+	if r := newResult(j, 1, time.Second); r.Loss != 0.25 || r.Epochs != 3 || r.Steps != 60 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -35,7 +35,8 @@ submit the job, follow it, fetch the model, and stop everything.
 With --json the progress goes to stderr and the last line on stdout is one
 object: job, state, epochs, steps, loss, metrics, records_per_second,
 weights_sha256, wall_seconds, workers. loss and metrics are the test data's
-after the last epoch, or the training data's if the job has no test data.`,
+after the last epoch (the best, if the job restores that), or the training
+data's if the job has no test data.`,
 		Example: "  lockstep train examples/digits/job.yaml --workers 2\n  lockstep train job.yaml --workers 3 --set epochs=1 --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -53,6 +53,7 @@ type epochView struct {
 	TestMetrics  metrics   `json:"test_metrics,omitempty"`
 	Seconds      number64  `json:"seconds"`
 	GlobalStep   int64     `json:"global_step"`
+	Kept         bool      `json:"kept,omitempty"` // the best so far, of a job that restores the best
 }
 
 type checkpointView struct {
@@ -155,7 +156,7 @@ func viewJob(j *pb.Job) jobView {
 func viewEpoch(e *pb.EpochResult) epochView {
 	v := epochView{
 		Epoch: e.GetEpoch(), TrainLoss: number64(e.GetTrainLoss()), TrainMetrics: viewMetrics(e.GetTrainMetrics()),
-		Seconds: number64(e.GetSeconds()), GlobalStep: e.GetGlobalStep(),
+		Seconds: number64(e.GetSeconds()), GlobalStep: e.GetGlobalStep(), Kept: e.GetKept(),
 	}
 	if e.TestLoss != nil {
 		loss := number64(e.GetTestLoss())

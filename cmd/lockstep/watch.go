@@ -84,15 +84,25 @@ func conclude(j *pb.Job, out io.Writer) error {
 	if err := outcome(j); err != nil {
 		return err
 	}
-	if h := j.GetHistory(); len(h) > 0 && h[len(h)-1].TestLoss != nil {
-		last := h[len(h)-1]
-		fmt.Fprintln(out, "test loss", number(last.GetTestLoss()))
-		for _, m := range metricTexts("test ", last.GetTestMetrics()) {
+	if e := ofModel(j.GetHistory()); e != nil && e.TestLoss != nil {
+		fmt.Fprintln(out, "test loss", number(e.GetTestLoss()))
+		for _, m := range metricTexts("test ", e.GetTestMetrics()) {
 			fmt.Fprintln(out, m)
 		}
 	}
 	fmt.Fprintln(out, "weights sha256:"+j.GetWeightsSha256())
 	return nil
+}
+
+// ofModel is the epoch after which the parameters were those of the model: the
+// last, or the best if the job restores that. It is nil if there is none.
+func ofModel(history []*pb.EpochResult) (of *pb.EpochResult) {
+	for _, e := range history {
+		if of == nil || e.GetKept() || !of.GetKept() {
+			of = e
+		}
+	}
+	return of
 }
 
 // outcome is nil for a job that succeeded and tells why for any other.

@@ -242,3 +242,17 @@ func TestSuspensionOutlivesNoClock(t *testing.T) {
 		t.Error("w2 is not kept out")
 	}
 }
+
+func TestJobThatStoppedEarlySucceeds(t *testing.T) {
+	s, id := running(t)
+	why := "stopped after 1 of 3 epochs: in the last 3 evaluations loss was never below 0.5"
+	must(t, s, &Done{Job: id, Generation: 1, WeightsSHA: "f00", Stopped: why, History: []EpochResult{{Kept: true}}})
+	j, err := s.Job(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := len(j.Events) - 2
+	if j.Phase != Succeeded || j.Reason != why || last < 0 || j.Events[last].Message != why || !j.History[0].Kept {
+		t.Errorf("%s, %q, events %v, history %v", j.Phase, j.Reason, j.Events, j.History)
+	}
+}

@@ -152,12 +152,14 @@ func (o *Broken) apply(s *State, c Command) (string, error) {
 	})
 }
 
-// Done says that the job's last epoch is done.
+// Done says that the job's last epoch is done, or that it stopped before.
 type Done struct {
 	Job        string        `json:"job"`
 	Generation uint64        `json:"generation"`
 	WeightsSHA string        `json:"weights_sha256"`
 	History    []EpochResult `json:"history,omitempty"`
+	// Stopped says why the job ended before its last epoch; empty if it did not.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 func (*Done) kind() string { return "done" }
@@ -176,7 +178,12 @@ func (o *Done) apply(s *State, c Command) (string, error) {
 		j.advance(Cursor{Epoch: int32(j.Epochs)})
 		j.extend(o.History)
 		j.WeightsSHA = o.WeightsSHA
-		j.end(c, Succeeded, "succeeded")
+		if o.Stopped != "" {
+			j.end(c, Succeeded, o.Stopped)
+			j.log(c.At, c.Node, "%s", o.Stopped)
+		} else {
+			j.end(c, Succeeded, "succeeded")
+		}
 		j.log(c.At, c.Node, "succeeded: weights sha256 %s", o.WeightsSHA)
 		return nil
 	})

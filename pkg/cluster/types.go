@@ -118,6 +118,9 @@ type EpochResult struct {
 	Seconds Number `json:"seconds"`
 	// GlobalStep counts the steps done since the job began.
 	GlobalStep int64 `json:"global_step"`
+	// Kept means that the parameters after this epoch were the best so far, and
+	// the job restores the best.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // Event is one line of a job's log.

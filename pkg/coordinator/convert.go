@@ -20,7 +20,7 @@ func fromHistory(in []*pb.EpochResult) []cluster.EpochResult {
 	for _, r := range in {
 		e := cluster.EpochResult{
 			Epoch: r.GetEpoch(), TrainLoss: cluster.Number(r.GetTrainLoss()), TrainMetrics: convert[cluster.Number](r.GetTrainMetrics()),
-			TestMetrics: convert[cluster.Number](r.GetTestMetrics()), Seconds: cluster.Number(r.GetSeconds()), GlobalStep: r.GetGlobalStep(),
+			TestMetrics: convert[cluster.Number](r.GetTestMetrics()), Seconds: cluster.Number(r.GetSeconds()), GlobalStep: r.GetGlobalStep(), Kept: r.GetKept(),
 		}
 		if r != nil && r.TestLoss != nil {
 			loss := cluster.Number(*r.TestLoss)
@@ -37,7 +37,7 @@ func toHistory(in []cluster.EpochResult) []*pb.EpochResult {
 		out = append(out, &pb.EpochResult{
 			Epoch: r.Epoch, TrainLoss: float64(r.TrainLoss), TrainMetrics: convert[float64](r.TrainMetrics),
 			TestLoss: (*float64)(r.TestLoss), TestMetrics: convert[float64](r.TestMetrics),
-			Seconds: float64(r.Seconds), GlobalStep: r.GlobalStep,
+			Seconds: float64(r.Seconds), GlobalStep: r.GlobalStep, Kept: r.Kept,
 		})
 	}
 	return out

@@ -181,7 +181,7 @@ func (l *leader) operation(worker string, m *pb.ConnectRequest) (op cluster.Op, 
 		}}, r.JobId
 	case *pb.ConnectRequest_JobDone:
 		r := m.JobDone
-		return &cluster.Done{Job: r.JobId, Generation: r.Generation, WeightsSHA: clip(r.WeightsSha256), History: fromHistory(r.History)}, r.JobId
+		return &cluster.Done{Job: r.JobId, Generation: r.Generation, WeightsSHA: clip(r.WeightsSha256), History: fromHistory(r.History), Stopped: clip(r.Stopped)}, r.JobId
 	case *pb.ConnectRequest_JobFailed:
 		r := m.JobFailed
 		return &cluster.Fail{Job: r.JobId, Generation: r.Generation, Worker: worker, Error: clip(r.Error), WorkerOnly: r.WorkerOnly}, r.JobId

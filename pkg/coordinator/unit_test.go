@@ -131,7 +131,7 @@ func TestPointsAreBounded(t *testing.T) {
 
 func TestHistoryIsConverted(t *testing.T) {
 	loss := 0.5
-	in := []*pb.EpochResult{{Epoch: 1, TrainLoss: 2, TestLoss: &loss, TrainMetrics: map[string]float64{"a": 3}, TestMetrics: map[string]float64{"a": 4}, Seconds: 5, GlobalStep: 6}, {}}
+	in := []*pb.EpochResult{{Epoch: 1, TrainLoss: 2, TestLoss: &loss, TrainMetrics: map[string]float64{"a": 3}, TestMetrics: map[string]float64{"a": 4}, Seconds: 5, GlobalStep: 6, Kept: true}, {}}
 	if diff := cmp.Diff(in, toHistory(fromHistory(in)), cmp.Comparer(func(a, b *pb.EpochResult) bool { return a.String() == b.String() })); diff != "" {
 		t.Error(diff)
 	}

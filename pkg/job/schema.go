@@ -115,6 +115,8 @@ func sections() []Section {
 			read: func(d *decoder, s *Spec, n *node) {
 				s.Net.Schedule = d.component(n, "schedule", "schedule", "schedule")
 			}},
+		{Name: "early_stop", Fields: nn.EarlyStopFields(), read: (*decoder).earlyStop,
+			Summary: "ends the job when the evaluations of its test data get no better"},
 		{Name: "metrics", Classes: []string{"metric"}, read: (*decoder).metrics,
 			Summary: "what is computed beside the loss"},
 		{Name: "workers", Fields: workersFields(), read: (*decoder).workers,
@@ -128,6 +130,11 @@ func sections() []Section {
 func (d *decoder) workers(s *Spec, n *node) {
 	values := d.fields(n, "workers", workersFields())
 	s.Workers = Workers{Min: toInt(values["min"]), Max: toInt(values["max"]), Records: toInt(values["records"])}
+}
+
+// earlyStop reads when to end before the last epoch.
+func (d *decoder) earlyStop(s *Spec, n *node) {
+	s.Net.EarlyStop = &nn.Node{Kind: "early_stop", Path: "early_stop", Fields: d.fields(n, "early_stop", nn.EarlyStopFields())}
 }
 
 // checkpoint reads when to save.

@@ -87,6 +87,7 @@ func (s *Spec) Network(stepsPerEpoch int) nn.Spec {
 	net := s.Net
 	net.Steps, net.Epochs = s.Length(stepsPerEpoch)
 	net.StepsPerEpoch = stepsPerEpoch
+	net.Tested = !s.Data.Test.IsZero()
 	return net
 }
 

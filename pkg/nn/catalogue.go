@@ -75,7 +75,7 @@ func optimizerKinds() []optimizerKind {
 
 // scheduleKinds is the table of learning rate schedules.
 func scheduleKinds() []scheduleKind {
-	return []scheduleKind{constantKind(), stepKind(), exponentialKind(), cosineKind(), oneCycleKind()}
+	return []scheduleKind{constantKind(), stepKind(), exponentialKind(), cosineKind(), oneCycleKind(), plateauKind()}
 }
 
 // metricKinds is the table of metrics.

@@ -56,7 +56,7 @@ func (t *Trainer) Commit() (Outcome, error) {
 	}
 	p := t.plan
 	done := int(t.updates[0])
-	factor := p.sched.factor(done, p.spec.total())
+	factor := p.sched.factor(done, p.spec.total()) * t.slowdown()
 	for i := range p.nets {
 		t.prepare(&p.nets[i])
 	}

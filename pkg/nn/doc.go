@@ -36,10 +36,17 @@
 // tensor and is replicated. It follows the largest |g| of the step before; when a
 // gradient reaches 2^e the step is repeated with a higher e, on every rank alike.
 //
+// # Evaluations
+//
+// ResetEval, Evaluate for every batch, a sum of EvalStats over the ranks and
+// EvalResult measure the model. Evaluated lets the result lower the learning rate,
+// end training, or name the parameters that the model will have; what it notes is
+// part of the replicated state.
+//
 // # Cost
 //
 // A trainer holds, for P parameters and A activations a record: P parameters,
-// P for each optimiser slot, 2P of gradients (integers and floats; P in fast
+// P for each optimiser slot, P for the best evaluation if that is restored, 2P of gradients (integers and floats; P in fast
 // arithmetic), and about 2A floats for each row it was made for. A step
 // allocates nothing.
 package nn

@@ -67,6 +67,9 @@ func (t *Trainer) Init() {
 		}
 	}
 	t.updates[0] = 0
+	clear(t.slowing)
+	clear(t.stopping)
+	clear(t.best)
 	for i := range t.exponents {
 		t.exponents[i] = lowestExponent
 	}

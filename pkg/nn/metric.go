@@ -41,7 +41,8 @@ func (m *metricPass) predicted(row int) int {
 
 type metricKind struct {
 	Entry
-	fit func(s *LossSite) metric
+	higher bool // is better
+	fit    func(s *LossSite) metric
 }
 
 func metricEntry(name, summary string, fields ...Field) Entry {
@@ -56,7 +57,8 @@ func (s *LossSite) needClasses(name string) {
 
 func accuracyKind() metricKind {
 	return metricKind{
-		Entry: metricEntry("accuracy", "share of targets whose class has the largest output"),
+		higher: true,
+		Entry:  metricEntry("accuracy", "share of targets whose class has the largest output"),
 		fit: func(s *LossSite) metric {
 			s.needClasses("accuracy")
 			return accuracy{}
@@ -89,8 +91,9 @@ func (s *LossSite) needNumbers(name string) {
 
 func r2Kind() metricKind {
 	return metricKind{
-		Entry: metricEntry("r2", "share of the target's variance that the network explains"),
-		fit:   func(s *LossSite) metric { s.needNumbers("r2"); return r2{} },
+		higher: true,
+		Entry:  metricEntry("r2", "share of the target's variance that the network explains"),
+		fit:    func(s *LossSite) metric { s.needNumbers("r2"); return r2{} },
 	}
 }
 

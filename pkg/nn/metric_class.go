@@ -4,6 +4,7 @@ import "math"
 
 func topKKind() metricKind {
 	return metricKind{
+		higher: true,
 		Entry: metricEntry("top_k", "share of targets whose class is among the k largest outputs",
 			integer("k", 5, "how many outputs count").min(1).short()),
 		fit: func(s *LossSite) metric {
@@ -46,7 +47,8 @@ type rates struct {
 
 func ratesKind(name, summary string, of func(is, predicted, both float64) float64) metricKind {
 	return metricKind{
-		Entry: metricEntry(name, summary, integer("class", -1, "the class that is meant; -1 is the mean over all classes").min(-1).short()),
+		higher: true,
+		Entry:  metricEntry(name, summary, integer("class", -1, "the class that is meant; -1 is the mean over all classes").min(-1).short()),
 		fit: func(s *LossSite) metric {
 			s.needClasses(name)
 			class := s.Int("class")
@@ -117,7 +119,8 @@ type rocAUC struct{}
 
 func rocAUCKind() metricKind {
 	return metricKind{
-		Entry: metricEntry("roc_auc", "probability that a record of class 1 scores higher than one of class 0; scores are told apart to 1/8"),
+		higher: true,
+		Entry:  metricEntry("roc_auc", "probability that a record of class 1 scores higher than one of class 0; scores are told apart to 1/8"),
 		fit: func(s *LossSite) metric {
 			s.needClasses("roc_auc")
 			if s.Target.Kind == TargetClass && s.Target.Classes != 2 {

@@ -61,6 +61,7 @@ func (p *Plan) fitTraining(errs *Errors) {
 		p.nets[i].fitOptimizer(errs)
 	}
 	p.fitSchedule(errs)
+	p.fitEarlyStop(errs)
 	if p.loss == nil {
 		return
 	}
@@ -108,7 +109,11 @@ func (p *Plan) fitSchedule(errs *Errors) {
 	if len(*errs) > before {
 		return
 	}
-	p.sched = kind.fit(a, p.spec.StepsPerEpoch)
+	sched := kind.fit(a, p.spec.StepsPerEpoch)
+	if s, ok := sched.(plateau); ok {
+		p.plateau, p.slow = s, p.fitWatch(a, n.Path, errs)
+	}
+	p.sched = sched
 	if w := a.Int("warmup"); w > 0 {
 		p.sched = warmup{n: w, then: p.sched}
 	}
@@ -150,8 +155,9 @@ func (t *Trainer) addL1(net *network, l1 float32) {
 	}
 }
 
-// limitNorms scales every row of weights that is longer than limit down to it. A row is what one output sums over, as of a (Out, In) matrix; biases and
-// other parameters of one axis stay.
+// limitNorms scales every row of weights that is longer than limit down to it. A
+// row is what one output sums over, as of a (Out, In) matrix; biases and other
+// parameters of one axis stay.
 func (t *Trainer) limitNorms(w []float32, shape []int, limit float64) {
 	if limit == 0 || len(shape) < 2 {
 		return

@@ -22,6 +22,9 @@ type Plan struct {
 	bufferSize int   // elements of all buffers
 	loss       Loss
 	sched      schedule
+	plateau    plateau // if slow is not nil
+	slow, stop *watch  // evaluations that lower the rate, and that end training; may be nil
+	keepBest   bool    // the model is that of the best evaluation
 	metrics    []metric
 	start      map[string][]float32 // first values that are not drawn, by name of the tensor
 	whole      bool                 // metrics read the output behind an activation that is part of the loss

@@ -37,6 +37,11 @@ type Spec struct {
 	Metrics []Node
 	// Groups are parameters that are trained otherwise than the rest.
 	Groups []Group
+	// EarlyStop says when training ends before its last epoch; its fields are
+	// EarlyStopFields. nil: never.
+	EarlyStop *Node
+	// Tested means that Trainer.Evaluated is called after every epoch.
+	Tested bool
 	// Seed decides initial values and dropout masks.
 	Seed uint64
 	// Epochs and StepsPerEpoch say how long a schedule is.

@@ -16,23 +16,29 @@ type Tensor struct {
 
 // ParamTensors are the parameters and buffers, in the order of the model:
 // "0.weight". This is what a model file holds. Where the job asks for a running
-// mean of the parameters, it is that.
-func (t *Trainer) ParamTensors() []Tensor { return t.model(t.final()) }
+// mean of the parameters, it is that; where it restores the best, it is what was
+// evaluated best so far.
+func (t *Trainer) ParamTensors() []Tensor {
+	if t.best != nil && t.stopping[watchSeen] > 0 {
+		return t.model(t.best[:len(t.w)], t.best[len(t.w):])
+	}
+	return t.model(t.final(), t.buffers)
+}
 
-// model is the tensors of a model file with parameters w.
-func (t *Trainer) model(w []float32) []Tensor {
+// model is the tensors of a model file with parameters w and buffers values.
+func (t *Trainer) model(w, values []float32) []Tensor {
 	var all []Tensor
 	t.plan.eachTensor(func(p *param) { all = append(all, p.view("", w)) }, func(b *buffer) {
-		all = append(all, Tensor{Name: b.name, Shape: slices.Clone(b.Shape), F32: t.buffers[b.offset:][:size(b.Shape)]})
+		all = append(all, Tensor{Name: b.name, Shape: slices.Clone(b.Shape), F32: values[b.offset:][:size(b.Shape)]})
 	})
 	return all
 }
 
 // State is everything that decides how training goes on: parameters, optimiser
-// slots, exponents and the number of updates. The tensors are views: to write
+// slots, exponents, the number of updates, and what evaluations led to. The tensors are views: to write
 // into them is to change the state.
 func (t *Trainer) State() []Tensor {
-	all := t.model(t.w)
+	all := t.model(t.w, t.buffers)
 	if t.ema != nil {
 		for _, p := range t.plan.params {
 			all = append(all, p.view("mean.", t.ema))
@@ -52,7 +58,7 @@ func (t *Trainer) State() []Tensor {
 	if len(t.exponents) > 0 {
 		all = append(all, Tensor{Name: "exponents", Shape: []int{len(t.exponents)}, I32: t.exponents})
 	}
-	return all
+	return append(all, t.watchTensors()...)
 }
 
 // view is the parameter in a flat buffer.
@@ -69,7 +75,7 @@ func (t *Trainer) SetState(from []Tensor) error { return setTensors(t.State(), f
 // and shapes must be exactly those of ParamTensors; otherwise nothing is
 // changed.
 func (t *Trainer) SetParams(from []Tensor) error {
-	err := setTensors(t.model(t.w), from)
+	err := setTensors(t.model(t.w, t.buffers), from)
 	if err == nil {
 		copy(t.ema, t.w)
 	}

@@ -21,6 +21,9 @@ type Trainer struct {
 	buffers   []float32     // of layers that have a state
 	updates   []int32       // one number: updates done
 	exponents []int32       // e of each parameter
+	slowing   []int32       // of Plan.slow; nil without
+	stopping  []int32       // of Plan.stop; nil without
+	best      []float32     // parameters and buffers of the best evaluation; nil without
 
 	// The gradient: sums of integers in exact arithmetic, and floats, which are
 	// the sums in fast arithmetic and the mean before an update in both.
@@ -92,6 +95,7 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 	for i := range t.exponents {
 		t.exponents[i] = lowestExponent
 	}
+	t.allocateWatches()
 	t.allocateGradient()
 	t.allocate()
 	t.layout = plan.newLayout()

@@ -54,7 +54,7 @@ func TestDigestSeesEveryBit(t *testing.T) {
 		r := &replica{learner: l}
 		r.start()
 		r.commit(5, 0.5, []float64{1})
-		r.endEpoch(epochResult{TrainLoss: 1})
+		r.endEpoch(epochResult{TrainLoss: 1}, span{Epochs: 9})
 		return r
 	}
 	digest := func(r *replica) uint64 {

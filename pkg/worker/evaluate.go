@@ -31,7 +31,7 @@ func (g *generation) endEpoch(ctx context.Context) error {
 	if !g.epochBegan.IsZero() {
 		result.seconds = time.Since(g.epochBegan).Seconds()
 	}
-	r.endEpoch(result)
+	r.endEpoch(result, g.task.span)
 	g.reporter.epoch(r.at, r.history)
 	if g.task.checkpointEvery > 0 && result.GlobalStep%g.task.checkpointEvery != 0 || g.task.span.over(r.at) {
 		return nil

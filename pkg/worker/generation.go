@@ -103,7 +103,7 @@ func (g *generation) finish(ctx context.Context) error {
 	}
 	g.outbox.fact(g.task.job, factDone, &pb.ConnectRequest{Message: &pb.ConnectRequest_JobDone{JobDone: &pb.JobDone{
 		JobId: g.task.job, Generation: g.assignment.Generation, WeightsSha256: sha,
-		History: historyMessage(g.task.metrics, g.replica.history),
+		History: historyMessage(g.task.metrics, g.replica.history), Stopped: g.replica.stopped,
 	}}})
 	return nil
 }

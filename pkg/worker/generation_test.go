@@ -12,8 +12,8 @@ import (
 
 // result is what must not depend on the cluster.
 type result struct {
-	Weights string
-	History []*pb.EpochResult
+	Weights, Stopped string
+	History          []*pb.EpochResult
 }
 
 func resultOf(done *pb.JobDone) result {
@@ -23,7 +23,7 @@ func resultOf(done *pb.JobDone) result {
 	for _, h := range done.History {
 		h.Seconds = 0
 	}
-	return result{done.WeightsSha256, done.History}
+	return result{done.WeightsSha256, done.Stopped, done.History}
 }
 
 // simulate runs one simulation in a bubble.
@@ -81,6 +81,27 @@ func TestKilledAndRestartedAtEveryPoint(t *testing.T) {
 		killAtEveryPoint(t, 2, victim, func(s *simulation) { s.revive = true }, want)
 	}
 	killAtEveryPoint(t, 1, 0, func(s *simulation) { s.revive = true }, want)
+}
+
+// A job that its evaluations end early ends alike on any number of workers, also
+// if one is killed at any point around that.
+func TestStoppedEarly(t *testing.T) {
+	early := func(s *simulation) { s.net.stopAfter = 1 }
+	want, _ := simulate(t, 1, early)
+	if len(want.History) != 1 || want.Stopped != "stopped after 1 of 2 epochs: enough" || want.Weights == alone(t).Weights {
+		t.Fatalf("one worker: %+v", want)
+	}
+	for n := 2; n <= simLanes; n++ {
+		got, _ := simulate(t, n, early)
+		check(t, want, got)
+	}
+	killAtEveryPoint(t, 2, 1, early, want)
+	killAtEveryPoint(t, 2, 0, func(s *simulation) { early(s); s.revive = true }, want)
+	killAtEveryPoint(t, 1, 0, func(s *simulation) { early(s); s.revive = true }, want)
+	late, _ := simulate(t, 2, func(s *simulation) { s.net.stopAfter = simEpochs })
+	if late.Stopped != "" {
+		t.Errorf("a job that stops after its last epoch: %q", late.Stopped)
+	}
 }
 
 func killAtEveryPoint(t *testing.T, workers, victim int, setup func(*simulation), want result) {

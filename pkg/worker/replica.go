@@ -20,6 +20,7 @@ type replica struct {
 	at      position
 	sums    epochSums
 	history []epochResult
+	stopped string // why the job ended before its last epoch
 }
 
 // epochSums adds up what the steps of the present epoch measured, in the order
@@ -55,6 +56,9 @@ type epochResult struct {
 	Tested       bool         `json:"tested"`
 	TestLoss     exactFloat   `json:"test_loss"`
 	TestMetrics  []exactFloat `json:"test_metrics"`
+	// Kept means that this epoch's parameters were the best so far, and the model
+	// is the best.
+	Kept bool `json:"kept,omitempty"`
 	// seconds is this worker's wall time of the epoch. It is not replicated: 0 if
 	// another worker ran the epoch.
 	seconds float64
@@ -64,7 +68,7 @@ type epochResult struct {
 func (r epochResult) message(names []string) *pb.EpochResult {
 	m := &pb.EpochResult{
 		Epoch: int32(r.Epoch), GlobalStep: int64(r.GlobalStep), Seconds: r.seconds,
-		TrainLoss: float64(r.TrainLoss), TrainMetrics: named(names, r.TrainMetrics),
+		TrainLoss: float64(r.TrainLoss), TrainMetrics: named(names, r.TrainMetrics), Kept: r.Kept,
 	}
 	if r.Tested {
 		loss := float64(r.TestLoss)
@@ -114,7 +118,7 @@ func (f *exactFloat) UnmarshalText(text []byte) error {
 // start gives the replica the job's initial state.
 func (r *replica) start() {
 	r.learner.Init()
-	r.held, r.at, r.sums, r.history = true, position{}, epochSums{}, nil
+	r.held, r.at, r.sums, r.history, r.stopped = true, position{}, epochSums{}, nil, ""
 }
 
 // commit moves the replica one step on, after the learner has.
@@ -127,11 +131,25 @@ func (r *replica) commit(records int, loss float64, metrics []float64) {
 // overflow notes that the learner raised exponents instead.
 func (r *replica) overflow() { r.at.Attempt++ }
 
-// endEpoch moves the replica from the end of an epoch to the next.
-func (r *replica) endEpoch(result epochResult) {
+// endEpoch moves the replica from the end of an epoch to the next, or to the end
+// of the job if the evaluation says that it should stop.
+func (r *replica) endEpoch(result epochResult, s span) {
+	next := r.at.Epoch + 1
+	if result.Tested {
+		metrics := make([]float64, len(result.TestMetrics))
+		for i, m := range result.TestMetrics {
+			metrics[i] = float64(m)
+		}
+		verdict := r.learner.Evaluated(float64(result.TestLoss), metrics)
+		result.Kept = verdict.Kept
+		if verdict.Stop != "" && next < s.Epochs {
+			r.stopped = fmt.Sprintf("stopped after %d of %d epochs: %s", next, s.Epochs, verdict.Stop)
+			next = s.Epochs
+		}
+	}
 	r.history = append(r.history, result)
 	r.sums.reset()
-	r.at = position{Epoch: r.at.Epoch + 1}
+	r.at = position{Epoch: next}
 }
 
 // record is the part of a replica that is not tensors, as it travels.
@@ -139,11 +157,12 @@ type record struct {
 	Attempt int           `json:"attempt"`
 	Sums    epochSums     `json:"sums"`
 	History []epochResult `json:"history"`
+	Stopped string        `json:"stopped,omitempty"`
 }
 
 // describe returns the record of r as text; equal replicas give equal text.
 func (r *replica) describe() (string, error) {
-	text, err := json.Marshal(record{Attempt: r.at.Attempt, Sums: r.sums, History: r.history})
+	text, err := json.Marshal(record{Attempt: r.at.Attempt, Sums: r.sums, History: r.history, Stopped: r.stopped})
 	if err != nil {
 		return "", fmt.Errorf("training state: %w", err)
 	}
@@ -156,6 +175,6 @@ func (r *replica) adopt(from *replica) error {
 	if err := r.learner.SetState(from.learner.State()); err != nil {
 		return err
 	}
-	r.held, r.at, r.sums, r.history = from.held, from.at, from.sums, from.history
+	r.held, r.at, r.sums, r.history, r.stopped = from.held, from.at, from.sums, from.history, from.stopped
 	return nil
 }

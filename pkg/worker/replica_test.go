@@ -15,7 +15,7 @@ func TestReplicaTravels(t *testing.T) {
 	r := &replica{learner: newToy(2, func(string) {})}
 	r.start()
 	r.commit(5, 0.1, []float64{1.0 / 3})
-	r.endEpoch(epochResult{GlobalStep: 1, TrainLoss: 0.1, TestLoss: exactFloat(math.NaN()), TestMetrics: []exactFloat{exactFloat(math.Inf(1))}})
+	r.endEpoch(epochResult{GlobalStep: 1, TrainLoss: 0.1, TestLoss: exactFloat(math.NaN()), TestMetrics: []exactFloat{exactFloat(math.Inf(1))}}, span{Epochs: 9})
 	r.commit(3, 1e-300, []float64{2})
 	r.overflow()
 	data, err := r.encode(job)

@@ -40,6 +40,8 @@ type simNet struct {
 	mu      sync.Mutex            // guards rings
 	rings   map[string]*simRing   // by job and generation
 	workers map[string]*simWorker // by address
+
+	stopAfter int // epochs after which the job stops by itself; 0: none
 }
 
 // simRing sums by a meeting of all ranks.
@@ -251,9 +253,13 @@ func (w *simProcess) prepare(_ context.Context, a *pb.Assignment) (*task, error)
 	train, test := simDealers()
 	t := &task{
 		job: a.JobId, digest: "d", metrics: []string{"m"}, checkpointEvery: 3, checkpointKeep: 2, digestEvery: 2,
-		span:       span{Epochs: simEpochs, StepsPerEpoch: train.StepsPerEpoch(), Steps: simEpochs*train.StepsPerEpoch() - 1},
-		newLearner: func([]int) (learner, error) { return newToy(simLanes, w.hook), nil },
-		testSteps:  test.StepsPerEpoch(),
+		span: span{Epochs: simEpochs, StepsPerEpoch: train.StepsPerEpoch(), Steps: simEpochs*train.StepsPerEpoch() - 1},
+		newLearner: func([]int) (learner, error) {
+			l := newToy(simLanes, w.hook)
+			l.stopAfter = w.net.stopAfter
+			return l, nil
+		},
+		testSteps: test.StepsPerEpoch(),
 		saveModel: func(l learner) (string, error) {
 			return l.(*toy).weights(), w.point("save model")
 		},

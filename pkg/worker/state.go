@@ -91,7 +91,7 @@ func (r *replica) restore(t *task, s *checkpoint.State) error {
 		return err
 	}
 	r.held, r.at = true, position{Epoch: s.Cursor.Epoch, Step: s.Cursor.Step, Attempt: rec.Attempt}
-	r.sums, r.history = rec.Sums, rec.History
+	r.sums, r.history, r.stopped = rec.Sums, rec.History, rec.Stopped
 	return nil
 }
 

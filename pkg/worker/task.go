@@ -25,6 +25,8 @@ type learner interface {
 	Evaluate(b *nn.Batch) error
 	EvalStats() []int32
 	EvalResult() (loss float64, metrics []float64, err error)
+	// Evaluated takes note of the result, in State, and says what follows from it.
+	Evaluated(loss float64, metrics []float64) nn.Verdict
 
 	// State is views of all that makes up the training state; SetState copies
 	// such views, or refuses them and changes nothing. ParamTensors are what a

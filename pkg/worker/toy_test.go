@@ -23,6 +23,8 @@ type toy struct {
 	ints      []int32
 	stats     []int32 // per lane: rows, loss (2), a maximum for each bucket
 	eval      []int32 // per lane: rows, loss (2)
+	evaluated []int32 // evaluations, and a digest of their losses
+	stopAfter int     // evaluations; 0: never
 	metrics   [1]float64
 	hook      func(point string)
 }
@@ -38,7 +40,7 @@ func newToy(lanes int, hook func(string)) *toy {
 	return &toy{
 		lanes: lanes, hook: hook,
 		w: make([]float32, n), slot: make([]float32, n), exponents: make([]int32, toyBuckets), ints: make([]int32, n),
-		stats: make([]int32, lanes*toyWords), eval: make([]int32, lanes*3),
+		stats: make([]int32, lanes*toyWords), eval: make([]int32, lanes*3), evaluated: make([]int32, 2),
 	}
 }
 
@@ -49,6 +51,7 @@ func (t *toy) Init() {
 	for i := range t.exponents {
 		t.exponents[i] = -20
 	}
+	clear(t.evaluated)
 }
 
 // draw is a number in [-1, 1) that depends on all its arguments.
@@ -171,10 +174,21 @@ func (t *toy) EvalResult() (float64, []float64, error) {
 	return loss / float64(rows), []float64{float64(rows)}, nil
 }
 
+func (t *toy) Evaluated(loss float64, metrics []float64) (v nn.Verdict) {
+	t.evaluated[0]++
+	t.evaluated[1] = int32(mix(uint64(t.evaluated[1]), math.Float64bits(loss+metrics[0])))
+	v.Kept = t.evaluated[1]&1 == 0
+	if int(t.evaluated[0]) == t.stopAfter {
+		v.Stop = "enough"
+	}
+	return v
+}
+
 func (t *toy) State() []nn.Tensor {
 	return append(t.ParamTensors(),
 		nn.Tensor{Name: "slot", Shape: []int{len(t.slot)}, F32: t.slot},
-		nn.Tensor{Name: "exponents", Shape: []int{len(t.exponents)}, I32: t.exponents})
+		nn.Tensor{Name: "exponents", Shape: []int{len(t.exponents)}, I32: t.exponents},
+		nn.Tensor{Name: "evaluated", Shape: []int{len(t.evaluated)}, I32: t.evaluated})
 }
 
 func (t *toy) ParamTensors() []nn.Tensor {

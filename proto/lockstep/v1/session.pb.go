@@ -672,6 +672,8 @@ type JobDone struct {
 	// Hex SHA-256 of the model file.
 	WeightsSha256 string         `protobuf:"bytes,3,opt,name=weights_sha256,json=weightsSha256,proto3" json:"weights_sha256,omitempty"`
 	History       []*EpochResult `protobuf:"bytes,4,rep,name=history,proto3" json:"history,omitempty"`
+	// Why the job ended before its last epoch; empty if it did not.
+	Stopped       string `protobuf:"bytes,5,opt,name=stopped,proto3" json:"stopped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -732,6 +734,13 @@ func (x *JobDone) GetHistory() []*EpochResult {
 		return x.History
 	}
 	return nil
+}
+
+func (x *JobDone) GetStopped() string {
+	if x != nil {
+		return x.Stopped
+	}
+	return ""
 }
 
 // JobFailed says that the job can not succeed on any worker: the loss is not
@@ -1234,14 +1243,15 @@ const file_lockstep_v1_session_proto_rawDesc = "" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12*\n" +
 	"\x11suspect_worker_id\x18\x03 \x01(\tR\x0fsuspectWorkerId\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"\x9b\x01\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\xb5\x01\n" +
 	"\aJobDone\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12%\n" +
 	"\x0eweights_sha256\x18\x03 \x01(\tR\rweightsSha256\x122\n" +
-	"\ahistory\x18\x04 \x03(\v2\x18.lockstep.v1.EpochResultR\ahistory\"y\n" +
+	"\ahistory\x18\x04 \x03(\v2\x18.lockstep.v1.EpochResultR\ahistory\x12\x18\n" +
+	"\astopped\x18\x05 \x01(\tR\astopped\"y\n" +
 	"\tJobFailed\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1e\n" +
 	"\n" +

@@ -310,7 +310,10 @@ type EpochResult struct {
 	// Wall time of the epoch on the cluster, in seconds.
 	Seconds float64 `protobuf:"fixed64,6,opt,name=seconds,proto3" json:"seconds,omitempty"`
 	// Steps done since the job began.
-	GlobalStep    int64 `protobuf:"varint,7,opt,name=global_step,json=globalStep,proto3" json:"global_step,omitempty"`
+	GlobalStep int64 `protobuf:"varint,7,opt,name=global_step,json=globalStep,proto3" json:"global_step,omitempty"`
+	// The parameters after this epoch were the best so far, and the job restores
+	// the best: the model is that of the last epoch of which this is true.
+	Kept          bool `protobuf:"varint,8,opt,name=kept,proto3" json:"kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -392,6 +395,13 @@ func (x *EpochResult) GetGlobalStep() int64 {
 		return x.GlobalStep
 	}
 	return 0
+}
+
+func (x *EpochResult) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
 }
 
 // Checkpoint is a saved state of a job.
@@ -549,7 +559,7 @@ const file_lockstep_v1_types_proto_rawDesc = "" +
 	"\rlearning_rate\x18\x06 \x01(\x01R\flearningRate\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xcd\x03\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xe1\x03\n" +
 	"\vEpochResult\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x05R\x05epoch\x12\x1d\n" +
 	"\n" +
@@ -559,7 +569,8 @@ const file_lockstep_v1_types_proto_rawDesc = "" +
 	"\ftest_metrics\x18\x05 \x03(\v2).lockstep.v1.EpochResult.TestMetricsEntryR\vtestMetrics\x12\x18\n" +
 	"\aseconds\x18\x06 \x01(\x01R\aseconds\x12\x1f\n" +
 	"\vglobal_step\x18\a \x01(\x03R\n" +
-	"globalStep\x1a?\n" +
+	"globalStep\x12\x12\n" +
+	"\x04kept\x18\b \x01(\bR\x04kept\x1a?\n" +
 	"\x11TrainMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a>\n" +
