@@ -27,13 +27,24 @@ type modelUse struct {
 	threads int
 }
 
-func (u *modelUse) addFlags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVarP(&u.job.path, "job", "j", "", "job file that the model was trained with")
-	u.job.addFlags(f)
-	f.StringVar(&u.split, "data", "test", "which records of the job: test or train")
-	f.IntVar(&u.threads, "threads", runtime.NumCPU(), "threads for arithmetic")
+// addJob adds the flags that name the job.
+func (u *modelUse) addJob(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&u.job.path, "job", "j", "", "job file that the model was trained with")
+	u.job.addFlags(cmd.Flags())
 }
+
+// addFlags adds also those that say what to compute.
+func (u *modelUse) addFlags(cmd *cobra.Command) {
+	u.addJob(cmd)
+	cmd.Flags().StringVar(&u.split, "data", "test", "which records of the job: test or train")
+	cmd.Flags().IntVar(&u.threads, "threads", runtime.NumCPU(), "threads for arithmetic")
+}
+
+// What a model file says of the data that it was trained on.
+const (
+	metaInput = "lockstep.input"
+	metaFit   = "lockstep.fit"
+)
 
 // model is a network with the weights of a file, ready to be applied.
 type model struct {
@@ -113,7 +124,7 @@ func (u *modelUse) choose(c *checked) (*shard.Manifest, error) {
 // that it was trained on: other classes, columns or normalisation. A file of
 // another program does not say what it was trained on.
 func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error {
-	for key, now := range map[string]any{"lockstep.input": m.Input, "lockstep.fit": m.Fit} {
+	for key, now := range map[string]any{metaInput: m.Input, metaFit: m.Fit} {
 		text, err := json.Marshal(now)
 		if err != nil {
 			return err

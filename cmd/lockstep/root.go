@@ -66,7 +66,7 @@ func newRoot() *cobra.Command {
 	add(groupStart, newDemo(), newTrain())
 	add(groupCluster, newUp(), newNodes(), newCerts())
 	add(groupJobs, newSubmit(), newJobs(), newWatch(), newLogs(), newCancel(), newResume(), newDownload())
-	add(groupModels, newValidate(), newEval(), newPredict(), newLayers())
+	add(groupModels, newValidate(), newEval(), newPredict(), newExport(), newLayers())
 	add(groupMachine, newBench(), newVersion())
 	root.SetCompletionCommandGroupID(groupMachine)
 	root.SetHelpCommandGroupID(groupMachine)

@@ -104,7 +104,17 @@ func newDownload() *cobra.Command {
 }
 
 // download writes the model of a job to path; the file is there whole or not at all.
-func download(ctx context.Context, c *client.Client, id, path string) (err error) {
+func download(ctx context.Context, c *client.Client, id, path string) error {
+	return replaceFile(path, func(w io.Writer) error {
+		if err := c.Download(ctx, id, w); err != nil {
+			return fmt.Errorf("model of job %s: %w", id, err)
+		}
+		return nil
+	})
+}
+
+// replaceFile writes a file through write; it is either whole or as it was.
+func replaceFile(path string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("model file: %w", err)
 	}
@@ -118,8 +128,8 @@ func download(ctx context.Context, c *client.Client, id, path string) (err error
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err := c.Download(ctx, id, f); err != nil {
-		return fmt.Errorf("model of job %s: %w", id, err)
+	if err := write(f); err != nil {
+		return err
 	}
 	if err := f.Chmod(0o644); err != nil {
 		return fmt.Errorf("model file: %w", err)

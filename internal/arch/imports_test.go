@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"internal/nearest":       {},
 	"internal/safetensors":   {},
 	"proto/onnx":             {},
+	"internal/onnx/onnxtest": {},
 	"internal/onnx":          {"internal/safetensors", "pkg/nn", "proto/onnx"},
 	"internal/local":         {},
 	"pkg/tensor":             {"internal/philox"},
@@ -49,7 +50,7 @@ var libraries = map[string][]string{
 	"github.com/hashicorp/raft": {"pkg/coordinator"},
 	"go.etcd.io/bbolt":          {"pkg/coordinator"},
 	"github.com/spf13/cobra":    {"cmd", "internal/cli", "internal/node", "internal/config"},
-	"testing":                   {"pkg/allreduce/linktest", "internal/bench", "internal/e2e"},
+	"testing":                   {"pkg/allreduce/linktest", "internal/bench", "internal/e2e", "internal/onnx/onnxtest"},
 }
 
 func TestImportsInsideTheModule(t *testing.T) {

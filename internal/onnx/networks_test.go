@@ -3,7 +3,6 @@ package onnx
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -233,21 +232,4 @@ func (b built) write(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
-}
-
-// difference is the largest |a-b|; infinite if the lengths differ or one is not
-// a number.
-func difference(a, b []float32) float64 {
-	if len(a) != len(b) {
-		return math.Inf(1)
-	}
-	most := 0.0
-	for i := range a {
-		d := math.Abs(float64(a[i]) - float64(b[i]))
-		if math.IsNaN(d) {
-			return math.Inf(1)
-		}
-		most = max(most, d)
-	}
-	return most
 }

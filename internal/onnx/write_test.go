@@ -2,11 +2,11 @@ package onnx
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/lockstep-ml/lockstep/internal/onnx/onnxtest"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
@@ -71,20 +71,8 @@ func TestWrittenWeightsAreRead(t *testing.T) {
 	}
 	for _, want := range b.tensors {
 		i := slices.IndexFunc(m.Tensors(), func(t Tensor) bool { return t.Name == want.Name })
-		if i < 0 || difference(m.Tensors()[i].F32, want.F32) != 0 || !slices.Equal(m.Tensors()[i].Shape, want.Shape) {
+		if i < 0 || onnxtest.Difference(m.Tensors()[i].F32, want.F32) != 0 || !slices.Equal(m.Tensors()[i].Shape, want.Shape) {
 			t.Errorf("%s is not read as it was", want.Name)
-		}
-	}
-}
-
-func TestDifference(t *testing.T) {
-	nan := float32(math.NaN())
-	for _, c := range []struct {
-		a, b []float32
-		want float64
-	}{{[]float32{1, 2}, []float32{1, 2.5}, 0.5}, {[]float32{1}, nil, math.Inf(1)}, {[]float32{nan}, []float32{nan}, math.Inf(1)}} {
-		if got := difference(c.a, c.b); got != c.want {
-			t.Errorf("difference(%v, %v) = %v, want %v", c.a, c.b, got, c.want)
 		}
 	}
 }
