@@ -51,13 +51,15 @@ bench-peers: ## the same against OpenBLAS and oneDNN, where they are installed
 bench-torch: ## training against PyTorch, where it is installed
 	@bench/torch.sh
 
-test-arm64: ## kernels and networks give the same bits on an emulated arm64 (Debian: qemu-user)
+test-arm64: ## kernels, networks and augmentation give the same bits on an emulated arm64 (Debian: qemu-user)
 	@command -v qemu-aarch64 >/dev/null || { echo 'install it: apt-get install qemu-user'; exit 1; }
 	mkdir -p dist
 	CGO_ENABLED=0 GOARCH=arm64 go test -c -o dist/tensor.test ./pkg/tensor
 	CGO_ENABLED=0 GOARCH=arm64 go test -c -o dist/nn.test ./pkg/nn
+	CGO_ENABLED=0 GOARCH=arm64 go test -c -o dist/dataset.test ./pkg/dataset
 	cd pkg/tensor && qemu-aarch64 ../../dist/tensor.test -test.short
 	cd pkg/nn && qemu-aarch64 ../../dist/nn.test -test.run BitsAre
+	cd pkg/dataset && qemu-aarch64 ../../dist/dataset.test -test.run 'Bits|Elementary'
 
 test-avx512: ## tests of the AVX-512 kernels on an emulated CPU, where the machine's has none
 	internal/asmgen/emulate/run.sh

@@ -40,52 +40,60 @@ func colourKind() augmentKind {
 }
 
 // colour changes the pixels by three factors, which must not be negative. 1
-// changes nothing. After each of the three a pixel stays within black and white.
+// changes nothing. After each of the three a pixel is between black and white.
 func (p *canvas) colour(brightness, contrast, saturation float32) {
-	p.blend(brightness, func(int) float32 { return 0 })
+	for c := range p.c {
+		black, gain := p.black[c], p.gain[c]
+		for i, x := range p.plane(p.x, c) {
+			p.plane(p.x, c)[i] = clamp(brightness * ((x - black) / gain))
+		}
+	}
 	if contrast != 1 {
 		sum := 0.0
 		for i := range p.h * p.w {
 			sum += float64(p.grey(i))
 		}
 		mean := float32(sum / float64(p.h*p.w))
-		p.blend(contrast, func(int) float32 { return mean })
+		for i, v := range p.x {
+			p.x[i] = clamp(mix(mean, v, contrast))
+		}
 	}
-	if p.c == 3 {
-		p.blend(saturation, p.grey)
+	if saturation != 1 {
+		p.saturate(saturation)
+	}
+	for c := range p.c {
+		black, gain := p.black[c], p.gain[c]
+		for i, v := range p.plane(p.x, c) {
+			p.plane(p.x, c)[i] = black + float32(v*gain)
+		}
 	}
 }
 
-// blend moves every pixel from or to what the same place of base is, by a factor:
-// base + factor*(pixel - base), all between 0 and 1.
-func (p *canvas) blend(factor float32, base func(i int) float32) {
-	if factor == 1 {
-		return
-	}
+func clamp(v float32) float32 { return min(max(v, 0), 1) }
+
+// saturate moves every pixel from or to its grey.
+func (p *canvas) saturate(factor float32) {
 	for i := range p.h * p.w {
-		b := base(i)
+		grey := p.grey(i)
 		for c := range p.c {
 			x := &p.x[c*p.h*p.w+i]
-			v := b + float32(factor*((*x-p.black[c])/p.gain[c]-b))
-			*x = p.black[c] + float32(min(max(v, 0), 1)*p.gain[c])
+			*x = clamp(mix(grey, *x, factor))
 		}
 	}
 }
 
-// grey is the brightness of place i, by the weights of BT.601, or the mean of
-// channels that are not red, green and blue.
+// grey is the brightness of place i of an image between 0 and 1, by the weights of
+// BT.601, or the mean of channels that are not red, green and blue.
 func (p *canvas) grey(i int) float32 {
-	weights := [3]float32{0.299, 0.587, 0.114}
+	size := p.h * p.w
+	if p.c == 3 {
+		return float32(0.299*p.x[i]) + float32(0.587*p.x[size+i]) + float32(0.114*p.x[2*size+i])
+	}
 	sum := float32(0)
 	for c := range p.c {
-		v := (p.x[c*p.h*p.w+i] - p.black[c]) / p.gain[c]
-		if p.c == 3 {
-			sum += float32(weights[c] * v)
-		} else {
-			sum += v / float32(p.c)
-		}
+		sum += p.x[c*size+i]
 	}
-	return sum
+	return sum / float32(p.c)
 }
 
 func eraseKind() augmentKind {

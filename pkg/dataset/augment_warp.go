@@ -77,8 +77,16 @@ func (p *canvas) warp(a affine, fill string) {
 func (p *canvas) interpolate(at int, y, x float64, fill string) {
 	fy, fx := math.Floor(y), math.Floor(x)
 	dy, dx := float32(y-fy), float32(x-fx)
-	y0, y1 := outside(fill, int(fy), p.h), outside(fill, int(fy)+1, p.h)
-	x0, x1 := outside(fill, int(fx), p.w), outside(fill, int(fx)+1, p.w)
+	y0, x0 := int(fy), int(fx)
+	if size := p.h * p.w; y0 >= 0 && x0 >= 0 && y0 < p.h-1 && x0 < p.w-1 {
+		for i := y0*p.w + x0; at < len(p.x); i, at = i+size, at+size {
+			top, bottom := p.spare[i:i+2], p.spare[i+p.w:i+p.w+2]
+			p.x[at] = mix(mix(top[0], top[1], dx), mix(bottom[0], bottom[1], dx), dy)
+		}
+		return
+	}
+	y1, x1 := outside(fill, y0+1, p.h), outside(fill, x0+1, p.w)
+	y0, x0 = outside(fill, y0, p.h), outside(fill, x0, p.w)
 	for c := range p.c {
 		top := mix(p.at(c, y0, x0), p.at(c, y0, x1), dx)
 		bottom := mix(p.at(c, y1, x0), p.at(c, y1, x1), dx)

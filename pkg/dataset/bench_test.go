@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/lockstep-ml/lockstep/pkg/shard"
@@ -61,4 +62,22 @@ func memorySet(tb testing.TB, n int64, size int) *Set {
 		}
 	}
 	return &Set{m: m, t: t, checked: newChecks(m)}
+}
+
+// What each augmentation costs for a record of 32x32 pixels in three colours.
+func BenchmarkAugment(b *testing.B) {
+	for i, n := range every() {
+		b.Run(fmt.Sprintf("%s%d", n.Kind, i), func(b *testing.B) {
+			set := augmented(b, imageSet(b, 64, 3, 32, 32), n)
+			batch := newBatch(set.m, 64, 1)
+			resize(batch, set.m, 64)
+			set.augment.extend(batch)
+			batch.Lanes, batch.Rows, batch.Records = []int{0}, []int{0, 64}, make([]int64, 64)
+			m := &microBatch{spare: make([]float32, 3*32*32)}
+			for b.Loop() {
+				set.augment.vary(batch, m)
+			}
+			b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(64*b.N), "ns/record")
+		})
+	}
 }

@@ -21,6 +21,14 @@
 // over the files: a compressed copy of a file is the same data set. A shard's
 // checksum is verified when one of its records is first read.
 //
+// # Augmentation
+//
+// A Set with Augment varies its records while a Loader makes batches of them, ahead
+// of their use: the table, its checksums and the fit are those of the records as
+// they are. What is random in it is drawn by internal/philox for (seed, number of
+// the augmentation, epoch, step, lane, row of the lane), with arithmetic that is
+// the same on every machine. So a lane's records do not depend on who loads it.
+//
 // # Where tables live
 //
 // An uncompressed IDX file is a table as it lies there: a worker reads only the
@@ -34,5 +42,6 @@
 // # Cost
 //
 // Decoding a record of 784 pixels takes about a microsecond on one core; reading a
-// CSV file about a second for 100 MB.
+// CSV file about a second for 100 MB. Shifting, mirroring and mixing images cost one
+// or two nanoseconds a number, resampling and colours some ten, noise some forty.
 package dataset

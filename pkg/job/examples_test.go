@@ -13,6 +13,7 @@ func TestExamples(t *testing.T) {
 	inputs := map[string]nn.Input{
 		"digits":        digits(),
 		"fashion-mnist": digits(),
+		"mnist":         digits(),
 		"housing":       {Shape: []int{13}, Target: nn.Target{Kind: nn.TargetValue, Shape: []int{1}}},
 	}
 	files, err := filepath.Glob("../../examples/*/job.yaml")

@@ -19,6 +19,7 @@ type golden struct {
 		Kind    string
 		Classes int
 		Shape   []int
+		Mixed   bool
 	}
 	Loss, Optimizer, Schedule [2]any
 	Batch, Steps, Lanes       int
@@ -67,7 +68,7 @@ func (g *golden) plan(t *testing.T, exact bool) *Plan {
 		spec.Model = append(spec.Model, goldenNode(n))
 	}
 	return mustPlan(t, spec, Input{Shape: g.Input, Tokens: g.Tokens,
-		Target: Target{Kind: TargetKind(g.Target.Kind), Classes: g.Target.Classes, Shape: g.Target.Shape}})
+		Target: Target{Kind: TargetKind(g.Target.Kind), Classes: g.Target.Classes, Shape: g.Target.Shape, Mixed: g.Target.Mixed}})
 }
 
 func fillGolden(tr *Trainer) {
@@ -109,6 +110,10 @@ func (g *golden) batch(step int) *Batch {
 	if g.Target.Kind == "class" {
 		for _, v := range y {
 			b.Classes = append(b.Classes, int32((v*0.5+0.5)*float32(g.Target.Classes)))
+		}
+		for r := 0; r < len(y) && g.Target.Mixed; r++ {
+			b.Others = append(b.Others, (b.Classes[r]+1)%int32(g.Target.Classes))
+			b.Shares = append(b.Shares, 1-float32(r)/12)
 		}
 		if g.Tokens == 0 && len(g.Target.Shape) == 0 {
 			for r, c := range b.Classes {

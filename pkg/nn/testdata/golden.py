@@ -348,6 +348,14 @@ loss("smoothing", ["cross_entropy", {"label_smoothing": 0.2}], lambda x, y: F.cr
 loss("class_weights", ["cross_entropy", {"class_weights": [1, 2, 0.5, 3]}],
      lambda x, y: F.cross_entropy(x, y, torch.tensor([1, 2, 0.5, 3])), classes(4), 4)
 loss("ignore", ["cross_entropy", {"ignore": 2}], lambda x, y: F.cross_entropy(x, y, ignore_index=2), classes(4), 4, logits=True)
+def mixed(y):
+    """Row r of 6 is mixed: 1 - r/12 of its class, the rest of the next class."""
+    share = (1 - torch.arange(6) / 12).reshape(6, 1)
+    return share * F.one_hot(y, 4) + (1 - share) * F.one_hot((y + 1) % 4, 4)
+
+
+loss("mixed", ["cross_entropy", {"label_smoothing": 0.2}], lambda x, y: F.cross_entropy(x, mixed(y), label_smoothing=0.2),
+     {**classes(4), "mixed": True}, 4)
 loss("mae", ["mae", {}], F.l1_loss, values(3), 3)
 loss("huber", ["huber", {"delta": 0.4}], lambda x, y: F.huber_loss(x, y, delta=0.4), values(3), 3)
 loss("binary", ["binary_cross_entropy", {"positive_weight": 2.5}],
