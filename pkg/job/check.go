@@ -19,6 +19,9 @@ const (
 	integersType = "integers"
 	numbersType  = "numbers"
 	textsType    = "texts"
+
+	layersType    = "layers"
+	optimizerType = "optimizer"
 )
 
 // fields reads a mapping whose keys are known. It returns the values given and
@@ -79,7 +82,12 @@ func (d *decoder) unknownKey(e entry, where string, keys []string) {
 
 // value reads one field and reports a wrong type or a value out of bounds.
 func (d *decoder) value(n *node, path string, f nn.Field) (any, bool) {
-	if f.Type == renamesType {
+	switch f.Type {
+	case layersType:
+		return d.layers(n, path), true
+	case optimizerType:
+		return d.component(n, path, "optimizer", "optimizer"), true
+	case renamesType:
 		return d.renames(n, path)
 	}
 	if n.kind == listKind && listed(f) {
@@ -173,6 +181,7 @@ func expectedOne(f nn.Field) string {
 		integerType: "an integer", integersType: "an integer",
 		numberType: "a number", numbersType: "a number",
 		booleanType: "true or false", textType: "text", textsType: "text",
+		layersType: "a list of layers", optimizerType: "an optimizer",
 	}[f.Type]
 	if b := bounds(f); b != "" {
 		what += " " + b

@@ -157,15 +157,18 @@ func toUint64(v any) uint64 {
 }
 
 // model reads the layers. A name that two have is found by nn.NewPlan.
-func (d *decoder) model(s *Spec, n *node) {
+func (d *decoder) model(s *Spec, n *node) { s.Net.Model = d.layers(n, "model") }
+
+func (d *decoder) layers(n *node, path string) []nn.Node {
 	if n.kind != listKind || len(n.items) == 0 {
-		d.add(n.at, "model: expected a list of layers, got %s", n.describe())
-		return
+		d.add(n.at, "%s: expected a list of layers, got %s", path, n.describe())
+		return nil
 	}
+	layers := make([]nn.Node, len(n.items))
 	for i, item := range n.items {
-		layer := d.component(item, fmt.Sprintf("model[%d]", i), layerNoun, "layer", "activation")
-		s.Net.Model = append(s.Net.Model, layer)
+		layers[i] = d.component(item, fmt.Sprintf("%s[%d]", path, i), layerNoun, "layer", "activation")
 	}
+	return layers
 }
 
 // metrics reads a list of metrics, or one alone.

@@ -55,21 +55,21 @@ func (t *Trainer) EvalResult() (loss float64, metrics []float64, err error) {
 	return loss, metrics, nil
 }
 
-// Predict applies the network to rows records, at most as many as the trainer
+// Predict applies the model to rows records, at most as many as the trainer
 // was made for. It reads b.X or b.Tokens. The result (rows, Plan.Output) is the
 // trainer's and holds until the next call.
 func (t *Trainer) Predict(b *Batch, rows int) ([]float32, error) {
+	if t.plan.recipe.Drawn {
+		return nil, errors.New("nn: the model reads no records, it makes some; use Sample")
+	}
 	if n := rows * size(t.plan.in.Shape); rows < 0 || rows > t.maxRows || len(b.X) < n && len(b.Tokens) < n {
 		return nil, fmt.Errorf("nn: cannot predict %d rows with %d numbers of input; at most %d rows of %s",
 			rows, max(len(b.X), len(b.Tokens)), t.maxRows, shapeString(t.plan.in.Shape))
 	}
-	return t.apply(b, b.X, rows), nil
-}
-
-// apply runs the model on x, or on the tokens of b.
-func (t *Trainer) apply(b *Batch, x []float32, rows int) []float32 {
-	model := &t.step.nets[0]
+	net, model := &t.plan.nets[0], &t.step.nets[0]
 	model.pass = Pass{t: t, net: model, batch: b, rows: rows, w: t.final()}
-	model.forward(x, true)
-	return t.activation(t.plan.nets[0].output, rows)
+	t.acts[net.input] = b.X
+	clear(model.layerLoss)
+	model.apply(net.from, true)
+	return t.activation(net.output, rows), nil
 }

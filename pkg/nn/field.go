@@ -18,12 +18,16 @@ const (
 	typeInts  = "integers" // one integer or a list
 	typeFlts  = "numbers"  // one number or a list
 	typeTexts = "texts"    // one text or a list; not of catalogue entries
+
+	typeLayers    = "layers"    // a list of layers: []Node
+	typeOptimizer = "optimizer" // an optimiser: Node
 )
 
 // Field is one setting of a catalogue entry.
 type Field struct {
 	Name string `json:"name"`
-	// Type is integer, number, boolean, text, integers or numbers.
+	// Type is integer, number, boolean, text, integers, numbers, layers or
+	// optimizer.
 	Type string `json:"type"`
 	// Default is what holds when the field is not given; nil if Required.
 	Default  any  `json:"default,omitempty"`
@@ -92,7 +96,7 @@ func (f Field) inBounds(v float64) bool {
 }
 
 // convert turns a decoded value into the Go type of the field: int, float64,
-// bool, string, []int or []float64. Its error says what was expected.
+// bool, string, []int, []float64, []Node or Node. Its error says what was expected.
 func (f Field) convert(v any) (any, error) {
 	switch f.Type {
 	case typeInt:
@@ -111,6 +115,14 @@ func (f Field) convert(v any) (any, error) {
 		return convertList(v, f.toInt)
 	case typeFlts:
 		return convertList(v, f.toFloat)
+	case typeLayers:
+		if n, ok := v.([]Node); ok {
+			return n, nil
+		}
+	case typeOptimizer:
+		if n, ok := v.(Node); ok {
+			return n, nil
+		}
 	}
 	return nil, f.mismatch(v)
 }
@@ -121,7 +133,8 @@ func (f Field) mismatch(v any) error {
 
 func expected(f Field) string {
 	article := map[string]string{typeInt: "an integer", typeFloat: "a number", typeBool: "true or false",
-		typeText: "a word", typeInts: "an integer or a list of integers", typeFlts: "a number or a list of numbers"}
+		typeText: "a word", typeInts: "an integer or a list of integers", typeFlts: "a number or a list of numbers",
+		typeLayers: "a list of layers", typeOptimizer: "an optimizer"}
 	s := article[f.Type]
 	if len(f.Values) > 0 {
 		return "one of " + strings.Join(f.Values, ", ")
@@ -233,6 +246,12 @@ func (a Args) Ints(name string) []int { v, _ := a[name].([]int); return v }
 
 // Floats returns a numbers field.
 func (a Args) Floats(name string) []float64 { v, _ := a[name].([]float64); return v }
+
+// Nodes returns a field of layers.
+func (a Args) Nodes(name string) []Node { v, _ := a[name].([]Node); return v }
+
+// Node returns a field that names one thing, the zero Node if it is not given.
+func (a Args) Node(name string) Node { v, _ := a[name].(Node); return v }
 
 // Args checks the fields of n against those of e and fills in defaults. It is for
 // catalogues of other packages. What is wrong stands in the second result.

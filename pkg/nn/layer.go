@@ -52,6 +52,12 @@ type Fitted struct {
 	Words int
 	// Loss means that the layer has a part of the loss: Pass.AddLoss.
 	Loss bool
+	// Spends means that Backward uses up what Forward kept. A network that goes
+	// back a second time is then run forward again.
+	Spends bool
+	// Drawn means that the output has, over the records, nearly the distribution
+	// of normal numbers, so that what follows makes new records of such numbers.
+	Drawn bool
 	// MACs is the number of multiply-adds of one record's forward pass, for
 	// layers that multiply matrices.
 	MACs int

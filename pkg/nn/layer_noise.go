@@ -1,8 +1,6 @@
 package nn
 
 import (
-	"math"
-
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
@@ -15,7 +13,7 @@ type gaussianNoise struct {
 
 func noiseKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "gaussian_noise", Class: classLayer, Summary: "adds normal random numbers while training, say before an autoencoder",
+		Entry: Entry{Name: "gaussian_noise", Class: classLayer, Summary: "adds normal random numbers while training",
 			Fields: []Field{number("deviation", 0.1, "standard deviation of what is added").min(0).short()}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("gaussian_noise")
@@ -49,7 +47,7 @@ func (l gaussianNoise) Backward(p *Pass) {
 // sample draws the code of a variational autoencoder. Its input (B, 2F) is a
 // mean m and, through softplus, a deviation s of every element of the code:
 //
-//	z = m + s*e,  e normal; z = m when the network is applied
+//	z = m + s*e,  e normal; z = m when the model is applied to records
 //
 // and beta times the divergence of the code from normal numbers,
 // sum((m² + s² - 1)/2 - log(s)), belongs to the loss of the record.
@@ -61,13 +59,15 @@ type sample struct {
 // leastDeviation keeps the logarithm of a deviation finite.
 const leastDeviation = 1e-6
 
+const sampleName = "gaussian_sample"
+
 func sampleKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "gaussian_sample", Class: classLayer,
+		Entry: Entry{Name: sampleName, Class: classLayer,
 			Summary: "draws the code of a variational autoencoder: of 2n inputs n are means and n, through softplus, deviations",
 			Fields:  []Field{number("beta", 1, "weight in the loss of how far the code is from normal numbers").min(0).short()}},
 		Fit: func(s *Site) Fitted {
-			in, ok := s.one("gaussian_sample")
+			in, ok := s.one(sampleName)
 			if !ok {
 				return Fitted{}
 			}
@@ -76,7 +76,7 @@ func sampleKind() LayerKind {
 				return Fitted{}
 			}
 			n := in[0] / 2
-			return Fitted{Layer: sample{n: n, beta: float32(s.Float("beta"))}, Out: []int{n}, Keep: []int{n, n}, Loss: true}
+			return Fitted{Layer: sample{n: n, beta: float32(s.Float("beta"))}, Out: []int{n}, Keep: []int{n, n}, Scratch: n, Loss: true, Drawn: true}
 		},
 	}
 }
@@ -84,7 +84,7 @@ func sampleKind() LayerKind {
 func (l sample) Forward(p *Pass) {
 	draws, deviations := p.Keep(0), p.Keep(1)
 	clear(draws)
-	if p.Training() {
+	if p.Drawing() {
 		for i := range p.LaneCount() {
 			from, to := p.Lane(i)
 			p.Engine().Normal(draws[from*l.n:to*l.n], 0, 1, p.Stream(i), 0)
@@ -94,12 +94,15 @@ func (l sample) Forward(p *Pass) {
 	for r := range p.Rows() {
 		mean, s := x[r*2*l.n:][:l.n], deviations[r*l.n:][:l.n]
 		p.Engine().ActForward(s, x[(r*2+1)*l.n:][:l.n], tensor.ActSoftplus)
+		for i, d := range s {
+			s[i] = max(d, leastDeviation)
+		}
+		logs := p.Scratch()[:l.n]
+		p.Engine().Log(logs, s)
 		divergence := 0.0
 		for i, m := range mean {
-			d := max(s[i], leastDeviation)
-			s[i] = d
-			y[r*l.n+i] = m + float32(d*draws[r*l.n+i])
-			divergence += float64(m*m)/2 + (float64(d*d)-1)/2 - math.Log(float64(d))
+			y[r*l.n+i] = m + float32(s[i]*draws[r*l.n+i])
+			divergence += 0.5*(float64(m*m)+float64(s[i]*s[i])-1) - float64(logs[i])
 		}
 		p.AddLoss(r, float32(float64(l.beta)*divergence))
 	}

@@ -72,7 +72,7 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 	if s.Bool("bidirectional") {
 		l.dirs = 2
 	}
-	f := Fitted{Layer: l, Out: []int{l.steps, l.dirs * l.hidden}}
+	f := Fitted{Layer: l, Out: []int{l.steps, l.dirs * l.hidden}, Spends: true}
 	if l.last {
 		f.Out = f.Out[1:]
 	}

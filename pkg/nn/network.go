@@ -35,6 +35,11 @@ func (n *network) prefix() string {
 func (p *Plan) fitNetworks(errs *Errors) {
 	before := len(*errs)
 	p.fitNetwork(Net{Model: p.spec.Model, Input: p.recipe.Input, Optimizer: p.spec.Optimizer}, errs)
+	if want := p.recipe.Output; len(*errs) == before && want != nil {
+		if out := p.values[p.nets[0].output]; out.size != size(want) {
+			errs.addf(p.nodes[out.node].path, "the model gives %s, but the records are %s", shapeString(out.Shape), shapeString(want))
+		}
+	}
 	for _, net := range p.recipe.Networks {
 		if len(*errs) == before {
 			p.fitNetwork(net, errs)

@@ -17,6 +17,7 @@ type Pass struct {
 	train bool
 	rows  int
 	w     []float32 // the parameters in use
+	draws bool      // a code is drawn
 	nth   int       // how often the network was applied in this step before
 	fixed bool      // backward leaves the parameters alone
 }
@@ -30,6 +31,10 @@ func (p *Pass) Rows() int { return p.rows }
 // Training is false when a network is only applied, or the layer is frozen:
 // dropout lets all through, batch_norm uses its running statistics.
 func (p *Pass) Training() bool { return p.train && p.n.factor > 0 }
+
+// Drawing is false when a model is applied to records: what else is drawn also
+// when it is evaluated, as the code of a variational autoencoder, is not.
+func (p *Pass) Drawing() bool { return p.draws }
 
 // Weight is the weight of a record in the loss.
 func (p *Pass) Weight(row int) float32 {

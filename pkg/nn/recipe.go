@@ -65,6 +65,11 @@ type FittedRecipe struct {
 	// with.
 	Input  Value
 	Target Target
+	// Drawn means that the model reads no records but normal numbers.
+	Drawn bool
+	// Output is the shape that the model's output must have the size of; nil
+	// leaves it to the loss.
+	Output []int
 	// Networks are those beside the model. The loss reads the output of the last.
 	Networks []Net
 	// PerRecord means that the loss is that of a record, a sum over its elements,
@@ -95,7 +100,7 @@ type Net struct {
 
 // recipeKinds is the table of recipes.
 func recipeKinds() []RecipeKind {
-	return []RecipeKind{supervisedKind(), autoencoderKind(), denoisingKind()}
+	return []RecipeKind{supervisedKind(), autoencoderKind(), denoisingKind(), variationalKind(), ganKind()}
 }
 
 // fitRecipe finds the recipe of the job.

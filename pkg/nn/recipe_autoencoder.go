@@ -5,7 +5,6 @@ package nn
 // repair.
 type autoencoder struct {
 	noise, mask float32
-	size        int
 }
 
 // The random numbers of denoising, kept apart by Step.Stream.
@@ -41,14 +40,25 @@ func denoisingKind() RecipeKind {
 }
 
 func fitAutoencoder(s *RecipeSite, a autoencoder) FittedRecipe {
+	if s.samples() > 0 {
+		s.Fail("", "a model with a %s layer is a variational_autoencoder", sampleName)
+	}
+	f := s.ownTarget(a)
+	if a != (autoencoder{}) {
+		f.Keep = []int{size(s.Data.Shape), size(s.Data.Shape)}
+	}
+	return f
+}
+
+// ownTarget fits a recipe whose records are their own targets.
+func (s *RecipeSite) ownTarget(r Recipe) FittedRecipe {
 	s.numbers("an autoencoder")
-	a.size = size(s.Data.Shape)
-	return FittedRecipe{Recipe: a, Input: Value{Shape: s.Data.Shape}, Target: Target{Kind: TargetValue, Shape: s.Data.Shape}, Keep: []int{a.size, a.size}}
+	return FittedRecipe{Recipe: r, Input: Value{Shape: s.Data.Shape}, Target: Target{Kind: TargetValue, Shape: s.Data.Shape}}
 }
 
 func (a autoencoder) Step(s *Step) {
 	x := s.X()
-	if a.noise > 0 || a.mask > 0 {
+	if a != (autoencoder{}) {
 		x = a.corrupt(s)
 	}
 	model := s.Network(0)

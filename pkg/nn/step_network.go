@@ -4,7 +4,8 @@ package nn
 type Network struct {
 	s                   *Step
 	number              int
-	forwards, backwards int // calls in this step
+	forwards, backwards int  // calls in this step
+	spent               bool // by a backward pass since the last forward pass
 	pass                Pass
 	loss                LossPass
 	metric              metricPass
@@ -29,22 +30,23 @@ func (n *Network) Forward(x []float32) []float32 {
 			shapeString(net.Input.Shape), rows*size(net.Input.Shape))
 		return out
 	}
-	n.pass = Pass{t: s.t, net: n, batch: s.batch, rows: rows, train: s.train, w: s.t.w, nth: n.forwards}
+	n.pass = Pass{t: s.t, net: n, batch: s.batch, rows: rows, train: s.train, draws: true, w: s.t.w, nth: n.forwards}
 	if !s.train {
 		n.pass.w = s.t.final()
 	}
 	n.forwards++
-	n.forward(x, s.t.plan.whole && net == s.t.plan.judged())
+	s.t.acts[net.input] = x
+	n.spent = false
+	clear(n.layerLoss)
+	n.apply(net.from, s.t.plan.whole && net == s.t.plan.judged())
 	return out
 }
 
-// forward runs the layers. An activation that is a part of the loss is left out
-// unless the output behind it is wanted.
-func (n *Network) forward(x []float32, whole bool) {
+// apply runs the layers from a node on. An activation that is a part of the loss
+// is left out unless the output behind it is wanted.
+func (n *Network) apply(from int, whole bool) {
 	net, t := n.plan(), n.s.t
-	t.acts[net.input] = x
-	clear(n.layerLoss)
-	for i := net.from; i < net.to; i++ {
+	for i := from; i < net.to; i++ {
 		node := &t.plan.nodes[i]
 		if node.Alias || !whole && node.out == net.output && net.logits != net.output {
 			continue
@@ -106,11 +108,16 @@ func (n *Network) backward(params bool) {
 	if !n.s.train || t.dacts[t.plan.values[net.logits].root] == nil {
 		return
 	}
-	n.pass.fixed = !params
+	if n.spent {
+		clear(n.layerLoss)
+		n.apply(net.from, false)
+	}
+	n.pass.fixed, n.spent = !params, false
 	for i := net.to - 1; i >= net.from; i-- {
 		if node := &t.plan.nodes[i]; !node.Alias && t.plan.backward(i) {
 			n.pass.n, n.pass.unit = node, &t.units[i]
 			node.Layer.Backward(&n.pass)
+			n.spent = n.spent || node.Spends
 			t.addInputs(node, &t.units[i], n.pass.rows)
 		}
 		if params {

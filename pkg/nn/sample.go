@@ -1,0 +1,81 @@
+package nn
+
+import (
+	"fmt"
+
+	"github.com/lockstep-ml/lockstep/internal/philox"
+)
+
+// sampleUse keeps what Sample draws apart from what recipes draw.
+const sampleUse = 1 << 15
+
+// Latent is how many normal numbers Trainer.Sample makes a record of: the size of
+// a GAN's input, or of the code of a variational autoencoder. It is 0 if the model
+// has no place for them.
+func (p *Plan) Latent() int {
+	if v := p.latent(); v >= 0 {
+		return p.values[v].size
+	}
+	return 0
+}
+
+// latent is the value that has nearly the distribution of normal numbers, on
+// which alone the output depends; -1 if there is none.
+func (p *Plan) latent() int {
+	net := &p.nets[0]
+	if p.recipe.Drawn {
+		return net.input
+	}
+	for i := net.to - 1; i >= net.from; i-- {
+		n := &p.nodes[i]
+		if n.Drawn {
+			return n.out
+		}
+		for _, v := range n.in {
+			if !p.drawnBefore(i, v) {
+				return -1
+			}
+		}
+	}
+	return -1
+}
+
+// drawnBefore reports whether value v is, or follows, the last drawn value that a
+// node before i gives.
+func (p *Plan) drawnBefore(i, v int) bool {
+	for i--; i >= p.nets[0].from; i-- {
+		if p.nodes[i].Drawn {
+			return v >= p.nodes[i].out
+		}
+	}
+	return false
+}
+
+// Sample makes rows new records of normal numbers, the model's (rows,
+// Plan.Output). Record i of them is a function of seed and first+i. The result is
+// the trainer's and holds until the next call.
+func (t *Trainer) Sample(seed uint64, first, rows int) ([]float32, error) {
+	v := t.plan.latent()
+	if v < 0 {
+		return nil, fmt.Errorf("nn: the model has no place to draw samples at: it is no GAN, and has no gaussian_sample layer on which all that follows depends")
+	}
+	if rows < 0 || rows > t.maxRows {
+		return nil, fmt.Errorf("nn: cannot make %d records at once; at most %d", rows, t.maxRows)
+	}
+	size := t.plan.values[v].size
+	z := make([]float32, rows*size)
+	for i := range rows {
+		t.eng.Normal(z[i*size:][:size], 0, 1, philox.New(seed, philox.Noise+sampleUse, 0, 0, first+i), 0)
+	}
+	net, model := &t.plan.nets[0], &t.step.nets[0]
+	model.pass = Pass{t: t, net: model, batch: &Batch{}, rows: rows, w: t.final()}
+	from := net.from
+	if v == net.input {
+		t.acts[v] = z
+	} else {
+		copy(t.activation(v, rows), z)
+		from = t.plan.values[v].node + 1
+	}
+	model.apply(from, true)
+	return t.activation(net.output, rows), nil
+}
