@@ -66,7 +66,8 @@ func table(ctx context.Context, w io.Writer, o bench.TorchOptions) error {
 Records a second of a step (forward, backward, update) of the networks of
 `+"`lockstep bench train`"+`, measured in turns, medians; ratios are medians of the
 ratios of runs that followed each other, above 1 where lockstep is faster. "exact"
-is with 8 lanes.
+is with 8 lanes. Seconds are those of the process on its processor, so that other
+programs on the machine disturb little.
 
 | model | batch | PyTorch | fast | exact | fast / PyTorch | exact / PyTorch | exact / fast |
 |---|---:|---:|---:|---:|---:|---:|---:|

@@ -24,8 +24,9 @@ type TorchOptions struct {
 }
 
 // TorchResult compares the training of one network with PyTorch on one thread.
-// Figures are in records a second, medians over the runs; ratios are medians of
-// the ratios of runs that followed each other.
+// Figures are in records a second of the processor's time, so that other programs
+// disturb them little, medians over the runs; ratios are medians of the ratios of
+// runs that followed each other.
 type TorchResult struct {
 	Bench string  `json:"bench"` // "torch"
 	Model string  `json:"model"`
@@ -115,9 +116,9 @@ func (s *stepper) rate(ctx context.Context, p *peer, batch int, d time.Duration)
 	if s == nil {
 		return p.run(d)
 	}
-	start := time.Now()
+	start := processorTime()
 	steps, err := s.run(ctx, 1, d)
-	return float64(steps*batch) / time.Since(start).Seconds(), err
+	return float64(steps*batch) / (processorTime() - start).Seconds(), err
 }
 
 // ratio is the median of a/b.
