@@ -35,8 +35,8 @@ func (p *laneProduct) part(w *worker, i int) {
 	} else {
 		j0, j1 = i*p.step, min((i+1)*p.step, p.n)
 	}
-	// The blocks take about 512 KiB of B and 256 KiB of A.
-	cols := max(1<<17/p.rows/w.k.panel(), 1) * w.k.panel()
+	// The blocks take at most 4 MiB of B, so that A is packed once, and 256 KiB of A.
+	cols := max(1<<20/p.rows/w.k.panel(), 1) * w.k.panel()
 	rows := max(1<<16/p.rows/w.k.rows, 1) * w.k.rows
 	view := &product{n: p.n, a: p.a, b: p.b, aRow: 1, aCol: p.m, bRow: p.n, bCol: 1}
 	w.t.k = p.rows
