@@ -15,7 +15,9 @@ func newEval() *cobra.Command {
 		Short: "Measure a model on the test data of its job",
 		Long: `Measure a model on the test data of its job: loss and metrics, the same numbers,
 bit for bit, that training reported after its last epoch. Without MODEL the
-weights that the job starts from are measured.`,
+weights that the job starts from are measured. For a classifier of few classes
+it shows how well each was found, and how many records of each class (a row)
+were taken for each (a column); with --json for one of up to 1000.`,
 		Example: "  lockstep eval digits.safetensors --job examples/digits/job.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -26,6 +28,7 @@ weights that the job starts from are measured.`,
 			}
 			defer m.Close()
 			m.trainer.ResetEval()
+			counts := m.trainer.CountClasses()
 			if err := m.each(cmd.Context(), m.spec.Lanes, m.trainer.Evaluate); err != nil {
 				return err
 			}
@@ -40,11 +43,15 @@ weights that the job starts from are measured.`,
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {
-				return jsonLine(out, evaluation{m.spec.Name, u.split, m.manifest.Records, number64(loss), viewMetrics(named), m.sha256})
+				return jsonLine(out, evaluation{Job: m.spec.Name, Data: u.split, Records: m.manifest.Records, Loss: number64(loss), Metrics: viewMetrics(named),
+					Classes: viewClasses(counts, m.classNames()), Confusion: viewConfusion(counts), WeightsSHA256: m.sha256})
 			}
 			fmt.Fprintf(out, "%s %s records\nloss %s\n", thousands(m.manifest.Records), u.split, number(loss))
 			for _, text := range metricTexts("", named) {
 				fmt.Fprintln(out, text)
+			}
+			if err := printClasses(out, counts, m.classNames()); err != nil {
+				return err
 			}
 			_, err = fmt.Fprintln(out, "weights sha256:"+m.sha256)
 			return err
@@ -57,10 +64,14 @@ weights that the job starts from are measured.`,
 
 // evaluation is what eval --json prints.
 type evaluation struct {
-	Job           string   `json:"job"`
-	Data          string   `json:"data"`
-	Records       int64    `json:"records"`
-	Loss          number64 `json:"loss"`
-	Metrics       metrics  `json:"metrics"`
-	WeightsSHA256 string   `json:"weights_sha256"`
+	Job     string   `json:"job"`
+	Data    string   `json:"data"`
+	Records int64    `json:"records"`
+	Loss    number64 `json:"loss"`
+	Metrics metrics  `json:"metrics"`
+	// Classes and Confusion are absent if the network does not predict classes.
+	// Confusion[i][j] is how many records of class i were taken for class j.
+	Classes       []classView  `json:"classes,omitempty"`
+	Confusion     [][]number64 `json:"confusion,omitempty"`
+	WeightsSHA256 string       `json:"weights_sha256"`
 }

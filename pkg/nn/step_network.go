@@ -171,7 +171,8 @@ func (n *Network) tally(sums []float64, i int, of *Network) {
 			sums[at] += float64(float64(n.pass.Weight(r)) * float64(of.layerLoss[r]))
 		}
 	}
-	if len(n.s.t.plan.metrics) == 0 {
+	counts := n.s.t.confusion != nil && !n.s.train
+	if len(n.s.t.plan.metrics) == 0 && !counts {
 		return
 	}
 	x := n.loss.X
@@ -183,5 +184,8 @@ func (n *Network) tally(sums []float64, i int, of *Network) {
 	}
 	for j, metric := range n.s.t.plan.metrics {
 		metric.add(sums[n.s.t.layout.metric[j]:][:metric.sums()], m, from*loss.Rows(), to*loss.Rows())
+	}
+	if counts {
+		n.s.t.confusion.add(m, from*loss.Rows(), to*loss.Rows())
 	}
 }

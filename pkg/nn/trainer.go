@@ -25,6 +25,8 @@ type Trainer struct {
 	stopping  []int32       // of Plan.stop; nil without
 	best      []float32     // parameters and buffers of the best evaluation; nil without
 
+	confusion *Confusion // of evaluations, nil unless asked for
+
 	// The gradient: sums of integers in exact arithmetic, and floats, which are
 	// the sums in fast arithmetic and the mean before an update in both.
 	ints    []int32

@@ -54,8 +54,9 @@ func (p *Plan) fitWatch(a Args, path string, errs *Errors) *watch {
 		errs.addf(path+".metric", "is %q, which the job does not measure; expected one of %s%s", w.name, strings.Join(names, ", "), nearest.DidYouMean(w.name, names))
 		return w
 	}
-	kinds := metricKinds()
-	w.higher = kinds[slices.IndexFunc(kinds, func(k metricKind) bool { return k.Name == w.name })].higher
+	for _, k := range metricKinds() {
+		w.higher = w.higher || k.Name == w.name && k.higher
+	}
 	return w
 }
 
