@@ -16,6 +16,7 @@ type recurrent struct {
 	dirs              int
 	last              bool
 	padding           int // token whose positions are passed over, -1 is none
+	truncate          int // steps after which gradients stop, 0 is never
 }
 
 // cell is what happens in one step of one record.
@@ -58,6 +59,7 @@ func recurrentKind(name, summary string, c cell) LayerKind {
 				word("output", "all", []string{"all", "last"}, "the output of every position, or of the last one"),
 				boolean("bidirectional", false, "a second state runs backwards; the outputs are joined"),
 				paddingField(),
+				integer("truncate", 0, "truncated back-propagation: the state goes on, but gradients stop after every so many positions; 0 is never").min(0),
 			}},
 		Fit: func(s *Site) Fitted { return fitRecurrent(s, name, c) },
 	}
@@ -68,7 +70,7 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 	if !ok {
 		return Fitted{}
 	}
-	l := recurrent{cell: c, cellShape: c.shape(), steps: in[0], in: in[1], hidden: s.Int("units"), dirs: 1, last: s.Text("output") == "last", padding: s.padding(in[0])}
+	l := recurrent{cell: c, cellShape: c.shape(), steps: in[0], in: in[1], hidden: s.Int("units"), dirs: 1, last: s.Text("output") == "last", padding: s.padding(in[0]), truncate: s.Int("truncate")}
 	if s.Bool("bidirectional") {
 		l.dirs = 2
 	}
@@ -275,6 +277,7 @@ func (l recurrent) backwardSteps(p *Pass, d direction, db []float32, dh track) {
 	eng.Pack(p.Packed(), d.weightHH, tensor.Gemm{N: h, K: n})
 	for i := l.steps - 1; i >= 0; i-- {
 		now, before := l.at(d, i)
+		stops := l.truncate > 0 && i%l.truncate == 0
 		for r := range rows {
 			s := l.step(d, r, now, before, zeros)
 			s.dh, s.dstate = dh.at(r, now, h), dstate[r*h*l.states:][:h*l.states]
@@ -285,14 +288,25 @@ func (l recurrent) backwardSteps(p *Pass, d direction, db []float32, dh track) {
 			} else {
 				l.cell.backward(eng, s)
 			}
-			if before >= 0 && dh.position > 0 && (skips || l.direct) {
+			if before >= 0 && !stops && dh.position > 0 && (skips || l.direct) {
 				next := dh.at(r, before, h)
 				eng.Add(next, next, s.dh)
 			}
 		}
-		if before >= 0 {
+		if stops {
+			l.stop(dh, dstate, rows)
+		} else if before >= 0 {
 			eng.GemmPacked(dh.x[before*dh.position:], db[now*n:], p.Packed(), tensor.Gemm{M: rows, Accumulate: true, Lda: l.steps * n, Ldc: dh.record})
 		}
+	}
+}
+
+// stop forgets the gradients by the state before a step. Those by the outputs
+// before stay, unless there are none.
+func (l recurrent) stop(dh track, dstate []float32, rows int) {
+	clear(dstate)
+	for r := 0; r < rows && dh.position == 0; r++ {
+		clear(dh.at(r, 0, l.hidden))
 	}
 }
 

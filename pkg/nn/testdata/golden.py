@@ -303,6 +303,29 @@ for name, layer in {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}.items():
         return Sequence(nn.Embedding(7, 5), layer(5, 4, batch_first=True, bidirectional=True), Last(2), nn.Linear(8, 3)), F.cross_entropy, sgd()
 
 
+class Truncated(nn.Module):
+    """A recurrent layer that runs over windows of k positions, through whose borders no gradient goes."""
+    def __init__(self, layer, k, last=False):
+        super().__init__()
+        self.layer, self.k, self.last = layer, k, last
+
+    def forward(self, x):
+        state, out = None, []
+        for window in x.split(self.k, 1):
+            y, state = self.layer(window, state)
+            state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+            out.append(y)
+        return out[-1][:, -1] if self.last else torch.cat(out, 1)
+
+
+for name, layer in {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}.items():
+    @case(name + "_truncated", [["embedding", {"dim": 5}], [name, {"units": 6, "truncate": 3}], [name, {"units": 4, "truncate": 4, "output": "last"}], dense(3)],
+          (8,), classes(3), CE, SGD, tokens=7)
+    def truncated(layer=layer):
+        return nn.Sequential(nn.Embedding(7, 5), Truncated(layer(5, 6, batch_first=True), 3), Truncated(layer(6, 4, batch_first=True), 4, True),
+                             nn.Linear(4, 3)), F.cross_entropy, sgd()
+
+
 def causal(n):
     return torch.full((n, n), float("-inf")).triu(1)
 
