@@ -17,7 +17,7 @@ func (t *tile) laneLoop() {
 	t.k = t.GP64()
 	t.MOVQ(operand.Mem{Base: sizes}, t.k)
 	t.clear()
-	t.loop("k")
+	t.loop("k", t.steps(), t.step)
 	t.parts("lane", func(last *mask) { t.quantise(last, tops) })
 	t.ADDQ(operand.Imm(8), sizes)
 	t.ADDQ(operand.Imm(64), tops)

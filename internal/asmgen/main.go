@@ -12,6 +12,7 @@
 //
 //	tile.go    the inner loop of the matrix product, by register width
 //	lane.go    its form for lanes, which adds integers
+//	direct.go  its form for convolutions, which reads images where they are
 //	pack.go    copies into panels
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
@@ -58,11 +59,12 @@ func run(dir string) error {
 		c := build.NewContext()
 		c.ConstraintExpr("!purego")
 		tiles(c, isa, fields["tile"])
+		directs(c, isa, fields["tile"])
 		peak(c, isa, fields["pack"])
 		if isa.name == "avx2" {
 			packs(c, isa, fields["pack"])
 		}
-		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)); err != nil {
+		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+directTable(isa)); err != nil {
 			return err
 		}
 		if err := vectors(dir, isa, fields["vector"]); err != nil {

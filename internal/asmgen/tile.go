@@ -112,14 +112,9 @@ func (t *tile) write() {
 		t.MOVQ(t.load(name), t.moving(name))
 	}
 	t.Label("panel")
-	t.a = []reg.GPVirtual{t.GP64()}
-	t.MOVQ(t.moving("a"), t.a[0])
-	for r := 3; r < t.rows; r += 3 {
-		p := t.GP64()
-		t.LEAQ(operand.Mem{Base: t.a[len(t.a)-1], Index: t.aRow, Scale: 2}, p)
-		t.ADDQ(t.aRow, p)
-		t.a = append(t.a, p)
-	}
+	a := t.GP64()
+	t.MOVQ(t.moving("a"), a)
+	t.a = t.rowsOfA(a)
 	t.b = t.load("b")
 	t.prefetch()
 	if t.lanes {
@@ -127,7 +122,7 @@ func (t *tile) write() {
 	} else {
 		t.k = t.load("k")
 		t.begin()
-		t.loop("k")
+		t.loop("k", t.steps(), t.step)
 		t.finish()
 	}
 	t.next()
@@ -146,17 +141,42 @@ func (t *tile) next() {
 	t.JNE(operand.LabelRef("panel"))
 }
 
-// loop runs over k. Several steps are written out, the more the fewer sums.
-func (t *tile) loop(name string) {
-	steps := 4
-	if t.rows*t.vecs > 12 {
-		steps = 2
+// rowsOfA returns pointers to every third row.
+func (t *tile) rowsOfA(first reg.GPVirtual) []reg.GPVirtual {
+	all := []reg.GPVirtual{first}
+	for r := 3; r < t.rows; r += 3 {
+		p := t.GP64()
+		t.LEAQ(operand.Mem{Base: all[len(all)-1], Index: t.aRow, Scale: 2}, p)
+		t.ADDQ(t.aRow, p)
+		all = append(all, p)
 	}
+	return all
+}
+
+// rowOfA is the present number of row r.
+func (t *tile) rowOfA(r int) operand.Mem {
+	m := operand.Mem{Base: t.a[r/3]}
+	if r%3 > 0 {
+		m.Index, m.Scale = t.aRow, uint8(r%3)
+	}
+	return m
+}
+
+// steps is how many steps of k are written out: the more the fewer sums.
+func (t *tile) steps() int {
+	if t.rows*t.vecs > 12 {
+		return 2
+	}
+	return 4
+}
+
+// loop runs over k, so many steps at a time.
+func (t *tile) loop(name string, steps int, step func()) {
 	t.SUBQ(operand.Imm(uint64(steps)), t.k)
 	t.JLT(operand.LabelRef(name + "Rest"))
 	t.Label(name + "Steps")
 	for range steps {
-		t.step()
+		step()
 	}
 	t.SUBQ(operand.Imm(uint64(steps)), t.k)
 	t.JGE(operand.LabelRef(name + "Steps"))
@@ -164,7 +184,7 @@ func (t *tile) loop(name string) {
 	t.ADDQ(operand.Imm(uint64(steps)), t.k)
 	t.JEQ(operand.LabelRef(name + "Done"))
 	t.Label(name + "One")
-	t.step()
+	step()
 	t.DECQ(t.k)
 	t.JNE(operand.LabelRef(name + "One"))
 	t.Label(name + "Done")
@@ -176,12 +196,8 @@ func (t *tile) step() {
 	}
 	t.ADDQ(t.bRow, t.b)
 	for r := range t.rows {
-		m := operand.Mem{Base: t.a[r/3]}
-		if r%3 > 0 {
-			m.Index, m.Scale = t.aRow, uint8(r%3)
-		}
 		av := t.av[r%2]
-		t.VBROADCASTSS(m, av)
+		t.VBROADCASTSS(t.rowOfA(r), av)
 		for v := range t.bv {
 			t.VFMADD231PS(t.bv[v], av, t.acc[r][v])
 		}
@@ -283,19 +299,23 @@ func (t *tile) finish() {
 	})
 	t.Label("noColBias")
 	t.rowBias()
+	t.rectify(t.av[0])
+	t.parts("store", func(last *mask) {
+		t.eachC(func(r, v int, at operand.Mem) { t.put(last, v, t.acc[r][v], at) })
+	})
+}
+
+// rectify applies max(0, x) if it is asked for.
+func (t *tile) rectify(zero reg.VecVirtual) {
 	t.CMPQ(t.field("relu"), operand.Imm(0))
-	t.JEQ(operand.LabelRef("store"))
-	zero := t.av[0]
+	t.JEQ(operand.LabelRef("rectified"))
 	t.zero(t.Context, zero)
 	for _, row := range t.acc {
 		for _, v := range row {
 			t.VMAXPS(v, zero, v)
 		}
 	}
-	t.Label("store")
-	t.parts("store", func(last *mask) {
-		t.eachC(func(r, v int, at operand.Mem) { t.put(last, v, t.acc[r][v], at) })
-	})
+	t.Label("rectified")
 }
 
 // rowBias adds one number to each row. The pointer moves with the panels.

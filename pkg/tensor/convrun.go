@@ -55,7 +55,7 @@ func (j *convJob) forward(w *worker, n, group int) {
 		p.rowBias = j.bias[group*oc:]
 	}
 	p.b, p.taps = w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic), g
-	w.multiply(p, 0, p.m, 0, p.n)
+	w.multiplyTaps(p)
 }
 
 // input computes the planes of one group of one image of dx.
@@ -75,7 +75,7 @@ func (j *convJob) input(w *worker, n, group int) {
 			p.c = w.spare
 		}
 		p.b, p.taps = w.image(&ph.grid, dy, oc), &ph.grid
-		w.multiply(p, 0, p.m, 0, p.n)
+		w.multiplyTaps(p)
 		if !whole {
 			scatter(dx, w.spare, ph, c, ic)
 		}

@@ -113,11 +113,11 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
 
-store:
+rectified:
 	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     storePart
@@ -446,12 +446,12 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
-store:
+rectified:
 	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     storePart
@@ -810,12 +810,12 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -1264,14 +1264,14 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -1761,13 +1761,13 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -2336,7 +2336,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -2345,7 +2345,7 @@ noRowBias:
 	VMAXPS Y4, Y8, Y4
 	VMAXPS Y5, Y8, Y5
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -2973,14 +2973,14 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -3683,7 +3683,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -3694,7 +3694,7 @@ noRowBias:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -4460,7 +4460,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
@@ -4468,7 +4468,7 @@ noRowBias:
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -5291,7 +5291,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -5304,7 +5304,7 @@ noRowBias:
 	VMAXPS Y8, Y12, Y8
 	VMAXPS Y9, Y12, Y9
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -6201,7 +6201,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
@@ -6210,7 +6210,7 @@ noRowBias:
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -7153,7 +7153,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
@@ -7168,7 +7168,7 @@ noRowBias:
 	VMAXPS Y10, Y14, Y10
 	VMAXPS Y11, Y14, Y11
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -7949,6 +7949,5451 @@ laneEnd:
 	ADDQ SI, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
+	VZEROUPPER
+	RET
+
+// func direct1x8x1_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct1x8x1_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 176(AX), CX
+	MOVQ CX, 16(SP)
+
+lines:
+	MOVQ    (SP), CX
+	MOVQ    184(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), R8
+	CMPQ    16(SP), $0x04
+	CMOVQLE BX, DX
+	LEAQ    (R8)(DX*1), R9
+	CMPQ    16(SP), $0x05
+	CMOVQLE BX, DX
+	LEAQ    (R9)(DX*1), R10
+	CMPQ    16(SP), $0x06
+	CMOVQLE BX, DX
+	LEAQ    (R10)(DX*1), R11
+	CMPQ    16(SP), $0x07
+	CMOVQLE BX, DX
+	LEAQ    (R11)(DX*1), DX
+	MOVQ    (AX), BX
+	MOVQ    168(AX), R12
+	MOVQ    56(AX), R13
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	SUBQ    $0x02, R13
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R12), R14
+	ADDQ         $0x04, R12
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R14*1), Y8, Y0
+	VFMADD231PS  (SI)(R14*1), Y8, Y1
+	VFMADD231PS  (DI)(R14*1), Y8, Y2
+	VFMADD231PS  (R8)(R14*1), Y8, Y3
+	VFMADD231PS  (R9)(R14*1), Y8, Y4
+	VFMADD231PS  (R10)(R14*1), Y8, Y5
+	VFMADD231PS  (R11)(R14*1), Y8, Y6
+	VFMADD231PS  (DX)(R14*1), Y8, Y7
+	ADDQ         $0x04, BX
+	MOVLQSX      (R12), R14
+	ADDQ         $0x04, R12
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R14*1), Y8, Y0
+	VFMADD231PS  (SI)(R14*1), Y8, Y1
+	VFMADD231PS  (DI)(R14*1), Y8, Y2
+	VFMADD231PS  (R8)(R14*1), Y8, Y3
+	VFMADD231PS  (R9)(R14*1), Y8, Y4
+	VFMADD231PS  (R10)(R14*1), Y8, Y5
+	VFMADD231PS  (R11)(R14*1), Y8, Y6
+	VFMADD231PS  (DX)(R14*1), Y8, Y7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, R13
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R13
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R12), R14
+	ADDQ         $0x04, R12
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R14*1), Y8, Y0
+	VFMADD231PS  (SI)(R14*1), Y8, Y1
+	VFMADD231PS  (DI)(R14*1), Y8, Y2
+	VFMADD231PS  (R8)(R14*1), Y8, Y3
+	VFMADD231PS  (R9)(R14*1), Y8, Y4
+	VFMADD231PS  (R10)(R14*1), Y8, Y5
+	VFMADD231PS  (R11)(R14*1), Y8, Y6
+	VFMADD231PS  (DX)(R14*1), Y8, Y7
+	ADDQ         $0x04, BX
+	DECQ         R13
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), CX
+	TESTQ        CX, CX
+	JEQ          noRowBias
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), CX
+	MOVQ    192(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), R8
+	CMPQ    16(SP), $0x04
+	CMOVQLE BX, DX
+	LEAQ    (R8)(DX*1), R9
+	CMPQ    16(SP), $0x05
+	CMOVQLE BX, DX
+	LEAQ    (R9)(DX*1), R10
+	CMPQ    16(SP), $0x06
+	CMOVQLE BX, DX
+	LEAQ    (R10)(DX*1), R11
+	CMPQ    16(SP), $0x07
+	CMOVQLE BX, DX
+	LEAQ    (R11)(DX*1), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
+	JNE     storePart
+	VMOVUPS Y0, (CX)
+	MOVQ    SI, CX
+	VMOVUPS Y1, (CX)
+	MOVQ    DI, CX
+	VMOVUPS Y2, (CX)
+	MOVQ    R8, CX
+	VMOVUPS Y3, (CX)
+	MOVQ    R9, CX
+	VMOVUPS Y4, (CX)
+	MOVQ    R10, CX
+	VMOVUPS Y5, (CX)
+	MOVQ    R11, CX
+	VMOVUPS Y6, (CX)
+	MOVQ    DX, CX
+	VMOVUPS Y7, (CX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (BX), Y8
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y0, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part85Four
+	VMOVUPS   Y0, (CX)
+
+part85Four:
+	TESTL      $0x00000004, BX
+	JEQ        part85Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part85Two:
+	TESTL     $0x00000002, BX
+	JEQ       part85One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part85One:
+	TESTL  $0x00000001, BX
+	JEQ    part85None
+	VMOVSS X0, (CX)
+
+part85None:
+	MOVQ      SI, CX
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part86Four
+	VMOVUPS   Y0, (CX)
+
+part86Four:
+	TESTL      $0x00000004, BX
+	JEQ        part86Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part86Two:
+	TESTL     $0x00000002, BX
+	JEQ       part86One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part86One:
+	TESTL  $0x00000001, BX
+	JEQ    part86None
+	VMOVSS X0, (CX)
+
+part86None:
+	MOVQ      DI, CX
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part87Four
+	VMOVUPS   Y0, (CX)
+
+part87Four:
+	TESTL      $0x00000004, BX
+	JEQ        part87Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part87Two:
+	TESTL     $0x00000002, BX
+	JEQ       part87One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part87One:
+	TESTL  $0x00000001, BX
+	JEQ    part87None
+	VMOVSS X0, (CX)
+
+part87None:
+	MOVQ      R8, CX
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part88Four
+	VMOVUPS   Y0, (CX)
+
+part88Four:
+	TESTL      $0x00000004, BX
+	JEQ        part88Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part88Two:
+	TESTL     $0x00000002, BX
+	JEQ       part88One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part88One:
+	TESTL  $0x00000001, BX
+	JEQ    part88None
+	VMOVSS X0, (CX)
+
+part88None:
+	MOVQ      R9, CX
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y4, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part89Four
+	VMOVUPS   Y0, (CX)
+
+part89Four:
+	TESTL      $0x00000004, BX
+	JEQ        part89Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part89Two:
+	TESTL     $0x00000002, BX
+	JEQ       part89One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part89One:
+	TESTL  $0x00000001, BX
+	JEQ    part89None
+	VMOVSS X0, (CX)
+
+part89None:
+	MOVQ      R10, CX
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part90Four
+	VMOVUPS   Y0, (CX)
+
+part90Four:
+	TESTL      $0x00000004, BX
+	JEQ        part90Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part90Two:
+	TESTL     $0x00000002, BX
+	JEQ       part90One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part90One:
+	TESTL  $0x00000001, BX
+	JEQ    part90None
+	VMOVSS X0, (CX)
+
+part90None:
+	MOVQ      R11, CX
+	VMOVMSKPS Y8, BX
+	LEAQ      (CX), CX
+	VMOVAPS   Y6, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part91Four
+	VMOVUPS   Y0, (CX)
+
+part91Four:
+	TESTL      $0x00000004, BX
+	JEQ        part91Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part91Two:
+	TESTL     $0x00000002, BX
+	JEQ       part91One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part91One:
+	TESTL  $0x00000001, BX
+	JEQ    part91None
+	VMOVSS X0, (CX)
+
+part91None:
+	MOVQ      DX, CX
+	VMOVMSKPS Y8, DX
+	LEAQ      (CX), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
+	JEQ       part92Four
+	VMOVUPS   Y0, (CX)
+
+part92Four:
+	TESTL      $0x00000004, DX
+	JEQ        part92Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part92Two:
+	TESTL     $0x00000002, DX
+	JEQ       part92One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part92One:
+	TESTL  $0x00000001, DX
+	JEQ    part92None
+	VMOVSS X0, (CX)
+
+part92None:
+storeEnd:
+	MOVQ   184(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   192(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 8(SP)
+	SUBQ   $0x08, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct1x4x2_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct1x4x2_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 176(AX), CX
+	MOVQ CX, 16(SP)
+
+lines:
+	MOVQ    (SP), CX
+	MOVQ    184(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), DX
+	MOVQ    (AX), BX
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R10*1), Y8, Y0
+	VFMADD231PS  32(CX)(R10*1), Y8, Y1
+	VFMADD231PS  (SI)(R10*1), Y8, Y2
+	VFMADD231PS  32(SI)(R10*1), Y8, Y3
+	VFMADD231PS  (DI)(R10*1), Y8, Y4
+	VFMADD231PS  32(DI)(R10*1), Y8, Y5
+	VFMADD231PS  (DX)(R10*1), Y8, Y6
+	VFMADD231PS  32(DX)(R10*1), Y8, Y7
+	ADDQ         $0x04, BX
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R10*1), Y8, Y0
+	VFMADD231PS  32(CX)(R10*1), Y8, Y1
+	VFMADD231PS  (SI)(R10*1), Y8, Y2
+	VFMADD231PS  32(SI)(R10*1), Y8, Y3
+	VFMADD231PS  (DI)(R10*1), Y8, Y4
+	VFMADD231PS  32(DI)(R10*1), Y8, Y5
+	VFMADD231PS  (DX)(R10*1), Y8, Y6
+	VFMADD231PS  32(DX)(R10*1), Y8, Y7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R10*1), Y8, Y0
+	VFMADD231PS  32(CX)(R10*1), Y8, Y1
+	VFMADD231PS  (SI)(R10*1), Y8, Y2
+	VFMADD231PS  32(SI)(R10*1), Y8, Y3
+	VFMADD231PS  (DI)(R10*1), Y8, Y4
+	VFMADD231PS  32(DI)(R10*1), Y8, Y5
+	VFMADD231PS  (DX)(R10*1), Y8, Y6
+	VFMADD231PS  32(DX)(R10*1), Y8, Y7
+	ADDQ         $0x04, BX
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), CX
+	TESTQ        CX, CX
+	JEQ          noRowBias
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), CX
+	MOVQ    192(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
+	JNE     storePart
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	MOVQ    SI, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	MOVQ    DI, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	MOVQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (BX), Y8
+	VMOVUPS   Y0, (CX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part93Four
+	VMOVUPS   Y0, (CX)
+
+part93Four:
+	TESTL      $0x00000004, BX
+	JEQ        part93Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part93Two:
+	TESTL     $0x00000002, BX
+	JEQ       part93One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part93One:
+	TESTL  $0x00000001, BX
+	JEQ    part93None
+	VMOVSS X0, (CX)
+
+part93None:
+	MOVQ      SI, CX
+	VMOVUPS   Y2, (CX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part94Four
+	VMOVUPS   Y0, (CX)
+
+part94Four:
+	TESTL      $0x00000004, BX
+	JEQ        part94Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part94Two:
+	TESTL     $0x00000002, BX
+	JEQ       part94One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part94One:
+	TESTL  $0x00000001, BX
+	JEQ    part94None
+	VMOVSS X0, (CX)
+
+part94None:
+	MOVQ      DI, CX
+	VMOVUPS   Y4, (CX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part95Four
+	VMOVUPS   Y0, (CX)
+
+part95Four:
+	TESTL      $0x00000004, BX
+	JEQ        part95Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part95Two:
+	TESTL     $0x00000002, BX
+	JEQ       part95One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part95One:
+	TESTL  $0x00000001, BX
+	JEQ    part95None
+	VMOVSS X0, (CX)
+
+part95None:
+	MOVQ      DX, CX
+	VMOVUPS   Y6, (CX)
+	VMOVMSKPS Y8, DX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
+	JEQ       part96Four
+	VMOVUPS   Y0, (CX)
+
+part96Four:
+	TESTL      $0x00000004, DX
+	JEQ        part96Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part96Two:
+	TESTL     $0x00000002, DX
+	JEQ       part96One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part96One:
+	TESTL  $0x00000001, DX
+	JEQ    part96None
+	VMOVSS X0, (CX)
+
+part96None:
+storeEnd:
+	MOVQ   184(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   192(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 8(SP)
+	SUBQ   $0x04, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct1x2x4_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct1x2x4_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 176(AX), CX
+	MOVQ CX, 16(SP)
+
+lines:
+	MOVQ    (SP), CX
+	MOVQ    184(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), DX
+	MOVQ    (AX), BX
+	MOVQ    168(AX), SI
+	MOVQ    56(AX), DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	SUBQ    $0x02, DI
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R8*1), Y8, Y0
+	VFMADD231PS  32(CX)(R8*1), Y8, Y1
+	VFMADD231PS  64(CX)(R8*1), Y8, Y2
+	VFMADD231PS  96(CX)(R8*1), Y8, Y3
+	VFMADD231PS  (DX)(R8*1), Y8, Y4
+	VFMADD231PS  32(DX)(R8*1), Y8, Y5
+	VFMADD231PS  64(DX)(R8*1), Y8, Y6
+	VFMADD231PS  96(DX)(R8*1), Y8, Y7
+	ADDQ         $0x04, BX
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R8*1), Y8, Y0
+	VFMADD231PS  32(CX)(R8*1), Y8, Y1
+	VFMADD231PS  64(CX)(R8*1), Y8, Y2
+	VFMADD231PS  96(CX)(R8*1), Y8, Y3
+	VFMADD231PS  (DX)(R8*1), Y8, Y4
+	VFMADD231PS  32(DX)(R8*1), Y8, Y5
+	VFMADD231PS  64(DX)(R8*1), Y8, Y6
+	VFMADD231PS  96(DX)(R8*1), Y8, Y7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, DI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, DI
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (CX)(R8*1), Y8, Y0
+	VFMADD231PS  32(CX)(R8*1), Y8, Y1
+	VFMADD231PS  64(CX)(R8*1), Y8, Y2
+	VFMADD231PS  96(CX)(R8*1), Y8, Y3
+	VFMADD231PS  (DX)(R8*1), Y8, Y4
+	VFMADD231PS  32(DX)(R8*1), Y8, Y5
+	VFMADD231PS  64(DX)(R8*1), Y8, Y6
+	VFMADD231PS  96(DX)(R8*1), Y8, Y7
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), CX
+	TESTQ        CX, CX
+	JEQ          noRowBias
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), CX
+	MOVQ    192(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
+	JNE     storePart
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	MOVQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	VMOVUPS Y6, 64(CX)
+	VMOVUPS Y7, 96(CX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (BX), Y8
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   Y2, 64(CX)
+	VMOVMSKPS Y8, BX
+	LEAQ      96(CX), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part97Four
+	VMOVUPS   Y0, (CX)
+
+part97Four:
+	TESTL      $0x00000004, BX
+	JEQ        part97Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part97Two:
+	TESTL     $0x00000002, BX
+	JEQ       part97One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part97One:
+	TESTL  $0x00000001, BX
+	JEQ    part97None
+	VMOVSS X0, (CX)
+
+part97None:
+	MOVQ      DX, CX
+	VMOVUPS   Y4, (CX)
+	VMOVUPS   Y5, 32(CX)
+	VMOVUPS   Y6, 64(CX)
+	VMOVMSKPS Y8, DX
+	LEAQ      96(CX), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
+	JEQ       part98Four
+	VMOVUPS   Y0, (CX)
+
+part98Four:
+	TESTL      $0x00000004, DX
+	JEQ        part98Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part98Two:
+	TESTL     $0x00000002, DX
+	JEQ       part98One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part98One:
+	TESTL  $0x00000001, DX
+	JEQ    part98None
+	VMOVSS X0, (CX)
+
+part98None:
+storeEnd:
+	MOVQ   184(AX), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   192(AX), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct2x4x1_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct2x4x1_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (SI)(CX*1), Y9
+	VMOVUPS      (DX)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      (DI)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      (R8)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      (BX)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, SI
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (SI)(CX*1), Y9
+	VMOVUPS      (DX)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      (DI)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      (R8)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      (BX)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (SI)(CX*1), Y9
+	VMOVUPS      (DX)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      (DI)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      (R8)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      (BX)(R11*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, SI
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 4(DX), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), R9
+	TESTQ   R9, R9
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	MOVQ    DI, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y5, (DX)
+	MOVQ    R8, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y7, (DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (R9), Y8
+	VMOVMSKPS Y8, R9
+	LEAQ      (DX), R10
+	VMOVAPS   Y0, Y0
+	POPCNTL   R9, R9
+	TESTL     $0x00000008, R9
+	JEQ       part99Four
+	VMOVUPS   Y0, (R10)
+
+part99Four:
+	TESTL      $0x00000004, R9
+	JEQ        part99Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part99Two:
+	TESTL     $0x00000002, R9
+	JEQ       part99One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part99One:
+	TESTL  $0x00000001, R9
+	JEQ    part99None
+	VMOVSS X0, (R10)
+
+part99None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, R9
+	LEAQ      (DX), DX
+	VMOVAPS   Y4, Y0
+	POPCNTL   R9, R9
+	TESTL     $0x00000008, R9
+	JEQ       part100Four
+	VMOVUPS   Y0, (DX)
+
+part100Four:
+	TESTL      $0x00000004, R9
+	JEQ        part100Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part100Two:
+	TESTL     $0x00000002, R9
+	JEQ       part100One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part100One:
+	TESTL  $0x00000001, R9
+	JEQ    part100None
+	VMOVSS X0, (DX)
+
+part100None:
+	MOVQ      DI, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part101Four
+	VMOVUPS   Y0, (R9)
+
+part101Four:
+	TESTL      $0x00000004, DI
+	JEQ        part101Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part101Two:
+	TESTL     $0x00000002, DI
+	JEQ       part101One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part101One:
+	TESTL  $0x00000001, DI
+	JEQ    part101None
+	VMOVSS X0, (R9)
+
+part101None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y5, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part102Four
+	VMOVUPS   Y0, (DX)
+
+part102Four:
+	TESTL      $0x00000004, DI
+	JEQ        part102Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part102Two:
+	TESTL     $0x00000002, DI
+	JEQ       part102One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part102One:
+	TESTL  $0x00000001, DI
+	JEQ    part102None
+	VMOVSS X0, (DX)
+
+part102None:
+	MOVQ      R8, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y2, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part103Four
+	VMOVUPS   Y0, (R8)
+
+part103Four:
+	TESTL      $0x00000004, DI
+	JEQ        part103Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part103Two:
+	TESTL     $0x00000002, DI
+	JEQ       part103One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part103One:
+	TESTL  $0x00000001, DI
+	JEQ    part103None
+	VMOVSS X0, (R8)
+
+part103None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y6, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part104Four
+	VMOVUPS   Y0, (DX)
+
+part104Four:
+	TESTL      $0x00000004, DI
+	JEQ        part104Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part104Two:
+	TESTL     $0x00000002, DI
+	JEQ       part104One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part104One:
+	TESTL  $0x00000001, DI
+	JEQ    part104None
+	VMOVSS X0, (DX)
+
+part104None:
+	MOVQ      BX, DX
+	VMOVMSKPS Y8, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part105Four
+	VMOVUPS   Y0, (DI)
+
+part105Four:
+	TESTL      $0x00000004, BX
+	JEQ        part105Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part105Two:
+	TESTL     $0x00000002, BX
+	JEQ       part105One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part105One:
+	TESTL  $0x00000001, BX
+	JEQ    part105None
+	VMOVSS X0, (DI)
+
+part105None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, BX
+	LEAQ      (DX), DX
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part106Four
+	VMOVUPS   Y0, (DX)
+
+part106Four:
+	TESTL      $0x00000004, BX
+	JEQ        part106Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part106Two:
+	TESTL     $0x00000002, BX
+	JEQ       part106One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part106One:
+	TESTL  $0x00000001, BX
+	JEQ    part106None
+	VMOVSS X0, (DX)
+
+part106None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x04, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct2x2x2_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct2x2x2_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    56(AX), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	SUBQ    $0x02, R8
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (SI)(CX*1), Y9
+	VMOVUPS      (DX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(DX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      32(BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (SI)(CX*1), Y9
+	VMOVUPS      (DX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(DX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      32(BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (SI)(CX*1), Y9
+	VMOVUPS      (DX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(DX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      (BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      32(BX)(R9*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 4(DX), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	MOVQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (DI), Y8
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y8, DI
+	LEAQ      32(DX), R8
+	VMOVAPS   Y1, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part107Four
+	VMOVUPS   Y0, (R8)
+
+part107Four:
+	TESTL      $0x00000004, DI
+	JEQ        part107Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part107Two:
+	TESTL     $0x00000002, DI
+	JEQ       part107One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part107One:
+	TESTL  $0x00000001, DI
+	JEQ    part107None
+	VMOVSS X0, (R8)
+
+part107None:
+	ADDQ      SI, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y8, DI
+	LEAQ      32(DX), DX
+	VMOVAPS   Y5, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part108Four
+	VMOVUPS   Y0, (DX)
+
+part108Four:
+	TESTL      $0x00000004, DI
+	JEQ        part108Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part108Two:
+	TESTL     $0x00000002, DI
+	JEQ       part108One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part108One:
+	TESTL  $0x00000001, DI
+	JEQ    part108None
+	VMOVSS X0, (DX)
+
+part108None:
+	MOVQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part109Four
+	VMOVUPS   Y0, (DI)
+
+part109Four:
+	TESTL      $0x00000004, BX
+	JEQ        part109Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part109Two:
+	TESTL     $0x00000002, BX
+	JEQ       part109One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part109One:
+	TESTL  $0x00000001, BX
+	JEQ    part109None
+	VMOVSS X0, (DI)
+
+part109None:
+	ADDQ      SI, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(DX), DX
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part110Four
+	VMOVUPS   Y0, (DX)
+
+part110Four:
+	TESTL      $0x00000004, BX
+	JEQ        part110Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part110Two:
+	TESTL     $0x00000002, BX
+	JEQ       part110One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part110One:
+	TESTL  $0x00000001, BX
+	JEQ    part110None
+	VMOVSS X0, (DX)
+
+part110None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct2x1x4_avx2(p *tile)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·direct2x1x4_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	MOVQ   168(AX), SI
+	MOVQ   56(AX), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ   $0x02, DI
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y8
+	VBROADCASTSS (BX)(CX*1), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      64(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      96(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, BX
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y8
+	VBROADCASTSS (BX)(CX*1), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      64(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      96(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, DI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, DI
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y8
+	VBROADCASTSS (BX)(CX*1), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y5
+	VMOVUPS      64(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y6
+	VMOVUPS      96(DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 4(DX), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	VMOVUPS Y6, 64(DX)
+	VMOVUPS Y7, 96(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (SI), Y8
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y2, 64(DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      96(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part111Four
+	VMOVUPS   Y0, (DI)
+
+part111Four:
+	TESTL      $0x00000004, SI
+	JEQ        part111Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part111Two:
+	TESTL     $0x00000002, SI
+	JEQ       part111One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part111One:
+	TESTL  $0x00000001, SI
+	JEQ    part111None
+	VMOVSS X0, (DI)
+
+part111None:
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVUPS   Y5, 32(DX)
+	VMOVUPS   Y6, 64(DX)
+	VMOVMSKPS Y8, BX
+	LEAQ      96(DX), DX
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part112Four
+	VMOVUPS   Y0, (DX)
+
+part112Four:
+	TESTL      $0x00000004, BX
+	JEQ        part112Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part112Two:
+	TESTL     $0x00000002, BX
+	JEQ       part112One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part112One:
+	TESTL  $0x00000001, BX
+	JEQ    part112None
+	VMOVSS X0, (DX)
+
+part112None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct3x4x1_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct3x4x1_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (SI)(CX*2), Y14
+	VMOVUPS      (DX)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      (DI)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      (R8)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      (BX)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, SI
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (SI)(CX*2), Y14
+	VMOVUPS      (DX)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      (DI)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      (R8)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      (BX)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (SI)(CX*2), Y14
+	VMOVUPS      (DX)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      (DI)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      (R8)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      (BX)(R11*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, SI
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y12, Y3, Y3
+	VBROADCASTSS 4(DX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y12, Y7, Y7
+	VBROADCASTSS 8(DX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y12, Y11, Y11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y12, Y12, Y12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), R9
+	TESTQ   R9, R9
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y8, (DX)
+	MOVQ    DI, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y9, (DX)
+	MOVQ    R8, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y10, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y11, (DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (R9), Y12
+	VMOVMSKPS Y12, R9
+	LEAQ      (DX), R10
+	VMOVAPS   Y0, Y0
+	POPCNTL   R9, R9
+	TESTL     $0x00000008, R9
+	JEQ       part113Four
+	VMOVUPS   Y0, (R10)
+
+part113Four:
+	TESTL      $0x00000004, R9
+	JEQ        part113Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part113Two:
+	TESTL     $0x00000002, R9
+	JEQ       part113One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part113One:
+	TESTL  $0x00000001, R9
+	JEQ    part113None
+	VMOVSS X0, (R10)
+
+part113None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, R9
+	LEAQ      (DX), R10
+	VMOVAPS   Y4, Y0
+	POPCNTL   R9, R9
+	TESTL     $0x00000008, R9
+	JEQ       part114Four
+	VMOVUPS   Y0, (R10)
+
+part114Four:
+	TESTL      $0x00000004, R9
+	JEQ        part114Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part114Two:
+	TESTL     $0x00000002, R9
+	JEQ       part114One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part114One:
+	TESTL  $0x00000001, R9
+	JEQ    part114None
+	VMOVSS X0, (R10)
+
+part114None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, R9
+	LEAQ      (DX), DX
+	VMOVAPS   Y8, Y0
+	POPCNTL   R9, R9
+	TESTL     $0x00000008, R9
+	JEQ       part115Four
+	VMOVUPS   Y0, (DX)
+
+part115Four:
+	TESTL      $0x00000004, R9
+	JEQ        part115Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part115Two:
+	TESTL     $0x00000002, R9
+	JEQ       part115One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part115One:
+	TESTL  $0x00000001, R9
+	JEQ    part115None
+	VMOVSS X0, (DX)
+
+part115None:
+	MOVQ      DI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R9
+	VMOVAPS   Y1, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part116Four
+	VMOVUPS   Y0, (R9)
+
+part116Four:
+	TESTL      $0x00000004, DI
+	JEQ        part116Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part116Two:
+	TESTL     $0x00000002, DI
+	JEQ       part116One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part116One:
+	TESTL  $0x00000001, DI
+	JEQ    part116None
+	VMOVSS X0, (R9)
+
+part116None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R9
+	VMOVAPS   Y5, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part117Four
+	VMOVUPS   Y0, (R9)
+
+part117Four:
+	TESTL      $0x00000004, DI
+	JEQ        part117Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part117Two:
+	TESTL     $0x00000002, DI
+	JEQ       part117One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part117One:
+	TESTL  $0x00000001, DI
+	JEQ    part117None
+	VMOVSS X0, (R9)
+
+part117None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y9, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part118Four
+	VMOVUPS   Y0, (DX)
+
+part118Four:
+	TESTL      $0x00000004, DI
+	JEQ        part118Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part118Two:
+	TESTL     $0x00000002, DI
+	JEQ       part118One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part118One:
+	TESTL  $0x00000001, DI
+	JEQ    part118None
+	VMOVSS X0, (DX)
+
+part118None:
+	MOVQ      R8, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y2, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part119Four
+	VMOVUPS   Y0, (R8)
+
+part119Four:
+	TESTL      $0x00000004, DI
+	JEQ        part119Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part119Two:
+	TESTL     $0x00000002, DI
+	JEQ       part119One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part119One:
+	TESTL  $0x00000001, DI
+	JEQ    part119None
+	VMOVSS X0, (R8)
+
+part119None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y6, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part120Four
+	VMOVUPS   Y0, (R8)
+
+part120Four:
+	TESTL      $0x00000004, DI
+	JEQ        part120Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part120Two:
+	TESTL     $0x00000002, DI
+	JEQ       part120One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part120One:
+	TESTL  $0x00000001, DI
+	JEQ    part120None
+	VMOVSS X0, (R8)
+
+part120None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y10, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part121Four
+	VMOVUPS   Y0, (DX)
+
+part121Four:
+	TESTL      $0x00000004, DI
+	JEQ        part121Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part121Two:
+	TESTL     $0x00000002, DI
+	JEQ       part121One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part121One:
+	TESTL  $0x00000001, DI
+	JEQ    part121None
+	VMOVSS X0, (DX)
+
+part121None:
+	MOVQ      BX, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part122Four
+	VMOVUPS   Y0, (DI)
+
+part122Four:
+	TESTL      $0x00000004, BX
+	JEQ        part122Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part122Two:
+	TESTL     $0x00000002, BX
+	JEQ       part122One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part122One:
+	TESTL  $0x00000001, BX
+	JEQ    part122None
+	VMOVSS X0, (DI)
+
+part122None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part123Four
+	VMOVUPS   Y0, (DI)
+
+part123Four:
+	TESTL      $0x00000004, BX
+	JEQ        part123Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part123Two:
+	TESTL     $0x00000002, BX
+	JEQ       part123One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part123One:
+	TESTL  $0x00000001, BX
+	JEQ    part123None
+	VMOVSS X0, (DI)
+
+part123None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DX
+	VMOVAPS   Y11, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part124Four
+	VMOVUPS   Y0, (DX)
+
+part124Four:
+	TESTL      $0x00000004, BX
+	JEQ        part124Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part124Two:
+	TESTL     $0x00000002, BX
+	JEQ       part124One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part124One:
+	TESTL  $0x00000001, BX
+	JEQ    part124None
+	VMOVSS X0, (DX)
+
+part124None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x04, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct3x2x2_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct3x2x2_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    56(AX), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	SUBQ    $0x02, R8
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (SI)(CX*2), Y14
+	VMOVUPS      (DX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(DX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      (BX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      32(BX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (SI)(CX*2), Y14
+	VMOVUPS      (DX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(DX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      (BX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      32(BX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (SI)(CX*2), Y14
+	VMOVUPS      (DX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(DX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      (BX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      32(BX)(R9*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y12, Y3, Y3
+	VBROADCASTSS 4(DX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y12, Y7, Y7
+	VBROADCASTSS 8(DX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y12, Y11, Y11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y12, Y12, Y12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    SI, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	MOVQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    SI, DX
+	VMOVUPS Y10, (DX)
+	VMOVUPS Y11, 32(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (DI), Y12
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y12, DI
+	LEAQ      32(DX), R8
+	VMOVAPS   Y1, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part125Four
+	VMOVUPS   Y0, (R8)
+
+part125Four:
+	TESTL      $0x00000004, DI
+	JEQ        part125Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part125Two:
+	TESTL     $0x00000002, DI
+	JEQ       part125One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part125One:
+	TESTL  $0x00000001, DI
+	JEQ    part125None
+	VMOVSS X0, (R8)
+
+part125None:
+	ADDQ      SI, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y12, DI
+	LEAQ      32(DX), R8
+	VMOVAPS   Y5, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part126Four
+	VMOVUPS   Y0, (R8)
+
+part126Four:
+	TESTL      $0x00000004, DI
+	JEQ        part126Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part126Two:
+	TESTL     $0x00000002, DI
+	JEQ       part126One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part126One:
+	TESTL  $0x00000001, DI
+	JEQ    part126None
+	VMOVSS X0, (R8)
+
+part126None:
+	ADDQ      SI, DX
+	VMOVUPS   Y8, (DX)
+	VMOVMSKPS Y12, DI
+	LEAQ      32(DX), DX
+	VMOVAPS   Y9, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part127Four
+	VMOVUPS   Y0, (DX)
+
+part127Four:
+	TESTL      $0x00000004, DI
+	JEQ        part127Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part127Two:
+	TESTL     $0x00000002, DI
+	JEQ       part127One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part127One:
+	TESTL  $0x00000001, DI
+	JEQ    part127None
+	VMOVSS X0, (DX)
+
+part127None:
+	MOVQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part128Four
+	VMOVUPS   Y0, (DI)
+
+part128Four:
+	TESTL      $0x00000004, BX
+	JEQ        part128Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part128Two:
+	TESTL     $0x00000002, BX
+	JEQ       part128One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part128One:
+	TESTL  $0x00000001, BX
+	JEQ    part128None
+	VMOVSS X0, (DI)
+
+part128None:
+	ADDQ      SI, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part129Four
+	VMOVUPS   Y0, (DI)
+
+part129Four:
+	TESTL      $0x00000004, BX
+	JEQ        part129Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part129Two:
+	TESTL     $0x00000002, BX
+	JEQ       part129One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part129One:
+	TESTL  $0x00000001, BX
+	JEQ    part129None
+	VMOVSS X0, (DI)
+
+part129None:
+	ADDQ      SI, DX
+	VMOVUPS   Y10, (DX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(DX), DX
+	VMOVAPS   Y11, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part130Four
+	VMOVUPS   Y0, (DX)
+
+part130Four:
+	TESTL      $0x00000004, BX
+	JEQ        part130Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part130Two:
+	TESTL     $0x00000002, BX
+	JEQ       part130One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part130One:
+	TESTL  $0x00000001, BX
+	JEQ    part130None
+	VMOVSS X0, (DX)
+
+part130None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct3x1x4_avx2(p *tile)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·direct3x1x4_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	MOVQ   168(AX), SI
+	MOVQ   56(AX), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	SUBQ   $0x02, DI
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y12
+	VBROADCASTSS (BX)(CX*1), Y13
+	VBROADCASTSS (BX)(CX*2), Y14
+	VMOVUPS      (DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      64(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      96(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, BX
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y12
+	VBROADCASTSS (BX)(CX*1), Y13
+	VBROADCASTSS (BX)(CX*2), Y14
+	VMOVUPS      (DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      64(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      96(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, DI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, DI
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Y12
+	VBROADCASTSS (BX)(CX*1), Y13
+	VBROADCASTSS (BX)(CX*2), Y14
+	VMOVUPS      (DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      64(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      96(DX)(R8*1), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y12, Y3, Y3
+	VBROADCASTSS 4(DX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y12, Y7, Y7
+	VBROADCASTSS 8(DX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y12, Y11, Y11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y12, Y12, Y12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	VMOVUPS Y6, 64(DX)
+	VMOVUPS Y7, 96(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	VMOVUPS Y10, 64(DX)
+	VMOVUPS Y11, 96(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (SI), Y12
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y2, 64(DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      96(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part131Four
+	VMOVUPS   Y0, (DI)
+
+part131Four:
+	TESTL      $0x00000004, SI
+	JEQ        part131Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part131Two:
+	TESTL     $0x00000002, SI
+	JEQ       part131One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part131One:
+	TESTL  $0x00000001, SI
+	JEQ    part131None
+	VMOVSS X0, (DI)
+
+part131None:
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVUPS   Y5, 32(DX)
+	VMOVUPS   Y6, 64(DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      96(DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part132Four
+	VMOVUPS   Y0, (DI)
+
+part132Four:
+	TESTL      $0x00000004, SI
+	JEQ        part132Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part132Two:
+	TESTL     $0x00000002, SI
+	JEQ       part132One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part132One:
+	TESTL  $0x00000001, SI
+	JEQ    part132None
+	VMOVSS X0, (DI)
+
+part132None:
+	ADDQ      BX, DX
+	VMOVUPS   Y8, (DX)
+	VMOVUPS   Y9, 32(DX)
+	VMOVUPS   Y10, 64(DX)
+	VMOVMSKPS Y12, BX
+	LEAQ      96(DX), DX
+	VMOVAPS   Y11, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part133Four
+	VMOVUPS   Y0, (DX)
+
+part133Four:
+	TESTL      $0x00000004, BX
+	JEQ        part133Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part133Two:
+	TESTL     $0x00000002, BX
+	JEQ       part133One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part133One:
+	TESTL  $0x00000001, BX
+	JEQ    part133None
+	VMOVSS X0, (DX)
+
+part133None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct4x2x1_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct4x2x1_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y8
+	VMOVUPS      (BX)(R10*1), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (SI)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y8
+	VMOVUPS      (BX)(R10*1), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (SI)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y8
+	VMOVUPS      (BX)(R10*1), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (SI)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS 4(DX), Y8
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 8(DX), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS 12(DX), Y8
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y7, (DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (DI), Y8
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y0, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part134Four
+	VMOVUPS   Y0, (R8)
+
+part134Four:
+	TESTL      $0x00000004, DI
+	JEQ        part134Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part134Two:
+	TESTL     $0x00000002, DI
+	JEQ       part134One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part134One:
+	TESTL  $0x00000001, DI
+	JEQ    part134None
+	VMOVSS X0, (R8)
+
+part134None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y2, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part135Four
+	VMOVUPS   Y0, (R8)
+
+part135Four:
+	TESTL      $0x00000004, DI
+	JEQ        part135Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part135Two:
+	TESTL     $0x00000002, DI
+	JEQ       part135One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part135One:
+	TESTL  $0x00000001, DI
+	JEQ    part135None
+	VMOVSS X0, (R8)
+
+part135None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y4, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part136Four
+	VMOVUPS   Y0, (R8)
+
+part136Four:
+	TESTL      $0x00000004, DI
+	JEQ        part136Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part136Two:
+	TESTL     $0x00000002, DI
+	JEQ       part136One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part136One:
+	TESTL  $0x00000001, DI
+	JEQ    part136None
+	VMOVSS X0, (R8)
+
+part136None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y6, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part137Four
+	VMOVUPS   Y0, (DX)
+
+part137Four:
+	TESTL      $0x00000004, DI
+	JEQ        part137Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part137Two:
+	TESTL     $0x00000002, DI
+	JEQ       part137One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part137One:
+	TESTL  $0x00000001, DI
+	JEQ    part137None
+	VMOVSS X0, (DX)
+
+part137None:
+	MOVQ      BX, DX
+	VMOVMSKPS Y8, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part138Four
+	VMOVUPS   Y0, (DI)
+
+part138Four:
+	TESTL      $0x00000004, BX
+	JEQ        part138Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part138Two:
+	TESTL     $0x00000002, BX
+	JEQ       part138One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part138One:
+	TESTL  $0x00000001, BX
+	JEQ    part138None
+	VMOVSS X0, (DI)
+
+part138None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part139Four
+	VMOVUPS   Y0, (DI)
+
+part139Four:
+	TESTL      $0x00000004, BX
+	JEQ        part139Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part139Two:
+	TESTL     $0x00000002, BX
+	JEQ       part139One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part139One:
+	TESTL  $0x00000001, BX
+	JEQ    part139None
+	VMOVSS X0, (DI)
+
+part139None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part140Four
+	VMOVUPS   Y0, (DI)
+
+part140Four:
+	TESTL      $0x00000004, BX
+	JEQ        part140Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part140Two:
+	TESTL     $0x00000002, BX
+	JEQ       part140One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part140One:
+	TESTL  $0x00000001, BX
+	JEQ    part140None
+	VMOVSS X0, (DI)
+
+part140None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y8, BX
+	LEAQ      (DX), DX
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part141Four
+	VMOVUPS   Y0, (DX)
+
+part141Four:
+	TESTL      $0x00000004, BX
+	JEQ        part141Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part141Two:
+	TESTL     $0x00000002, BX
+	JEQ       part141One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part141One:
+	TESTL  $0x00000001, BX
+	JEQ    part141None
+	VMOVSS X0, (DX)
+
+part141None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct4x1x2_avx2(p *tile)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·direct4x1x2_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   168(AX), DI
+	MOVQ   56(AX), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ   $0x02, R8
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y8
+	VMOVUPS      32(DX)(R9*1), Y9
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y8
+	VMOVUPS      32(DX)(R9*1), Y9
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y8
+	VMOVUPS      32(DX)(R9*1), Y9
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS 4(DX), Y8
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 8(DX), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS 12(DX), Y8
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y8, Y8, Y8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (SI), Y8
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y1, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part142Four
+	VMOVUPS   Y0, (DI)
+
+part142Four:
+	TESTL      $0x00000004, SI
+	JEQ        part142Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part142Two:
+	TESTL     $0x00000002, SI
+	JEQ       part142One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part142One:
+	TESTL  $0x00000001, SI
+	JEQ    part142None
+	VMOVSS X0, (DI)
+
+part142None:
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part143Four
+	VMOVUPS   Y0, (DI)
+
+part143Four:
+	TESTL      $0x00000004, SI
+	JEQ        part143Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part143Two:
+	TESTL     $0x00000002, SI
+	JEQ       part143One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part143One:
+	TESTL  $0x00000001, SI
+	JEQ    part143None
+	VMOVSS X0, (DI)
+
+part143None:
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y5, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part144Four
+	VMOVUPS   Y0, (DI)
+
+part144Four:
+	TESTL      $0x00000004, SI
+	JEQ        part144Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part144Two:
+	TESTL     $0x00000002, SI
+	JEQ       part144One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part144One:
+	TESTL  $0x00000001, SI
+	JEQ    part144None
+	VMOVSS X0, (DI)
+
+part144None:
+	ADDQ      BX, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(DX), DX
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part145Four
+	VMOVUPS   Y0, (DX)
+
+part145Four:
+	TESTL      $0x00000004, BX
+	JEQ        part145Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part145Two:
+	TESTL     $0x00000002, BX
+	JEQ       part145One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part145One:
+	TESTL  $0x00000001, BX
+	JEQ    part145None
+	VMOVSS X0, (DX)
+
+part145None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct5x2x1_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct5x2x1_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y10
+	VMOVUPS      (BX)(R10*1), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (SI)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (DI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y10
+	VMOVUPS      (BX)(R10*1), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (SI)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (DI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y10
+	VMOVUPS      (BX)(R10*1), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (SI)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (DI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y10
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 4(DX), Y10
+	VADDPS       Y10, Y2, Y2
+	VADDPS       Y10, Y3, Y3
+	VBROADCASTSS 8(DX), Y10
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 12(DX), Y10
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y10, Y7, Y7
+	VBROADCASTSS 16(DX), Y10
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y10, Y9, Y9
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y10, Y10, Y10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y8, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y9, (DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (DI), Y10
+	VMOVMSKPS Y10, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y0, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part146Four
+	VMOVUPS   Y0, (R8)
+
+part146Four:
+	TESTL      $0x00000004, DI
+	JEQ        part146Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part146Two:
+	TESTL     $0x00000002, DI
+	JEQ       part146One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part146One:
+	TESTL  $0x00000001, DI
+	JEQ    part146None
+	VMOVSS X0, (R8)
+
+part146None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y2, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part147Four
+	VMOVUPS   Y0, (R8)
+
+part147Four:
+	TESTL      $0x00000004, DI
+	JEQ        part147Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part147Two:
+	TESTL     $0x00000002, DI
+	JEQ       part147One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part147One:
+	TESTL  $0x00000001, DI
+	JEQ    part147None
+	VMOVSS X0, (R8)
+
+part147None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y4, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part148Four
+	VMOVUPS   Y0, (R8)
+
+part148Four:
+	TESTL      $0x00000004, DI
+	JEQ        part148Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part148Two:
+	TESTL     $0x00000002, DI
+	JEQ       part148One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part148One:
+	TESTL  $0x00000001, DI
+	JEQ    part148None
+	VMOVSS X0, (R8)
+
+part148None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y6, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part149Four
+	VMOVUPS   Y0, (R8)
+
+part149Four:
+	TESTL      $0x00000004, DI
+	JEQ        part149Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part149Two:
+	TESTL     $0x00000002, DI
+	JEQ       part149One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part149One:
+	TESTL  $0x00000001, DI
+	JEQ    part149None
+	VMOVSS X0, (R8)
+
+part149None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y8, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part150Four
+	VMOVUPS   Y0, (DX)
+
+part150Four:
+	TESTL      $0x00000004, DI
+	JEQ        part150Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part150Two:
+	TESTL     $0x00000002, DI
+	JEQ       part150One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part150One:
+	TESTL  $0x00000001, DI
+	JEQ    part150None
+	VMOVSS X0, (DX)
+
+part150None:
+	MOVQ      BX, DX
+	VMOVMSKPS Y10, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part151Four
+	VMOVUPS   Y0, (DI)
+
+part151Four:
+	TESTL      $0x00000004, BX
+	JEQ        part151Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part151Two:
+	TESTL     $0x00000002, BX
+	JEQ       part151One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part151One:
+	TESTL  $0x00000001, BX
+	JEQ    part151None
+	VMOVSS X0, (DI)
+
+part151None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part152Four
+	VMOVUPS   Y0, (DI)
+
+part152Four:
+	TESTL      $0x00000004, BX
+	JEQ        part152Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part152Two:
+	TESTL     $0x00000002, BX
+	JEQ       part152One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part152One:
+	TESTL  $0x00000001, BX
+	JEQ    part152None
+	VMOVSS X0, (DI)
+
+part152None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part153Four
+	VMOVUPS   Y0, (DI)
+
+part153Four:
+	TESTL      $0x00000004, BX
+	JEQ        part153Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part153Two:
+	TESTL     $0x00000002, BX
+	JEQ       part153One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part153One:
+	TESTL  $0x00000001, BX
+	JEQ    part153None
+	VMOVSS X0, (DI)
+
+part153None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part154Four
+	VMOVUPS   Y0, (DI)
+
+part154Four:
+	TESTL      $0x00000004, BX
+	JEQ        part154Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part154Two:
+	TESTL     $0x00000002, BX
+	JEQ       part154One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part154One:
+	TESTL  $0x00000001, BX
+	JEQ    part154None
+	VMOVSS X0, (DI)
+
+part154None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y10, BX
+	LEAQ      (DX), DX
+	VMOVAPS   Y9, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part155Four
+	VMOVUPS   Y0, (DX)
+
+part155Four:
+	TESTL      $0x00000004, BX
+	JEQ        part155Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part155Two:
+	TESTL     $0x00000002, BX
+	JEQ       part155One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part155One:
+	TESTL  $0x00000001, BX
+	JEQ    part155None
+	VMOVSS X0, (DX)
+
+part155None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct5x1x2_avx2(p *tile)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·direct5x1x2_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   168(AX), DI
+	MOVQ   56(AX), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	SUBQ   $0x02, R8
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y10
+	VMOVUPS      32(DX)(R9*1), Y11
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (SI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y10
+	VMOVUPS      32(DX)(R9*1), Y11
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (SI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y10
+	VMOVUPS      32(DX)(R9*1), Y11
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (SI)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y10
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 4(DX), Y10
+	VADDPS       Y10, Y2, Y2
+	VADDPS       Y10, Y3, Y3
+	VBROADCASTSS 8(DX), Y10
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 12(DX), Y10
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y10, Y7, Y7
+	VBROADCASTSS 16(DX), Y10
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y10, Y9, Y9
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y10, Y10, Y10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (SI), Y10
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y1, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part156Four
+	VMOVUPS   Y0, (DI)
+
+part156Four:
+	TESTL      $0x00000004, SI
+	JEQ        part156Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part156Two:
+	TESTL     $0x00000002, SI
+	JEQ       part156One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part156One:
+	TESTL  $0x00000001, SI
+	JEQ    part156None
+	VMOVSS X0, (DI)
+
+part156None:
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part157Four
+	VMOVUPS   Y0, (DI)
+
+part157Four:
+	TESTL      $0x00000004, SI
+	JEQ        part157Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part157Two:
+	TESTL     $0x00000002, SI
+	JEQ       part157One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part157One:
+	TESTL  $0x00000001, SI
+	JEQ    part157None
+	VMOVSS X0, (DI)
+
+part157None:
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y5, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part158Four
+	VMOVUPS   Y0, (DI)
+
+part158Four:
+	TESTL      $0x00000004, SI
+	JEQ        part158Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part158Two:
+	TESTL     $0x00000002, SI
+	JEQ       part158One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part158One:
+	TESTL  $0x00000001, SI
+	JEQ    part158None
+	VMOVSS X0, (DI)
+
+part158None:
+	ADDQ      BX, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part159Four
+	VMOVUPS   Y0, (DI)
+
+part159Four:
+	TESTL      $0x00000004, SI
+	JEQ        part159Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part159Two:
+	TESTL     $0x00000002, SI
+	JEQ       part159One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part159One:
+	TESTL  $0x00000001, SI
+	JEQ    part159None
+	VMOVSS X0, (DI)
+
+part159None:
+	ADDQ      BX, DX
+	VMOVUPS   Y8, (DX)
+	VMOVMSKPS Y10, BX
+	LEAQ      32(DX), DX
+	VMOVAPS   Y9, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part160Four
+	VMOVUPS   Y0, (DX)
+
+part160Four:
+	TESTL      $0x00000004, BX
+	JEQ        part160Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part160Two:
+	TESTL     $0x00000002, BX
+	JEQ       part160One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part160One:
+	TESTL  $0x00000001, BX
+	JEQ    part160None
+	VMOVSS X0, (DX)
+
+part160None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct6x2x1_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, POPCNT
+TEXT ·direct6x2x1_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y12
+	VMOVUPS      (BX)(R10*1), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (SI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (DI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (DI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y12
+	VMOVUPS      (BX)(R10*1), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (SI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (DI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (DI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Y12
+	VMOVUPS      (BX)(R10*1), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (SI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (DI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (DI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VBROADCASTSS 4(DX), Y12
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y12, Y3, Y3
+	VBROADCASTSS 8(DX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VBROADCASTSS 12(DX), Y12
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y12, Y7, Y7
+	VBROADCASTSS 16(DX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VBROADCASTSS 20(DX), Y12
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y12, Y11, Y11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y12, Y12, Y12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y10, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Y11, (DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (DI), Y12
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y0, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part161Four
+	VMOVUPS   Y0, (R8)
+
+part161Four:
+	TESTL      $0x00000004, DI
+	JEQ        part161Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part161Two:
+	TESTL     $0x00000002, DI
+	JEQ       part161One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part161One:
+	TESTL  $0x00000001, DI
+	JEQ    part161None
+	VMOVSS X0, (R8)
+
+part161None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y2, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part162Four
+	VMOVUPS   Y0, (R8)
+
+part162Four:
+	TESTL      $0x00000004, DI
+	JEQ        part162Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part162Two:
+	TESTL     $0x00000002, DI
+	JEQ       part162One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part162One:
+	TESTL  $0x00000001, DI
+	JEQ    part162None
+	VMOVSS X0, (R8)
+
+part162None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y4, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part163Four
+	VMOVUPS   Y0, (R8)
+
+part163Four:
+	TESTL      $0x00000004, DI
+	JEQ        part163Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part163Two:
+	TESTL     $0x00000002, DI
+	JEQ       part163One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part163One:
+	TESTL  $0x00000001, DI
+	JEQ    part163None
+	VMOVSS X0, (R8)
+
+part163None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y6, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part164Four
+	VMOVUPS   Y0, (R8)
+
+part164Four:
+	TESTL      $0x00000004, DI
+	JEQ        part164Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part164Two:
+	TESTL     $0x00000002, DI
+	JEQ       part164One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part164One:
+	TESTL  $0x00000001, DI
+	JEQ    part164None
+	VMOVSS X0, (R8)
+
+part164None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), R8
+	VMOVAPS   Y8, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part165Four
+	VMOVUPS   Y0, (R8)
+
+part165Four:
+	TESTL      $0x00000004, DI
+	JEQ        part165Two
+	VMOVUPS    X0, (R8)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R8
+
+part165Two:
+	TESTL     $0x00000002, DI
+	JEQ       part165One
+	VMOVLPS   X0, (R8)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R8
+
+part165One:
+	TESTL  $0x00000001, DI
+	JEQ    part165None
+	VMOVSS X0, (R8)
+
+part165None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, DI
+	LEAQ      (DX), DX
+	VMOVAPS   Y10, Y0
+	POPCNTL   DI, DI
+	TESTL     $0x00000008, DI
+	JEQ       part166Four
+	VMOVUPS   Y0, (DX)
+
+part166Four:
+	TESTL      $0x00000004, DI
+	JEQ        part166Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part166Two:
+	TESTL     $0x00000002, DI
+	JEQ       part166One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part166One:
+	TESTL  $0x00000001, DI
+	JEQ    part166None
+	VMOVSS X0, (DX)
+
+part166None:
+	MOVQ      BX, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part167Four
+	VMOVUPS   Y0, (DI)
+
+part167Four:
+	TESTL      $0x00000004, BX
+	JEQ        part167Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part167Two:
+	TESTL     $0x00000002, BX
+	JEQ       part167One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part167One:
+	TESTL  $0x00000001, BX
+	JEQ    part167None
+	VMOVSS X0, (DI)
+
+part167None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part168Four
+	VMOVUPS   Y0, (DI)
+
+part168Four:
+	TESTL      $0x00000004, BX
+	JEQ        part168Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part168Two:
+	TESTL     $0x00000002, BX
+	JEQ       part168One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part168One:
+	TESTL  $0x00000001, BX
+	JEQ    part168None
+	VMOVSS X0, (DI)
+
+part168None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part169Four
+	VMOVUPS   Y0, (DI)
+
+part169Four:
+	TESTL      $0x00000004, BX
+	JEQ        part169Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part169Two:
+	TESTL     $0x00000002, BX
+	JEQ       part169One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part169One:
+	TESTL  $0x00000001, BX
+	JEQ    part169None
+	VMOVSS X0, (DI)
+
+part169None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part170Four
+	VMOVUPS   Y0, (DI)
+
+part170Four:
+	TESTL      $0x00000004, BX
+	JEQ        part170Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part170Two:
+	TESTL     $0x00000002, BX
+	JEQ       part170One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part170One:
+	TESTL  $0x00000001, BX
+	JEQ    part170None
+	VMOVSS X0, (DI)
+
+part170None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DI
+	VMOVAPS   Y9, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part171Four
+	VMOVUPS   Y0, (DI)
+
+part171Four:
+	TESTL      $0x00000004, BX
+	JEQ        part171Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part171Two:
+	TESTL     $0x00000002, BX
+	JEQ       part171One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part171One:
+	TESTL  $0x00000001, BX
+	JEQ    part171None
+	VMOVSS X0, (DI)
+
+part171None:
+	ADDQ      SI, DX
+	VMOVMSKPS Y12, BX
+	LEAQ      (DX), DX
+	VMOVAPS   Y11, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part172Four
+	VMOVUPS   Y0, (DX)
+
+part172Four:
+	TESTL      $0x00000004, BX
+	JEQ        part172Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part172Two:
+	TESTL     $0x00000002, BX
+	JEQ       part172One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part172One:
+	TESTL  $0x00000001, BX
+	JEQ    part172None
+	VMOVSS X0, (DX)
+
+part172None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct6x1x2_avx2(p *tile)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·direct6x1x2_avx2(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   168(AX), DI
+	MOVQ   56(AX), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	SUBQ   $0x02, R8
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y12
+	VMOVUPS      32(DX)(R9*1), Y13
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (SI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y12
+	VMOVUPS      32(DX)(R9*1), Y13
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (SI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Y12
+	VMOVUPS      32(DX)(R9*1), Y13
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (SI)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VBROADCASTSS 4(DX), Y12
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y12, Y3, Y3
+	VBROADCASTSS 8(DX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VBROADCASTSS 12(DX), Y12
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y12, Y7, Y7
+	VBROADCASTSS 16(DX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VBROADCASTSS 20(DX), Y12
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y12, Y11, Y11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VXORPS Y12, Y12, Y12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y10, (DX)
+	VMOVUPS Y11, 32(DX)
+	JMP     storeEnd
+
+storePart:
+	VMOVUPS   (SI), Y12
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y1, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part173Four
+	VMOVUPS   Y0, (DI)
+
+part173Four:
+	TESTL      $0x00000004, SI
+	JEQ        part173Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part173Two:
+	TESTL     $0x00000002, SI
+	JEQ       part173One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part173One:
+	TESTL  $0x00000001, SI
+	JEQ    part173None
+	VMOVSS X0, (DI)
+
+part173None:
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y3, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part174Four
+	VMOVUPS   Y0, (DI)
+
+part174Four:
+	TESTL      $0x00000004, SI
+	JEQ        part174Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part174Two:
+	TESTL     $0x00000002, SI
+	JEQ       part174One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part174One:
+	TESTL  $0x00000001, SI
+	JEQ    part174None
+	VMOVSS X0, (DI)
+
+part174None:
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y5, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part175Four
+	VMOVUPS   Y0, (DI)
+
+part175Four:
+	TESTL      $0x00000004, SI
+	JEQ        part175Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part175Two:
+	TESTL     $0x00000002, SI
+	JEQ       part175One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part175One:
+	TESTL  $0x00000001, SI
+	JEQ    part175None
+	VMOVSS X0, (DI)
+
+part175None:
+	ADDQ      BX, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y7, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part176Four
+	VMOVUPS   Y0, (DI)
+
+part176Four:
+	TESTL      $0x00000004, SI
+	JEQ        part176Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part176Two:
+	TESTL     $0x00000002, SI
+	JEQ       part176One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part176One:
+	TESTL  $0x00000001, SI
+	JEQ    part176None
+	VMOVSS X0, (DI)
+
+part176None:
+	ADDQ      BX, DX
+	VMOVUPS   Y8, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
+	VMOVAPS   Y9, Y0
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
+	JEQ       part177Four
+	VMOVUPS   Y0, (DI)
+
+part177Four:
+	TESTL      $0x00000004, SI
+	JEQ        part177Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part177Two:
+	TESTL     $0x00000002, SI
+	JEQ       part177One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part177One:
+	TESTL  $0x00000001, SI
+	JEQ    part177None
+	VMOVSS X0, (DI)
+
+part177None:
+	ADDQ      BX, DX
+	VMOVUPS   Y10, (DX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(DX), DX
+	VMOVAPS   Y11, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part178Four
+	VMOVUPS   Y0, (DX)
+
+part178Four:
+	TESTL      $0x00000004, BX
+	JEQ        part178Two
+	VMOVUPS    X0, (DX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DX
+
+part178Two:
+	TESTL     $0x00000002, BX
+	JEQ       part178One
+	VMOVLPS   X0, (DX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DX
+
+part178One:
+	TESTL  $0x00000001, BX
+	JEQ    part178None
+	VMOVSS X0, (DX)
+
+part178None:
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
 	VZEROUPPER
 	RET
 

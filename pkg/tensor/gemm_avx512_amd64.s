@@ -113,11 +113,11 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
 
-store:
+rectified:
 	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     storePart
@@ -395,12 +395,12 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-store:
+rectified:
 	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     storePart
@@ -708,12 +708,12 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -1058,14 +1058,14 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -1451,13 +1451,13 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -1869,7 +1869,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -1878,7 +1878,7 @@ noRowBias:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -2349,14 +2349,14 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -2849,7 +2849,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -2860,7 +2860,7 @@ noRowBias:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -3416,7 +3416,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
@@ -3424,7 +3424,7 @@ noRowBias:
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -3984,7 +3984,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -3997,7 +3997,7 @@ noRowBias:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -4631,7 +4631,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
@@ -4640,7 +4640,7 @@ noRowBias:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -5267,7 +5267,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
@@ -5282,7 +5282,7 @@ noRowBias:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -6001,7 +6001,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -6011,7 +6011,7 @@ noRowBias:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -6665,7 +6665,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
@@ -6682,7 +6682,7 @@ noRowBias:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -7432,7 +7432,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
@@ -7443,7 +7443,7 @@ noRowBias:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -8158,7 +8158,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
@@ -8177,7 +8177,7 @@ noRowBias:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -8999,7 +8999,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -9011,7 +9011,7 @@ noRowBias:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -9787,7 +9787,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
@@ -9808,7 +9808,7 @@ noRowBias:
 	VMAXPS Z16, Z20, Z16
 	VMAXPS Z17, Z20, Z17
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -10709,7 +10709,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
@@ -10722,7 +10722,7 @@ noRowBias:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -11571,7 +11571,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
 	VMAXPS Z1, Z22, Z1
@@ -11594,7 +11594,7 @@ noRowBias:
 	VMAXPS Z18, Z22, Z18
 	VMAXPS Z19, Z22, Z19
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -12572,7 +12572,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -12586,7 +12586,7 @@ noRowBias:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -13496,7 +13496,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
@@ -13521,7 +13521,7 @@ noRowBias:
 	VMAXPS Z20, Z24, Z20
 	VMAXPS Z21, Z24, Z21
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -14571,7 +14571,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
@@ -14586,7 +14586,7 @@ noRowBias:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -15557,7 +15557,7 @@ noColBias:
 
 noRowBias:
 	CMPQ   104(AX), $0x00
-	JEQ    store
+	JEQ    rectified
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
 	VMAXPS Z1, Z26, Z1
@@ -15584,7 +15584,7 @@ noRowBias:
 	VMAXPS Z22, Z26, Z22
 	VMAXPS Z23, Z26, Z23
 
-store:
+rectified:
 	MOVQ    88(AX), SI
 	TESTQ   SI, SI
 	JNE     storePart
@@ -16319,6 +16319,6696 @@ laneEnd:
 	ADDQ SI, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
+	VZEROUPPER
+	RET
+
+// func direct1x8x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct1x8x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 176(AX), CX
+	MOVQ CX, 16(SP)
+
+lines:
+	MOVQ    (SP), CX
+	MOVQ    184(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), R8
+	CMPQ    16(SP), $0x04
+	CMOVQLE BX, DX
+	LEAQ    (R8)(DX*1), R9
+	CMPQ    16(SP), $0x05
+	CMOVQLE BX, DX
+	LEAQ    (R9)(DX*1), R10
+	CMPQ    16(SP), $0x06
+	CMOVQLE BX, DX
+	LEAQ    (R10)(DX*1), R11
+	CMPQ    16(SP), $0x07
+	CMOVQLE BX, DX
+	LEAQ    (R11)(DX*1), DX
+	MOVQ    (AX), BX
+	MOVQ    168(AX), R12
+	MOVQ    56(AX), R13
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x02, R13
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R12), R14
+	ADDQ         $0x04, R12
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R14*1), Z8, Z0
+	VFMADD231PS  (SI)(R14*1), Z8, Z1
+	VFMADD231PS  (DI)(R14*1), Z8, Z2
+	VFMADD231PS  (R8)(R14*1), Z8, Z3
+	VFMADD231PS  (R9)(R14*1), Z8, Z4
+	VFMADD231PS  (R10)(R14*1), Z8, Z5
+	VFMADD231PS  (R11)(R14*1), Z8, Z6
+	VFMADD231PS  (DX)(R14*1), Z8, Z7
+	ADDQ         $0x04, BX
+	MOVLQSX      (R12), R14
+	ADDQ         $0x04, R12
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R14*1), Z8, Z0
+	VFMADD231PS  (SI)(R14*1), Z8, Z1
+	VFMADD231PS  (DI)(R14*1), Z8, Z2
+	VFMADD231PS  (R8)(R14*1), Z8, Z3
+	VFMADD231PS  (R9)(R14*1), Z8, Z4
+	VFMADD231PS  (R10)(R14*1), Z8, Z5
+	VFMADD231PS  (R11)(R14*1), Z8, Z6
+	VFMADD231PS  (DX)(R14*1), Z8, Z7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, R13
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R13
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R12), R14
+	ADDQ         $0x04, R12
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R14*1), Z8, Z0
+	VFMADD231PS  (SI)(R14*1), Z8, Z1
+	VFMADD231PS  (DI)(R14*1), Z8, Z2
+	VFMADD231PS  (R8)(R14*1), Z8, Z3
+	VFMADD231PS  (R9)(R14*1), Z8, Z4
+	VFMADD231PS  (R10)(R14*1), Z8, Z5
+	VFMADD231PS  (R11)(R14*1), Z8, Z6
+	VFMADD231PS  (DX)(R14*1), Z8, Z7
+	ADDQ         $0x04, BX
+	DECQ         R13
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), CX
+	TESTQ        CX, CX
+	JEQ          noRowBias
+	VBROADCASTSS (CX), Z9
+	VADDPS       Z9, Z0, Z0
+	VADDPS       Z9, Z1, Z1
+	VADDPS       Z9, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z9, Z4, Z4
+	VADDPS       Z9, Z5, Z5
+	VADDPS       Z9, Z6, Z6
+	VADDPS       Z9, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z9, Z9, Z9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+
+rectified:
+	MOVQ    8(SP), CX
+	MOVQ    192(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), R8
+	CMPQ    16(SP), $0x04
+	CMOVQLE BX, DX
+	LEAQ    (R8)(DX*1), R9
+	CMPQ    16(SP), $0x05
+	CMOVQLE BX, DX
+	LEAQ    (R9)(DX*1), R10
+	CMPQ    16(SP), $0x06
+	CMOVQLE BX, DX
+	LEAQ    (R10)(DX*1), R11
+	CMPQ    16(SP), $0x07
+	CMOVQLE BX, DX
+	LEAQ    (R11)(DX*1), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
+	JNE     storePart
+	VMOVUPS Z0, (CX)
+	MOVQ    SI, CX
+	VMOVUPS Z1, (CX)
+	MOVQ    DI, CX
+	VMOVUPS Z2, (CX)
+	MOVQ    R8, CX
+	VMOVUPS Z3, (CX)
+	MOVQ    R9, CX
+	VMOVUPS Z4, (CX)
+	MOVQ    R10, CX
+	VMOVUPS Z5, (CX)
+	MOVQ    R11, CX
+	VMOVUPS Z6, (CX)
+	MOVQ    DX, CX
+	VMOVUPS Z7, (CX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (BX), K1
+	VMOVUPS Z0, K1, (CX)
+	MOVQ    SI, CX
+	VMOVUPS Z1, K1, (CX)
+	MOVQ    DI, CX
+	VMOVUPS Z2, K1, (CX)
+	MOVQ    R8, CX
+	VMOVUPS Z3, K1, (CX)
+	MOVQ    R9, CX
+	VMOVUPS Z4, K1, (CX)
+	MOVQ    R10, CX
+	VMOVUPS Z5, K1, (CX)
+	MOVQ    R11, CX
+	VMOVUPS Z6, K1, (CX)
+	MOVQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+
+storeEnd:
+	MOVQ   184(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   192(AX), CX
+	IMUL3Q $0x08, CX, CX
+	ADDQ   CX, 8(SP)
+	SUBQ   $0x08, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct1x4x2_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct1x4x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 176(AX), CX
+	MOVQ CX, 16(SP)
+
+lines:
+	MOVQ    (SP), CX
+	MOVQ    184(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), DX
+	MOVQ    (AX), BX
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R10*1), Z8, Z0
+	VFMADD231PS  64(CX)(R10*1), Z8, Z1
+	VFMADD231PS  (SI)(R10*1), Z8, Z2
+	VFMADD231PS  64(SI)(R10*1), Z8, Z3
+	VFMADD231PS  (DI)(R10*1), Z8, Z4
+	VFMADD231PS  64(DI)(R10*1), Z8, Z5
+	VFMADD231PS  (DX)(R10*1), Z8, Z6
+	VFMADD231PS  64(DX)(R10*1), Z8, Z7
+	ADDQ         $0x04, BX
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R10*1), Z8, Z0
+	VFMADD231PS  64(CX)(R10*1), Z8, Z1
+	VFMADD231PS  (SI)(R10*1), Z8, Z2
+	VFMADD231PS  64(SI)(R10*1), Z8, Z3
+	VFMADD231PS  (DI)(R10*1), Z8, Z4
+	VFMADD231PS  64(DI)(R10*1), Z8, Z5
+	VFMADD231PS  (DX)(R10*1), Z8, Z6
+	VFMADD231PS  64(DX)(R10*1), Z8, Z7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R10*1), Z8, Z0
+	VFMADD231PS  64(CX)(R10*1), Z8, Z1
+	VFMADD231PS  (SI)(R10*1), Z8, Z2
+	VFMADD231PS  64(SI)(R10*1), Z8, Z3
+	VFMADD231PS  (DI)(R10*1), Z8, Z4
+	VFMADD231PS  64(DI)(R10*1), Z8, Z5
+	VFMADD231PS  (DX)(R10*1), Z8, Z6
+	VFMADD231PS  64(DX)(R10*1), Z8, Z7
+	ADDQ         $0x04, BX
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), CX
+	TESTQ        CX, CX
+	JEQ          noRowBias
+	VBROADCASTSS (CX), Z9
+	VADDPS       Z9, Z0, Z0
+	VADDPS       Z9, Z1, Z1
+	VADDPS       Z9, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z9, Z4, Z4
+	VADDPS       Z9, Z5, Z5
+	VADDPS       Z9, Z6, Z6
+	VADDPS       Z9, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z9, Z9, Z9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+
+rectified:
+	MOVQ    8(SP), CX
+	MOVQ    192(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), SI
+	CMPQ    16(SP), $0x02
+	CMOVQLE BX, DX
+	LEAQ    (SI)(DX*1), DI
+	CMPQ    16(SP), $0x03
+	CMOVQLE BX, DX
+	LEAQ    (DI)(DX*1), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
+	JNE     storePart
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	MOVQ    SI, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	MOVQ    DI, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	MOVQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (BX), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	MOVQ    SI, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	MOVQ    DI, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	MOVQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+
+storeEnd:
+	MOVQ   184(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   192(AX), CX
+	IMUL3Q $0x04, CX, CX
+	ADDQ   CX, 8(SP)
+	SUBQ   $0x04, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct1x2x4_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct1x2x4_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 176(AX), CX
+	MOVQ CX, 16(SP)
+
+lines:
+	MOVQ    (SP), CX
+	MOVQ    184(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), DX
+	MOVQ    (AX), BX
+	MOVQ    168(AX), SI
+	MOVQ    56(AX), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x02, DI
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R8*1), Z8, Z0
+	VFMADD231PS  64(CX)(R8*1), Z8, Z1
+	VFMADD231PS  128(CX)(R8*1), Z8, Z2
+	VFMADD231PS  192(CX)(R8*1), Z8, Z3
+	VFMADD231PS  (DX)(R8*1), Z8, Z4
+	VFMADD231PS  64(DX)(R8*1), Z8, Z5
+	VFMADD231PS  128(DX)(R8*1), Z8, Z6
+	VFMADD231PS  192(DX)(R8*1), Z8, Z7
+	ADDQ         $0x04, BX
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R8*1), Z8, Z0
+	VFMADD231PS  64(CX)(R8*1), Z8, Z1
+	VFMADD231PS  128(CX)(R8*1), Z8, Z2
+	VFMADD231PS  192(CX)(R8*1), Z8, Z3
+	VFMADD231PS  (DX)(R8*1), Z8, Z4
+	VFMADD231PS  64(DX)(R8*1), Z8, Z5
+	VFMADD231PS  128(DX)(R8*1), Z8, Z6
+	VFMADD231PS  192(DX)(R8*1), Z8, Z7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, DI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, DI
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (CX)(R8*1), Z8, Z0
+	VFMADD231PS  64(CX)(R8*1), Z8, Z1
+	VFMADD231PS  128(CX)(R8*1), Z8, Z2
+	VFMADD231PS  192(CX)(R8*1), Z8, Z3
+	VFMADD231PS  (DX)(R8*1), Z8, Z4
+	VFMADD231PS  64(DX)(R8*1), Z8, Z5
+	VFMADD231PS  128(DX)(R8*1), Z8, Z6
+	VFMADD231PS  192(DX)(R8*1), Z8, Z7
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), CX
+	TESTQ        CX, CX
+	JEQ          noRowBias
+	VBROADCASTSS (CX), Z9
+	VADDPS       Z9, Z0, Z0
+	VADDPS       Z9, Z1, Z1
+	VADDPS       Z9, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z9, Z4, Z4
+	VADDPS       Z9, Z5, Z5
+	VADDPS       Z9, Z6, Z6
+	VADDPS       Z9, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z9, Z9, Z9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+
+rectified:
+	MOVQ    8(SP), CX
+	MOVQ    192(AX), DX
+	XORQ    BX, BX
+	CMPQ    16(SP), $0x01
+	CMOVQLE BX, DX
+	LEAQ    (CX)(DX*1), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
+	JNE     storePart
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	MOVQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z6, 128(CX)
+	VMOVUPS Z7, 192(CX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (BX), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, K1, 192(CX)
+	MOVQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z6, 128(CX)
+	VMOVUPS Z7, K1, 192(CX)
+
+storeEnd:
+	MOVQ   184(AX), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   192(AX), CX
+	IMUL3Q $0x02, CX, CX
+	ADDQ   CX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct2x4x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct2x4x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (SI)(CX*1), Z9
+	VMOVUPS      (DX)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      (DI)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (R8)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      (BX)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, SI
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (SI)(CX*1), Z9
+	VMOVUPS      (DX)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      (DI)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (R8)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      (BX)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (SI)(CX*1), Z9
+	VMOVUPS      (DX)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      (DI)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (R8)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      (BX)(R11*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, SI
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z11
+	VADDPS       Z11, Z0, Z0
+	VADDPS       Z11, Z1, Z1
+	VADDPS       Z11, Z2, Z2
+	VADDPS       Z11, Z3, Z3
+	VBROADCASTSS 4(DX), Z11
+	VADDPS       Z11, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z11, Z11, Z11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), R9
+	TESTQ   R9, R9
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	MOVQ    DI, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	MOVQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (R9), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	MOVQ    DI, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	MOVQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x04, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct2x2x2_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct2x2x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    56(AX), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x02, R8
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (SI)(CX*1), Z9
+	VMOVUPS      (DX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(DX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (SI)(CX*1), Z9
+	VMOVUPS      (DX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(DX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (SI)(CX*1), Z9
+	VMOVUPS      (DX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(DX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z11
+	VADDPS       Z11, Z0, Z0
+	VADDPS       Z11, Z1, Z1
+	VADDPS       Z11, Z2, Z2
+	VADDPS       Z11, Z3, Z3
+	VBROADCASTSS 4(DX), Z11
+	VADDPS       Z11, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z11, Z11, Z11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	MOVQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	MOVQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct2x1x4_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct2x1x4_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	MOVQ   168(AX), SI
+	MOVQ   56(AX), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x02, DI
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(CX*1), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      128(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      192(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, BX
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(CX*1), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      128(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      192(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, DI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, DI
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(CX*1), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      128(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      192(DX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z11
+	VADDPS       Z11, Z0, Z0
+	VADDPS       Z11, Z1, Z1
+	VADDPS       Z11, Z2, Z2
+	VADDPS       Z11, Z3, Z3
+	VBROADCASTSS 4(DX), Z11
+	VADDPS       Z11, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z11, Z11, Z11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, 192(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, K1, 192(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, K1, 192(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct3x4x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct3x4x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (SI)(CX*2), Z14
+	VMOVUPS      (DX)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      (DI)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (R8)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      (BX)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, SI
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (SI)(CX*2), Z14
+	VMOVUPS      (DX)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      (DI)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (R8)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      (BX)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (SI)(CX*2), Z14
+	VMOVUPS      (DX)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      (DI)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (R8)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      (BX)(R11*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, SI
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z16
+	VADDPS       Z16, Z0, Z0
+	VADDPS       Z16, Z1, Z1
+	VADDPS       Z16, Z2, Z2
+	VADDPS       Z16, Z3, Z3
+	VBROADCASTSS 4(DX), Z16
+	VADDPS       Z16, Z4, Z4
+	VADDPS       Z16, Z5, Z5
+	VADDPS       Z16, Z6, Z6
+	VADDPS       Z16, Z7, Z7
+	VBROADCASTSS 8(DX), Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z16, Z9, Z9
+	VADDPS       Z16, Z10, Z10
+	VADDPS       Z16, Z11, Z11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z16, Z16, Z16
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), DI
+	CMPQ    16(SP), $0x02
+	CMOVQLE SI, BX
+	LEAQ    (DI)(BX*1), R8
+	CMPQ    16(SP), $0x03
+	CMOVQLE SI, BX
+	LEAQ    (R8)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), R9
+	TESTQ   R9, R9
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	MOVQ    DI, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	MOVQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (R9), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	MOVQ    DI, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	MOVQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x04, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x04, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct3x2x2_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct3x2x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    56(AX), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	SUBQ    $0x02, R8
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (SI)(CX*2), Z14
+	VMOVUPS      (DX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(DX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (SI)(CX*2), Z14
+	VMOVUPS      (DX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(DX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (SI)(CX*2), Z14
+	VMOVUPS      (DX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(DX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z16
+	VADDPS       Z16, Z0, Z0
+	VADDPS       Z16, Z1, Z1
+	VADDPS       Z16, Z2, Z2
+	VADDPS       Z16, Z3, Z3
+	VBROADCASTSS 4(DX), Z16
+	VADDPS       Z16, Z4, Z4
+	VADDPS       Z16, Z5, Z5
+	VADDPS       Z16, Z6, Z6
+	VADDPS       Z16, Z7, Z7
+	VBROADCASTSS 8(DX), Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z16, Z9, Z9
+	VADDPS       Z16, Z10, Z10
+	VADDPS       Z16, Z11, Z11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z16, Z16, Z16
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	MOVQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	MOVQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct3x1x4_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct3x1x4_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	MOVQ   168(AX), SI
+	MOVQ   56(AX), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	SUBQ   $0x02, DI
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(CX*1), Z13
+	VBROADCASTSS (BX)(CX*2), Z14
+	VMOVUPS      (DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      128(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      192(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, BX
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(CX*1), Z13
+	VBROADCASTSS (BX)(CX*2), Z14
+	VMOVUPS      (DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      128(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      192(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, BX
+	SUBQ         $0x02, DI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, DI
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (SI), R8
+	ADDQ         $0x04, SI
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(CX*1), Z13
+	VBROADCASTSS (BX)(CX*2), Z14
+	VMOVUPS      (DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      128(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      192(DX)(R8*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z16
+	VADDPS       Z16, Z0, Z0
+	VADDPS       Z16, Z1, Z1
+	VADDPS       Z16, Z2, Z2
+	VADDPS       Z16, Z3, Z3
+	VBROADCASTSS 4(DX), Z16
+	VADDPS       Z16, Z4, Z4
+	VADDPS       Z16, Z5, Z5
+	VADDPS       Z16, Z6, Z6
+	VADDPS       Z16, Z7, Z7
+	VBROADCASTSS 8(DX), Z16
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z16, Z9, Z9
+	VADDPS       Z16, Z10, Z10
+	VADDPS       Z16, Z11, Z11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z16, Z16, Z16
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, 192(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, 128(DX)
+	VMOVUPS Z11, 192(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, K1, 192(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, K1, 192(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	VMOVUPS Z10, 128(DX)
+	VMOVUPS Z11, K1, 192(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct4x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct4x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z8
+	VMOVUPS      (BX)(R10*1), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z8
+	VMOVUPS      (BX)(R10*1), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z8
+	VMOVUPS      (BX)(R10*1), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z11
+	VADDPS       Z11, Z0, Z0
+	VADDPS       Z11, Z1, Z1
+	VBROADCASTSS 4(DX), Z11
+	VADDPS       Z11, Z2, Z2
+	VADDPS       Z11, Z3, Z3
+	VBROADCASTSS 8(DX), Z11
+	VADDPS       Z11, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+	VBROADCASTSS 12(DX), Z11
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z11, Z11, Z11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct4x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct4x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   168(AX), DI
+	MOVQ   56(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x02, R8
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z8
+	VMOVUPS      64(DX)(R9*1), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (BX)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z8
+	VMOVUPS      64(DX)(R9*1), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (BX)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z8
+	VMOVUPS      64(DX)(R9*1), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (BX)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z11
+	VADDPS       Z11, Z0, Z0
+	VADDPS       Z11, Z1, Z1
+	VBROADCASTSS 4(DX), Z11
+	VADDPS       Z11, Z2, Z2
+	VADDPS       Z11, Z3, Z3
+	VBROADCASTSS 8(DX), Z11
+	VADDPS       Z11, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+	VBROADCASTSS 12(DX), Z11
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z11, Z11, Z11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct5x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct5x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z10
+	VMOVUPS      (BX)(R10*1), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z10
+	VMOVUPS      (BX)(R10*1), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z10
+	VMOVUPS      (BX)(R10*1), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z13
+	VADDPS       Z13, Z0, Z0
+	VADDPS       Z13, Z1, Z1
+	VBROADCASTSS 4(DX), Z13
+	VADDPS       Z13, Z2, Z2
+	VADDPS       Z13, Z3, Z3
+	VBROADCASTSS 8(DX), Z13
+	VADDPS       Z13, Z4, Z4
+	VADDPS       Z13, Z5, Z5
+	VBROADCASTSS 12(DX), Z13
+	VADDPS       Z13, Z6, Z6
+	VADDPS       Z13, Z7, Z7
+	VBROADCASTSS 16(DX), Z13
+	VADDPS       Z13, Z8, Z8
+	VADDPS       Z13, Z9, Z9
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z13, Z13, Z13
+	VMAXPS Z0, Z13, Z0
+	VMAXPS Z1, Z13, Z1
+	VMAXPS Z2, Z13, Z2
+	VMAXPS Z3, Z13, Z3
+	VMAXPS Z4, Z13, Z4
+	VMAXPS Z5, Z13, Z5
+	VMAXPS Z6, Z13, Z6
+	VMAXPS Z7, Z13, Z7
+	VMAXPS Z8, Z13, Z8
+	VMAXPS Z9, Z13, Z9
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct5x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct5x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   168(AX), DI
+	MOVQ   56(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	SUBQ   $0x02, R8
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z10
+	VMOVUPS      64(DX)(R9*1), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z10
+	VMOVUPS      64(DX)(R9*1), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z10
+	VMOVUPS      64(DX)(R9*1), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z13
+	VADDPS       Z13, Z0, Z0
+	VADDPS       Z13, Z1, Z1
+	VBROADCASTSS 4(DX), Z13
+	VADDPS       Z13, Z2, Z2
+	VADDPS       Z13, Z3, Z3
+	VBROADCASTSS 8(DX), Z13
+	VADDPS       Z13, Z4, Z4
+	VADDPS       Z13, Z5, Z5
+	VBROADCASTSS 12(DX), Z13
+	VADDPS       Z13, Z6, Z6
+	VADDPS       Z13, Z7, Z7
+	VBROADCASTSS 16(DX), Z13
+	VADDPS       Z13, Z8, Z8
+	VADDPS       Z13, Z9, Z9
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z13, Z13, Z13
+	VMAXPS Z0, Z13, Z0
+	VMAXPS Z1, Z13, Z1
+	VMAXPS Z2, Z13, Z2
+	VMAXPS Z3, Z13, Z3
+	VMAXPS Z4, Z13, Z4
+	VMAXPS Z5, Z13, Z5
+	VMAXPS Z6, Z13, Z6
+	VMAXPS Z7, Z13, Z7
+	VMAXPS Z8, Z13, Z8
+	VMAXPS Z9, Z13, Z9
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct6x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct6x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	MOVQ    168(AX), R8
+	MOVQ    56(AX), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	SUBQ    $0x02, R9
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z12
+	VMOVUPS      (BX)(R10*1), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z12
+	VMOVUPS      (BX)(R10*1), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z12
+	VMOVUPS      (BX)(R10*1), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z15
+	VADDPS       Z15, Z0, Z0
+	VADDPS       Z15, Z1, Z1
+	VBROADCASTSS 4(DX), Z15
+	VADDPS       Z15, Z2, Z2
+	VADDPS       Z15, Z3, Z3
+	VBROADCASTSS 8(DX), Z15
+	VADDPS       Z15, Z4, Z4
+	VADDPS       Z15, Z5, Z5
+	VBROADCASTSS 12(DX), Z15
+	VADDPS       Z15, Z6, Z6
+	VADDPS       Z15, Z7, Z7
+	VBROADCASTSS 16(DX), Z15
+	VADDPS       Z15, Z8, Z8
+	VADDPS       Z15, Z9, Z9
+	VBROADCASTSS 20(DX), Z15
+	VADDPS       Z15, Z10, Z10
+	VADDPS       Z15, Z11, Z11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z15, Z15, Z15
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct6x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct6x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   168(AX), DI
+	MOVQ   56(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	SUBQ   $0x02, R8
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z12
+	VMOVUPS      64(DX)(R9*1), Z13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (BX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (BX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z12
+	VMOVUPS      64(DX)(R9*1), Z13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (BX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (BX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x02, R8
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R8
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (DI), R9
+	ADDQ         $0x04, DI
+	VMOVUPS      (DX)(R9*1), Z12
+	VMOVUPS      64(DX)(R9*1), Z13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (BX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (BX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	DECQ         R8
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z15
+	VADDPS       Z15, Z0, Z0
+	VADDPS       Z15, Z1, Z1
+	VBROADCASTSS 4(DX), Z15
+	VADDPS       Z15, Z2, Z2
+	VADDPS       Z15, Z3, Z3
+	VBROADCASTSS 8(DX), Z15
+	VADDPS       Z15, Z4, Z4
+	VADDPS       Z15, Z5, Z5
+	VBROADCASTSS 12(DX), Z15
+	VADDPS       Z15, Z6, Z6
+	VADDPS       Z15, Z7, Z7
+	VBROADCASTSS 16(DX), Z15
+	VADDPS       Z15, Z8, Z8
+	VADDPS       Z15, Z9, Z9
+	VBROADCASTSS 20(DX), Z15
+	VADDPS       Z15, Z10, Z10
+	VADDPS       Z15, Z11, Z11
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z15, Z15, Z15
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct7x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct7x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	LEAQ    (DI)(CX*2), R8
+	ADDQ    CX, R8
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z14
+	VMOVUPS      (BX)(R11*1), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z14
+	VMOVUPS      (BX)(R11*1), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z14
+	VMOVUPS      (BX)(R11*1), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z17
+	VADDPS       Z17, Z0, Z0
+	VADDPS       Z17, Z1, Z1
+	VBROADCASTSS 4(DX), Z17
+	VADDPS       Z17, Z2, Z2
+	VADDPS       Z17, Z3, Z3
+	VBROADCASTSS 8(DX), Z17
+	VADDPS       Z17, Z4, Z4
+	VADDPS       Z17, Z5, Z5
+	VBROADCASTSS 12(DX), Z17
+	VADDPS       Z17, Z6, Z6
+	VADDPS       Z17, Z7, Z7
+	VBROADCASTSS 16(DX), Z17
+	VADDPS       Z17, Z8, Z8
+	VADDPS       Z17, Z9, Z9
+	VBROADCASTSS 20(DX), Z17
+	VADDPS       Z17, Z10, Z10
+	VADDPS       Z17, Z11, Z11
+	VBROADCASTSS 24(DX), Z17
+	VADDPS       Z17, Z12, Z12
+	VADDPS       Z17, Z13, Z13
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z17, Z17, Z17
+	VMAXPS Z0, Z17, Z0
+	VMAXPS Z1, Z17, Z1
+	VMAXPS Z2, Z17, Z2
+	VMAXPS Z3, Z17, Z3
+	VMAXPS Z4, Z17, Z4
+	VMAXPS Z5, Z17, Z5
+	VMAXPS Z6, Z17, Z6
+	VMAXPS Z7, Z17, Z7
+	VMAXPS Z8, Z17, Z8
+	VMAXPS Z9, Z17, Z9
+	VMAXPS Z10, Z17, Z10
+	VMAXPS Z11, Z17, Z11
+	VMAXPS Z12, Z17, Z12
+	VMAXPS Z13, Z17, Z13
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct7x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct7x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	MOVQ   168(AX), R8
+	MOVQ   56(AX), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	SUBQ   $0x02, R9
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z14
+	VMOVUPS      64(DX)(R10*1), Z15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (BX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (BX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z14
+	VMOVUPS      64(DX)(R10*1), Z15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (BX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (BX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z14
+	VMOVUPS      64(DX)(R10*1), Z15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (BX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (BX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z17
+	VADDPS       Z17, Z0, Z0
+	VADDPS       Z17, Z1, Z1
+	VBROADCASTSS 4(DX), Z17
+	VADDPS       Z17, Z2, Z2
+	VADDPS       Z17, Z3, Z3
+	VBROADCASTSS 8(DX), Z17
+	VADDPS       Z17, Z4, Z4
+	VADDPS       Z17, Z5, Z5
+	VBROADCASTSS 12(DX), Z17
+	VADDPS       Z17, Z6, Z6
+	VADDPS       Z17, Z7, Z7
+	VBROADCASTSS 16(DX), Z17
+	VADDPS       Z17, Z8, Z8
+	VADDPS       Z17, Z9, Z9
+	VBROADCASTSS 20(DX), Z17
+	VADDPS       Z17, Z10, Z10
+	VADDPS       Z17, Z11, Z11
+	VBROADCASTSS 24(DX), Z17
+	VADDPS       Z17, Z12, Z12
+	VADDPS       Z17, Z13, Z13
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z17, Z17, Z17
+	VMAXPS Z0, Z17, Z0
+	VMAXPS Z1, Z17, Z1
+	VMAXPS Z2, Z17, Z2
+	VMAXPS Z3, Z17, Z3
+	VMAXPS Z4, Z17, Z4
+	VMAXPS Z5, Z17, Z5
+	VMAXPS Z6, Z17, Z6
+	VMAXPS Z7, Z17, Z7
+	VMAXPS Z8, Z17, Z8
+	VMAXPS Z9, Z17, Z9
+	VMAXPS Z10, Z17, Z10
+	VMAXPS Z11, Z17, Z11
+	VMAXPS Z12, Z17, Z12
+	VMAXPS Z13, Z17, Z13
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct8x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct8x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	LEAQ    (DI)(CX*2), R8
+	ADDQ    CX, R8
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z16
+	VMOVUPS      (BX)(R11*1), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z16
+	VMOVUPS      (BX)(R11*1), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z16
+	VMOVUPS      (BX)(R11*1), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z19
+	VADDPS       Z19, Z0, Z0
+	VADDPS       Z19, Z1, Z1
+	VBROADCASTSS 4(DX), Z19
+	VADDPS       Z19, Z2, Z2
+	VADDPS       Z19, Z3, Z3
+	VBROADCASTSS 8(DX), Z19
+	VADDPS       Z19, Z4, Z4
+	VADDPS       Z19, Z5, Z5
+	VBROADCASTSS 12(DX), Z19
+	VADDPS       Z19, Z6, Z6
+	VADDPS       Z19, Z7, Z7
+	VBROADCASTSS 16(DX), Z19
+	VADDPS       Z19, Z8, Z8
+	VADDPS       Z19, Z9, Z9
+	VBROADCASTSS 20(DX), Z19
+	VADDPS       Z19, Z10, Z10
+	VADDPS       Z19, Z11, Z11
+	VBROADCASTSS 24(DX), Z19
+	VADDPS       Z19, Z12, Z12
+	VADDPS       Z19, Z13, Z13
+	VBROADCASTSS 28(DX), Z19
+	VADDPS       Z19, Z14, Z14
+	VADDPS       Z19, Z15, Z15
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z19, Z19, Z19
+	VMAXPS Z0, Z19, Z0
+	VMAXPS Z1, Z19, Z1
+	VMAXPS Z2, Z19, Z2
+	VMAXPS Z3, Z19, Z3
+	VMAXPS Z4, Z19, Z4
+	VMAXPS Z5, Z19, Z5
+	VMAXPS Z6, Z19, Z6
+	VMAXPS Z7, Z19, Z7
+	VMAXPS Z8, Z19, Z8
+	VMAXPS Z9, Z19, Z9
+	VMAXPS Z10, Z19, Z10
+	VMAXPS Z11, Z19, Z11
+	VMAXPS Z12, Z19, Z12
+	VMAXPS Z13, Z19, Z13
+	VMAXPS Z14, Z19, Z14
+	VMAXPS Z15, Z19, Z15
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct8x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct8x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	MOVQ   168(AX), R8
+	MOVQ   56(AX), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	SUBQ   $0x02, R9
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z16
+	VMOVUPS      64(DX)(R10*1), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (BX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z16
+	VMOVUPS      64(DX)(R10*1), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (BX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z16
+	VMOVUPS      64(DX)(R10*1), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (BX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z19
+	VADDPS       Z19, Z0, Z0
+	VADDPS       Z19, Z1, Z1
+	VBROADCASTSS 4(DX), Z19
+	VADDPS       Z19, Z2, Z2
+	VADDPS       Z19, Z3, Z3
+	VBROADCASTSS 8(DX), Z19
+	VADDPS       Z19, Z4, Z4
+	VADDPS       Z19, Z5, Z5
+	VBROADCASTSS 12(DX), Z19
+	VADDPS       Z19, Z6, Z6
+	VADDPS       Z19, Z7, Z7
+	VBROADCASTSS 16(DX), Z19
+	VADDPS       Z19, Z8, Z8
+	VADDPS       Z19, Z9, Z9
+	VBROADCASTSS 20(DX), Z19
+	VADDPS       Z19, Z10, Z10
+	VADDPS       Z19, Z11, Z11
+	VBROADCASTSS 24(DX), Z19
+	VADDPS       Z19, Z12, Z12
+	VADDPS       Z19, Z13, Z13
+	VBROADCASTSS 28(DX), Z19
+	VADDPS       Z19, Z14, Z14
+	VADDPS       Z19, Z15, Z15
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z19, Z19, Z19
+	VMAXPS Z0, Z19, Z0
+	VMAXPS Z1, Z19, Z1
+	VMAXPS Z2, Z19, Z2
+	VMAXPS Z3, Z19, Z3
+	VMAXPS Z4, Z19, Z4
+	VMAXPS Z5, Z19, Z5
+	VMAXPS Z6, Z19, Z6
+	VMAXPS Z7, Z19, Z7
+	VMAXPS Z8, Z19, Z8
+	VMAXPS Z9, Z19, Z9
+	VMAXPS Z10, Z19, Z10
+	VMAXPS Z11, Z19, Z11
+	VMAXPS Z12, Z19, Z12
+	VMAXPS Z13, Z19, Z13
+	VMAXPS Z14, Z19, Z14
+	VMAXPS Z15, Z19, Z15
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct9x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct9x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	LEAQ    (DI)(CX*2), R8
+	ADDQ    CX, R8
+	MOVQ    168(AX), R9
+	MOVQ    56(AX), R10
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	SUBQ    $0x02, R10
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z18
+	VMOVUPS      (BX)(R11*1), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z18
+	VMOVUPS      (BX)(R11*1), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z18
+	VMOVUPS      (BX)(R11*1), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z21
+	VADDPS       Z21, Z0, Z0
+	VADDPS       Z21, Z1, Z1
+	VBROADCASTSS 4(DX), Z21
+	VADDPS       Z21, Z2, Z2
+	VADDPS       Z21, Z3, Z3
+	VBROADCASTSS 8(DX), Z21
+	VADDPS       Z21, Z4, Z4
+	VADDPS       Z21, Z5, Z5
+	VBROADCASTSS 12(DX), Z21
+	VADDPS       Z21, Z6, Z6
+	VADDPS       Z21, Z7, Z7
+	VBROADCASTSS 16(DX), Z21
+	VADDPS       Z21, Z8, Z8
+	VADDPS       Z21, Z9, Z9
+	VBROADCASTSS 20(DX), Z21
+	VADDPS       Z21, Z10, Z10
+	VADDPS       Z21, Z11, Z11
+	VBROADCASTSS 24(DX), Z21
+	VADDPS       Z21, Z12, Z12
+	VADDPS       Z21, Z13, Z13
+	VBROADCASTSS 28(DX), Z21
+	VADDPS       Z21, Z14, Z14
+	VADDPS       Z21, Z15, Z15
+	VBROADCASTSS 32(DX), Z21
+	VADDPS       Z21, Z16, Z16
+	VADDPS       Z21, Z17, Z17
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z21, Z21, Z21
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct9x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct9x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	MOVQ   168(AX), R8
+	MOVQ   56(AX), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	SUBQ   $0x02, R9
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z18
+	VMOVUPS      64(DX)(R10*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (DI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z18
+	VMOVUPS      64(DX)(R10*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (DI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	SUBQ         $0x02, R9
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R9
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R8), R10
+	ADDQ         $0x04, R8
+	VMOVUPS      (DX)(R10*1), Z18
+	VMOVUPS      64(DX)(R10*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (DI)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z21
+	VADDPS       Z21, Z0, Z0
+	VADDPS       Z21, Z1, Z1
+	VBROADCASTSS 4(DX), Z21
+	VADDPS       Z21, Z2, Z2
+	VADDPS       Z21, Z3, Z3
+	VBROADCASTSS 8(DX), Z21
+	VADDPS       Z21, Z4, Z4
+	VADDPS       Z21, Z5, Z5
+	VBROADCASTSS 12(DX), Z21
+	VADDPS       Z21, Z6, Z6
+	VADDPS       Z21, Z7, Z7
+	VBROADCASTSS 16(DX), Z21
+	VADDPS       Z21, Z8, Z8
+	VADDPS       Z21, Z9, Z9
+	VBROADCASTSS 20(DX), Z21
+	VADDPS       Z21, Z10, Z10
+	VADDPS       Z21, Z11, Z11
+	VBROADCASTSS 24(DX), Z21
+	VADDPS       Z21, Z12, Z12
+	VADDPS       Z21, Z13, Z13
+	VBROADCASTSS 28(DX), Z21
+	VADDPS       Z21, Z14, Z14
+	VADDPS       Z21, Z15, Z15
+	VBROADCASTSS 32(DX), Z21
+	VADDPS       Z21, Z16, Z16
+	VADDPS       Z21, Z17, Z17
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z21, Z21, Z21
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct10x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct10x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	LEAQ    (DI)(CX*2), R8
+	ADDQ    CX, R8
+	LEAQ    (R8)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    168(AX), R10
+	MOVQ    56(AX), R11
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	SUBQ    $0x02, R11
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z20
+	VMOVUPS      (BX)(R12*1), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z20
+	VMOVUPS      (BX)(R12*1), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	SUBQ         $0x02, R11
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R11
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z20
+	VMOVUPS      (BX)(R12*1), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z23
+	VADDPS       Z23, Z0, Z0
+	VADDPS       Z23, Z1, Z1
+	VBROADCASTSS 4(DX), Z23
+	VADDPS       Z23, Z2, Z2
+	VADDPS       Z23, Z3, Z3
+	VBROADCASTSS 8(DX), Z23
+	VADDPS       Z23, Z4, Z4
+	VADDPS       Z23, Z5, Z5
+	VBROADCASTSS 12(DX), Z23
+	VADDPS       Z23, Z6, Z6
+	VADDPS       Z23, Z7, Z7
+	VBROADCASTSS 16(DX), Z23
+	VADDPS       Z23, Z8, Z8
+	VADDPS       Z23, Z9, Z9
+	VBROADCASTSS 20(DX), Z23
+	VADDPS       Z23, Z10, Z10
+	VADDPS       Z23, Z11, Z11
+	VBROADCASTSS 24(DX), Z23
+	VADDPS       Z23, Z12, Z12
+	VADDPS       Z23, Z13, Z13
+	VBROADCASTSS 28(DX), Z23
+	VADDPS       Z23, Z14, Z14
+	VADDPS       Z23, Z15, Z15
+	VBROADCASTSS 32(DX), Z23
+	VADDPS       Z23, Z16, Z16
+	VADDPS       Z23, Z17, Z17
+	VBROADCASTSS 36(DX), Z23
+	VADDPS       Z23, Z18, Z18
+	VADDPS       Z23, Z19, Z19
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z23, Z23, Z23
+	VMAXPS Z0, Z23, Z0
+	VMAXPS Z1, Z23, Z1
+	VMAXPS Z2, Z23, Z2
+	VMAXPS Z3, Z23, Z3
+	VMAXPS Z4, Z23, Z4
+	VMAXPS Z5, Z23, Z5
+	VMAXPS Z6, Z23, Z6
+	VMAXPS Z7, Z23, Z7
+	VMAXPS Z8, Z23, Z8
+	VMAXPS Z9, Z23, Z9
+	VMAXPS Z10, Z23, Z10
+	VMAXPS Z11, Z23, Z11
+	VMAXPS Z12, Z23, Z12
+	VMAXPS Z13, Z23, Z13
+	VMAXPS Z14, Z23, Z14
+	VMAXPS Z15, Z23, Z15
+	VMAXPS Z16, Z23, Z16
+	VMAXPS Z17, Z23, Z17
+	VMAXPS Z18, Z23, Z18
+	VMAXPS Z19, Z23, Z19
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z18, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z19, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z18, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z19, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct10x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct10x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	LEAQ   (DI)(CX*2), R8
+	ADDQ   CX, R8
+	MOVQ   168(AX), R9
+	MOVQ   56(AX), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	SUBQ   $0x02, R10
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z20
+	VMOVUPS      64(DX)(R11*1), Z21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (DI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z20
+	VMOVUPS      64(DX)(R11*1), Z21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (DI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z20
+	VMOVUPS      64(DX)(R11*1), Z21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DI)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (DI)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z23
+	VADDPS       Z23, Z0, Z0
+	VADDPS       Z23, Z1, Z1
+	VBROADCASTSS 4(DX), Z23
+	VADDPS       Z23, Z2, Z2
+	VADDPS       Z23, Z3, Z3
+	VBROADCASTSS 8(DX), Z23
+	VADDPS       Z23, Z4, Z4
+	VADDPS       Z23, Z5, Z5
+	VBROADCASTSS 12(DX), Z23
+	VADDPS       Z23, Z6, Z6
+	VADDPS       Z23, Z7, Z7
+	VBROADCASTSS 16(DX), Z23
+	VADDPS       Z23, Z8, Z8
+	VADDPS       Z23, Z9, Z9
+	VBROADCASTSS 20(DX), Z23
+	VADDPS       Z23, Z10, Z10
+	VADDPS       Z23, Z11, Z11
+	VBROADCASTSS 24(DX), Z23
+	VADDPS       Z23, Z12, Z12
+	VADDPS       Z23, Z13, Z13
+	VBROADCASTSS 28(DX), Z23
+	VADDPS       Z23, Z14, Z14
+	VADDPS       Z23, Z15, Z15
+	VBROADCASTSS 32(DX), Z23
+	VADDPS       Z23, Z16, Z16
+	VADDPS       Z23, Z17, Z17
+	VBROADCASTSS 36(DX), Z23
+	VADDPS       Z23, Z18, Z18
+	VADDPS       Z23, Z19, Z19
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z23, Z23, Z23
+	VMAXPS Z0, Z23, Z0
+	VMAXPS Z1, Z23, Z1
+	VMAXPS Z2, Z23, Z2
+	VMAXPS Z3, Z23, Z3
+	VMAXPS Z4, Z23, Z4
+	VMAXPS Z5, Z23, Z5
+	VMAXPS Z6, Z23, Z6
+	VMAXPS Z7, Z23, Z7
+	VMAXPS Z8, Z23, Z8
+	VMAXPS Z9, Z23, Z9
+	VMAXPS Z10, Z23, Z10
+	VMAXPS Z11, Z23, Z11
+	VMAXPS Z12, Z23, Z12
+	VMAXPS Z13, Z23, Z13
+	VMAXPS Z14, Z23, Z14
+	VMAXPS Z15, Z23, Z15
+	VMAXPS Z16, Z23, Z16
+	VMAXPS Z17, Z23, Z17
+	VMAXPS Z18, Z23, Z18
+	VMAXPS Z19, Z23, Z19
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct11x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct11x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	LEAQ    (DI)(CX*2), R8
+	ADDQ    CX, R8
+	LEAQ    (R8)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    168(AX), R10
+	MOVQ    56(AX), R11
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	SUBQ    $0x02, R11
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z22
+	VMOVUPS      (BX)(R12*1), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z22
+	VMOVUPS      (BX)(R12*1), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	SUBQ         $0x02, R11
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R11
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z22
+	VMOVUPS      (BX)(R12*1), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z25
+	VADDPS       Z25, Z0, Z0
+	VADDPS       Z25, Z1, Z1
+	VBROADCASTSS 4(DX), Z25
+	VADDPS       Z25, Z2, Z2
+	VADDPS       Z25, Z3, Z3
+	VBROADCASTSS 8(DX), Z25
+	VADDPS       Z25, Z4, Z4
+	VADDPS       Z25, Z5, Z5
+	VBROADCASTSS 12(DX), Z25
+	VADDPS       Z25, Z6, Z6
+	VADDPS       Z25, Z7, Z7
+	VBROADCASTSS 16(DX), Z25
+	VADDPS       Z25, Z8, Z8
+	VADDPS       Z25, Z9, Z9
+	VBROADCASTSS 20(DX), Z25
+	VADDPS       Z25, Z10, Z10
+	VADDPS       Z25, Z11, Z11
+	VBROADCASTSS 24(DX), Z25
+	VADDPS       Z25, Z12, Z12
+	VADDPS       Z25, Z13, Z13
+	VBROADCASTSS 28(DX), Z25
+	VADDPS       Z25, Z14, Z14
+	VADDPS       Z25, Z15, Z15
+	VBROADCASTSS 32(DX), Z25
+	VADDPS       Z25, Z16, Z16
+	VADDPS       Z25, Z17, Z17
+	VBROADCASTSS 36(DX), Z25
+	VADDPS       Z25, Z18, Z18
+	VADDPS       Z25, Z19, Z19
+	VBROADCASTSS 40(DX), Z25
+	VADDPS       Z25, Z20, Z20
+	VADDPS       Z25, Z21, Z21
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z25, Z25, Z25
+	VMAXPS Z0, Z25, Z0
+	VMAXPS Z1, Z25, Z1
+	VMAXPS Z2, Z25, Z2
+	VMAXPS Z3, Z25, Z3
+	VMAXPS Z4, Z25, Z4
+	VMAXPS Z5, Z25, Z5
+	VMAXPS Z6, Z25, Z6
+	VMAXPS Z7, Z25, Z7
+	VMAXPS Z8, Z25, Z8
+	VMAXPS Z9, Z25, Z9
+	VMAXPS Z10, Z25, Z10
+	VMAXPS Z11, Z25, Z11
+	VMAXPS Z12, Z25, Z12
+	VMAXPS Z13, Z25, Z13
+	VMAXPS Z14, Z25, Z14
+	VMAXPS Z15, Z25, Z15
+	VMAXPS Z16, Z25, Z16
+	VMAXPS Z17, Z25, Z17
+	VMAXPS Z18, Z25, Z18
+	VMAXPS Z19, Z25, Z19
+	VMAXPS Z20, Z25, Z20
+	VMAXPS Z21, Z25, Z21
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z18, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z20, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z19, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z21, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z18, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z20, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z19, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z21, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct11x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct11x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	LEAQ   (DI)(CX*2), R8
+	ADDQ   CX, R8
+	MOVQ   168(AX), R9
+	MOVQ   56(AX), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	SUBQ   $0x02, R10
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z22
+	VMOVUPS      64(DX)(R11*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (DI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z22
+	VMOVUPS      64(DX)(R11*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (DI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z22
+	VMOVUPS      64(DX)(R11*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (DI)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z25
+	VADDPS       Z25, Z0, Z0
+	VADDPS       Z25, Z1, Z1
+	VBROADCASTSS 4(DX), Z25
+	VADDPS       Z25, Z2, Z2
+	VADDPS       Z25, Z3, Z3
+	VBROADCASTSS 8(DX), Z25
+	VADDPS       Z25, Z4, Z4
+	VADDPS       Z25, Z5, Z5
+	VBROADCASTSS 12(DX), Z25
+	VADDPS       Z25, Z6, Z6
+	VADDPS       Z25, Z7, Z7
+	VBROADCASTSS 16(DX), Z25
+	VADDPS       Z25, Z8, Z8
+	VADDPS       Z25, Z9, Z9
+	VBROADCASTSS 20(DX), Z25
+	VADDPS       Z25, Z10, Z10
+	VADDPS       Z25, Z11, Z11
+	VBROADCASTSS 24(DX), Z25
+	VADDPS       Z25, Z12, Z12
+	VADDPS       Z25, Z13, Z13
+	VBROADCASTSS 28(DX), Z25
+	VADDPS       Z25, Z14, Z14
+	VADDPS       Z25, Z15, Z15
+	VBROADCASTSS 32(DX), Z25
+	VADDPS       Z25, Z16, Z16
+	VADDPS       Z25, Z17, Z17
+	VBROADCASTSS 36(DX), Z25
+	VADDPS       Z25, Z18, Z18
+	VADDPS       Z25, Z19, Z19
+	VBROADCASTSS 40(DX), Z25
+	VADDPS       Z25, Z20, Z20
+	VADDPS       Z25, Z21, Z21
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z25, Z25, Z25
+	VMAXPS Z0, Z25, Z0
+	VMAXPS Z1, Z25, Z1
+	VMAXPS Z2, Z25, Z2
+	VMAXPS Z3, Z25, Z3
+	VMAXPS Z4, Z25, Z4
+	VMAXPS Z5, Z25, Z5
+	VMAXPS Z6, Z25, Z6
+	VMAXPS Z7, Z25, Z7
+	VMAXPS Z8, Z25, Z8
+	VMAXPS Z9, Z25, Z9
+	VMAXPS Z10, Z25, Z10
+	VMAXPS Z11, Z25, Z11
+	VMAXPS Z12, Z25, Z12
+	VMAXPS Z13, Z25, Z13
+	VMAXPS Z14, Z25, Z14
+	VMAXPS Z15, Z25, Z15
+	VMAXPS Z16, Z25, Z16
+	VMAXPS Z17, Z25, Z17
+	VMAXPS Z18, Z25, Z18
+	VMAXPS Z19, Z25, Z19
+	VMAXPS Z20, Z25, Z20
+	VMAXPS Z21, Z25, Z21
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct12x2x1_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·direct12x2x1_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ    (SP), DX
+	MOVQ    184(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    (AX), SI
+	LEAQ    (SI)(CX*2), DI
+	ADDQ    CX, DI
+	LEAQ    (DI)(CX*2), R8
+	ADDQ    CX, R8
+	LEAQ    (R8)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    168(AX), R10
+	MOVQ    56(AX), R11
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	SUBQ    $0x02, R11
+	JLT     kRest
+
+kSteps:
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z24
+	VMOVUPS      (BX)(R12*1), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z24
+	VMOVUPS      (BX)(R12*1), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	SUBQ         $0x02, R11
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R11
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R10), R12
+	ADDQ         $0x04, R10
+	VMOVUPS      (DX)(R12*1), Z24
+	VMOVUPS      (BX)(R12*1), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z27
+	VADDPS       Z27, Z0, Z0
+	VADDPS       Z27, Z1, Z1
+	VBROADCASTSS 4(DX), Z27
+	VADDPS       Z27, Z2, Z2
+	VADDPS       Z27, Z3, Z3
+	VBROADCASTSS 8(DX), Z27
+	VADDPS       Z27, Z4, Z4
+	VADDPS       Z27, Z5, Z5
+	VBROADCASTSS 12(DX), Z27
+	VADDPS       Z27, Z6, Z6
+	VADDPS       Z27, Z7, Z7
+	VBROADCASTSS 16(DX), Z27
+	VADDPS       Z27, Z8, Z8
+	VADDPS       Z27, Z9, Z9
+	VBROADCASTSS 20(DX), Z27
+	VADDPS       Z27, Z10, Z10
+	VADDPS       Z27, Z11, Z11
+	VBROADCASTSS 24(DX), Z27
+	VADDPS       Z27, Z12, Z12
+	VADDPS       Z27, Z13, Z13
+	VBROADCASTSS 28(DX), Z27
+	VADDPS       Z27, Z14, Z14
+	VADDPS       Z27, Z15, Z15
+	VBROADCASTSS 32(DX), Z27
+	VADDPS       Z27, Z16, Z16
+	VADDPS       Z27, Z17, Z17
+	VBROADCASTSS 36(DX), Z27
+	VADDPS       Z27, Z18, Z18
+	VADDPS       Z27, Z19, Z19
+	VBROADCASTSS 40(DX), Z27
+	VADDPS       Z27, Z20, Z20
+	VADDPS       Z27, Z21, Z21
+	VBROADCASTSS 44(DX), Z27
+	VADDPS       Z27, Z22, Z22
+	VADDPS       Z27, Z23, Z23
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z27, Z27, Z27
+	VMAXPS Z0, Z27, Z0
+	VMAXPS Z1, Z27, Z1
+	VMAXPS Z2, Z27, Z2
+	VMAXPS Z3, Z27, Z3
+	VMAXPS Z4, Z27, Z4
+	VMAXPS Z5, Z27, Z5
+	VMAXPS Z6, Z27, Z6
+	VMAXPS Z7, Z27, Z7
+	VMAXPS Z8, Z27, Z8
+	VMAXPS Z9, Z27, Z9
+	VMAXPS Z10, Z27, Z10
+	VMAXPS Z11, Z27, Z11
+	VMAXPS Z12, Z27, Z12
+	VMAXPS Z13, Z27, Z13
+	VMAXPS Z14, Z27, Z14
+	VMAXPS Z15, Z27, Z15
+	VMAXPS Z16, Z27, Z16
+	VMAXPS Z17, Z27, Z17
+	VMAXPS Z18, Z27, Z18
+	VMAXPS Z19, Z27, Z19
+	VMAXPS Z20, Z27, Z20
+	VMAXPS Z21, Z27, Z21
+	VMAXPS Z22, Z27, Z22
+	VMAXPS Z23, Z27, Z23
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    192(AX), BX
+	XORQ    SI, SI
+	CMPQ    16(SP), $0x01
+	CMOVQLE SI, BX
+	LEAQ    (DX)(BX*1), BX
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), DI
+	TESTQ   DI, DI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z18, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z20, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z22, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z19, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z21, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z23, (DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (DI), K1
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z12, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z14, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z16, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z18, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z20, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z22, K1, (DX)
+	MOVQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z13, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z15, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z17, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z19, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z21, K1, (DX)
+	ADDQ    SI, DX
+	VMOVUPS Z23, K1, (DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x02, 16(SP)
+	JGT    lines
+	VZEROUPPER
+	RET
+
+// func direct12x1x2_avx512(p *tile)
+// Requires: AVX, AVX512F
+TEXT ·direct12x1x2_avx512(SB), $24-8
+	MOVQ p+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ DX, (SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 176(AX), DX
+	MOVQ DX, 16(SP)
+
+lines:
+	MOVQ   (SP), DX
+	MOVQ   (AX), BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	LEAQ   (DI)(CX*2), R8
+	ADDQ   CX, R8
+	MOVQ   168(AX), R9
+	MOVQ   56(AX), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	SUBQ   $0x02, R10
+	JLT    kRest
+
+kSteps:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z24
+	VMOVUPS      64(DX)(R11*1), Z25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (DI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R8)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z24
+	VMOVUPS      64(DX)(R11*1), Z25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (DI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R8)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	SUBQ         $0x02, R10
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x02, R10
+	JEQ  kDone
+
+kOne:
+	MOVLQSX      (R9), R11
+	ADDQ         $0x04, R9
+	VMOVUPS      (DX)(R11*1), Z24
+	VMOVUPS      64(DX)(R11*1), Z25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (DI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R8)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          kOne
+
+kDone:
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
+	JEQ          noRowBias
+	VBROADCASTSS (DX), Z27
+	VADDPS       Z27, Z0, Z0
+	VADDPS       Z27, Z1, Z1
+	VBROADCASTSS 4(DX), Z27
+	VADDPS       Z27, Z2, Z2
+	VADDPS       Z27, Z3, Z3
+	VBROADCASTSS 8(DX), Z27
+	VADDPS       Z27, Z4, Z4
+	VADDPS       Z27, Z5, Z5
+	VBROADCASTSS 12(DX), Z27
+	VADDPS       Z27, Z6, Z6
+	VADDPS       Z27, Z7, Z7
+	VBROADCASTSS 16(DX), Z27
+	VADDPS       Z27, Z8, Z8
+	VADDPS       Z27, Z9, Z9
+	VBROADCASTSS 20(DX), Z27
+	VADDPS       Z27, Z10, Z10
+	VADDPS       Z27, Z11, Z11
+	VBROADCASTSS 24(DX), Z27
+	VADDPS       Z27, Z12, Z12
+	VADDPS       Z27, Z13, Z13
+	VBROADCASTSS 28(DX), Z27
+	VADDPS       Z27, Z14, Z14
+	VADDPS       Z27, Z15, Z15
+	VBROADCASTSS 32(DX), Z27
+	VADDPS       Z27, Z16, Z16
+	VADDPS       Z27, Z17, Z17
+	VBROADCASTSS 36(DX), Z27
+	VADDPS       Z27, Z18, Z18
+	VADDPS       Z27, Z19, Z19
+	VBROADCASTSS 40(DX), Z27
+	VADDPS       Z27, Z20, Z20
+	VADDPS       Z27, Z21, Z21
+	VBROADCASTSS 44(DX), Z27
+	VADDPS       Z27, Z22, Z22
+	VADDPS       Z27, Z23, Z23
+
+noRowBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z27, Z27, Z27
+	VMAXPS Z0, Z27, Z0
+	VMAXPS Z1, Z27, Z1
+	VMAXPS Z2, Z27, Z2
+	VMAXPS Z3, Z27, Z3
+	VMAXPS Z4, Z27, Z4
+	VMAXPS Z5, Z27, Z5
+	VMAXPS Z6, Z27, Z6
+	VMAXPS Z7, Z27, Z7
+	VMAXPS Z8, Z27, Z8
+	VMAXPS Z9, Z27, Z9
+	VMAXPS Z10, Z27, Z10
+	VMAXPS Z11, Z27, Z11
+	VMAXPS Z12, Z27, Z12
+	VMAXPS Z13, Z27, Z13
+	VMAXPS Z14, Z27, Z14
+	VMAXPS Z15, Z27, Z15
+	VMAXPS Z16, Z27, Z16
+	VMAXPS Z17, Z27, Z17
+	VMAXPS Z18, Z27, Z18
+	VMAXPS Z19, Z27, Z19
+	VMAXPS Z20, Z27, Z20
+	VMAXPS Z21, Z27, Z21
+	VMAXPS Z22, Z27, Z22
+	VMAXPS Z23, Z27, Z23
+
+rectified:
+	MOVQ    8(SP), DX
+	MOVQ    48(AX), BX
+	MOVQ    88(AX), SI
+	TESTQ   SI, SI
+	JNE     storePart
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, 64(DX)
+	JMP     storeEnd
+
+storePart:
+	KMOVW   (SI), K1
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
+
+storeEnd:
+	MOVQ   184(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   192(AX), DX
+	IMUL3Q $0x01, DX, DX
+	ADDQ   DX, 8(SP)
+	SUBQ   $0x01, 16(SP)
+	JGT    lines
 	VZEROUPPER
 	RET
 

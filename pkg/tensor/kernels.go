@@ -30,6 +30,12 @@ type tile struct {
 	laneMax  unsafe.Pointer // 16 partial maxima for each lane
 	abs      uint64         // a word without the sign bit
 	scale    uint64         // bits of the float32
+
+	// Only for taps that are read from the image: bRow, colBias, panels and load
+	// do not count. Columns are lines; row k of B begins at b + offsets[k].
+	offsets      unsafe.Pointer // int32, in bytes
+	lines        int
+	bLine, cLine uintptr // from line to line
 }
 
 // pack is what a copy into a panel is told: n rows of dst. Which fields count
@@ -73,6 +79,10 @@ type kernels struct {
 	// tile[v-1][r-1] computes tiles of r rows and v vectors, in float32; lane does
 	// so for each lane by itself, scales, rounds and adds the integers to C.
 	tile, lane [2][]func(*tile)
+
+	// direct[r-1] computes tiles of r rows from taps in an image, with 1, 2 or 4
+	// vectors of a line; the last may be missing. nil: there are none.
+	direct [][]func(*tile)
 
 	// masks[n] stands for the first n elements of a vector, masks8[n] for those
 	// of the vectors that pack uses.

@@ -23,6 +23,7 @@ func available() []*kernels {
 func avx2() *kernels {
 	k := &kernels{name: "avx2", width: 8, rows: 6, masks: masks8(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx2()
+	k.direct = directs_avx2()
 	k.peak, k.vectors = peak_avx2, vectors_avx2()
 	k.sum64, k.squares64 = sum64_avx2, squares64_avx2
 	k.packs()
@@ -32,6 +33,7 @@ func avx2() *kernels {
 func avx512() *kernels {
 	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx512()
+	k.direct = directs_avx512()
 	k.peak, k.vectors = peak_avx512, vectors_avx512()
 	k.sum64, k.squares64 = sum64_avx512, squares64_avx512
 	k.packs()

@@ -46,29 +46,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part85Four
+	JEQ        part179Four
 	VMOVUPS    Y0, (CX)
 
-part85Four:
+part179Four:
 	TESTL      $0x00000004, AX
-	JEQ        part85Two
+	JEQ        part179Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part85Two:
+part179Two:
 	TESTL     $0x00000002, AX
-	JEQ       part85One
+	JEQ       part179One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part85One:
+part179One:
 	TESTL  $0x00000001, AX
-	JEQ    part85None
+	JEQ    part179None
 	VMOVSS X0, (CX)
 
-part85None:
+part179None:
 	ADDQ $0x20, DX
 
 done:
@@ -117,29 +117,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part86Four
+	JEQ        part180Four
 	VMOVUPS    Y0, (CX)
 
-part86Four:
+part180Four:
 	TESTL      $0x00000004, AX
-	JEQ        part86Two
+	JEQ        part180Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part86Two:
+part180Two:
 	TESTL     $0x00000002, AX
-	JEQ       part86One
+	JEQ       part180One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part86One:
+part180One:
 	TESTL  $0x00000001, AX
-	JEQ    part86None
+	JEQ    part180None
 	VMOVSS X0, (CX)
 
-part86None:
+part180None:
 	ADDQ $0x20, DX
 
 done:
@@ -188,29 +188,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part87Four
+	JEQ        part181Four
 	VMOVUPS    Y0, (CX)
 
-part87Four:
+part181Four:
 	TESTL      $0x00000004, AX
-	JEQ        part87Two
+	JEQ        part181Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part87Two:
+part181Two:
 	TESTL     $0x00000002, AX
-	JEQ       part87One
+	JEQ       part181One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part87One:
+part181One:
 	TESTL  $0x00000001, AX
-	JEQ    part87None
+	JEQ    part181None
 	VMOVSS X0, (CX)
 
-part87None:
+part181None:
 	ADDQ $0x20, DX
 
 done:
@@ -259,29 +259,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part88Four
+	JEQ        part182Four
 	VMOVUPS    Y0, (CX)
 
-part88Four:
+part182Four:
 	TESTL      $0x00000004, AX
-	JEQ        part88Two
+	JEQ        part182Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part88Two:
+part182Two:
 	TESTL     $0x00000002, AX
-	JEQ       part88One
+	JEQ       part182One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part88One:
+part182One:
 	TESTL  $0x00000001, AX
-	JEQ    part88None
+	JEQ    part182None
 	VMOVSS X0, (CX)
 
-part88None:
+part182None:
 	ADDQ $0x20, DX
 
 done:
@@ -328,29 +328,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part89Four
+	JEQ        part183Four
 	VMOVUPS    Y0, (CX)
 
-part89Four:
+part183Four:
 	TESTL      $0x00000004, AX
-	JEQ        part89Two
+	JEQ        part183Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part89Two:
+part183Two:
 	TESTL     $0x00000002, AX
-	JEQ       part89One
+	JEQ       part183One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part89One:
+part183One:
 	TESTL  $0x00000001, AX
-	JEQ    part89None
+	JEQ    part183None
 	VMOVSS X0, (CX)
 
-part89None:
+part183None:
 	ADDQ $0x20, DX
 
 done:
@@ -400,29 +400,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part90Four
+	JEQ         part184Four
 	VMOVUPS     Y0, (CX)
 
-part90Four:
+part184Four:
 	TESTL      $0x00000004, AX
-	JEQ        part90Two
+	JEQ        part184Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part90Two:
+part184Two:
 	TESTL     $0x00000002, AX
-	JEQ       part90One
+	JEQ       part184One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part90One:
+part184One:
 	TESTL  $0x00000001, AX
-	JEQ    part90None
+	JEQ    part184None
 	VMOVSS X0, (CX)
 
-part90None:
+part184None:
 	ADDQ $0x20, DX
 
 done:
@@ -472,29 +472,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part91Four
+	JEQ         part185Four
 	VMOVUPS     Y0, (CX)
 
-part91Four:
+part185Four:
 	TESTL      $0x00000004, AX
-	JEQ        part91Two
+	JEQ        part185Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part91Two:
+part185Two:
 	TESTL     $0x00000002, AX
-	JEQ       part91One
+	JEQ       part185One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part91One:
+part185One:
 	TESTL  $0x00000001, AX
-	JEQ    part91None
+	JEQ    part185None
 	VMOVSS X0, (CX)
 
-part91None:
+part185None:
 	ADDQ $0x20, DX
 
 done:
@@ -592,29 +592,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part92Four
+	JEQ         part186Four
 	VMOVUPS     Y0, (CX)
 
-part92Four:
+part186Four:
 	TESTL      $0x00000004, AX
-	JEQ        part92Two
+	JEQ        part186Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part92Two:
+part186Two:
 	TESTL     $0x00000002, AX
-	JEQ       part92One
+	JEQ       part186One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part92One:
+part186One:
 	TESTL  $0x00000001, AX
-	JEQ    part92None
+	JEQ    part186None
 	VMOVSS X0, (CX)
 
-part92None:
+part186None:
 	ADDQ $0x20, DX
 
 done:
@@ -736,29 +736,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part93Four
+	JEQ         part187Four
 	VMOVUPS     Y0, (CX)
 
-part93Four:
+part187Four:
 	TESTL      $0x00000004, AX
-	JEQ        part93Two
+	JEQ        part187Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part93Two:
+part187Two:
 	TESTL     $0x00000002, AX
-	JEQ       part93One
+	JEQ       part187One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part93One:
+part187One:
 	TESTL  $0x00000001, AX
-	JEQ    part93None
+	JEQ    part187None
 	VMOVSS X0, (CX)
 
-part93None:
+part187None:
 	ADDQ $0x20, DX
 
 done:
@@ -856,29 +856,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part94Four
+	JEQ         part188Four
 	VMOVUPS     Y0, (CX)
 
-part94Four:
+part188Four:
 	TESTL      $0x00000004, AX
-	JEQ        part94Two
+	JEQ        part188Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part94Two:
+part188Two:
 	TESTL     $0x00000002, AX
-	JEQ       part94One
+	JEQ       part188One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part94One:
+part188One:
 	TESTL  $0x00000001, AX
-	JEQ    part94None
+	JEQ    part188None
 	VMOVSS X0, (CX)
 
-part94None:
+part188None:
 	ADDQ $0x20, DX
 
 done:
@@ -992,29 +992,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part95Four
+	JEQ         part189Four
 	VMOVUPS     Y0, (CX)
 
-part95Four:
+part189Four:
 	TESTL      $0x00000004, AX
-	JEQ        part95Two
+	JEQ        part189Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part95Two:
+part189Two:
 	TESTL     $0x00000002, AX
-	JEQ       part95One
+	JEQ       part189One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part95One:
+part189One:
 	TESTL  $0x00000001, AX
-	JEQ    part95None
+	JEQ    part189None
 	VMOVSS X0, (CX)
 
-part95None:
+part189None:
 	ADDQ $0x20, DX
 
 done:
@@ -1176,29 +1176,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part96Four
+	JEQ         part190Four
 	VMOVUPS     Y0, (CX)
 
-part96Four:
+part190Four:
 	TESTL      $0x00000004, AX
-	JEQ        part96Two
+	JEQ        part190Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part96Two:
+part190Two:
 	TESTL     $0x00000002, AX
-	JEQ       part96One
+	JEQ       part190One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part96One:
+part190One:
 	TESTL  $0x00000001, AX
-	JEQ    part96None
+	JEQ    part190None
 	VMOVSS X0, (CX)
 
-part96None:
+part190None:
 	ADDQ $0x20, DX
 
 done:
@@ -1247,29 +1247,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part97Four
+	JEQ        part191Four
 	VMOVUPS    Y0, (CX)
 
-part97Four:
+part191Four:
 	TESTL      $0x00000004, AX
-	JEQ        part97Two
+	JEQ        part191Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part97Two:
+part191Two:
 	TESTL     $0x00000002, AX
-	JEQ       part97One
+	JEQ       part191One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part97One:
+part191One:
 	TESTL  $0x00000001, AX
-	JEQ    part97None
+	JEQ    part191None
 	VMOVSS X0, (CX)
 
-part97None:
+part191None:
 	ADDQ $0x20, DX
 
 done:
@@ -1341,29 +1341,29 @@ rest:
 	VMOVAPS    Y4, Y4
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part98Four
+	JEQ        part192Four
 	VMOVUPS    Y4, (R10)
 
-part98Four:
+part192Four:
 	TESTL      $0x00000004, R9
-	JEQ        part98Two
+	JEQ        part192Two
 	VMOVUPS    X4, (R10)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, R10
 
-part98Two:
+part192Two:
 	TESTL     $0x00000002, R9
-	JEQ       part98One
+	JEQ       part192One
 	VMOVLPS   X4, (R10)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, R10
 
-part98One:
+part192One:
 	TESTL  $0x00000001, R9
-	JEQ    part98None
+	JEQ    part192None
 	VMOVSS X4, (R10)
 
-part98None:
+part192None:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y5, Y4, Y4
 	VBLENDVPS  Y3, Y4, Y1, Y1
@@ -1389,29 +1389,29 @@ part98None:
 	VMOVAPS    Y0, Y0
 	POPCNTL    CX, CX
 	TESTL      $0x00000008, CX
-	JEQ        part99Four
+	JEQ        part193Four
 	VMOVUPS    Y0, (BX)
 
-part99Four:
+part193Four:
 	TESTL      $0x00000004, CX
-	JEQ        part99Two
+	JEQ        part193Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part99Two:
+part193Two:
 	TESTL     $0x00000002, CX
-	JEQ       part99One
+	JEQ       part193One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part99One:
+part193One:
 	TESTL  $0x00000001, CX
-	JEQ    part99None
+	JEQ    part193None
 	VMOVSS X0, (BX)
 
-part99None:
+part193None:
 	VMOVUPS   Y2, Y0
 	VPMAXSD   Y5, Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y2
@@ -1464,29 +1464,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part100Four
+	JEQ        part194Four
 	VMOVUPS    Y0, (CX)
 
-part100Four:
+part194Four:
 	TESTL      $0x00000004, AX
-	JEQ        part100Two
+	JEQ        part194Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part100Two:
+part194Two:
 	TESTL     $0x00000002, AX
-	JEQ       part100One
+	JEQ       part194One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part100One:
+part194One:
 	TESTL  $0x00000001, AX
-	JEQ    part100None
+	JEQ    part194None
 	VMOVSS X0, (CX)
 
-part100None:
+part194None:
 	ADDQ $0x20, DX
 
 done:
@@ -1537,29 +1537,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part101Four
+	JEQ        part195Four
 	VMOVUPS    Y0, (CX)
 
-part101Four:
+part195Four:
 	TESTL      $0x00000004, AX
-	JEQ        part101Two
+	JEQ        part195Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part101Two:
+part195Two:
 	TESTL     $0x00000002, AX
-	JEQ       part101One
+	JEQ       part195One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part101One:
+part195One:
 	TESTL  $0x00000001, AX
-	JEQ    part101None
+	JEQ    part195None
 	VMOVSS X0, (CX)
 
-part101None:
+part195None:
 	ADDQ $0x20, DX
 
 done:
@@ -1666,29 +1666,29 @@ rest:
 	VMOVAPS     Y0, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part102Four
+	JEQ         part196Four
 	VMOVUPS     Y0, (CX)
 
-part102Four:
+part196Four:
 	TESTL      $0x00000004, AX
-	JEQ        part102Two
+	JEQ        part196Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part102Two:
+part196Two:
 	TESTL     $0x00000002, AX
-	JEQ       part102One
+	JEQ       part196One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part102One:
+part196One:
 	TESTL  $0x00000001, AX
-	JEQ    part102None
+	JEQ    part196None
 	VMOVSS X0, (CX)
 
-part102None:
+part196None:
 	ADDQ $0x20, DX
 
 done:
@@ -1852,29 +1852,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part103Four
+	JEQ         part197Four
 	VMOVUPS     Y0, (CX)
 
-part103Four:
+part197Four:
 	TESTL      $0x00000004, AX
-	JEQ        part103Two
+	JEQ        part197Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part103Two:
+part197Two:
 	TESTL     $0x00000002, AX
-	JEQ       part103One
+	JEQ       part197One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part103One:
+part197One:
 	TESTL  $0x00000001, AX
-	JEQ    part103None
+	JEQ    part197None
 	VMOVSS X0, (CX)
 
-part103None:
+part197None:
 	ADDQ $0x20, DX
 
 done:
@@ -1990,29 +1990,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part104Four
+	JEQ         part198Four
 	VMOVUPS     Y0, (CX)
 
-part104Four:
+part198Four:
 	TESTL      $0x00000004, AX
-	JEQ        part104Two
+	JEQ        part198Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part104Two:
+part198Two:
 	TESTL     $0x00000002, AX
-	JEQ       part104One
+	JEQ       part198One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part104One:
+part198One:
 	TESTL  $0x00000001, AX
-	JEQ    part104None
+	JEQ    part198None
 	VMOVSS X0, (CX)
 
-part104None:
+part198None:
 	ADDQ $0x20, DX
 
 done:
@@ -2210,29 +2210,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part105Four
+	JEQ         part199Four
 	VMOVUPS     Y0, (CX)
 
-part105Four:
+part199Four:
 	TESTL      $0x00000004, AX
-	JEQ        part105Two
+	JEQ        part199Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part105Two:
+part199Two:
 	TESTL     $0x00000002, AX
-	JEQ       part105One
+	JEQ       part199One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part105One:
+part199One:
 	TESTL  $0x00000001, AX
-	JEQ    part105None
+	JEQ    part199None
 	VMOVSS X0, (CX)
 
-part105None:
+part199None:
 	ADDQ $0x20, DX
 
 done:
@@ -2285,29 +2285,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part106Four
+	JEQ        part200Four
 	VMOVUPS    Y0, (CX)
 
-part106Four:
+part200Four:
 	TESTL      $0x00000004, AX
-	JEQ        part106Two
+	JEQ        part200Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part106Two:
+part200Two:
 	TESTL     $0x00000002, AX
-	JEQ       part106One
+	JEQ       part200One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part106One:
+part200One:
 	TESTL  $0x00000001, AX
-	JEQ    part106None
+	JEQ    part200None
 	VMOVSS X0, (CX)
 
-part106None:
+part200None:
 	ADDQ $0x20, DX
 
 done:
@@ -2361,29 +2361,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part107Four
+	JEQ        part201Four
 	VMOVUPS    Y0, (CX)
 
-part107Four:
+part201Four:
 	TESTL      $0x00000004, AX
-	JEQ        part107Two
+	JEQ        part201Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part107Two:
+part201Two:
 	TESTL     $0x00000002, AX
-	JEQ       part107One
+	JEQ       part201One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part107One:
+part201One:
 	TESTL  $0x00000001, AX
-	JEQ    part107None
+	JEQ    part201None
 	VMOVSS X0, (CX)
 
-part107None:
+part201None:
 	ADDQ $0x20, DX
 
 done:
@@ -2439,29 +2439,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part108Four
+	JEQ        part202Four
 	VMOVUPS    Y0, (CX)
 
-part108Four:
+part202Four:
 	TESTL      $0x00000004, AX
-	JEQ        part108Two
+	JEQ        part202Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part108Two:
+part202Two:
 	TESTL     $0x00000002, AX
-	JEQ       part108One
+	JEQ       part202One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part108One:
+part202One:
 	TESTL  $0x00000001, AX
-	JEQ    part108None
+	JEQ    part202None
 	VMOVSS X0, (CX)
 
-part108None:
+part202None:
 	ADDQ $0x20, DX
 
 done:
@@ -2516,29 +2516,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part109Four
+	JEQ        part203Four
 	VMOVUPS    Y0, (CX)
 
-part109Four:
+part203Four:
 	TESTL      $0x00000004, AX
-	JEQ        part109Two
+	JEQ        part203Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part109Two:
+part203Two:
 	TESTL     $0x00000002, AX
-	JEQ       part109One
+	JEQ       part203One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part109One:
+part203One:
 	TESTL  $0x00000001, AX
-	JEQ    part109None
+	JEQ    part203None
 	VMOVSS X0, (CX)
 
-part109None:
+part203None:
 	ADDQ $0x20, DX
 
 done:
@@ -2593,29 +2593,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part110Four
+	JEQ         part204Four
 	VMOVUPS     Y0, (CX)
 
-part110Four:
+part204Four:
 	TESTL      $0x00000004, AX
-	JEQ        part110Two
+	JEQ        part204Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part110Two:
+part204Two:
 	TESTL     $0x00000002, AX
-	JEQ       part110One
+	JEQ       part204One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part110One:
+part204One:
 	TESTL  $0x00000001, AX
-	JEQ    part110None
+	JEQ    part204None
 	VMOVSS X0, (CX)
 
-part110None:
+part204None:
 	ADDQ $0x20, DX
 
 done:
@@ -2786,29 +2786,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part111Four
+	JEQ         part205Four
 	VMOVUPS     Y0, (CX)
 
-part111Four:
+part205Four:
 	TESTL      $0x00000004, AX
-	JEQ        part111Two
+	JEQ        part205Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part111Two:
+part205Two:
 	TESTL     $0x00000002, AX
-	JEQ       part111One
+	JEQ       part205One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part111One:
+part205One:
 	TESTL  $0x00000001, AX
-	JEQ    part111None
+	JEQ    part205None
 	VMOVSS X0, (CX)
 
-part111None:
+part205None:
 	ADDQ $0x20, DX
 
 done:
@@ -2935,29 +2935,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part112Four
+	JEQ         part206Four
 	VMOVUPS     Y0, (CX)
 
-part112Four:
+part206Four:
 	TESTL      $0x00000004, AX
-	JEQ        part112Two
+	JEQ        part206Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part112Two:
+part206Two:
 	TESTL     $0x00000002, AX
-	JEQ       part112One
+	JEQ       part206One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part112One:
+part206One:
 	TESTL  $0x00000001, AX
-	JEQ    part112None
+	JEQ    part206None
 	VMOVSS X0, (CX)
 
-part112None:
+part206None:
 	ADDQ $0x20, DX
 
 done:
@@ -3076,29 +3076,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part113Four
+	JEQ         part207Four
 	VMOVUPS     Y0, (CX)
 
-part113Four:
+part207Four:
 	TESTL      $0x00000004, AX
-	JEQ        part113Two
+	JEQ        part207Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part113Two:
+part207Two:
 	TESTL     $0x00000002, AX
-	JEQ       part113One
+	JEQ       part207One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part113One:
+part207One:
 	TESTL  $0x00000001, AX
-	JEQ    part113None
+	JEQ    part207None
 	VMOVSS X0, (CX)
 
-part113None:
+part207None:
 	ADDQ $0x20, DX
 
 done:
@@ -3492,29 +3492,29 @@ rest:
 	VMOVAPS     Y4, Y5
 	POPCNTL     R8, R8
 	TESTL       $0x00000008, R8
-	JEQ         part114Four
+	JEQ         part208Four
 	VMOVUPS     Y5, (R9)
 
-part114Four:
+part208Four:
 	TESTL      $0x00000004, R8
-	JEQ        part114Two
+	JEQ        part208Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part114Two:
+part208Two:
 	TESTL     $0x00000002, R8
-	JEQ       part114One
+	JEQ       part208One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part114One:
+part208One:
 	TESTL  $0x00000001, R8
-	JEQ    part114None
+	JEQ    part208None
 	VMOVSS X5, (R9)
 
-part114None:
+part208None:
 	VMOVUPS     Y1, Y5
 	VADDPS      Y4, Y5, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -3562,29 +3562,29 @@ part114None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part115Four
+	JEQ         part209Four
 	VMOVUPS     Y4, (BX)
 
-part115Four:
+part209Four:
 	TESTL      $0x00000004, CX
-	JEQ        part115Two
+	JEQ        part209Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part115Two:
+part209Two:
 	TESTL     $0x00000002, CX
-	JEQ       part115One
+	JEQ       part209One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part115One:
+part209One:
 	TESTL  $0x00000001, CX
-	JEQ    part115None
+	JEQ    part209None
 	VMOVSS X4, (BX)
 
-part115None:
+part209None:
 	VMOVUPS   Y2, Y4
 	VADDPS    Y0, Y4, Y4
 	VBLENDVPS Y3, Y4, Y2, Y2
@@ -3641,29 +3641,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part116Four
+	JEQ        part210Four
 	VMOVUPS    Y0, (CX)
 
-part116Four:
+part210Four:
 	TESTL      $0x00000004, AX
-	JEQ        part116Two
+	JEQ        part210Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part116Two:
+part210Two:
 	TESTL     $0x00000002, AX
-	JEQ       part116One
+	JEQ       part210One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part116One:
+part210One:
 	TESTL  $0x00000001, AX
-	JEQ    part116None
+	JEQ    part210None
 	VMOVSS X0, (CX)
 
-part116None:
+part210None:
 	ADDQ $0x20, DX
 
 done:
@@ -3713,29 +3713,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part117Four
+	JEQ        part211Four
 	VMOVUPS    Y0, (CX)
 
-part117Four:
+part211Four:
 	TESTL      $0x00000004, AX
-	JEQ        part117Two
+	JEQ        part211Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part117Two:
+part211Two:
 	TESTL     $0x00000002, AX
-	JEQ       part117One
+	JEQ       part211One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part117One:
+part211One:
 	TESTL  $0x00000001, AX
-	JEQ    part117None
+	JEQ    part211None
 	VMOVSS X0, (CX)
 
-part117None:
+part211None:
 	ADDQ $0x20, DX
 
 done:
@@ -3793,29 +3793,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part118Four
+	JEQ        part212Four
 	VMOVUPS    Y0, (CX)
 
-part118Four:
+part212Four:
 	TESTL      $0x00000004, AX
-	JEQ        part118Two
+	JEQ        part212Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part118Two:
+part212Two:
 	TESTL     $0x00000002, AX
-	JEQ       part118One
+	JEQ       part212One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part118One:
+part212One:
 	TESTL  $0x00000001, AX
-	JEQ    part118None
+	JEQ    part212None
 	VMOVSS X0, (CX)
 
-part118None:
+part212None:
 	ADDQ $0x20, DX
 
 done:
@@ -3869,29 +3869,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part119Four
+	JEQ        part213Four
 	VMOVUPS    Y0, (CX)
 
-part119Four:
+part213Four:
 	TESTL      $0x00000004, AX
-	JEQ        part119Two
+	JEQ        part213Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part119Two:
+part213Two:
 	TESTL     $0x00000002, AX
-	JEQ       part119One
+	JEQ       part213One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part119One:
+part213One:
 	TESTL  $0x00000001, AX
-	JEQ    part119None
+	JEQ    part213None
 	VMOVSS X0, (CX)
 
-part119None:
+part213None:
 	ADDQ $0x20, DX
 
 done:
@@ -3955,29 +3955,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part120Four
+	JEQ        part214Four
 	VMOVUPS    Y0, (CX)
 
-part120Four:
+part214Four:
 	TESTL      $0x00000004, AX
-	JEQ        part120Two
+	JEQ        part214Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part120Two:
+part214Two:
 	TESTL     $0x00000002, AX
-	JEQ       part120One
+	JEQ       part214One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part120One:
+part214One:
 	TESTL  $0x00000001, AX
-	JEQ    part120None
+	JEQ    part214None
 	VMOVSS X0, (CX)
 
-part120None:
+part214None:
 	ADDQ $0x20, DX
 
 done:
@@ -4033,29 +4033,29 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part121Four
+	JEQ        part215Four
 	VMOVUPS    Y5, (R9)
 
-part121Four:
+part215Four:
 	TESTL      $0x00000004, R8
-	JEQ        part121Two
+	JEQ        part215Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part121Two:
+part215Two:
 	TESTL     $0x00000002, R8
-	JEQ       part121One
+	JEQ       part215One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part121One:
+part215One:
 	TESTL  $0x00000001, R8
-	JEQ    part121None
+	JEQ    part215None
 	VMOVSS X5, (R9)
 
-part121None:
+part215None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -4076,29 +4076,29 @@ part121None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part122Four
+	JEQ         part216Four
 	VMOVUPS     Y4, (BX)
 
-part122Four:
+part216Four:
 	TESTL      $0x00000004, CX
-	JEQ        part122Two
+	JEQ        part216Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part122Two:
+part216Two:
 	TESTL     $0x00000002, CX
-	JEQ       part122One
+	JEQ       part216One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part122One:
+part216One:
 	TESTL  $0x00000001, CX
-	JEQ    part122None
+	JEQ    part216None
 	VMOVSS X4, (BX)
 
-part122None:
+part216None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
@@ -4162,57 +4162,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part123Four
+	JEQ        part217Four
 	VMOVUPS    Y0, (CX)
 
-part123Four:
+part217Four:
 	TESTL      $0x00000004, AX
-	JEQ        part123Two
+	JEQ        part217Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part123Two:
+part217Two:
 	TESTL     $0x00000002, AX
-	JEQ       part123One
+	JEQ       part217One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part123One:
+part217One:
 	TESTL  $0x00000001, AX
-	JEQ    part123None
+	JEQ    part217None
 	VMOVSS X0, (CX)
 
-part123None:
+part217None:
 	VMOVMSKPS Y1, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part124Four
+	JEQ       part218Four
 	VMOVUPS   Y0, (CX)
 
-part124Four:
+part218Four:
 	TESTL      $0x00000004, AX
-	JEQ        part124Two
+	JEQ        part218Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part124Two:
+part218Two:
 	TESTL     $0x00000002, AX
-	JEQ       part124One
+	JEQ       part218One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part124One:
+part218One:
 	TESTL  $0x00000001, AX
-	JEQ    part124None
+	JEQ    part218None
 	VMOVSS X0, (CX)
 
-part124None:
+part218None:
 	ADDQ $0x20, DX
 
 done:
@@ -4363,29 +4363,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part125Four
+	JEQ        part219Four
 	VMOVUPS    Y0, (CX)
 
-part125Four:
+part219Four:
 	TESTL      $0x00000004, AX
-	JEQ        part125Two
+	JEQ        part219Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part125Two:
+part219Two:
 	TESTL     $0x00000002, AX
-	JEQ       part125One
+	JEQ       part219One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part125One:
+part219One:
 	TESTL  $0x00000001, AX
-	JEQ    part125None
+	JEQ    part219None
 	VMOVSS X0, (CX)
 
-part125None:
+part219None:
 	ADDQ $0x20, DX
 
 done:
@@ -4442,29 +4442,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part126Four
+	JEQ        part220Four
 	VMOVUPS    Y0, (CX)
 
-part126Four:
+part220Four:
 	TESTL      $0x00000004, AX
-	JEQ        part126Two
+	JEQ        part220Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part126Two:
+part220Two:
 	TESTL     $0x00000002, AX
-	JEQ       part126One
+	JEQ       part220One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part126One:
+part220One:
 	TESTL  $0x00000001, AX
-	JEQ    part126None
+	JEQ    part220None
 	VMOVSS X0, (CX)
 
-part126None:
+part220None:
 	ADDQ $0x20, DX
 
 done:
@@ -4531,57 +4531,57 @@ rest:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part127Four
+	JEQ        part221Four
 	VMOVUPS    Y1, (CX)
 
-part127Four:
+part221Four:
 	TESTL      $0x00000004, AX
-	JEQ        part127Two
+	JEQ        part221Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part127Two:
+part221Two:
 	TESTL     $0x00000002, AX
-	JEQ       part127One
+	JEQ       part221One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part127One:
+part221One:
 	TESTL  $0x00000001, AX
-	JEQ    part127None
+	JEQ    part221None
 	VMOVSS X1, (CX)
 
-part127None:
+part221None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part128Four
+	JEQ       part222Four
 	VMOVUPS   Y0, (CX)
 
-part128Four:
+part222Four:
 	TESTL      $0x00000004, AX
-	JEQ        part128Two
+	JEQ        part222Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part128Two:
+part222Two:
 	TESTL     $0x00000002, AX
-	JEQ       part128One
+	JEQ       part222One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part128One:
+part222One:
 	TESTL  $0x00000001, AX
-	JEQ    part128None
+	JEQ    part222None
 	VMOVSS X0, (CX)
 
-part128None:
+part222None:
 	ADDQ $0x20, DX
 
 done:
@@ -4652,57 +4652,57 @@ rest:
 	VMOVAPS    Y5, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part129Four
+	JEQ        part223Four
 	VMOVUPS    Y1, (CX)
 
-part129Four:
+part223Four:
 	TESTL      $0x00000004, AX
-	JEQ        part129Two
+	JEQ        part223Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part129Two:
+part223Two:
 	TESTL     $0x00000002, AX
-	JEQ       part129One
+	JEQ       part223One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part129One:
+part223One:
 	TESTL  $0x00000001, AX
-	JEQ    part129None
+	JEQ    part223None
 	VMOVSS X1, (CX)
 
-part129None:
+part223None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part130Four
+	JEQ       part224Four
 	VMOVUPS   Y0, (CX)
 
-part130Four:
+part224Four:
 	TESTL      $0x00000004, AX
-	JEQ        part130Two
+	JEQ        part224Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part130Two:
+part224Two:
 	TESTL     $0x00000002, AX
-	JEQ       part130One
+	JEQ       part224One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part130One:
+part224One:
 	TESTL  $0x00000001, AX
-	JEQ    part130None
+	JEQ    part224None
 	VMOVSS X0, (CX)
 
-part130None:
+part224None:
 	ADDQ $0x20, DX
 
 done:
@@ -4800,85 +4800,85 @@ rest:
 	VMOVAPS    Y2, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part131Four
+	JEQ        part225Four
 	VMOVUPS    Y2, (CX)
 
-part131Four:
+part225Four:
 	TESTL      $0x00000004, AX
-	JEQ        part131Two
+	JEQ        part225Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part131Two:
+part225Two:
 	TESTL     $0x00000002, AX
-	JEQ       part131One
+	JEQ       part225One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part131One:
+part225One:
 	TESTL  $0x00000001, AX
-	JEQ    part131None
+	JEQ    part225None
 	VMOVSS X2, (CX)
 
-part131None:
+part225None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part132Four
+	JEQ       part226Four
 	VMOVUPS   Y1, (CX)
 
-part132Four:
+part226Four:
 	TESTL      $0x00000004, AX
-	JEQ        part132Two
+	JEQ        part226Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part132Two:
+part226Two:
 	TESTL     $0x00000002, AX
-	JEQ       part132One
+	JEQ       part226One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part132One:
+part226One:
 	TESTL  $0x00000001, AX
-	JEQ    part132None
+	JEQ    part226None
 	VMOVSS X1, (CX)
 
-part132None:
+part226None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part133Four
+	JEQ       part227Four
 	VMOVUPS   Y0, (CX)
 
-part133Four:
+part227Four:
 	TESTL      $0x00000004, AX
-	JEQ        part133Two
+	JEQ        part227Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part133Two:
+part227Two:
 	TESTL     $0x00000002, AX
-	JEQ       part133One
+	JEQ       part227One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part133One:
+part227One:
 	TESTL  $0x00000001, AX
-	JEQ    part133None
+	JEQ    part227None
 	VMOVSS X0, (CX)
 
-part133None:
+part227None:
 	ADDQ $0x20, DX
 
 done:
@@ -4936,29 +4936,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part134Four
+	JEQ        part228Four
 	VMOVUPS    Y0, (CX)
 
-part134Four:
+part228Four:
 	TESTL      $0x00000004, AX
-	JEQ        part134Two
+	JEQ        part228Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part134Two:
+part228Two:
 	TESTL     $0x00000002, AX
-	JEQ       part134One
+	JEQ       part228One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part134One:
+part228One:
 	TESTL  $0x00000001, AX
-	JEQ    part134None
+	JEQ    part228None
 	VMOVSS X0, (CX)
 
-part134None:
+part228None:
 	ADDQ $0x20, DX
 
 done:
@@ -5012,29 +5012,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part135Four
+	JEQ         part229Four
 	VMOVUPS     Y0, (CX)
 
-part135Four:
+part229Four:
 	TESTL      $0x00000004, AX
-	JEQ        part135Two
+	JEQ        part229Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part135Two:
+part229Two:
 	TESTL     $0x00000002, AX
-	JEQ       part135One
+	JEQ       part229One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part135One:
+part229One:
 	TESTL  $0x00000001, AX
-	JEQ    part135None
+	JEQ    part229None
 	VMOVSS X0, (CX)
 
-part135None:
+part229None:
 	ADDQ $0x20, DX
 
 done:
@@ -5177,57 +5177,57 @@ rest:
 	VMOVAPS      Y3, Y1
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part136Four
+	JEQ          part230Four
 	VMOVUPS      Y1, (CX)
 
-part136Four:
+part230Four:
 	TESTL      $0x00000004, AX
-	JEQ        part136Two
+	JEQ        part230Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part136Two:
+part230Two:
 	TESTL     $0x00000002, AX
-	JEQ       part136One
+	JEQ       part230One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part136One:
+part230One:
 	TESTL  $0x00000001, AX
-	JEQ    part136None
+	JEQ    part230None
 	VMOVSS X1, (CX)
 
-part136None:
+part230None:
 	VMOVMSKPS Y2, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part137Four
+	JEQ       part231Four
 	VMOVUPS   Y0, (CX)
 
-part137Four:
+part231Four:
 	TESTL      $0x00000004, AX
-	JEQ        part137Two
+	JEQ        part231Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part137Two:
+part231Two:
 	TESTL     $0x00000002, AX
-	JEQ       part137One
+	JEQ       part231One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part137One:
+part231One:
 	TESTL  $0x00000001, AX
-	JEQ    part137None
+	JEQ    part231None
 	VMOVSS X0, (CX)
 
-part137None:
+part231None:
 	ADDQ $0x20, DX
 
 done:
@@ -5358,57 +5358,57 @@ rest:
 	VMOVAPS      Y0, Y0
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part138Four
+	JEQ          part232Four
 	VMOVUPS      Y0, (CX)
 
-part138Four:
+part232Four:
 	TESTL      $0x00000004, AX
-	JEQ        part138Two
+	JEQ        part232Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part138Two:
+part232Two:
 	TESTL     $0x00000002, AX
-	JEQ       part138One
+	JEQ       part232One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part138One:
+part232One:
 	TESTL  $0x00000001, AX
-	JEQ    part138None
+	JEQ    part232None
 	VMOVSS X0, (CX)
 
-part138None:
+part232None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part139Four
+	JEQ       part233Four
 	VMOVUPS   Y0, (CX)
 
-part139Four:
+part233Four:
 	TESTL      $0x00000004, AX
-	JEQ        part139Two
+	JEQ        part233Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part139Two:
+part233Two:
 	TESTL     $0x00000002, AX
-	JEQ       part139One
+	JEQ       part233One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part139One:
+part233One:
 	TESTL  $0x00000001, AX
-	JEQ    part139None
+	JEQ    part233None
 	VMOVSS X0, (CX)
 
-part139None:
+part233None:
 	VUNPCKLPS  Y1, Y7, Y0
 	VUNPCKHPS  Y1, Y7, Y2
 	VPERM2F128 $0x20, Y2, Y0, Y1
@@ -5418,57 +5418,57 @@ part139None:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part140Four
+	JEQ        part234Four
 	VMOVUPS    Y1, (CX)
 
-part140Four:
+part234Four:
 	TESTL      $0x00000004, AX
-	JEQ        part140Two
+	JEQ        part234Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part140Two:
+part234Two:
 	TESTL     $0x00000002, AX
-	JEQ       part140One
+	JEQ       part234One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part140One:
+part234One:
 	TESTL  $0x00000001, AX
-	JEQ    part140None
+	JEQ    part234None
 	VMOVSS X1, (CX)
 
-part140None:
+part234None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(R8)(DX*2), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part141Four
+	JEQ       part235Four
 	VMOVUPS   Y0, (CX)
 
-part141Four:
+part235Four:
 	TESTL      $0x00000004, AX
-	JEQ        part141Two
+	JEQ        part235Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part141Two:
+part235Two:
 	TESTL     $0x00000002, AX
-	JEQ       part141One
+	JEQ       part235One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part141One:
+part235One:
 	TESTL  $0x00000001, AX
-	JEQ    part141None
+	JEQ    part235None
 	VMOVSS X0, (CX)
 
-part141None:
+part235None:
 	ADDQ $0x20, DX
 
 done:
@@ -5565,29 +5565,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part142Four
+	JEQ        part236Four
 	VMOVUPS    Y0, (CX)
 
-part142Four:
+part236Four:
 	TESTL      $0x00000004, AX
-	JEQ        part142Two
+	JEQ        part236Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part142Two:
+part236Two:
 	TESTL     $0x00000002, AX
-	JEQ       part142One
+	JEQ       part236One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part142One:
+part236One:
 	TESTL  $0x00000001, AX
-	JEQ    part142None
+	JEQ    part236None
 	VMOVSS X0, (CX)
 
-part142None:
+part236None:
 	ADDQ $0x20, DX
 
 done:
@@ -5979,197 +5979,197 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part143Four
+	JEQ         part237Four
 	VMOVUPS     Y1, (CX)
 
-part143Four:
+part237Four:
 	TESTL      $0x00000004, AX
-	JEQ        part143Two
+	JEQ        part237Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part143Two:
+part237Two:
 	TESTL     $0x00000002, AX
-	JEQ       part143One
+	JEQ       part237One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part143One:
+part237One:
 	TESTL  $0x00000001, AX
-	JEQ    part143None
+	JEQ    part237None
 	VMOVSS X1, (CX)
 
-part143None:
+part237None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part144Four
+	JEQ       part238Four
 	VMOVUPS   Y1, (CX)
 
-part144Four:
+part238Four:
 	TESTL      $0x00000004, AX
-	JEQ        part144Two
+	JEQ        part238Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part144Two:
+part238Two:
 	TESTL     $0x00000002, AX
-	JEQ       part144One
+	JEQ       part238One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part144One:
+part238One:
 	TESTL  $0x00000001, AX
-	JEQ    part144None
+	JEQ    part238None
 	VMOVSS X1, (CX)
 
-part144None:
+part238None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part145Four
+	JEQ       part239Four
 	VMOVUPS   Y1, (CX)
 
-part145Four:
+part239Four:
 	TESTL      $0x00000004, AX
-	JEQ        part145Two
+	JEQ        part239Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part145Two:
+part239Two:
 	TESTL     $0x00000002, AX
-	JEQ       part145One
+	JEQ       part239One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part145One:
+part239One:
 	TESTL  $0x00000001, AX
-	JEQ    part145None
+	JEQ    part239None
 	VMOVSS X1, (CX)
 
-part145None:
+part239None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part146Four
+	JEQ       part240Four
 	VMOVUPS   Y1, (CX)
 
-part146Four:
+part240Four:
 	TESTL      $0x00000004, AX
-	JEQ        part146Two
+	JEQ        part240Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part146Two:
+part240Two:
 	TESTL     $0x00000002, AX
-	JEQ       part146One
+	JEQ       part240One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part146One:
+part240One:
 	TESTL  $0x00000001, AX
-	JEQ    part146None
+	JEQ    part240None
 	VMOVSS X1, (CX)
 
-part146None:
+part240None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y5, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part147Four
+	JEQ       part241Four
 	VMOVUPS   Y1, (CX)
 
-part147Four:
+part241Four:
 	TESTL      $0x00000004, AX
-	JEQ        part147Two
+	JEQ        part241Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part147Two:
+part241Two:
 	TESTL     $0x00000002, AX
-	JEQ       part147One
+	JEQ       part241One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part147One:
+part241One:
 	TESTL  $0x00000001, AX
-	JEQ    part147None
+	JEQ    part241None
 	VMOVSS X1, (CX)
 
-part147None:
+part241None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y6, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part148Four
+	JEQ       part242Four
 	VMOVUPS   Y1, (CX)
 
-part148Four:
+part242Four:
 	TESTL      $0x00000004, AX
-	JEQ        part148Two
+	JEQ        part242Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part148Two:
+part242Two:
 	TESTL     $0x00000002, AX
-	JEQ       part148One
+	JEQ       part242One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part148One:
+part242One:
 	TESTL  $0x00000001, AX
-	JEQ    part148None
+	JEQ    part242None
 	VMOVSS X1, (CX)
 
-part148None:
+part242None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y7, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part149Four
+	JEQ       part243Four
 	VMOVUPS   Y0, (CX)
 
-part149Four:
+part243Four:
 	TESTL      $0x00000004, AX
-	JEQ        part149Two
+	JEQ        part243Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part149Two:
+part243Two:
 	TESTL     $0x00000002, AX
-	JEQ       part149One
+	JEQ       part243One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part149One:
+part243One:
 	TESTL  $0x00000001, AX
-	JEQ    part149None
+	JEQ    part243None
 	VMOVSS X0, (CX)
 
-part149None:
+part243None:
 	ADDQ $0x20, DX
 
 done:
@@ -6293,170 +6293,170 @@ rest:
 	VMOVAPS    Y4, Y3
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part150Four
+	JEQ        part244Four
 	VMOVUPS    Y3, (CX)
 
-part150Four:
+part244Four:
 	TESTL      $0x00000004, AX
-	JEQ        part150Two
+	JEQ        part244Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part150Two:
+part244Two:
 	TESTL     $0x00000002, AX
-	JEQ       part150One
+	JEQ       part244One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part150One:
+part244One:
 	TESTL  $0x00000001, AX
-	JEQ    part150None
+	JEQ    part244None
 	VMOVSS X3, (CX)
 
-part150None:
+part244None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (BX)(DX*1), CX
 	VMOVAPS   Y6, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part151Four
+	JEQ       part245Four
 	VMOVUPS   Y3, (CX)
 
-part151Four:
+part245Four:
 	TESTL      $0x00000004, AX
-	JEQ        part151Two
+	JEQ        part245Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part151Two:
+part245Two:
 	TESTL     $0x00000002, AX
-	JEQ       part151One
+	JEQ       part245One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part151One:
+part245One:
 	TESTL  $0x00000001, AX
-	JEQ    part151None
+	JEQ    part245None
 	VMOVSS X3, (CX)
 
-part151None:
+part245None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y5, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part152Four
+	JEQ       part246Four
 	VMOVUPS   Y3, (CX)
 
-part152Four:
+part246Four:
 	TESTL      $0x00000004, AX
-	JEQ        part152Two
+	JEQ        part246Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part152Two:
+part246Two:
 	TESTL     $0x00000002, AX
-	JEQ       part152One
+	JEQ       part246One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part152One:
+part246One:
 	TESTL  $0x00000001, AX
-	JEQ    part152None
+	JEQ    part246None
 	VMOVSS X3, (CX)
 
-part152None:
+part246None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part153Four
+	JEQ       part247Four
 	VMOVUPS   Y1, (CX)
 
-part153Four:
+part247Four:
 	TESTL      $0x00000004, AX
-	JEQ        part153Two
+	JEQ        part247Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part153Two:
+part247Two:
 	TESTL     $0x00000002, AX
-	JEQ       part153One
+	JEQ       part247One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part153One:
+part247One:
 	TESTL  $0x00000001, AX
-	JEQ    part153None
+	JEQ    part247None
 	VMOVSS X1, (CX)
 
-part153None:
+part247None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part154Four
+	JEQ       part248Four
 	VMOVUPS   Y1, (CX)
 
-part154Four:
+part248Four:
 	TESTL      $0x00000004, AX
-	JEQ        part154Two
+	JEQ        part248Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part154Two:
+part248Two:
 	TESTL     $0x00000002, AX
-	JEQ       part154One
+	JEQ       part248One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part154One:
+part248One:
 	TESTL  $0x00000001, AX
-	JEQ    part154None
+	JEQ    part248None
 	VMOVSS X1, (CX)
 
-part154None:
+part248None:
 	VMOVUPS   constants_avx2<>+1728(SB), Y1
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part155Four
+	JEQ       part249Four
 	VMOVUPS   Y0, (CX)
 
-part155Four:
+part249Four:
 	TESTL      $0x00000004, AX
-	JEQ        part155Two
+	JEQ        part249Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part155Two:
+part249Two:
 	TESTL     $0x00000002, AX
-	JEQ       part155One
+	JEQ       part249One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part155One:
+part249One:
 	TESTL  $0x00000001, AX
-	JEQ    part155None
+	JEQ    part249None
 	VMOVSS X0, (CX)
 
-part155None:
+part249None:
 	ADDQ $0x20, DX
 
 done:
@@ -6729,113 +6729,113 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part156Four
+	JEQ         part250Four
 	VMOVUPS     Y1, (CX)
 
-part156Four:
+part250Four:
 	TESTL      $0x00000004, AX
-	JEQ        part156Two
+	JEQ        part250Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part156Two:
+part250Two:
 	TESTL     $0x00000002, AX
-	JEQ       part156One
+	JEQ       part250One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part156One:
+part250One:
 	TESTL  $0x00000001, AX
-	JEQ    part156None
+	JEQ    part250None
 	VMOVSS X1, (CX)
 
-part156None:
+part250None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part157Four
+	JEQ       part251Four
 	VMOVUPS   Y1, (CX)
 
-part157Four:
+part251Four:
 	TESTL      $0x00000004, AX
-	JEQ        part157Two
+	JEQ        part251Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part157Two:
+part251Two:
 	TESTL     $0x00000002, AX
-	JEQ       part157One
+	JEQ       part251One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part157One:
+part251One:
 	TESTL  $0x00000001, AX
-	JEQ    part157None
+	JEQ    part251None
 	VMOVSS X1, (CX)
 
-part157None:
+part251None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part158Four
+	JEQ       part252Four
 	VMOVUPS   Y1, (CX)
 
-part158Four:
+part252Four:
 	TESTL      $0x00000004, AX
-	JEQ        part158Two
+	JEQ        part252Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part158Two:
+part252Two:
 	TESTL     $0x00000002, AX
-	JEQ       part158One
+	JEQ       part252One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part158One:
+part252One:
 	TESTL  $0x00000001, AX
-	JEQ    part158None
+	JEQ    part252None
 	VMOVSS X1, (CX)
 
-part158None:
+part252None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y4, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part159Four
+	JEQ       part253Four
 	VMOVUPS   Y0, (CX)
 
-part159Four:
+part253Four:
 	TESTL      $0x00000004, AX
-	JEQ        part159Two
+	JEQ        part253Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part159Two:
+part253Two:
 	TESTL     $0x00000002, AX
-	JEQ       part159One
+	JEQ       part253One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part159One:
+part253One:
 	TESTL  $0x00000001, AX
-	JEQ    part159None
+	JEQ    part253None
 	VMOVSS X0, (CX)
 
-part159None:
+part253None:
 	ADDQ $0x20, DX
 
 done:
@@ -6937,197 +6937,197 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part160Four
+	JEQ        part254Four
 	VMOVUPS    Y5, (CX)
 
-part160Four:
+part254Four:
 	TESTL      $0x00000004, AX
-	JEQ        part160Two
+	JEQ        part254Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part160Two:
+part254Two:
 	TESTL     $0x00000002, AX
-	JEQ       part160One
+	JEQ       part254One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part160One:
+part254One:
 	TESTL  $0x00000001, AX
-	JEQ    part160None
+	JEQ    part254None
 	VMOVSS X5, (CX)
 
-part160None:
+part254None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y3, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part161Four
+	JEQ       part255Four
 	VMOVUPS   Y5, (CX)
 
-part161Four:
+part255Four:
 	TESTL      $0x00000004, AX
-	JEQ        part161Two
+	JEQ        part255Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part161Two:
+part255Two:
 	TESTL     $0x00000002, AX
-	JEQ       part161One
+	JEQ       part255One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part161One:
+part255One:
 	TESTL  $0x00000001, AX
-	JEQ    part161None
+	JEQ    part255None
 	VMOVSS X5, (CX)
 
-part161None:
+part255None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y8, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part162Four
+	JEQ       part256Four
 	VMOVUPS   Y5, (CX)
 
-part162Four:
+part256Four:
 	TESTL      $0x00000004, AX
-	JEQ        part162Two
+	JEQ        part256Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part162Two:
+part256Two:
 	TESTL     $0x00000002, AX
-	JEQ       part162One
+	JEQ       part256One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part162One:
+part256One:
 	TESTL  $0x00000001, AX
-	JEQ    part162None
+	JEQ    part256None
 	VMOVSS X5, (CX)
 
-part162None:
+part256None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part163Four
+	JEQ       part257Four
 	VMOVUPS   Y1, (CX)
 
-part163Four:
+part257Four:
 	TESTL      $0x00000004, AX
-	JEQ        part163Two
+	JEQ        part257Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part163Two:
+part257Two:
 	TESTL     $0x00000002, AX
-	JEQ       part163One
+	JEQ       part257One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part163One:
+part257One:
 	TESTL  $0x00000001, AX
-	JEQ    part163None
+	JEQ    part257None
 	VMOVSS X1, (CX)
 
-part163None:
+part257None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part164Four
+	JEQ       part258Four
 	VMOVUPS   Y1, (CX)
 
-part164Four:
+part258Four:
 	TESTL      $0x00000004, AX
-	JEQ        part164Two
+	JEQ        part258Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part164Two:
+part258Two:
 	TESTL     $0x00000002, AX
-	JEQ       part164One
+	JEQ       part258One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part164One:
+part258One:
 	TESTL  $0x00000001, AX
-	JEQ    part164None
+	JEQ    part258None
 	VMOVSS X1, (CX)
 
-part164None:
+part258None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part165Four
+	JEQ       part259Four
 	VMOVUPS   Y1, (CX)
 
-part165Four:
+part259Four:
 	TESTL      $0x00000004, AX
-	JEQ        part165Two
+	JEQ        part259Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part165Two:
+part259Two:
 	TESTL     $0x00000002, AX
-	JEQ       part165One
+	JEQ       part259One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part165One:
+part259One:
 	TESTL  $0x00000001, AX
-	JEQ    part165None
+	JEQ    part259None
 	VMOVSS X1, (CX)
 
-part165None:
+part259None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part166Four
+	JEQ       part260Four
 	VMOVUPS   Y0, (CX)
 
-part166Four:
+part260Four:
 	TESTL      $0x00000004, AX
-	JEQ        part166Two
+	JEQ        part260Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part166Two:
+part260Two:
 	TESTL     $0x00000002, AX
-	JEQ       part166One
+	JEQ       part260One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part166One:
+part260One:
 	TESTL  $0x00000001, AX
-	JEQ    part166None
+	JEQ    part260None
 	VMOVSS X0, (CX)
 
-part166None:
+part260None:
 	ADDQ $0x20, DX
 
 done:
