@@ -1,7 +1,5 @@
 package nn
 
-import "math"
-
 func topKKind() metricKind {
 	return metricKind{
 		higher: true,
@@ -176,4 +174,4 @@ func (perplexity) add(sums []float64, m *metricPass, from, to int) {
 	}
 }
 
-func (perplexity) value(sums []float64) float64 { return math.Exp(sums[1] / sums[0]) }
+func (perplexity) value(sums []float64) float64 { return exp(sums[1] / sums[0]) }

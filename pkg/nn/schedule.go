@@ -147,3 +147,21 @@ func series(a float64, first int) float64 {
 	}
 	return sum
 }
+
+// exp is e to the power of x, by the Taylor series about the nearest multiple of
+// ln 2. Every product is rounded by itself, so every machine agrees on the bits;
+// math.Exp differs between processors. The relative error is below 1e-14.
+func exp(x float64) float64 {
+	if math.IsNaN(x) || x > 709.78 || x < -745.2 {
+		return math.Exp(x) // NaN, +Inf or 0 everywhere
+	}
+	n := math.RoundToEven(x / math.Ln2)
+	const high, low = 6.93147180369123816490e-01, 1.90821492927058770002e-10 // ln 2 in two parts
+	r := float64(x-float64(n*high)) - float64(n*low)
+	term, sum := 1.0, 1.0
+	for k := 1; k < 20; k++ {
+		term = float64(term*r) / float64(k)
+		sum += term
+	}
+	return math.Ldexp(sum, int(n))
+}

@@ -52,3 +52,16 @@ func TestScheduleKnowsTheLastStep(t *testing.T) {
 		}
 	}
 }
+
+func TestExp(t *testing.T) {
+	for x := -700.0; x < 700; x += 0.37 {
+		if got, want := exp(x), math.Exp(x); math.Abs(got-want) > 1e-14*want {
+			t.Errorf("exp(%v) is %v, want %v", x, got, want)
+		}
+	}
+	for _, x := range []float64{math.Inf(1), math.Inf(-1)} {
+		if got := exp(x); got != math.Exp(x) {
+			t.Errorf("exp(%v) is %v", x, got)
+		}
+	}
+}
