@@ -8,12 +8,9 @@ const sums = 16
 
 // tree joins partial sums by halves: p[i] += p[i+8], then 4, 2, 1.
 func tree(p *[sums]float32) float32 {
-	for h := sums / 2; h > 0; h /= 2 {
-		for i := range h {
-			p[i] += p[i+h]
-		}
-	}
-	return p[0]
+	a, b, c, d := p[0]+p[8], p[1]+p[9], p[2]+p[10], p[3]+p[11]
+	a, b, c, d = a+(p[4]+p[12]), b+(p[5]+p[13]), c+(p[6]+p[14]), d+(p[7]+p[15])
+	return (a + c) + (b + d)
 }
 
 func tree64(p *[sums]float64) float64 {
