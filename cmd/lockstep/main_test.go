@@ -100,7 +100,8 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 
 func TestLayersListsTheCatalogue(t *testing.T) {
 	out, err := typed(t, "layers", "--json")
-	if err != nil || !strings.HasPrefix(out, `[{"name":`) || !strings.Contains(out, `"kind":"layer"`) {
+	if err != nil || !strings.HasPrefix(out, `[{"name":`) || !strings.Contains(out, `"kind":"layer"`) ||
+		!strings.Contains(out, `"name":"mixup","kind":"augmentation"`) {
 		t.Errorf("%.100s %v", out, err)
 	}
 	if out, err = typed(t, "layers", "dense"); err != nil || !strings.Contains(out, "units") {

@@ -21,7 +21,7 @@ func Fields() []nn.Field {
 		{Name: "name", Type: textType, Required: true,
 			Summary: "a short word; job ids and file names begin with it"},
 		{Name: "seed", Type: integerType, Default: int64(0), Min: bound(0),
-			Summary: "decides initial values, dropout masks and the order of records; below 2^64"},
+			Summary: "decides initial values, dropout masks, augmentation and the order of records; below 2^64"},
 		{Name: "priority", Type: integerType, Default: int64(0), Min: bound(-1000), Max: bound(1000),
 			Summary: "queued jobs of higher priority go first"},
 		{Name: "epochs", Type: integerType, Min: bound(1), Max: bound(1e6),

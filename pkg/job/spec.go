@@ -10,7 +10,7 @@ import (
 type Spec struct {
 	// Name is a short word; job ids and file names begin with it.
 	Name string
-	// Seed decides initial values, dropout masks and the order of records.
+	// Seed decides initial values, dropout masks, augmentation and the order of records.
 	Seed uint64
 	// Priority orders queued jobs: the higher goes first. Usually 0.
 	Priority int
