@@ -17,6 +17,7 @@ func programs() []*prog {
 	norms(def)
 	training(def)
 	pooling(def)
+	pairs(def)
 	cells(def)
 	return all
 }
@@ -210,6 +211,18 @@ func pooling(def define) {
 		a, b := p.pair(0)
 		c, d := p.pair(1)
 		p.out(0, p.mul(p.add(p.add(p.add(a, b), c), d), p.f(0.25)))
+	})
+}
+
+// pairs are copies between a line and its even and odd elements.
+func pairs(def define) {
+	def("vecSplit", "p = x[2i], q = x[2i+1]", func(p *prog) {
+		even, odd := p.pair(0)
+		p.out(0, even)
+		p.out(1, odd)
+	})
+	def("vecJoin", "p[2i] = x, p[2i+1] = y", func(p *prog) {
+		p.outPair(0, p.in(0), p.in(1))
 	})
 }
 

@@ -20,8 +20,9 @@ type grid struct {
 	top, left    int
 	wide         int // columns of a row for one remainder
 	split        int
-	rowStep      int // elements from row to row
-	planeStep    int // elements from channel to channel
+	read         []bool // of lines by their remainder: whether there are taps
+	rowStep      int    // elements from row to row
+	planeStep    int    // elements from channel to channel
 	borderless   bool
 	outH, outW   int // output elements
 	outRowStep   int // elements of the stored image from output row to output row
@@ -72,12 +73,14 @@ func (g *grid) finish(rows, cols, channels int, taps [][2]int) {
 }
 
 func inputGrid(c Conv) grid {
-	g := grid{height: c.H, width: c.W, top: c.PadH, left: c.PadW, split: c.StrideW, outH: c.OutH(), outW: c.OutW()}
+	g := grid{height: c.H, width: c.W, top: c.PadH, left: c.PadW, split: c.StrideW, outH: c.OutH(), outW: c.OutW(),
+		read: make([]bool, c.StrideH)}
 	var taps [][2]int
 	for kh := range c.KH {
 		for kw := range c.KW {
 			taps = append(taps, [2]int{kh * c.DilH, kw * c.DilW})
 		}
+		g.read[kh*c.DilH%c.StrideH] = true
 	}
 	g.borderless = c.PadH == 0 && c.PadW == 0 && c.StrideW == 1
 	g.finish(c.H+2*c.PadH, c.W+2*c.PadW, c.InC/c.Groups, taps)
@@ -97,18 +100,19 @@ func shifts(first, kernel, stride, pad, dil int) (taps, from []int) {
 	return taps, from
 }
 
+// outputPhases lists the phases by h0, then w0. All read the same stored image.
 func outputPhases(c Conv) []phase {
 	var all []phase
 	at := 0
+	top, rows := commonBorder(c.H, c.KH, c.StrideH, c.PadH, c.DilH, c.OutH())
+	left, cols := commonBorder(c.W, c.KW, c.StrideW, c.PadW, c.DilW, c.OutW())
 	for h0 := range min(c.StrideH, c.H) {
 		for w0 := range min(c.StrideW, c.W) {
 			khs, hs := shifts(h0, c.KH, c.StrideH, c.PadH, c.DilH)
 			kws, ws := shifts(w0, c.KW, c.StrideW, c.PadW, c.DilW)
 			p := phase{h0: h0, w0: w0, at: at, k: c.OutC / c.Groups * len(khs) * len(kws)}
-			p.outH, p.outW = (c.H-h0+c.StrideH-1)/c.StrideH, (c.W-w0+c.StrideW-1)/c.StrideW
+			p.outH, p.outW = phaseSize(c.H, h0, c.StrideH), phaseSize(c.W, w0, c.StrideW)
 			p.height, p.width, p.split = c.OutH(), c.OutW(), 1
-			top, rows := border(hs, p.outH, p.height)
-			left, cols := border(ws, p.outW, p.width)
 			p.top, p.left = top, left
 			p.borderless = top == 0 && left == 0 && rows == p.height && cols == p.width
 			var taps [][2]int
@@ -125,6 +129,21 @@ func outputPhases(c Conv) []phase {
 		}
 	}
 	return all
+}
+
+// phaseSize is how many of size elements are first, first+stride, ….
+func phaseSize(size, first, stride int) int { return (size - first + stride - 1) / stride }
+
+// commonBorder is the border of dy, in one direction, that serves all phases: how
+// many zeros come before it, and the length with all zeros.
+func commonBorder(in, kernel, stride, pad, dil, out int) (before, length int) {
+	var after int
+	for first := range min(stride, in) {
+		_, from := shifts(first, kernel, stride, pad, dil)
+		b, l := border(from, phaseSize(in, first, stride), out)
+		before, after = max(before, b), max(after, l-b)
+	}
+	return before, before + after
 }
 
 // border is how many zeros are needed before size elements, and the length with

@@ -58,39 +58,65 @@ func (j *convJob) forward(w *worker, n, group int) {
 	w.multiplyTaps(p)
 }
 
-// input computes the planes of one group of one image of dx.
+// input computes the planes of one group of one image of dx: for each run of
+// phases that share lines, one after the other into a buffer, and then their
+// lines. With stride 1 there is one phase, and no buffer.
 func (j *convJob) input(w *worker, n, group int) {
 	c := &j.plan.c
 	ic, oc, out := c.InC/c.Groups, c.OutC/c.Groups, c.OutH()*c.OutW()
 	dx := j.x[(n*c.InC+group*ic)*c.H*c.W:][:ic*c.H*c.W]
 	dy := j.y[(n*c.OutC+group*oc)*out:]
-	for i := range j.plan.phases {
-		ph := &j.plan.phases[i]
-		size := ph.outH * ph.outW
-		p := &w.product
-		*p = product{m: ic, n: size, k: ph.k, a: j.w[group*oc*c.depth()+ph.at:], aRow: ph.k, aCol: 1, c: dx, cRow: size}
-		whole := c.StrideH == 1 && c.StrideW == 1
+	whole := c.StrideH == 1 && c.StrideW == 1
+	img := w.image(&j.plan.phases[0].grid, dy, oc)
+	run := min(c.StrideW, c.W)
+	for first := 0; first < len(j.plan.phases); first += run {
+		phases, to := j.plan.phases[first:first+run], dx
 		if !whole {
-			w.spare = grow(w.spare, ic*size)
-			p.c = w.spare
+			w.spare = grow(w.spare, ic*phases[0].outH*c.W)
+			to = w.spare
 		}
-		p.b, p.taps = w.image(&ph.grid, dy, oc), &ph.grid
-		w.multiplyTaps(p)
+		for i := range phases {
+			ph := &phases[i]
+			size := ph.outH * ph.outW
+			p := &w.product
+			*p = product{m: ic, n: size, k: ph.k, a: j.w[group*oc*c.depth()+ph.at:], aRow: ph.k, aCol: 1, c: to, cRow: size}
+			if ph.k == 0 {
+				clear(to[:ic*size])
+			} else {
+				p.b, p.taps = img, &ph.grid
+				w.multiplyTaps(p)
+			}
+			to = to[ic*size:]
+		}
 		if !whole {
-			scatter(dx, w.spare, ph, c, ic)
+			w.join(dx, w.spare, phases, c, ic)
 		}
 	}
 }
 
-// scatter puts the elements of a phase where they belong in dx.
-func scatter(dx, src []float32, ph *phase, c *Conv, channels int) {
-	i := 0
+// join puts the elements of phases that share lines where they belong in dx.
+func (w *worker) join(dx, src []float32, phases []phase, c *Conv, channels int) {
+	high := phases[0].outH
 	for ch := range channels {
-		for h := range ph.outH {
-			row := dx[(ch*c.H+ph.h0+h*c.StrideH)*c.W:][:c.W]
-			for at := ph.w0; at < c.W; at += c.StrideW {
-				row[at] = src[i]
-				i++
+		for h := range high {
+			line, from := dx[(ch*c.H+phases[0].h0+h*c.StrideH)*c.W:][:c.W], 0
+			if len(phases) == 2 {
+				odds := phases[1].outW
+				v := w.aimVec(odds)
+				v.p, v.x = start(line), start(src[(ch*high+h)*phases[0].outW:])
+				v.y = start(src[channels*high*phases[0].outW+(ch*high+h)*odds:])
+				w.k.opJoin(v)
+				if odds < phases[0].outW {
+					line[2*odds] = src[(ch*high+h)*phases[0].outW+odds]
+				}
+				continue
+			}
+			for i := range phases {
+				wide := phases[i].outW
+				for k, x := range src[from+(ch*high+h)*wide:][:wide] {
+					line[phases[i].w0+k*c.StrideW] = x
+				}
+				from += channels * high * wide
 			}
 		}
 	}
@@ -113,17 +139,31 @@ func (w *worker) image(g *grid, x []float32, channels int) []float32 {
 		if g.split == 1 {
 			w.copyPlane(dst[g.left:], g.rowStep, src, g.width, g.width, g.height)
 		} else {
-			g.splitPlane(dst, src)
+			w.splitPlane(g, dst, src)
 		}
 	}
 	return w.img
 }
 
-// splitPlane stores the columns of a plane by their remainder.
-func (g *grid) splitPlane(dst, src []float32) {
+// splitPlane stores the columns of a plane by their remainder. Lines that no tap
+// reads are left out.
+func (w *worker) splitPlane(g *grid, dst, src []float32) {
 	for h := range g.height {
-		row, part, at := dst[h*g.rowStep:], g.left%g.split, g.left/g.split
-		for _, v := range src[h*g.width:][:g.width] {
+		if !g.read[(g.top+h)%len(g.read)] {
+			continue
+		}
+		row, line := dst[h*g.rowStep:], src[h*g.width:][:g.width]
+		part, at := g.left%g.split, g.left/g.split
+		if g.split == 2 {
+			v := w.aimVec(len(line) / 2)
+			v.x, v.p, v.q = start(line), start(row[part*g.wide+at:]), start(row[(1-part)*g.wide+at+part:])
+			w.k.opSplit(v)
+			if len(line)%2 == 1 {
+				row[part*g.wide+at+len(line)/2] = line[len(line)-1]
+			}
+			continue
+		}
+		for _, v := range line {
 			row[part*g.wide+at] = v
 			if part++; part == g.split {
 				part, at = 0, at+1

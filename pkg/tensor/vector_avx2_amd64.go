@@ -158,6 +158,12 @@ func vecMaxPoolBack_avx2(p *vector)
 func vecAvgPool_avx2(p *vector)
 
 //go:noescape
+func vecSplit_avx2(p *vector)
+
+//go:noescape
+func vecJoin_avx2(p *vector)
+
+//go:noescape
 func vecLSTM_avx2(p *vector)
 
 //go:noescape
@@ -232,6 +238,8 @@ func vectors_avx2() vectors {
 		opMaxPool:      vecMaxPool_avx2,
 		opMaxPoolBack:  vecMaxPoolBack_avx2,
 		opAvgPool:      vecAvgPool_avx2,
+		opSplit:        vecSplit_avx2,
+		opJoin:         vecJoin_avx2,
 		opLSTM:         vecLSTM_avx2,
 		opLSTMBack:     vecLSTMBack_avx2,
 		opGRU:          vecGRU_avx2,

@@ -5594,6 +5594,262 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecSplit_avx2(p *vector)
+// Requires: AVX, AVX2, CMOV, POPCNT
+TEXT ·vecSplit_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(DX*2), Y0
+	VMOVUPS 32(BX)(DX*2), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VPERMPD $0xd8, Y2, Y2
+	VSHUFPS $0xdd, Y1, Y0, Y0
+	VPERMPD $0xd8, Y0, Y0
+	VMOVUPS Y2, (SI)(DX*1)
+	VMOVUPS Y0, (DI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	MOVQ       CX, R8
+	SUBQ       $0x00, R8
+	XORQ       R9, R9
+	CMPQ       R8, $0x00
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000008, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	MOVQ       (AX)(R8*8), R8
+	VMOVUPS    (R8), Y0
+	MOVQ       CX, R8
+	ADDQ       R8, R8
+	SUBQ       $0x00, R8
+	XORQ       R9, R9
+	CMPQ       R8, $0x00
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000008, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	MOVQ       (AX)(R8*8), R8
+	VMOVUPS    (R8), Y1
+	ADDQ       CX, CX
+	SUBQ       $0x08, CX
+	XORQ       R8, R8
+	CMPQ       CX, $0x00
+	CMOVQLT    R8, CX
+	MOVQ       $0x00000008, R8
+	CMPQ       CX, R8
+	CMOVQGT    R8, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y2
+	VMASKMOVPS (BX)(DX*2), Y1, Y1
+	VMASKMOVPS 32(BX)(DX*2), Y2, Y2
+	VSHUFPS    $0x88, Y2, Y1, Y3
+	VPERMPD    $0xd8, Y3, Y3
+	VSHUFPS    $0xdd, Y2, Y1, Y1
+	VPERMPD    $0xd8, Y1, Y1
+	VMOVMSKPS  Y0, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y3, Y2
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part237Four
+	VMOVUPS    Y2, (CX)
+
+part237Four:
+	TESTL      $0x00000004, AX
+	JEQ        part237Two
+	VMOVUPS    X2, (CX)
+	VPERM2F128 $0x11, Y2, Y2, Y2
+	ADDQ       $0x10, CX
+
+part237Two:
+	TESTL     $0x00000002, AX
+	JEQ       part237One
+	VMOVLPS   X2, (CX)
+	VPERMILPS $0x0e, Y2, Y2
+	ADDQ      $0x08, CX
+
+part237One:
+	TESTL  $0x00000001, AX
+	JEQ    part237None
+	VMOVSS X2, (CX)
+
+part237None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y1, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part238Four
+	VMOVUPS   Y0, (CX)
+
+part238Four:
+	TESTL      $0x00000004, AX
+	JEQ        part238Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part238Two:
+	TESTL     $0x00000002, AX
+	JEQ       part238One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part238One:
+	TESTL  $0x00000001, AX
+	JEQ    part238None
+	VMOVSS X0, (CX)
+
+part238None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecJoin_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecJoin_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 56(AX), DI
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS    (BX)(DX*1), Y0
+	VMOVUPS    (SI)(DX*1), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y1
+	VPERM2F128 $0x20, Y1, Y2, Y0
+	VPERM2F128 $0x31, Y1, Y2, Y1
+	VMOVUPS    Y0, (DI)(DX*2)
+	VMOVUPS    Y1, 32(DI)(DX*2)
+	ADDQ       $0x20, DX
+	SUBQ       $0x08, CX
+	JGE        loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	MOVQ       CX, R8
+	SUBQ       $0x00, R8
+	XORQ       R9, R9
+	CMPQ       R8, $0x00
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000008, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	MOVQ       (AX)(R8*8), R8
+	VMOVUPS    (R8), Y0
+	MOVQ       CX, R8
+	ADDQ       R8, R8
+	SUBQ       $0x00, R8
+	XORQ       R9, R9
+	CMPQ       R8, $0x00
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000008, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	MOVQ       (AX)(R8*8), R8
+	VMOVUPS    (R8), Y1
+	ADDQ       CX, CX
+	SUBQ       $0x08, CX
+	XORQ       R8, R8
+	CMPQ       CX, $0x00
+	CMOVQLT    R8, CX
+	MOVQ       $0x00000008, R8
+	CMPQ       CX, R8
+	CMOVQGT    R8, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y2
+	VMASKMOVPS (BX)(DX*1), Y0, Y3
+	VMASKMOVPS (SI)(DX*1), Y0, Y0
+	VUNPCKLPS  Y0, Y3, Y4
+	VUNPCKHPS  Y0, Y3, Y3
+	VPERM2F128 $0x20, Y3, Y4, Y0
+	VPERM2F128 $0x31, Y3, Y4, Y3
+	VMOVMSKPS  Y1, AX
+	LEAQ       (DI)(DX*2), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part239Four
+	VMOVUPS    Y0, (CX)
+
+part239Four:
+	TESTL      $0x00000004, AX
+	JEQ        part239Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part239Two:
+	TESTL     $0x00000002, AX
+	JEQ       part239One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part239One:
+	TESTL  $0x00000001, AX
+	JEQ    part239None
+	VMOVSS X0, (CX)
+
+part239None:
+	VMOVMSKPS Y2, AX
+	LEAQ      32(DI)(DX*2), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part240Four
+	VMOVUPS   Y0, (CX)
+
+part240Four:
+	TESTL      $0x00000004, AX
+	JEQ        part240Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part240Two:
+	TESTL     $0x00000002, AX
+	JEQ       part240One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part240One:
+	TESTL  $0x00000001, AX
+	JEQ    part240None
+	VMOVSS X0, (CX)
+
+part240None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
 // func vecLSTM_avx2(p *vector)
 // Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecLSTM_avx2(SB), $0-8
@@ -5979,120 +6235,8 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part237Four
+	JEQ         part241Four
 	VMOVUPS     Y1, (CX)
-
-part237Four:
-	TESTL      $0x00000004, AX
-	JEQ        part237Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part237Two:
-	TESTL     $0x00000002, AX
-	JEQ       part237One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part237One:
-	TESTL  $0x00000001, AX
-	JEQ    part237None
-	VMOVSS X1, (CX)
-
-part237None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y2, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part238Four
-	VMOVUPS   Y1, (CX)
-
-part238Four:
-	TESTL      $0x00000004, AX
-	JEQ        part238Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part238Two:
-	TESTL     $0x00000002, AX
-	JEQ       part238One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part238One:
-	TESTL  $0x00000001, AX
-	JEQ    part238None
-	VMOVSS X1, (CX)
-
-part238None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y3, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part239Four
-	VMOVUPS   Y1, (CX)
-
-part239Four:
-	TESTL      $0x00000004, AX
-	JEQ        part239Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part239Two:
-	TESTL     $0x00000002, AX
-	JEQ       part239One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part239One:
-	TESTL  $0x00000001, AX
-	JEQ    part239None
-	VMOVSS X1, (CX)
-
-part239None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R8)(DX*1), CX
-	VMOVAPS   Y4, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part240Four
-	VMOVUPS   Y1, (CX)
-
-part240Four:
-	TESTL      $0x00000004, AX
-	JEQ        part240Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part240Two:
-	TESTL     $0x00000002, AX
-	JEQ       part240One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part240One:
-	TESTL  $0x00000001, AX
-	JEQ    part240None
-	VMOVSS X1, (CX)
-
-part240None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R10)(DX*1), CX
-	VMOVAPS   Y5, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part241Four
-	VMOVUPS   Y1, (CX)
 
 part241Four:
 	TESTL      $0x00000004, AX
@@ -6115,8 +6259,8 @@ part241One:
 
 part241None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R11)(DX*1), CX
-	VMOVAPS   Y6, Y1
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part242Four
@@ -6143,33 +6287,145 @@ part242One:
 
 part242None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y7, Y0
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part243Four
-	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, (CX)
 
 part243Four:
 	TESTL      $0x00000004, AX
 	JEQ        part243Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
 part243Two:
 	TESTL     $0x00000002, AX
 	JEQ       part243One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
 part243One:
 	TESTL  $0x00000001, AX
 	JEQ    part243None
-	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)
 
 part243None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y4, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part244Four
+	VMOVUPS   Y1, (CX)
+
+part244Four:
+	TESTL      $0x00000004, AX
+	JEQ        part244Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part244Two:
+	TESTL     $0x00000002, AX
+	JEQ       part244One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part244One:
+	TESTL  $0x00000001, AX
+	JEQ    part244None
+	VMOVSS X1, (CX)
+
+part244None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y5, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part245Four
+	VMOVUPS   Y1, (CX)
+
+part245Four:
+	TESTL      $0x00000004, AX
+	JEQ        part245Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part245Two:
+	TESTL     $0x00000002, AX
+	JEQ       part245One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part245One:
+	TESTL  $0x00000001, AX
+	JEQ    part245None
+	VMOVSS X1, (CX)
+
+part245None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y6, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part246Four
+	VMOVUPS   Y1, (CX)
+
+part246Four:
+	TESTL      $0x00000004, AX
+	JEQ        part246Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part246Two:
+	TESTL     $0x00000002, AX
+	JEQ       part246One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part246One:
+	TESTL  $0x00000001, AX
+	JEQ    part246None
+	VMOVSS X1, (CX)
+
+part246None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part247Four
+	VMOVUPS   Y0, (CX)
+
+part247Four:
+	TESTL      $0x00000004, AX
+	JEQ        part247Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part247Two:
+	TESTL     $0x00000002, AX
+	JEQ       part247One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part247One:
+	TESTL  $0x00000001, AX
+	JEQ    part247None
+	VMOVSS X0, (CX)
+
+part247None:
 	ADDQ $0x20, DX
 
 done:
@@ -6293,170 +6549,170 @@ rest:
 	VMOVAPS    Y4, Y3
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part244Four
+	JEQ        part248Four
 	VMOVUPS    Y3, (CX)
-
-part244Four:
-	TESTL      $0x00000004, AX
-	JEQ        part244Two
-	VMOVUPS    X3, (CX)
-	VPERM2F128 $0x11, Y3, Y3, Y3
-	ADDQ       $0x10, CX
-
-part244Two:
-	TESTL     $0x00000002, AX
-	JEQ       part244One
-	VMOVLPS   X3, (CX)
-	VPERMILPS $0x0e, Y3, Y3
-	ADDQ      $0x08, CX
-
-part244One:
-	TESTL  $0x00000001, AX
-	JEQ    part244None
-	VMOVSS X3, (CX)
-
-part244None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (BX)(DX*1), CX
-	VMOVAPS   Y6, Y3
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part245Four
-	VMOVUPS   Y3, (CX)
-
-part245Four:
-	TESTL      $0x00000004, AX
-	JEQ        part245Two
-	VMOVUPS    X3, (CX)
-	VPERM2F128 $0x11, Y3, Y3, Y3
-	ADDQ       $0x10, CX
-
-part245Two:
-	TESTL     $0x00000002, AX
-	JEQ       part245One
-	VMOVLPS   X3, (CX)
-	VPERMILPS $0x0e, Y3, Y3
-	ADDQ      $0x08, CX
-
-part245One:
-	TESTL  $0x00000001, AX
-	JEQ    part245None
-	VMOVSS X3, (CX)
-
-part245None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y5, Y3
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part246Four
-	VMOVUPS   Y3, (CX)
-
-part246Four:
-	TESTL      $0x00000004, AX
-	JEQ        part246Two
-	VMOVUPS    X3, (CX)
-	VPERM2F128 $0x11, Y3, Y3, Y3
-	ADDQ       $0x10, CX
-
-part246Two:
-	TESTL     $0x00000002, AX
-	JEQ       part246One
-	VMOVLPS   X3, (CX)
-	VPERMILPS $0x0e, Y3, Y3
-	ADDQ      $0x08, CX
-
-part246One:
-	TESTL  $0x00000001, AX
-	JEQ    part246None
-	VMOVSS X3, (CX)
-
-part246None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y1, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part247Four
-	VMOVUPS   Y1, (CX)
-
-part247Four:
-	TESTL      $0x00000004, AX
-	JEQ        part247Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part247Two:
-	TESTL     $0x00000002, AX
-	JEQ       part247One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part247One:
-	TESTL  $0x00000001, AX
-	JEQ    part247None
-	VMOVSS X1, (CX)
-
-part247None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y2, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part248Four
-	VMOVUPS   Y1, (CX)
 
 part248Four:
 	TESTL      $0x00000004, AX
 	JEQ        part248Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
 part248Two:
 	TESTL     $0x00000002, AX
 	JEQ       part248One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
 part248One:
 	TESTL  $0x00000001, AX
 	JEQ    part248None
-	VMOVSS X1, (CX)
+	VMOVSS X3, (CX)
 
 part248None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (BX)(DX*1), CX
+	VMOVAPS   Y6, Y3
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part249Four
+	VMOVUPS   Y3, (CX)
+
+part249Four:
+	TESTL      $0x00000004, AX
+	JEQ        part249Two
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
+	ADDQ       $0x10, CX
+
+part249Two:
+	TESTL     $0x00000002, AX
+	JEQ       part249One
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
+	ADDQ      $0x08, CX
+
+part249One:
+	TESTL  $0x00000001, AX
+	JEQ    part249None
+	VMOVSS X3, (CX)
+
+part249None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y5, Y3
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part250Four
+	VMOVUPS   Y3, (CX)
+
+part250Four:
+	TESTL      $0x00000004, AX
+	JEQ        part250Two
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
+	ADDQ       $0x10, CX
+
+part250Two:
+	TESTL     $0x00000002, AX
+	JEQ       part250One
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
+	ADDQ      $0x08, CX
+
+part250One:
+	TESTL  $0x00000001, AX
+	JEQ    part250None
+	VMOVSS X3, (CX)
+
+part250None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y1, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part251Four
+	VMOVUPS   Y1, (CX)
+
+part251Four:
+	TESTL      $0x00000004, AX
+	JEQ        part251Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part251Two:
+	TESTL     $0x00000002, AX
+	JEQ       part251One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part251One:
+	TESTL  $0x00000001, AX
+	JEQ    part251None
+	VMOVSS X1, (CX)
+
+part251None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part252Four
+	VMOVUPS   Y1, (CX)
+
+part252Four:
+	TESTL      $0x00000004, AX
+	JEQ        part252Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part252Two:
+	TESTL     $0x00000002, AX
+	JEQ       part252One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part252One:
+	TESTL  $0x00000001, AX
+	JEQ    part252None
+	VMOVSS X1, (CX)
+
+part252None:
 	VMOVUPS   constants_avx2<>+1728(SB), Y1
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part249Four
+	JEQ       part253Four
 	VMOVUPS   Y0, (CX)
 
-part249Four:
+part253Four:
 	TESTL      $0x00000004, AX
-	JEQ        part249Two
+	JEQ        part253Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part249Two:
+part253Two:
 	TESTL     $0x00000002, AX
-	JEQ       part249One
+	JEQ       part253One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part249One:
+part253One:
 	TESTL  $0x00000001, AX
-	JEQ    part249None
+	JEQ    part253None
 	VMOVSS X0, (CX)
 
-part249None:
+part253None:
 	ADDQ $0x20, DX
 
 done:
@@ -6729,113 +6985,113 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part250Four
+	JEQ         part254Four
 	VMOVUPS     Y1, (CX)
 
-part250Four:
+part254Four:
 	TESTL      $0x00000004, AX
-	JEQ        part250Two
+	JEQ        part254Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part250Two:
+part254Two:
 	TESTL     $0x00000002, AX
-	JEQ       part250One
+	JEQ       part254One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part250One:
+part254One:
 	TESTL  $0x00000001, AX
-	JEQ    part250None
+	JEQ    part254None
 	VMOVSS X1, (CX)
 
-part250None:
+part254None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part251Four
+	JEQ       part255Four
 	VMOVUPS   Y1, (CX)
 
-part251Four:
+part255Four:
 	TESTL      $0x00000004, AX
-	JEQ        part251Two
+	JEQ        part255Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part251Two:
+part255Two:
 	TESTL     $0x00000002, AX
-	JEQ       part251One
+	JEQ       part255One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part251One:
+part255One:
 	TESTL  $0x00000001, AX
-	JEQ    part251None
+	JEQ    part255None
 	VMOVSS X1, (CX)
 
-part251None:
+part255None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part252Four
+	JEQ       part256Four
 	VMOVUPS   Y1, (CX)
 
-part252Four:
+part256Four:
 	TESTL      $0x00000004, AX
-	JEQ        part252Two
+	JEQ        part256Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part252Two:
+part256Two:
 	TESTL     $0x00000002, AX
-	JEQ       part252One
+	JEQ       part256One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part252One:
+part256One:
 	TESTL  $0x00000001, AX
-	JEQ    part252None
+	JEQ    part256None
 	VMOVSS X1, (CX)
 
-part252None:
+part256None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y4, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part253Four
+	JEQ       part257Four
 	VMOVUPS   Y0, (CX)
 
-part253Four:
+part257Four:
 	TESTL      $0x00000004, AX
-	JEQ        part253Two
+	JEQ        part257Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part253Two:
+part257Two:
 	TESTL     $0x00000002, AX
-	JEQ       part253One
+	JEQ       part257One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part253One:
+part257One:
 	TESTL  $0x00000001, AX
-	JEQ    part253None
+	JEQ    part257None
 	VMOVSS X0, (CX)
 
-part253None:
+part257None:
 	ADDQ $0x20, DX
 
 done:
@@ -6937,197 +7193,197 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part254Four
+	JEQ        part258Four
 	VMOVUPS    Y5, (CX)
-
-part254Four:
-	TESTL      $0x00000004, AX
-	JEQ        part254Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
-	ADDQ       $0x10, CX
-
-part254Two:
-	TESTL     $0x00000002, AX
-	JEQ       part254One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
-	ADDQ      $0x08, CX
-
-part254One:
-	TESTL  $0x00000001, AX
-	JEQ    part254None
-	VMOVSS X5, (CX)
-
-part254None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y3, Y5
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part255Four
-	VMOVUPS   Y5, (CX)
-
-part255Four:
-	TESTL      $0x00000004, AX
-	JEQ        part255Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
-	ADDQ       $0x10, CX
-
-part255Two:
-	TESTL     $0x00000002, AX
-	JEQ       part255One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
-	ADDQ      $0x08, CX
-
-part255One:
-	TESTL  $0x00000001, AX
-	JEQ    part255None
-	VMOVSS X5, (CX)
-
-part255None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y8, Y5
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part256Four
-	VMOVUPS   Y5, (CX)
-
-part256Four:
-	TESTL      $0x00000004, AX
-	JEQ        part256Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
-	ADDQ       $0x10, CX
-
-part256Two:
-	TESTL     $0x00000002, AX
-	JEQ       part256One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
-	ADDQ      $0x08, CX
-
-part256One:
-	TESTL  $0x00000001, AX
-	JEQ    part256None
-	VMOVSS X5, (CX)
-
-part256None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R8)(DX*1), CX
-	VMOVAPS   Y1, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part257Four
-	VMOVUPS   Y1, (CX)
-
-part257Four:
-	TESTL      $0x00000004, AX
-	JEQ        part257Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part257Two:
-	TESTL     $0x00000002, AX
-	JEQ       part257One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part257One:
-	TESTL  $0x00000001, AX
-	JEQ    part257None
-	VMOVSS X1, (CX)
-
-part257None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R11)(DX*1), CX
-	VMOVAPS   Y4, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part258Four
-	VMOVUPS   Y1, (CX)
 
 part258Four:
 	TESTL      $0x00000004, AX
 	JEQ        part258Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
 part258Two:
 	TESTL     $0x00000002, AX
 	JEQ       part258One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
 part258One:
 	TESTL  $0x00000001, AX
 	JEQ    part258None
-	VMOVSS X1, (CX)
+	VMOVSS X5, (CX)
 
 part258None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y3, Y1
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y3, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part259Four
-	VMOVUPS   Y1, (CX)
+	VMOVUPS   Y5, (CX)
 
 part259Four:
 	TESTL      $0x00000004, AX
 	JEQ        part259Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
 part259Two:
 	TESTL     $0x00000002, AX
 	JEQ       part259One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
 part259One:
 	TESTL  $0x00000001, AX
 	JEQ    part259None
-	VMOVSS X1, (CX)
+	VMOVSS X5, (CX)
 
 part259None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R10)(DX*1), CX
-	VMOVAPS   Y2, Y0
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y8, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part260Four
-	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y5, (CX)
 
 part260Four:
 	TESTL      $0x00000004, AX
 	JEQ        part260Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
 part260Two:
 	TESTL     $0x00000002, AX
 	JEQ       part260One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
 part260One:
 	TESTL  $0x00000001, AX
 	JEQ    part260None
-	VMOVSS X0, (CX)
+	VMOVSS X5, (CX)
 
 part260None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y1, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part261Four
+	VMOVUPS   Y1, (CX)
+
+part261Four:
+	TESTL      $0x00000004, AX
+	JEQ        part261Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part261Two:
+	TESTL     $0x00000002, AX
+	JEQ       part261One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part261One:
+	TESTL  $0x00000001, AX
+	JEQ    part261None
+	VMOVSS X1, (CX)
+
+part261None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y4, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part262Four
+	VMOVUPS   Y1, (CX)
+
+part262Four:
+	TESTL      $0x00000004, AX
+	JEQ        part262Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part262Two:
+	TESTL     $0x00000002, AX
+	JEQ       part262One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part262One:
+	TESTL  $0x00000001, AX
+	JEQ    part262None
+	VMOVSS X1, (CX)
+
+part262None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y3, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part263Four
+	VMOVUPS   Y1, (CX)
+
+part263Four:
+	TESTL      $0x00000004, AX
+	JEQ        part263Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part263Two:
+	TESTL     $0x00000002, AX
+	JEQ       part263One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part263One:
+	TESTL  $0x00000001, AX
+	JEQ    part263None
+	VMOVSS X1, (CX)
+
+part263None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part264Four
+	VMOVUPS   Y0, (CX)
+
+part264Four:
+	TESTL      $0x00000004, AX
+	JEQ        part264Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part264Two:
+	TESTL     $0x00000002, AX
+	JEQ       part264One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part264One:
+	TESTL  $0x00000001, AX
+	JEQ    part264None
+	VMOVSS X0, (CX)
+
+part264None:
 	ADDQ $0x20, DX
 
 done:

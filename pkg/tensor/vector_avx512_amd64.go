@@ -158,6 +158,12 @@ func vecMaxPoolBack_avx512(p *vector)
 func vecAvgPool_avx512(p *vector)
 
 //go:noescape
+func vecSplit_avx512(p *vector)
+
+//go:noescape
+func vecJoin_avx512(p *vector)
+
+//go:noescape
 func vecLSTM_avx512(p *vector)
 
 //go:noescape
@@ -229,6 +235,8 @@ func vectors_avx512() vectors {
 		opMaxPool:      vecMaxPool_avx512,
 		opMaxPoolBack:  vecMaxPoolBack_avx512,
 		opAvgPool:      vecAvgPool_avx512,
+		opSplit:        vecSplit_avx512,
+		opJoin:         vecJoin_avx512,
 		opLSTM:         vecLSTM_avx512,
 		opLSTMBack:     vecLSTMBack_avx512,
 		opGRU:          vecGRU_avx512,

@@ -3800,6 +3800,162 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecSplit_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecSplit_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS   (BX)(DX*2), Z0
+	VMOVUPS   64(BX)(DX*2), Z1
+	VMOVUPS   constants_avx512<>+3136(SB), Z3
+	VMOVUPS   Z0, Z2
+	VPERMT2PS Z1, Z3, Z2
+	VMOVUPS   constants_avx512<>+3200(SB), Z3
+	VMOVUPS   Z0, Z0
+	VPERMT2PS Z1, Z3, Z0
+	VMOVUPS   Z2, (SI)(DX*1)
+	VMOVUPS   Z0, (DI)(DX*1)
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, CX
+	JGE       loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	MOVQ      CX, R8
+	SUBQ      $0x00, R8
+	XORQ      R9, R9
+	CMPQ      R8, $0x00
+	CMOVQLT   R9, R8
+	MOVQ      $0x00000010, R9
+	CMPQ      R8, R9
+	CMOVQGT   R9, R8
+	MOVQ      (AX)(R8*8), R8
+	KMOVW     (R8), K1
+	MOVQ      CX, R8
+	ADDQ      R8, R8
+	SUBQ      $0x00, R8
+	XORQ      R9, R9
+	CMPQ      R8, $0x00
+	CMOVQLT   R9, R8
+	MOVQ      $0x00000010, R9
+	CMPQ      R8, R9
+	CMOVQGT   R9, R8
+	MOVQ      (AX)(R8*8), R8
+	KMOVW     (R8), K2
+	ADDQ      CX, CX
+	SUBQ      $0x10, CX
+	XORQ      R8, R8
+	CMPQ      CX, $0x00
+	CMOVQLT   R8, CX
+	MOVQ      $0x00000010, R8
+	CMPQ      CX, R8
+	CMOVQGT   R8, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K3
+	VMOVUPS.Z (BX)(DX*2), K2, Z0
+	VMOVUPS.Z 64(BX)(DX*2), K3, Z1
+	VMOVUPS   constants_avx512<>+3136(SB), Z3
+	VMOVUPS   Z0, Z2
+	VPERMT2PS Z1, Z3, Z2
+	VMOVUPS   constants_avx512<>+3200(SB), Z3
+	VMOVUPS   Z0, Z0
+	VPERMT2PS Z1, Z3, Z0
+	VMOVUPS   Z2, K1, (SI)(DX*1)
+	VMOVUPS   Z0, K1, (DI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecJoin_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecJoin_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 56(AX), DI
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS   (BX)(DX*1), Z0
+	VMOVUPS   (SI)(DX*1), Z1
+	VMOVUPS   constants_avx512<>+3392(SB), Z3
+	VMOVUPS   Z0, Z2
+	VPERMT2PS Z1, Z3, Z2
+	VMOVUPS   constants_avx512<>+3456(SB), Z3
+	VMOVUPS   Z0, Z0
+	VPERMT2PS Z1, Z3, Z0
+	VMOVUPS   Z2, (DI)(DX*2)
+	VMOVUPS   Z0, 64(DI)(DX*2)
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, CX
+	JGE       loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	MOVQ      CX, R8
+	SUBQ      $0x00, R8
+	XORQ      R9, R9
+	CMPQ      R8, $0x00
+	CMOVQLT   R9, R8
+	MOVQ      $0x00000010, R9
+	CMPQ      R8, R9
+	CMOVQGT   R9, R8
+	MOVQ      (AX)(R8*8), R8
+	KMOVW     (R8), K1
+	MOVQ      CX, R8
+	ADDQ      R8, R8
+	SUBQ      $0x00, R8
+	XORQ      R9, R9
+	CMPQ      R8, $0x00
+	CMOVQLT   R9, R8
+	MOVQ      $0x00000010, R9
+	CMPQ      R8, R9
+	CMOVQGT   R9, R8
+	MOVQ      (AX)(R8*8), R8
+	KMOVW     (R8), K2
+	ADDQ      CX, CX
+	SUBQ      $0x10, CX
+	XORQ      R8, R8
+	CMPQ      CX, $0x00
+	CMOVQLT   R8, CX
+	MOVQ      $0x00000010, R8
+	CMPQ      CX, R8
+	CMOVQGT   R8, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K3
+	VMOVUPS.Z (BX)(DX*1), K1, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VMOVUPS   constants_avx512<>+3392(SB), Z3
+	VMOVUPS   Z0, Z2
+	VPERMT2PS Z1, Z3, Z2
+	VMOVUPS   constants_avx512<>+3456(SB), Z3
+	VMOVUPS   Z0, Z0
+	VPERMT2PS Z1, Z3, Z0
+	VMOVUPS   Z2, K2, (DI)(DX*2)
+	VMOVUPS   Z0, K3, 64(DI)(DX*2)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
 // func vecLSTM_avx512(p *vector)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·vecLSTM_avx512(SB), $0-8

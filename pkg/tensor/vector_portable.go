@@ -1466,6 +1466,31 @@ func vecAvgPool(v *vector) {
 	}
 }
 
+// vecSplit is p = x[2i], q = x[2i+1].
+func vecSplit(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), 2*v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	q := unsafe.Slice((*float32)(v.q), v.n)
+	for i := range v.n {
+		v0 := x[2*i]
+		v1 := x[2*i+1]
+		p[i] = v0
+		q[i] = v1
+	}
+}
+
+// vecJoin is p[2i] = x, p[2i+1] = y.
+func vecJoin(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	p := unsafe.Slice((*float32)(v.p), 2*v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v1 := y[i]
+		p[2*i], p[2*i+1] = v0, v1
+	}
+}
+
 // vecLSTM is x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q.
 func vecLSTM(v *vector) {
 	x := unsafe.Slice((*float32)(v.x), v.n)
@@ -2129,6 +2154,8 @@ type vectors struct {
 	opMaxPool      func(v *vector) // p = the greatest of x[2i], x[2i+1], y[2i], y[2i+1]; q = its place: s0 + 2i for x, + s1 for y
 	opMaxPoolBack  func(v *vector) // p[2i], p[2i+1], q[2i], q[2i+1] = x where y is its place, s0 + 2i for p, + s1 for q, else 0
 	opAvgPool      func(v *vector) // p = ((x[2i] + x[2i+1]) + y[2i] + y[2i+1]) * 0.25
+	opSplit        func(v *vector) // p = x[2i], q = x[2i+1]
+	opJoin         func(v *vector) // p[2i] = x, p[2i+1] = y
 	opLSTM         func(v *vector) // x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q
 	opLSTMBack     func(v *vector) // gradients by the gates replace x, y, z, u; a is c before, b tanh(c); p is dh, read and cleared, q dc, changed
 	opGRU          func(v *vector) // x = sigmoid(x + p), y = sigmoid(y + q), z = tanh(z + x*u); r = z + y*(a - z)
@@ -2189,6 +2216,8 @@ func vectors_portable() vectors {
 		opMaxPool:      vecMaxPool,
 		opMaxPoolBack:  vecMaxPoolBack,
 		opAvgPool:      vecAvgPool,
+		opSplit:        vecSplit,
+		opJoin:         vecJoin,
 		opLSTM:         vecLSTM,
 		opLSTMBack:     vecLSTMBack,
 		opGRU:          vecGRU,

@@ -81,7 +81,7 @@ func runKernel(t *testing.T, k *kernels, name string, n int, seed uint64) *run {
 	}
 	var checks []func(string)
 	width := n
-	if name == "opMaxPoolBack" {
+	if name == "opMaxPoolBack" || name == "opJoin" {
 		width = 2 * n
 	}
 	for i, p := range []*unsafe.Pointer{&v.p, &v.q, &v.r} {
