@@ -65,7 +65,7 @@ func trained(kinds ...LayerKind) []LayerKind {
 
 // lossKinds is the table of losses.
 func lossKinds() []lossKind {
-	return []lossKind{crossEntropyKind(), binaryKind(), hingeKind(), divergenceKind(), mseKind(), maeLossKind(), huberKind()}
+	return []lossKind{crossEntropyKind(), binaryKind(), hingeKind(), divergenceKind(), mseKind(), maeLossKind(), huberKind(), ctcKind()}
 }
 
 // optimizerKinds is the table of optimisers.

@@ -43,6 +43,7 @@ func networks() map[string]struct {
 		"mae":           withLoss(makeNode("mae"), 3, value(4)),
 		"huber":         withLoss(makeNode("huber", "delta", 0.3), 3, value(4)),
 		"hinge":         withLoss(makeNode("hinge"), 5, classInput(5, 4)),
+		"ctc":           withLoss(makeNode("ctc"), 4, Input{Shape: []int{7, 3}, Target: Target{Kind: TargetClass, Classes: 4, Shape: []int{3}}}),
 
 		"conv": {classSpec(2, layers(
 			l("conv2d", "filters", 4, "kernel", []any{3, 2}, "stride", []any{2, 1}, "padding", 1, "groups", 2), l("softplus"),

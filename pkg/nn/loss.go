@@ -28,8 +28,14 @@ type LossPass struct {
 	Y       []float32
 	Shares  []float32
 	Others  []int32
-	// Scratch is as large as X and holds during Compute.
+	// Scratch is as large as X, Work as the loss asks; both hold during Compute.
 	Scratch []float32
+	Work    []float64
+}
+
+// worker is a loss that needs LossPass.Work.
+type worker interface {
+	work() int
 }
 
 type lossKind struct {

@@ -152,6 +152,9 @@ func (t *Trainer) allocate() {
 	t.laneRows = make([]int, t.maxLanes+1)
 	t.allocateStep()
 	t.lossScratch = make([]float32, rows*p.values[p.judged().logits].size)
+	if w, ok := p.loss.(worker); ok {
+		t.lossWork = make([]float64, w.work())
+	}
 	t.rowLoss = make([]float32, rows*p.loss.Rows())
 	t.rowWeight = make([]float32, rows*p.loss.Rows())
 	t.rowCounts = make([]float32, rows*p.loss.Rows())

@@ -73,6 +73,9 @@ func (p *Plan) fitTraining(errs *Errors) {
 			continue
 		}
 		before := len(*errs)
+		if p.recipe.Target.Kind == TargetClass && p.loss.Rows() != p.recipe.Target.Size() {
+			errs.addf(n.Path, "%s compares classes position by position, and %s does not say which position is of which class; leave it out", n.Kind, p.spec.Loss.Kind)
+		}
 		site := &LossSite{Args: kind.args(n, errs), Out: p.values[net.output].Shape, Target: p.recipe.Target,
 			path: n.Path, errs: errs}
 		if len(*errs) == before {

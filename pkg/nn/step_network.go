@@ -145,7 +145,7 @@ func (n *Network) compute(y Targets) {
 		}
 	}
 	copy(p.Counts, p.Weight)
-	p.Scratch = t.lossScratch[:len(p.X)]
+	p.Scratch, p.Work = t.lossScratch[:len(p.X)], t.lossWork
 	loss.Compute(p)
 	cols := len(p.DX) / max(rows, 1)
 	for r, w := range p.Weight {

@@ -46,6 +46,7 @@ type Trainer struct {
 	rowWeight   []float32
 	rowCounts   []float32
 	lossScratch []float32
+	lossWork    []float64
 	noGrad      tensor.Grad // of parameters that are left alone
 	step        Step
 	commit      CommitPass

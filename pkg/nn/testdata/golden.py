@@ -326,6 +326,20 @@ for name, layer in {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}.items():
                              nn.Linear(4, 3)), F.cross_entropy, sgd()
 
 
+def ctc(blank):
+    """Labels are classes up to the last that is not blank; the sum over the records, divided by their number."""
+    def loss(x, y):
+        length = torch.tensor([max([i + 1 for i, c in enumerate(row) if c != blank], default=0) for row in y.tolist()])
+        steps = torch.full((len(y),), x.shape[1])
+        return F.ctc_loss(F.log_softmax(x, 2).transpose(0, 1), y, steps, length, blank, "sum") / len(y)
+    return loss
+
+
+@case("ctc", [["embedding", {"dim": 5}], ["gru", {"units": 6}], dense(4)], (11,), classes(4, 4), ["ctc", {"blank": 3}], SGD, tokens=7)
+def ctc_case():
+    return Sequence(nn.Embedding(7, 5), nn.GRU(5, 6, batch_first=True), nn.Linear(6, 4)), ctc(3), sgd()
+
+
 def causal(n):
     return torch.full((n, n), float("-inf")).triu(1)
 
