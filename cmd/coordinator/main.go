@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/lockstep-ml/lockstep/internal/node"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
-func main() { os.Exit(node.Main(node.Coordinator())) }
+func main() { os.Exit(node.Main(node.Coordinator(nn.Kinds{}))) }

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/lockstep-ml/lockstep/internal/node"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
-func main() { os.Exit(node.Main(node.Worker())) }
+func main() { os.Exit(node.Main(node.Worker(nn.Kinds{}))) }

@@ -38,14 +38,14 @@ var allowed = map[string][]string{
 }
 
 // wiring may import any package of the module: programs, and what builds them.
-var wiring = []string{"bench", "cmd", "examples", "internal/cli", "internal/node", "internal/bench", "internal/e2e", "internal/simtest"}
+var wiring = []string{"bench", "cmd", "examples", "internal/cli", "pkg/lockstep", "internal/node", "internal/bench", "internal/e2e", "internal/simtest"}
 
 // generators make source code and may import the packages they describe.
 var generators = []string{"internal/asmgen", "internal/docgen"}
 
 // libraries says which packages a library may appear in.
 var libraries = map[string][]string{
-	"google.golang.org/grpc": {"proto", "cmd/lockstep", "internal/secure", "internal/node", "internal/bench", "internal/e2e", "pkg/allreduce",
+	"google.golang.org/grpc": {"proto", "internal/cli", "internal/secure", "internal/node", "internal/bench", "internal/e2e", "pkg/allreduce",
 		"pkg/coordinator", "pkg/worker", "pkg/client"},
 	"github.com/hashicorp/raft": {"pkg/coordinator"},
 	"go.etcd.io/bbolt":          {"pkg/coordinator"},

@@ -8,12 +8,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lockstep-ml/lockstep/pkg/coordinator"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
 // Coordinator returns the command that runs a coordinator.
-func Coordinator() *cobra.Command {
+func Coordinator(kinds nn.Kinds) *cobra.Command {
 	var c common
-	var conf coordinator.Config
+	conf := coordinator.Config{Kinds: kinds}
 	cmd := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Keep the jobs of a cluster and decide who works on what",

@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/worker"
 )
 
 // Worker returns the command that runs a worker.
-func Worker() *cobra.Command {
+func Worker(kinds nn.Kinds) *cobra.Command {
 	var c common
-	var conf worker.Config
+	conf := worker.Config{Kinds: kinds}
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Train what the coordinators of a cluster assign to this machine",

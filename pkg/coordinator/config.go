@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lockstep-ml/lockstep/internal/secure"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
 // Config is what a coordinator needs to know. Zero durations mean the default.
@@ -25,6 +26,9 @@ type Config struct {
 	Peers map[string]string
 	// DataDir holds the Raft log and snapshots.
 	DataDir string
+	// Kinds are layers and recipes that jobs may name beside the catalogue's. All
+	// programs of a cluster must have the same.
+	Kinds nn.Kinds
 	// Security says who may connect.
 	Security secure.Config
 	// Log receives structured logs; nil means none.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/lockstep-ml/lockstep/internal/secure"
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
+	"github.com/lockstep-ml/lockstep/pkg/job"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -80,7 +81,10 @@ func open(conf Config) (*Coordinator, error) {
 		return nil, err
 	}
 	conf = conf.withDefaults()
-	c := &Coordinator{conf: conf, log: conf.Log.Named(conf.ID), fsm: newFSM(), prepare: prepare}
+	c := &Coordinator{conf: conf, log: conf.Log.Named(conf.ID), fsm: newFSM()}
+	c.prepare = func(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) {
+		return prepare(ctx, job.Reader{Kinds: conf.Kinds}, r)
+	}
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	creds, err := secure.DialOption(conf.Security)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
+	"github.com/lockstep-ml/lockstep/pkg/job"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -157,14 +158,14 @@ func TestLiveIsForgotten(t *testing.T) {
 func TestPrepareRefusesRelativeRoots(t *testing.T) {
 	r := digitsRequest(t)
 	r.DataRoot = "examples/digits"
-	if _, err := prepare(context.Background(), r); err == nil || !strings.Contains(err.Error(), "absolute") {
+	if _, err := prepare(context.Background(), job.Reader{}, r); err == nil || !strings.Contains(err.Error(), "absolute") {
 		t.Errorf("got %v", err)
 	}
 	r.DataRoot = ""
-	if _, err := prepare(context.Background(), r); err == nil || !strings.Contains(err.Error(), "no such file: /data/train") {
+	if _, err := prepare(context.Background(), job.Reader{}, r); err == nil || !strings.Contains(err.Error(), "no such file: /data/train") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := prepare(context.Background(), &pb.SubmitRequest{}); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:1:1") {
+	if _, err := prepare(context.Background(), job.Reader{}, &pb.SubmitRequest{}); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:1:1") {
 		t.Errorf("got %v", err)
 	}
 }

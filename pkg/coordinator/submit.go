@@ -18,8 +18,8 @@ import (
 // data (every record is read, for checksums and normalisation), and that the
 // network fits the data. It runs on the leader before the command is proposed;
 // what it finds travels in the command, so that no replica reads a file.
-func prepare(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) {
-	spec, err := job.Decode(cmp.Or(r.FileName, "job.yaml"), r.JobYaml, r.Overrides)
+func prepare(ctx context.Context, reader job.Reader, r *pb.SubmitRequest) (*cluster.Submit, error) {
+	spec, err := reader.Decode(cmp.Or(r.FileName, "job.yaml"), r.JobYaml, r.Overrides)
 	if err != nil {
 		return nil, err
 	}

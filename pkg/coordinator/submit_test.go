@@ -32,7 +32,7 @@ func digitsRequest(t *testing.T, overrides ...string) *pb.SubmitRequest {
 }
 
 func TestPrepareCarriesAllThatWorkersNeed(t *testing.T) {
-	op, err := prepare(context.Background(), digitsRequest(t, "global_batch=30", "lanes=7", "workers.max=3", "epochs=2"))
+	op, err := prepare(context.Background(), job.Reader{}, digitsRequest(t, "global_batch=30", "lanes=7", "workers.max=3", "epochs=2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestPreparePinsTheWeights(t *testing.T) {
 	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	op, err := prepare(context.Background(), digitsRequest(t, "start.weights="+path))
+	op, err := prepare(context.Background(), job.Reader{}, digitsRequest(t, "start.weights="+path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestPreparePinsTheWeights(t *testing.T) {
 	if err != nil || spec.Start.SHA256 != fmt.Sprintf("%x", sha256.Sum256(file.Bytes())) {
 		t.Errorf("the canonical job: %v, %v", spec, err)
 	}
-	_, err = prepare(context.Background(), digitsRequest(t, "start.weights="+path, "model[8].dense.units=7"))
+	_, err = prepare(context.Background(), job.Reader{}, digitsRequest(t, "start.weights="+path, "model[8].dense.units=7"))
 	if err == nil {
 		t.Error("a bias of another shape was taken")
 	}
@@ -89,14 +89,14 @@ func TestPrepareSaysWhereItIsWrong(t *testing.T) {
 		"data.train=gone":  "data.train",
 		"model=[dense: 3]": "--set model=[dense: 3]: model[0].dense: dense works on vectors, but its input is (1, 28, 28)",
 	} {
-		_, err := prepare(context.Background(), digitsRequest(t, override))
+		_, err := prepare(context.Background(), job.Reader{}, digitsRequest(t, override))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", override, err, want)
 		}
 	}
 	r := digitsRequest(t)
 	r.DataRoot = t.TempDir()
-	if _, err := prepare(context.Background(), r); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:") || !strings.Contains(err.Error(), r.DataRoot) {
+	if _, err := prepare(context.Background(), job.Reader{}, r); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:") || !strings.Contains(err.Error(), r.DataRoot) {
 		t.Errorf("files that are not there: %v", err)
 	}
 }

@@ -6,11 +6,22 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
+// Reader reads job files.
+type Reader struct {
+	// Kinds are layers and recipes that the files can name beside the catalogue's.
+	Kinds nn.Kinds
+}
+
+// Decode reads a job file with nothing beside the catalogue.
+func Decode(file string, text []byte, overrides []string) (*Spec, error) {
+	return Reader{}.Decode(file, text, overrides)
+}
+
 // Decode reads a job file. file is its name for messages, overrides are
 // "path=value" and replace fields of the file. If anything is wrong the error
 // is Problems, which lists all of it. What depends on the data (do the shapes
 // fit? are the files there?) is checked later, see CheckInput and Explain.
-func Decode(file string, text []byte, overrides []string) (*Spec, error) {
+func (r Reader) Decode(file string, text []byte, overrides []string) (*Spec, error) {
 	ps := newProblems(file, text)
 	root := parse(text, "", ps)
 	if root == nil {
@@ -26,11 +37,12 @@ func Decode(file string, text []byte, overrides []string) (*Spec, error) {
 	for _, set := range overrides {
 		override(root, set, ps)
 	}
-	d := &decoder{problems: ps, catalogue: Catalogue()}
+	d := &decoder{problems: ps, catalogue: r.Catalogue()}
 	spec := d.spec(root)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
+	spec.Net.Custom = r.Kinds
 	spec.source = &source{file: file, text: text, root: root}
 	return spec, nil
 }

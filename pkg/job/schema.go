@@ -68,8 +68,11 @@ func LayerFields() []nn.Field {
 func bound(v float64) *float64 { return &v }
 
 // Catalogue lists everything that a job file can name, in the order of the
-// documentation: what package nn has, and the augmentations of package dataset.
-func Catalogue() []nn.Entry { return slices.Concat(nn.Catalogue(), dataset.Augmentations()) }
+// documentation: the reader's own kinds, what package nn has, and the
+// augmentations of package dataset.
+func (r Reader) Catalogue() []nn.Entry {
+	return slices.Concat(r.Kinds.Entries(), nn.Catalogue(), dataset.Augmentations())
+}
 
 // Section is a field of the first level that has parts of its own.
 type Section struct {

@@ -10,7 +10,7 @@ import (
 //
 //	x, y  (B, T, D)      qkv  (B, T, 3D)      weights  (B, heads, T, T)
 //
-// and, for each head, y = softmax(q kᵀ / sqrt(D/heads)) v, between two dense
+// and, for each head, y = softmax((q / sqrt(D/heads)) kᵀ) v, between two dense
 // layers: in_proj makes q, k and v of x, out_proj mixes the heads.
 type attention struct {
 	steps, dim, heads int
@@ -58,25 +58,24 @@ func fitAttention(s *Site) Fitted {
 // width is the number of features of a head.
 func (l attention) width() int { return l.dim / l.heads }
 
-func (l attention) scale() float32 { return float32(1 / math.Sqrt(float64(l.width()))) }
-
 func (l attention) Forward(p *Pass) {
 	t, d, w := l.steps, l.dim, l.width()
 	eng, rows := p.Engine(), p.Rows()
 	qkv, weights, heads := p.Keep(0), p.Keep(1), p.Keep(2)
 	eng.Gemm(qkv, p.X(0), p.Param(0), tensor.Gemm{M: rows * t, N: 3 * d, K: d, TransB: true, Bias: p.Param(1)})
+	l.scaleQueries(eng, qkv)
 	for h := range l.heads {
 		scores := tensor.Gemm{M: t, N: t, K: w, TransB: true, Lda: 3 * d, Ldb: 3 * d}
 		eng.GemmBatch(weights[h*t*t:], qkv[h*w:], qkv[d+h*w:], scores, rows, l.heads*t*t, 3*t*d, 3*t*d)
 	}
-	eng.Scale(weights, l.scale())
-	if l.causal {
-		l.hideLater(weights)
-	}
 	if l.padding >= 0 {
 		l.hidePadding(weights, p.Tokens())
 	}
-	eng.RowSoftmax(weights, weights, rows*l.heads*t, t)
+	if l.causal {
+		eng.RowSoftmaxCausal(weights, weights, rows*l.heads, t)
+	} else {
+		eng.RowSoftmax(weights, weights, rows*l.heads*t, t)
+	}
 	for h := range l.heads {
 		mix := tensor.Gemm{M: t, N: w, K: t, Ldb: 3 * d, Ldc: d}
 		eng.GemmBatch(heads[h*w:], weights[h*t*t:], qkv[2*d+h*w:], mix, rows, t*d, l.heads*t*t, 3*t*d)
@@ -100,16 +99,11 @@ func (l attention) hidePadding(scores []float32, tokens []int32) {
 	}
 }
 
-// hideLater takes the positions after the own out of the scores.
-func (l attention) hideLater(scores []float32) {
-	never := float32(math.Inf(-1))
-	for at := 0; at < len(scores); at += l.steps * l.steps {
-		for i := range l.steps {
-			row := scores[at+i*l.steps:][:l.steps]
-			for j := i + 1; j < l.steps; j++ {
-				row[j] = never
-			}
-		}
+// scaleQueries scales the first third of every row of qkv or of its gradient.
+func (l attention) scaleQueries(eng *tensor.Engine, qkv []float32) {
+	scale := float32(1 / math.Sqrt(float64(l.width())))
+	for at := 0; at < len(qkv); at += 3 * l.dim {
+		eng.Scale(qkv[at:][:l.dim], scale)
 	}
 }
 
@@ -125,6 +119,7 @@ func (l attention) Backward(p *Pass) {
 	for h := range l.heads {
 		l.backwardHead(p, h, dqkv, dheads, p.Scratch()[4*n:])
 	}
+	l.scaleQueries(eng, dqkv)
 	eng.ColSumLanes(p.Grad(1), dqkv, 3*d, lanes)
 	eng.GemmLanes(p.Grad(0), dqkv, p.X(0), 3*d, d, lanes)
 	if dx := p.DX(0); dx != nil {
@@ -144,9 +139,13 @@ func (l attention) backwardHead(p *Pass, h int, dqkv, dheads, ds []float32) {
 	eng.GemmBatch(dqkv[2*d:], weights, dheads, tensor.Gemm{M: t, N: w, K: t, TransA: true, Ldb: d, Ldc: 3 * d}, rows, 3*t*d, all, t*d)
 	eng.GemmBatch(ds, dheads, qkv[2*d:], tensor.Gemm{M: t, N: t, K: w, TransB: true, Lda: d, Ldb: 3 * d}, rows, each, t*d, 3*t*d)
 	for r := range rows {
-		eng.RowSoftmaxBackward(ds[r*each:][:each], ds[r*each:][:each], weights[r*all:][:each], t, t)
+		ds, weights := ds[r*each:][:each], weights[r*all:][:each]
+		if l.causal {
+			eng.RowSoftmaxCausalBackward(ds, ds, weights, 1, t)
+		} else {
+			eng.RowSoftmaxBackward(ds, ds, weights, t, t)
+		}
 	}
-	eng.Scale(ds, l.scale())
 	// dQ = dS K and dK = dSᵀ Q.
 	eng.GemmBatch(dqkv, ds, qkv[d:], tensor.Gemm{M: t, N: w, K: t, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
 	eng.GemmBatch(dqkv[d:], ds, qkv, tensor.Gemm{M: t, N: w, K: t, TransA: true, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)

@@ -20,6 +20,22 @@ type Kinds struct {
 	Recipes []RecipeKind
 }
 
+// Entries are what a job file can say about the kinds.
+func (k Kinds) Entries() []Entry {
+	var all []Entry
+	for _, l := range k.Layers {
+		if l.Class != classActivation {
+			l.Class = classLayer
+		}
+		all = append(all, l.Entry)
+	}
+	for _, r := range k.Recipes {
+		r.Class = classRecipe
+		all = append(all, r.Entry)
+	}
+	return all
+}
+
 // RecipeKind is one line of the table of recipes: what a job can say about it
 // and how it is fitted to the job.
 type RecipeKind struct {

@@ -7,6 +7,24 @@ import (
 	"testing"
 )
 
+// A causal softmax is that of what each row sees.
+func TestRowSoftmaxCausal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
+		const count, n = 2, 19
+		x, dy, y, dx := usual(r, count*n*n), usual(r, count*n*n), make([]float32, count*n*n), make([]float32, count*n*n)
+		e.RowSoftmaxCausal(y, x, count, n)
+		e.RowSoftmaxCausalBackward(dx, dy, y, count, n)
+		for row := range count * n {
+			at, sees := row*n, row%n+1
+			want, wantDX := make([]float32, n), make([]float32, n)
+			e.RowSoftmax(want, x[at:], 1, sees)
+			e.RowSoftmaxBackward(wantDX, dy[at:], want, 1, sees)
+			mustEqual(t, "causal", y[at:][:n], want)
+			mustEqual(t, "causal backward", dx[at:][:n], wantDX)
+		}
+	})
+}
+
 func TestSoftmaxCrossEntropy(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e *Engine, r *rand.Rand) {
 		for _, cols := range []int{1, 10, 65} {

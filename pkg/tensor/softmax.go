@@ -9,6 +9,7 @@ type rowJob struct {
 	dst, dst2  []float32
 	classes    []int32
 	eps        float32
+	causal     bool // row i of every square matrix has i+1 elements; others become 0
 }
 
 // eachRow runs do for every row.
@@ -45,10 +46,28 @@ func (e *Engine) RowSoftmax(y, x []float32, rows, cols int) {
 	e.eachRow(rowJob{do: softmaxRow, rows: rows, cols: cols, y: y, x: x})
 }
 
+// RowSoftmaxCausal is RowSoftmax of count matrices (n, n), where row i has only
+// its first i+1 elements: all others of y become +0.
+func (e *Engine) RowSoftmaxCausal(y, x []float32, count, n int) {
+	need2("RowSoftmaxCausal", count*n*n, len(x), len(y))
+	e.eachRow(rowJob{do: softmaxRow, rows: count * n, cols: n, y: y, x: x, causal: true})
+}
+
 func softmaxRow(j *rowJob, w *worker, r int) {
-	y := j.row(j.y, r)
-	_, sum := w.rowExp(y, j.row(j.x, r))
+	y := j.visible(j.y, r)
+	_, sum := w.rowExp(y, j.row(j.x, r)[:len(y)])
 	w.scale(y, y, 1/sum)
+}
+
+// visible is the part of row r of the result that counts. The rest becomes 0.
+func (j *rowJob) visible(s []float32, r int) []float32 {
+	row := j.row(s, r)
+	if !j.causal {
+		return row
+	}
+	n := r%j.cols + 1
+	clear(row[n:])
+	return row[:n]
 }
 
 // RowSoftmaxBackward sets dx to y * (dy - sum(y*dy)) for each row, where y is
@@ -59,9 +78,17 @@ func (e *Engine) RowSoftmaxBackward(dx, dy, y []float32, rows, cols int) {
 	e.eachRow(rowJob{do: softmaxBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: y})
 }
 
+// RowSoftmaxCausalBackward is RowSoftmaxBackward behind RowSoftmaxCausal.
+func (e *Engine) RowSoftmaxCausalBackward(dx, dy, y []float32, count, n int) {
+	need2("RowSoftmaxCausalBackward", count*n*n, len(y), len(dy))
+	need("RowSoftmaxCausalBackward", "dx", len(dx), count*n*n)
+	e.eachRow(rowJob{do: softmaxBackRow, rows: count * n, cols: n, dst: dx, x: dy, y: y, causal: true})
+}
+
 func softmaxBackRow(j *rowJob, w *worker, r int) {
-	v := w.aimVec(j.cols)
-	v.x, v.y, v.p, v.part0 = start(j.row(j.x, r)), start(j.row(j.y, r)), start(j.row(j.dst, r)), [sums]float32{}
+	dx := j.visible(j.dst, r)
+	v := w.aimVec(len(dx))
+	v.x, v.y, v.p, v.part0 = start(j.row(j.x, r)), start(j.row(j.y, r)), start(dx), [sums]float32{}
 	w.k.opDot(v)
 	v.s0 = bits(tree(&v.part0))
 	w.k.opSoftmaxBack(v)

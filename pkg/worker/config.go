@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lockstep-ml/lockstep/internal/secure"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
 
 // Config says how a worker runs. The zero value of a duration stands for its
@@ -36,6 +37,9 @@ type Config struct {
 	// Audit is a file to which the records of every step are appended (see
 	// audit); empty: none. It costs a write a lane and step.
 	Audit string
+	// Kinds are layers and recipes that jobs may name beside the catalogue's. All
+	// programs of a cluster must have the same.
+	Kinds nn.Kinds
 	// Secure is how this worker and the others trust each other.
 	Secure secure.Config
 

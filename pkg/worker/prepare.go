@@ -36,7 +36,7 @@ type split struct {
 // the coordinator has let pass, so it is this worker's version or its copy of the
 // data that is at odds.
 func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
-	spec, err := job.Decode(a.JobId, a.SpecYaml, nil)
+	spec, err := job.Reader{Kinds: w.config.Kinds}.Decode(a.JobId, a.SpecYaml, nil)
 	if err != nil {
 		return nil, local("job file: %w", err)
 	}

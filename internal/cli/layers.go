@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-ml/lockstep/pkg/job"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
+)
+
+func newLayers(r job.Reader) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "layers [NAME]",
+		Short:   "List what a job file can name: layers, losses, optimizers, metrics, recipes, augmentations",
+		Example: "  lockstep layers\n  lockstep layers conv2d",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			entries := r.Catalogue()
+			if len(args) == 1 {
+				if entries = named(entries, args[0]); len(entries) == 0 {
+					return usageError{fmt.Errorf("there is nothing of the name %q; `lockstep layers` lists all", args[0])}
+				}
+			}
+			switch out := cmd.OutOrStdout(); {
+			case asJSON:
+				return jsonLine(out, entries)
+			case len(args) == 1:
+				return describeEntries(out, entries)
+			default:
+				return listEntries(out, entries)
+			}
+		},
+	}
+	addJSON(cmd, &asJSON)
+	return cmd
+}
+
+func named(entries []nn.Entry, name string) []nn.Entry {
+	var out []nn.Entry
+	for _, e := range entries {
+		if e.Name == name {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func listEntries(out io.Writer, entries []nn.Entry) error {
+	rows := [][]string{{"KIND", "NAME", "FIELDS", "SUMMARY"}}
+	for _, e := range entries {
+		var fields []string
+		for _, f := range e.Fields {
+			fields = append(fields, f.Name)
+		}
+		rows = append(rows, []string{e.Class, e.Name, dash(strings.Join(fields, " ")), e.Summary})
+	}
+	return table(out, rows)
+}
+
+func describeEntries(out io.Writer, entries []nn.Entry) error {
+	for _, e := range entries {
+		fmt.Fprintf(out, "%s (%s): %s\n", e.Name, e.Class, e.Summary)
+		rows := [][]string{{"FIELD", "TYPE", "DEFAULT", "SUMMARY"}}
+		for _, f := range e.Fields {
+			value := "required"
+			if !f.Required {
+				value = fmt.Sprint(f.Default)
+			}
+			rows = append(rows, []string{f.Name, f.Type, value, f.Summary})
+		}
+		if len(rows) == 1 {
+			continue
+		}
+		if err := table(out, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}

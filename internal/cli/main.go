@@ -1,0 +1,105 @@
+// Package cli is what a user types: commands that start clusters, submit jobs to
+// them, watch them, and use the models that come out. `lockstep help` explains the
+// words and commands; README.md shows them at work. A program that brings layers
+// or recipes of its own has the same commands.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-ml/lockstep/pkg/job"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
+)
+
+// Exit codes, for scripts.
+const (
+	exitFailed      = 1   // it was tried and failed
+	exitUsage       = 2   // the command line, a job file or a config file is wrong; nothing was started
+	exitInterrupted = 130 // Ctrl-C or SIGTERM
+)
+
+// Program is what differs between a program of the lockstep command line and
+// another.
+type Program struct {
+	// Kinds are what its job files can name beside the catalogue.
+	Kinds nn.Kinds
+	// Version names the build; empty: what the Go tool knows of the source.
+	Version string
+}
+
+// Main runs the command of os.Args until it is done, or stopped by Ctrl-C or
+// SIGTERM, and returns the exit code of the process.
+func (p Program) Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := execute(ctx, p.root(), os.Args[1:])
+	interrupted := ctx.Err() != nil
+	stop()
+	if err != nil {
+		return report(err, interrupted)
+	}
+	return 0
+}
+
+// reader reads job files, with the program's kinds.
+func (p Program) reader() job.Reader { return job.Reader{Kinds: p.Kinds} }
+
+// execute runs the command that args name.
+func execute(ctx context.Context, root *cobra.Command, args []string) error {
+	if _, _, err := root.Find(args); err != nil {
+		return usageError{err}
+	}
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+// report tells the user what went wrong and returns the exit code.
+func report(err error, interrupted bool) int {
+	var quiet quietError
+	if interrupted && (errors.Is(err, context.Canceled) || !errors.As(err, &quiet)) {
+		fmt.Fprintln(os.Stderr, "lockstep: interrupted")
+		return exitInterrupted
+	}
+	if !errors.As(err, &quiet) {
+		fmt.Fprintln(os.Stderr, "lockstep:", err)
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is an error in what the user wrote.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// quietError is an error that the user has been told already.
+type quietError struct{ error }
+
+func (e quietError) Unwrap() error { return e.error }
+
+// version names this build.
+func (p Program) version() string {
+	if p.Version != "" {
+		return p.Version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "dev-" + s.Value[:12]
+		}
+	}
+	return info.Main.Version
+}

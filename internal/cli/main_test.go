@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// typed runs the tool in this process, as if a user had typed args.
+func typed(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	root := Program{}.root()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&out)
+	err = execute(t.Context(), root, args)
+	return out.String(), err
+}
+
+func TestUsageErrors(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "job.yaml")
+	if err := os.WriteFile(bad, []byte("nmae: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"trian x", `unknown command "trian"`},
+		{"watch", "accepts 1 arg"},
+		{"jobs --jsn", "unknown flag: --jsn"},
+		{"train absent.yaml", "absent.yaml"},
+		{"train " + bad, `did you mean "name"?`},
+		{"validate " + bad, ":1:1"},
+		{"up --coordinators 2", "expected an odd number"},
+		{"bench allreduce --bytes lots", "say 64MiB"},
+		{"nodes --coordinators nowhere", "host:port"},
+		{"nodes --config absent.yaml", "absent.yaml"},
+		{"layers nonesuch", "nonesuch"},
+	} {
+		_, err := typed(t, strings.Fields(c.args)...)
+		var usage usageError
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("lockstep %s: error %v, want %q", c.args, err, c.want)
+		} else if !errors.As(err, &usage) {
+			t.Errorf("lockstep %s: error %v has not exit code 2", c.args, err)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		err         error
+		interrupted bool
+		want        int
+	}{
+		{errors.New("failed"), false, exitFailed},
+		{usageError{errors.New("wrong")}, false, exitUsage},
+		{context.Canceled, true, exitInterrupted},
+	} {
+		if got := report(c.err, c.interrupted); got != c.want {
+			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// A newcomer's first look must say what this is and what to type next.
+func TestBareCommandExplains(t *testing.T) {
+	out, err := typed(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"lockstep demo", "coordinator", "worker", "job file", "submit", "All in one command:"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("help does not mention %q", want)
+		}
+	}
+	if strings.Contains(out, "allreduce-rank") || strings.Contains(out, "health") {
+		t.Error("help shows what users never type")
+	}
+}
+
+func TestEveryCommandIsDescribed(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Short == "" && !c.Hidden {
+			t.Errorf("%s has no description", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(Program{}.root())
+}
+
+func TestLayersListsTheCatalogue(t *testing.T) {
+	out, err := typed(t, "layers", "--json")
+	if err != nil || !strings.HasPrefix(out, `[{"name":`) || !strings.Contains(out, `"kind":"layer"`) ||
+		!strings.Contains(out, `"name":"mixup","kind":"augmentation"`) {
+		t.Errorf("%.100s %v", out, err)
+	}
+	if out, err = typed(t, "layers", "dense"); err != nil || !strings.Contains(out, "units") {
+		t.Errorf("%s %v", out, err)
+	}
+}
+
+func TestCertsMakesFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "certs")
+	for range 2 { // the second time keeps the authority
+		if _, err := typed(t, "certs", "--dir", dir, "c1=10.0.0.1,c1.lan", "me"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"ca.pem", "ca-key.pem", "c1.pem", "c1-key.pem", "me.pem", "me-key.pem"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Where no cluster is, a command says so soon, and what to do.
+func TestNoClusterThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	job := filepath.Join("..", "..", "examples", "digits", "job.yaml")
+	for _, args := range []string{"nodes", "submit " + job} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel() // each waits for a moment
+			began := time.Now()
+			_, err := typed(t, append(strings.Fields(args), "--coordinators", nobody)...)
+			took := time.Since(began)
+			for _, want := range []string{"no coordinator answers for 3s at [" + nobody + "]", "lockstep up", "--coordinators"} {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q", err, want)
+				}
+			}
+			if took > 8*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
+	"github.com/lockstep-ml/lockstep/pkg/dataset"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
+	"github.com/lockstep-ml/lockstep/pkg/shard"
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// modelUse is what eval and predict have in common: a model file, the job it
+// belongs to, and which of the job's records to use it on.
+type modelUse struct {
+	path    string
+	job     jobFile
+	split   string
+	threads int
+}
+
+// addJob adds the flags that name the job.
+func (u *modelUse) addJob(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&u.job.path, "job", "j", "", "job file that the model was trained with")
+	u.job.addFlags(cmd.Flags())
+}
+
+// addFlags adds also those that say what to compute.
+func (u *modelUse) addFlags(cmd *cobra.Command) {
+	u.addJob(cmd)
+	cmd.Flags().StringVar(&u.split, "data", "test", "which records of the job: test or train")
+	cmd.Flags().IntVar(&u.threads, "threads", runtime.NumCPU(), "threads for arithmetic")
+}
+
+// What a model file says of the data that it was trained on.
+const (
+	metaInput = "lockstep.input"
+	metaFit   = "lockstep.fit"
+)
+
+// model is a network with the weights of a file, ready to be applied.
+type model struct {
+	*checked
+	sha256   string // of the file that the weights are from
+	manifest *shard.Manifest
+	set      *dataset.Set
+	engine   *tensor.Engine
+	trainer  *nn.Trainer
+}
+
+// open reads everything that is named. The model must be closed.
+func (u *modelUse) open(ctx context.Context) (m *model, err error) {
+	if u.job.path == "" {
+		return nil, usageError{errors.New("--job is missing: the job file that the model was trained with")}
+	}
+	m = &model{}
+	var tensors []checkpoint.Tensor
+	var metadata map[string]string
+	if u.path != "" {
+		var entry checkpoint.Entry
+		if tensors, metadata, entry, err = checkpoint.LoadModel(u.path); err != nil {
+			return nil, usageError{err}
+		}
+		m.sha256 = entry.SHA256
+	}
+	if m.checked, err = check(ctx, &u.job); err != nil {
+		return nil, err
+	}
+	if m.manifest, err = u.choose(m.checked); err != nil {
+		return nil, err
+	}
+	if err := u.compare(m.manifest, metadata); err != nil {
+		return nil, err
+	}
+	if u.path == "" {
+		if m.start == nil {
+			return nil, usageError{fmt.Errorf("MODEL is missing: a model file; %s has no start section that names one", u.job.path)}
+		}
+		m.sha256 = m.start.SHA256
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	if m.set, err = dataset.Open(ctx, m.spec.Data, m.root, m.manifest, ""); err != nil {
+		return m, err
+	}
+	if m.engine, err = tensor.New(tensor.Config{ISA: os.Getenv("LOCKSTEP_ISA"), Threads: u.threads}); err != nil {
+		return m, err
+	}
+	if m.trainer, err = nn.NewTrainer(m.engine, m.plan, m.maxRows(), m.spec.Lanes); err != nil {
+		return m, err
+	}
+	m.trainer.Init()
+	if u.path != "" {
+		err = u.load(m, tensors)
+	}
+	return m, err
+}
+
+// choose returns the manifest of the records that were asked for.
+func (u *modelUse) choose(c *checked) (*shard.Manifest, error) {
+	switch {
+	case u.split == "train":
+		return c.train, nil
+	case u.split != "test":
+		return nil, usageError{fmt.Errorf("--data %q: expected test or train", u.split)}
+	case c.test == nil:
+		return nil, usageError{fmt.Errorf("%s names no test data; use --data train", u.job.path)}
+	}
+	return c.test, nil
+}
+
+// compare refuses data that would mean something else to the network than those
+// that it was trained on: other classes, columns or normalisation. A file of
+// another program does not say what it was trained on.
+func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error {
+	for key, now := range map[string]any{metaInput: m.Input, metaFit: m.Fit} {
+		text, err := json.Marshal(now)
+		if err != nil {
+			return err
+		}
+		if then := metadata[key]; then != "" && then != string(text) {
+			return usageError{hint{fmt.Errorf("%s was trained on other data than %s names: their classes, columns or statistics differ", u.path, u.job.path),
+				"use the job file, data and --set that it was trained with; --set data.test=… alone names other records"}}
+		}
+	}
+	return nil
+}
+
+// maxRows is the most rows that a batch of all lanes, or of one, can have.
+func (m *model) maxRows() int {
+	perLane := (m.spec.GlobalBatch + m.spec.Lanes - 1) / m.spec.Lanes
+	return perLane * m.spec.Lanes
+}
+
+func (u *modelUse) load(m *model, tensors []checkpoint.Tensor) error {
+	params := make([]nn.Tensor, len(tensors))
+	for i, t := range tensors {
+		params[i] = nn.Tensor{Name: t.Name, Shape: t.Shape, F32: t.F32}
+	}
+	if err := m.trainer.SetParams(params); err != nil {
+		return usageError{hint{fmt.Errorf("%s does not fit %s: %w", u.path, u.job.path, err), "is it the model of another job file?"}}
+	}
+	return nil
+}
+
+// Close frees what open opened.
+func (m *model) Close() error {
+	var err error
+	if m.set != nil {
+		err = m.set.Close()
+	}
+	if m.engine != nil {
+		m.engine.Close()
+	}
+	return err
+}
+
+// each calls f with the batches of one pass over the records, dealt to lanes.
+func (m *model) each(ctx context.Context, lanes int, f func(*nn.Batch) error) error {
+	dealer, err := shard.Sequential(m.manifest, lanes, m.spec.GlobalBatch)
+	if err != nil {
+		return err
+	}
+	all := make([]int, lanes)
+	for i := range all {
+		all[i] = i
+	}
+	loader := m.set.Loader(ctx, dealer, all, 0, 0, 2)
+	defer loader.Close()
+	for {
+		b, err := loader.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f(b); err != nil {
+			return err
+		}
+	}
+}
