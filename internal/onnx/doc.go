@@ -12,7 +12,10 @@
 // # Reading
 //
 // Read gives a file's initializers by their names, which is all that is needed to
-// start from its weights.
+// start from its weights. Model.Network also reads the graph as layers, with the
+// weights under the names and in the layout of this module's own model files. A
+// layer that is written as several operators is recognised by writing it again
+// and comparing. What is not one of our layers is an error that names the node.
 //
 // # Writing
 //

@@ -172,7 +172,7 @@ func buildPlan(t testing.TB, in nn.Input, model []nn.Node) built {
 		if ins == nil {
 			ins = []nn.Value{last}
 		}
-		f, err := nn.FitLayer(n, shapes["input"], ins...)
+		_, f, err := nn.FitLayer(n, shapes["input"], ins...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,8 +40,11 @@ func operators() map[string]func(*layer) {
 		"softplus":   func(l *layer) { l.last("Softplus", l.in) },
 		"leaky_relu": func(l *layer) { l.last("LeakyRelu", l.in, attrFloat("alpha", leak)) },
 		"elu":        func(l *layer) { l.last("Elu", l.in, attrFloat("alpha", 1)) },
-		"gelu":       (*layer).gelu,
-		"silu":       func(l *layer) { l.last("Mul", []string{l.in[0], l.step("Sigmoid", "gate", l.in)}) },
+		"clip": func(l *layer) {
+			l.last("Clip", []string{l.in[0], l.number("min", float32(l.Float("min"))), l.number("max", float32(l.Float("max")))})
+		},
+		"gelu": (*layer).gelu,
+		"silu": func(l *layer) { l.last("Mul", []string{l.in[0], l.step("Sigmoid", "gate", l.in)}) },
 	}
 }
 

@@ -128,7 +128,7 @@ func (l *layer) gates(name string, shape, order []int, tensors ...string) string
 	t := Tensor{Name: l.name + "." + name, Shape: shape}
 	for dir := range shape[0] {
 		for _, tensor := range tensors {
-			ours := l.tensor(tensor + []string{"_l0", "_l0_reverse"}[dir]).F32
+			ours := l.tensor(tensor + []string{"_l0", "_l0_reverse"}[dir]).F32 // none in a template
 			n := len(ours) / len(order)
 			for _, g := range order {
 				t.F32 = append(t.F32, ours[g*n:][:n]...)

@@ -176,7 +176,11 @@ func (l *layer) inner(name string) string { return l.name + "/" + name }
 
 // op writes an operator whose output is out.
 func (l *layer) op(kind, out string, inputs []string, attributes ...*pb.AttributeProto) string {
-	l.g.nodes = append(l.g.nodes, &pb.NodeProto{Name: out, OpType: kind, Input: inputs, Output: []string{out}, Attribute: attributes})
+	name := out
+	if out == l.out {
+		name = l.inner("y")
+	}
+	l.g.nodes = append(l.g.nodes, &pb.NodeProto{Name: name, OpType: kind, Input: inputs, Output: []string{out}, Attribute: attributes})
 	return out
 }
 

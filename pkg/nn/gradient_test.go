@@ -122,6 +122,7 @@ func networks() map[string]struct {
 		s.Optimizer = optimizer
 		all["optimizer "+optimizer.Kind] = network{s, classInput(5, 4)}
 	}
+	all["clip"] = network{regression(layers(l("dense", "units", 8), l("clip", "min", -0.25, "max", 0.5), l("dense", "units", 3))), value(5)}
 	for _, act := range []string{"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"} {
 		all[act] = network{regression(layers(l("dense", "units", 8), l(act), l("dense", "units", 3))), value(5)}
 	}
@@ -151,7 +152,7 @@ func TestGradients(t *testing.T) {
 	for name, n := range networks() {
 		h, tolerance := float32(1.0/256), 2e-3
 		for _, node := range n.spec.Model {
-			if slices.Contains([]string{"relu", "leaky_relu", "max_pool", "global_max_pool"}, node.Kind) || slices.Contains([]string{"mae", "hinge"}, n.spec.Loss.Kind) {
+			if slices.Contains([]string{"relu", "leaky_relu", "clip", "max_pool", "global_max_pool"}, node.Kind) || slices.Contains([]string{"mae", "hinge"}, n.spec.Loss.Kind) {
 				h, tolerance = 1.0/4096, 4e-3
 			}
 		}

@@ -47,21 +47,21 @@ func (n *node) ownName() string {
 }
 
 // FitLayer fits one layer of the Catalogue to its inputs, at least one, in a
-// network with the given input. Of n only Kind, Fields and Path are read. What
-// is wrong is reported as Errors.
-func FitLayer(n Node, input Value, in ...Value) (Fitted, error) {
+// network with the given input, and gives also its fields with defaults. Of n only
+// Kind, Fields and Path are read. What is wrong is reported as Errors.
+func FitLayer(n Node, input Value, in ...Value) (Args, Fitted, error) {
 	var errs Errors
 	kind, ok := lookup(layerKinds(), n, "layer", &errs)
 	if !ok {
-		return Fitted{}, errs
+		return nil, Fitted{}, errs
 	}
 	site := &Site{Args: kind.args(n, &errs), In: in, path: n.Path, errs: &errs, input: input}
 	if len(errs) > 0 {
-		return Fitted{}, errs
+		return nil, Fitted{}, errs
 	}
 	f := kind.Fit(site)
 	if len(errs) > 0 {
-		return Fitted{}, errs
+		return nil, Fitted{}, errs
 	}
-	return f, nil
+	return site.Args, f, nil
 }

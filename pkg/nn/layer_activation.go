@@ -25,6 +25,7 @@ func activationKinds() []LayerKind {
 	}
 	return []LayerKind{
 		softmaxKind(),
+		clipKind(),
 		kind("relu", tensor.ActReLU, true, "max(x, 0)"),
 		kind("sigmoid", tensor.ActSigmoid, true, "1 / (1 + exp(-x))"),
 		kind("tanh", tensor.ActTanh, true, "the hyperbolic tangent"),

@@ -172,6 +172,11 @@ for act, module in ACTIVATIONS.items():
         return nn.Sequential(nn.Linear(5, 7), module, nn.Linear(7, 3)), F.mse_loss, sgd()
 
 
+@case("clip", [dense(7), ["clip", {"min": -0.25, "max": 0.5}], dense(3)], (5,), values(3), MSE, SGD)
+def clip():
+    return nn.Sequential(nn.Linear(5, 7), nn.Hardtanh(-0.25, 0.5), nn.Linear(7, 3)), F.mse_loss, sgd()
+
+
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
