@@ -19,7 +19,7 @@ type recurrent struct {
 	truncate          int // steps after which gradients stop, 0 is never
 }
 
-// cell is what happens in one step of one record.
+// cell is what happens in one step of some records.
 type cell interface {
 	shape() cellShape
 	// forward computes s.h (and s.state) from the pre-activations in s.a and
@@ -42,13 +42,18 @@ type cellShape struct {
 	direct bool
 }
 
-// cellStep is one step of one record. Vectors have H elements, a and b G*H.
+// cellStep is one step of some records, a row each: hidden elements, or gates
+// times as many in a and b.
 type cellStep struct {
-	a, b               []float32
-	h, before          []float32 // output, and that of the step before
-	state, stateBefore []float32 // states vectors each
-	dh, dstate         []float32
+	rows, hidden       int
+	a, b               tensor.Strided
+	h, before          tensor.Strided // output, and that of the step before
+	state, stateBefore tensor.Strided // states vectors each
+	dh, dstate         tensor.Strided
 }
+
+// row is row r of x, n vectors of it.
+func (s cellStep) row(x tensor.Strided, r, n int) []float32 { return x.X[r*x.Step:][:n*s.hidden] }
 
 // recurrentKind is the line of a layer with the given cell.
 func recurrentKind(name, summary string, c cell) LayerKind {
@@ -109,6 +114,11 @@ type track struct {
 
 func (t track) at(r, i, n int) []float32 { return t.x[r*t.record+i*t.position:][:n] }
 
+// all is position i of all records from r on.
+func (t track) all(r, i int) tensor.Strided {
+	return tensor.Strided{X: t.x[r*t.record+i*t.position:], Step: t.record}
+}
+
 // direction is the memory of one direction in a pass.
 type direction struct {
 	a, b, state        []float32 // (B, T, …)
@@ -158,14 +168,17 @@ func (l recurrent) Forward(p *Pass) {
 		for i := range l.steps {
 			now, before := l.at(d, i)
 			l.recur(p, d, now, before)
-			for r := range p.Rows() {
-				s := l.step(d, r, now, before, zeros)
-				if l.skips(p, r, now) {
-					copy(s.h, s.before)
-					copy(s.state, s.stateBefore)
-					continue
+			for from, to := 0, 0; from < p.Rows(); from = to {
+				var skips bool
+				to, skips = l.run(p, from, now)
+				s := l.step(d, from, to, now, before, zeros)
+				if !skips {
+					l.cell.forward(eng, s)
 				}
-				l.cell.forward(eng, s)
+				for r := 0; r < s.rows && skips; r++ {
+					copy(s.row(s.h, r, 1), s.row(s.before, r, 1))
+					copy(s.row(s.state, r, l.states), s.row(s.stateBefore, r, l.states))
+				}
 			}
 		}
 		if l.last {
@@ -206,24 +219,33 @@ func (l recurrent) recur(p *Pass, d direction, now, before int) {
 	}
 }
 
-// step is the memory of one step of record r.
-func (l recurrent) step(d direction, r, now, before int, zeros []float32) cellStep {
-	n, h := l.gates*l.hidden, l.hidden
-	at, each := r*l.steps+now, h*l.states
-	s := cellStep{a: d.a[at*n:][:n], h: d.h.at(r, now, h), before: zeros[:h], state: d.state[at*each:][:each], stateBefore: zeros[:each]}
+// step is the memory of one step of records from up to to.
+func (l recurrent) step(d direction, from, to, now, before int, zeros []float32) cellStep {
+	h := l.hidden
+	at := func(x []float32, position, each int) tensor.Strided {
+		return track{x: x, record: l.steps * each, position: each}.all(from, position)
+	}
+	s := cellStep{rows: to - from, hidden: h, a: at(d.a, now, l.gates*h), h: d.h.all(from, now), before: tensor.Strided{X: zeros},
+		state: at(d.state, now, h*l.states), stateBefore: tensor.Strided{X: zeros}}
 	if l.apart {
-		s.b = d.b[at*n:][:n]
+		s.b = at(d.b, now, l.gates*h)
 	}
 	if before >= 0 {
-		s.before = d.h.at(r, before, h)
-		s.stateBefore = d.state[(r*l.steps+before)*each:][:each]
+		s.before, s.stateBefore = d.h.all(from, before), at(d.state, before, h*l.states)
 	}
 	return s
 }
 
-// skips reports whether a position of record r is filling.
-func (l recurrent) skips(p *Pass, r, now int) bool {
-	return l.padding >= 0 && int(p.Tokens()[r*l.steps+now]) == l.padding
+// run is the end of a run of records, from one on, of which a position is filling,
+// or of which it is not.
+func (l recurrent) run(p *Pass, from, now int) (to int, skips bool) {
+	if l.padding < 0 {
+		return p.Rows(), false
+	}
+	filling := func(r int) bool { return int(p.Tokens()[r*l.steps+now]) == l.padding }
+	for to, skips = from+1, filling(from); to < p.Rows() && filling(to) == skips; to++ {
+	}
+	return to, skips
 }
 
 func (l recurrent) Backward(p *Pass) {
@@ -278,19 +300,22 @@ func (l recurrent) backwardSteps(p *Pass, d direction, db []float32, dh track) {
 	for i := l.steps - 1; i >= 0; i-- {
 		now, before := l.at(d, i)
 		stops := l.truncate > 0 && i%l.truncate == 0
-		for r := range rows {
-			s := l.step(d, r, now, before, zeros)
-			s.dh, s.dstate = dh.at(r, now, h), dstate[r*h*l.states:][:h*l.states]
-			skips := l.skips(p, r, now)
-			if skips { // the gradient goes on as it is
-				clear(s.a)
-				clear(s.b)
-			} else {
+		for from, to := 0, 0; from < rows; from = to {
+			var skips bool
+			to, skips = l.run(p, from, now)
+			s := l.step(d, from, to, now, before, zeros)
+			s.dh, s.dstate = dh.all(from, now), tensor.Strided{X: dstate[from*h*l.states:], Step: h * l.states}
+			if !skips {
 				l.cell.backward(eng, s)
 			}
+			for r := 0; r < s.rows && skips; r++ { // the gradient goes on as it is
+				clear(s.row(s.a, r, l.gates))
+				if l.apart {
+					clear(s.row(s.b, r, l.gates))
+				}
+			}
 			if before >= 0 && !stops && dh.position > 0 && (skips || l.direct) {
-				next := dh.at(r, before, h)
-				eng.Add(next, next, s.dh)
+				eng.AddStrided(dh.all(from, before), s.dh, s.rows, h)
 			}
 		}
 		if stops {

@@ -31,6 +31,7 @@ type Engine struct {
 	rowJob      rowJob
 	poolJob     poolJob
 	normJob     normJob
+	cellJob     cellJob
 	conv        convJob
 	weight      weightJob
 	turned      []float32 // weights, for the input gradient

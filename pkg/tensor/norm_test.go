@@ -3,6 +3,7 @@ package tensor
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -151,8 +152,9 @@ func TestCellsHaveTheirDerivatives(t *testing.T) {
 		x, dh, dc := usual(r, 7*n), usual(r, n), usual(r, n)
 		h, c, tanh := make([]float32, n), make([]float32, n), make([]float32, n)
 		gates, dh2, dc2 := append([]float32(nil), x[:4*n]...), append([]float32(nil), dh...), append([]float32(nil), dc...)
-		e.LSTMForward(h, c, tanh, gates, x[4*n:5*n])
-		e.LSTMBackward(gates, dh2, dc2, x[4*n:5*n], tanh)
+		one := func(x []float32) Strided { return Strided{X: x} }
+		e.LSTMForward(1, n, one(h), one(c), one(tanh), one(gates), one(x[4*n:5*n]))
+		e.LSTMBackward(1, n, one(gates), one(dh2), one(dc2), one(x[4*n:5*n]), one(tanh))
 		for i := range n {
 			a := at(x, i, 5)
 			wantH, wantC := lstm(a)
@@ -170,8 +172,8 @@ func TestCellsHaveTheirDerivatives(t *testing.T) {
 		}
 
 		gates, hidden, dh2 := append([]float32(nil), x[:3*n]...), append([]float32(nil), x[3*n:6*n]...), append([]float32(nil), dh...)
-		e.GRUForward(h, gates, hidden, x[6*n:])
-		e.GRUBackward(gates, hidden, dh2, x[6*n:])
+		e.GRUForward(1, n, one(h), one(gates), one(hidden), one(x[6*n:]))
+		e.GRUBackward(1, n, one(gates), one(hidden), one(dh2), one(x[6*n:]))
 		for i := range n {
 			a := at(x, i, 7)
 			near("gru h", h[i], gru(a))
@@ -183,4 +185,46 @@ func TestCellsHaveTheirDerivatives(t *testing.T) {
 			near("gru dh", dh2[i], slope(loss, a, 6))
 		}
 	})
+}
+
+// TestCellRows compares rows that lie apart, on several threads, with the same
+// rows one by one.
+func TestCellRows(t *testing.T) {
+	const rows, n, apart = 37, 130, 7
+	e, err := New(Config{Threads: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	r := rand.New(rand.NewPCG(1, 2))
+	strided := func(cols int) Strided { return Strided{X: usual(r, rows*(cols+apart)), Step: cols + apart} }
+	row := func(s Strided, i int) Strided { return Strided{X: s.X[i*s.Step:]} }
+	same := func(what string, a, b Strided) {
+		t.Helper()
+		if !slices.Equal(a.X, b.X) {
+			t.Errorf("%s: rows together differ from rows one by one", what)
+		}
+	}
+	before := Strided{X: usual(r, n)} // the same for all rows
+	var all [2][5]Strided
+	for i, s := range []Strided{strided(4 * n), strided(3 * n), strided(n), strided(n), strided(n)} {
+		all[0][i], all[1][i] = s, Strided{X: slices.Clone(s.X), Step: s.Step}
+	}
+	a, b := all[0], all[1]
+	e.LSTMForward(rows, n, a[2], a[3], a[4], a[0], before)
+	e.LSTMBackward(rows, n, a[0], a[2], a[3], before, a[4])
+	e.GRUForward(rows, n, a[2], a[0], a[1], before)
+	e.GRUBackward(rows, n, a[0], a[1], a[2], before)
+	e.AddStrided(a[3], a[4], rows, n)
+	for i := range rows {
+		gates, hidden, h, c, tanh := row(b[0], i), row(b[1], i), row(b[2], i), row(b[3], i), row(b[4], i)
+		e.LSTMForward(1, n, h, c, tanh, gates, before)
+		e.LSTMBackward(1, n, gates, h, c, before, tanh)
+		e.GRUForward(1, n, h, gates, hidden, before)
+		e.GRUBackward(1, n, gates, hidden, h, before)
+		e.Add(c.X[:n], c.X[:n], tanh.X)
+	}
+	for i, name := range []string{"gates", "hidden", "h", "c", "tanh"} {
+		same(name, a[i], b[i])
+	}
 }

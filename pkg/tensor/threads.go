@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -39,34 +40,47 @@ type worker struct {
 // helpers that wait for work in between. The engine owns it.
 type pool struct {
 	workers []*worker // workers[0] is the caller's
-	wake    chan struct{}
-	helpers sync.WaitGroup // alive
-	busy    sync.WaitGroup // in the present job
+	start   []gate    // of each helper
+	done    gate      // the helpers are through the present job
+	alive   sync.WaitGroup
 
-	job   job
+	job   job // nil: helpers end
 	parts int64
 	next  atomic.Int64
+	busy  atomic.Int64 // helpers in the present job
 }
 
 func newPool(k *kernels, threads int) *pool {
-	p := &pool{wake: make(chan struct{})}
+	p := &pool{start: make([]gate, threads-1), done: newGate()}
 	for range threads {
 		p.workers = append(p.workers, &worker{k: k})
 	}
-	for _, w := range p.workers[1:] {
-		p.helpers.Go(func() {
-			for range p.wake {
-				p.work(w)
-				p.busy.Done()
-			}
-		})
+	for i := range p.start {
+		p.start[i] = newGate()
+		p.alive.Go(func() { p.help(&p.start[i], p.workers[1+i]) })
 	}
 	return p
 }
 
+// help takes part in jobs until there is none.
+func (p *pool) help(start *gate, w *worker) {
+	for {
+		start.pass()
+		if p.job == nil {
+			return
+		}
+		p.work(w)
+		if p.busy.Add(-1) == 0 {
+			p.done.open()
+		}
+	}
+}
+
 func (p *pool) close() {
-	close(p.wake)
-	p.helpers.Wait()
+	for i := range p.start {
+		p.start[i].open()
+	}
+	p.alive.Wait()
 }
 
 // run does parts 0 to n-1 of j and returns when all are done.
@@ -80,12 +94,12 @@ func (p *pool) run(j job, n int) {
 	}
 	p.job, p.parts = j, int64(n)
 	p.next.Store(0)
-	p.busy.Add(helpers)
-	for range helpers {
-		p.wake <- struct{}{}
+	p.busy.Store(int64(helpers))
+	for i := range helpers {
+		p.start[i].open()
 	}
 	p.work(p.workers[0])
-	p.busy.Wait()
+	p.done.pass()
 	p.job = nil
 }
 
@@ -97,4 +111,43 @@ func (p *pool) work(w *worker) {
 		}
 		p.job.part(w, int(i))
 	}
+}
+
+// gate lets one goroutine through each time that another opens it. Who comes
+// before it is open looks again for a while before it sleeps: to be woken takes
+// longer than most jobs, and the next one is near as a rule.
+type gate struct {
+	state atomic.Int32
+	wake  chan struct{}
+}
+
+const (
+	gateClosed int32 = iota
+	gateOpen
+	gateAsleep // closed, and someone sleeps before it
+)
+
+// patience is how often a goroutine looks at a gate before it sleeps: for about
+// 50 microseconds, in which others may run.
+const patience = 300
+
+func newGate() gate { return gate{wake: make(chan struct{}, 1)} }
+
+func (g *gate) open() {
+	if g.state.Swap(gateOpen) == gateAsleep {
+		g.wake <- struct{}{}
+	}
+}
+
+func (g *gate) pass() {
+	for range patience {
+		if g.state.CompareAndSwap(gateOpen, gateClosed) {
+			return
+		}
+		runtime.Gosched()
+	}
+	if g.state.CompareAndSwap(gateClosed, gateAsleep) {
+		<-g.wake
+	}
+	g.state.Store(gateClosed)
 }

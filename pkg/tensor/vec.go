@@ -35,12 +35,17 @@ func (j *eachJob) part(w *worker, i int) {
 	*v = j.v
 	v.n = min(j.step, j.v.n-from)
 	v.masks = w.k.masks
-	for _, p := range [...]*unsafe.Pointer{&v.x, &v.y, &v.z, &v.u, &v.a, &v.b, &v.p, &v.q, &v.r} {
+	for _, p := range v.pointers() {
 		if *p != nil {
 			*p = unsafe.Add(*p, 4*from)
 		}
 	}
 	j.op(v)
+}
+
+// pointers are the arguments in memory.
+func (v *vector) pointers() [9]*unsafe.Pointer {
+	return [...]*unsafe.Pointer{&v.x, &v.y, &v.z, &v.u, &v.a, &v.b, &v.p, &v.q, &v.r}
 }
 
 // args gets the arguments of the next each ready: an output and inputs.
