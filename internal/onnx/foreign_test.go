@@ -79,6 +79,9 @@ func foreigners() []foreign {
 			op("Clip", "x", "a", attrFloat("min", -0.5), attrFloat("max", 0.25)), op("Dropout", "a", "b", attrFloat("ratio", 0.25)), op("Clip", "b", "c", attrFloat("min", 0)),
 			op("Softmax", "c", "y")},
 			[]nn.Node{l("clip", "min", -0.5, "max", 0.25), l("dropout", "rate", 0.25), l("relu"), l("softmax")}},
+		{"slopes", numbers(6), 6, nil, []*pb.NodeProto{
+			op("LeakyRelu", "x", "a", attrFloat("alpha", 0.2)), op("Elu", "a", "b", attrFloat("alpha", 0.7)), op("LeakyRelu", "b", "c"), op("Elu", "c", "y")},
+			[]nn.Node{l("leaky_relu", "slope", 0.2), l("elu", "alpha", 0.7), l("leaky_relu"), l("elu")}},
 		{"mean over axes", numbers(3, 4, 5), 0, []Tensor{w("m", 3, 2), one("lo", 0), one("hi", 6)}, []*pb.NodeProto{
 			op("Clip", "x lo hi", "c"), op("ReduceMean", "c", "mean", attrInts("axes", -2, -1), attrInt("keepdims", 0)), op("Gemm", "mean m", "y")},
 			[]nn.Node{l("clip"), l("global_avg_pool"), l("dense", "units", int64(2), "bias", false, "name", "y")}},
@@ -160,7 +163,7 @@ func TestNetworkRefuses(t *testing.T) {
 	for want, f := range map[string]foreign{
 		`node "y" (Sin): it is not one of lockstep's layers`:  {in: vector, nodes: []*pb.NodeProto{op("Sin", "x", "y")}},
 		`input "z" is not what an earlier layer gives`:        {in: vector, nodes: []*pb.NodeProto{op("Relu", "z", "y")}},
-		`its alpha is 0.2; only 0.01`:                         {in: vector, nodes: []*pb.NodeProto{op("LeakyRelu", "x", "y", attrFloat("alpha", 0.2))}},
+		`its alpha is -0.2; a negative one`:                   {in: vector, nodes: []*pb.NodeProto{op("LeakyRelu", "x", "y", attrFloat("alpha", -0.2))}},
 		`attribute "surprise" is not supported`:               {in: vector, nodes: []*pb.NodeProto{op("Relu", "x", "y", attrInt("surprise", 1))}},
 		`"ceil_mode" is 1; only 0 is supported`:               {in: image, nodes: []*pb.NodeProto{op("MaxPool", "x", "y", attrInts("kernel_shape", 2, 2), attrInt("ceil_mode", 1))}},
 		`"kernel_shape" is of type INT, not INTS`:             {in: image, nodes: []*pb.NodeProto{op("MaxPool", "x", "y", attrInt("kernel_shape", 2))}},

@@ -60,6 +60,7 @@ func plainNetworks() []network {
 		{"shapes", numbers(2, 6), []nn.Node{l("transpose"), l("reshape", "shape", []any{3, -1}), l("flatten"), l("dense", "units", 3)}},
 		{"flatten of one number", numbers(), []nn.Node{l("flatten")}},
 		{"dropout", numbers(3, 5), []nn.Node{l("dropout", "rate", 0.25), l("spatial_dropout"), l("gaussian_noise"), l("tanh")}},
+		{"slopes", numbers(6), []nn.Node{l("dense", "units", 9), l("leaky_relu", "slope", 0.2), l("dense", "units", 9), l("elu", "alpha", 0.7)}},
 		{"sample", numbers(4), []nn.Node{l("dense", "units", 6), l("gaussian_sample"), l("dense", "units", 4)}},
 		{"branches", numbers(4), []nn.Node{
 			l("dense", "units", 3, "name", "a"), l("dense", "units", 3, "from", []string{"input"}, "name", "b"),

@@ -38,8 +38,8 @@ func operators() map[string]func(*layer) {
 		"sigmoid":    func(l *layer) { l.last("Sigmoid", l.in) },
 		"tanh":       func(l *layer) { l.last("Tanh", l.in) },
 		"softplus":   func(l *layer) { l.last("Softplus", l.in) },
-		"leaky_relu": func(l *layer) { l.last("LeakyRelu", l.in, attrFloat("alpha", leak)) },
-		"elu":        func(l *layer) { l.last("Elu", l.in, attrFloat("alpha", 1)) },
+		"leaky_relu": func(l *layer) { l.last("LeakyRelu", l.in, attrFloat("alpha", l.Float("slope"))) },
+		"elu":        func(l *layer) { l.last("Elu", l.in, attrFloat("alpha", l.Float("alpha"))) },
 		"clip": func(l *layer) {
 			l.last("Clip", []string{l.in[0], l.number("min", float32(l.Float("min"))), l.number("max", float32(l.Float("max")))})
 		},
@@ -47,9 +47,6 @@ func operators() map[string]func(*layer) {
 		"silu": func(l *layer) { l.last("Mul", []string{l.in[0], l.step("Sigmoid", "gate", l.in)}) },
 	}
 }
-
-// leak is the slope of leaky_relu below 0.
-const leak = 0.01
 
 // size is the number of elements of a shape.
 func size(shape []int) int {

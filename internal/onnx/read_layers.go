@@ -29,17 +29,19 @@ func readers() map[string]func(*operator) {
 		"Dropout": (*operator).dropout, "Identity": func(o *operator) { o.gives(o.flow(0)) },
 		"Softmax": (*operator).softmax, "Clip": (*operator).clip,
 		"Relu": same("relu"), "Sigmoid": same("sigmoid"), "Tanh": same("tanh"), "Softplus": same("softplus"),
-		"LeakyRelu": func(o *operator) { o.slope("leaky_relu", leak, 0.01) },
-		"Elu":       func(o *operator) { o.slope("elu", 1, 1) },
+		"LeakyRelu": func(o *operator) { o.slope("leaky_relu", "slope", 0.01) },
+		"Elu":       func(o *operator) { o.slope("elu", "alpha", 1) },
 	}
 }
 
-// slope is an activation whose alpha we fix.
-func (o *operator) slope(kind string, ours, unless float32) {
-	if got := o.float("alpha", unless); got != ours {
-		o.failf("its alpha is %v; only %v is supported", got, ours)
+// slope is an activation with an alpha, which is a field of ours.
+func (o *operator) slope(kind, field string, unless float32) {
+	alpha, fields := o.float("alpha", unless), map[string]any{}
+	if alpha < 0 {
+		o.failf("its alpha is %v; a negative one is not supported", alpha)
 	}
-	o.is(kind, nil, nil, o.flow(0))
+	setUnless(fields, field, decimal(alpha), decimal(unless))
+	o.is(kind, fields, nil, o.flow(0))
 }
 
 // gemm is dense, for vectors.

@@ -58,9 +58,11 @@ func (t *Trainer) Commit() (Outcome, error) {
 	done := int(t.updates[0])
 	factor := p.sched.factor(done, p.spec.total()) * t.slowdown()
 	for i := range p.nets {
-		t.prepare(&p.nets[i])
+		if t.due(i) {
+			t.prepare(&p.nets[i])
+		}
 	}
-	t.update(done+1, factor)
+	t.update(factor)
 	t.followWeights()
 	t.commitLayers()
 	t.updates[0]++
@@ -137,6 +139,9 @@ func (t *Trainer) followMaxima() {
 // number of terms in its loss.
 func (t *Trainer) mean() error {
 	for n := range t.plan.nets {
+		if !t.due(n) {
+			continue
+		}
 		if t.plan.spec.Exact {
 			t.meanExact(n)
 			continue
@@ -176,13 +181,17 @@ func (t *Trainer) trained(flat []float32, n int) []float32 {
 }
 
 // update hands every parameter tensor to the optimiser of its network.
-func (t *Trainer) update(number int, factor float64) {
+func (t *Trainer) update(factor float64) {
 	u := &t.tensor
-	u.eng, u.t = t.eng, number
+	u.eng = t.eng
 	for _, j := range t.plan.order {
 		prm := &t.plan.params[j]
 		n := t.plan.nodes[prm.node].net
+		if !t.due(n) {
+			continue
+		}
 		net := &t.plan.nets[n]
+		u.t = t.updatesOf(n) + 1
 		u.lr, u.decay = float32(net.training.lr*factor*prm.factor), prm.decay
 		u.w, u.g = t.w[prm.offset:][:prm.Size()], t.floats[prm.offset:][:prm.Size()]
 		for s, slot := range t.slots[n] {
@@ -200,7 +209,11 @@ func (t *Trainer) followWeights() {
 	}
 	for j := range t.plan.params {
 		prm := &t.plan.params[j]
-		keep := float32(t.plan.nets[t.plan.nodes[prm.node].net].training.ema)
+		n := t.plan.nodes[prm.node].net
+		if !t.due(n) {
+			continue
+		}
+		keep := float32(t.plan.nets[n].training.ema)
 		rest := 1 - keep
 		mean := t.ema[prm.offset:][:prm.Size()]
 		for i, w := range t.w[prm.offset:][:prm.Size()] {

@@ -5,21 +5,28 @@ import "github.com/lockstep-ml/lockstep/pkg/tensor"
 // activation is y = act(x), element by element.
 type activation struct {
 	act tensor.Act
-	// fromY means that the derivative follows from y alone, so that the
-	// activation can be fused into the layer before it.
-	fromY bool
+	// slope is that of leaky_relu below 0, or the alpha of elu.
+	slope float32
+	// fuses means that the activation can be fused into the layer before it: its
+	// derivative follows from y alone, and its slope is the usual one.
+	fuses bool
 }
 
 func activationKinds() []LayerKind {
-	kind := func(name string, act tensor.Act, fromY bool, summary string) LayerKind {
+	kind := func(name string, act tensor.Act, fromY bool, summary string, slope ...Field) LayerKind {
 		return LayerKind{
-			Entry: Entry{Name: name, Class: classActivation, Summary: summary},
+			Entry: Entry{Name: name, Class: classActivation, Summary: summary, Fields: slope},
 			Fit: func(s *Site) Fitted {
 				in, ok := s.one(name)
 				if !ok {
 					return Fitted{}
 				}
-				return Fitted{Layer: activation{act: act, fromY: fromY}, Out: in}
+				l := activation{act: act, fuses: fromY}
+				for _, f := range slope {
+					l.slope = float32(s.Float(f.Name))
+					l.fuses = fromY && s.Float(f.Name) == f.Default
+				}
+				return Fitted{Layer: l, Out: in}
 			},
 		}
 	}
@@ -29,19 +36,21 @@ func activationKinds() []LayerKind {
 		kind("relu", tensor.ActReLU, true, "max(x, 0)"),
 		kind("sigmoid", tensor.ActSigmoid, true, "1 / (1 + exp(-x))"),
 		kind("tanh", tensor.ActTanh, true, "the hyperbolic tangent"),
-		kind("leaky_relu", tensor.ActLeakyReLU, true, "x if x > 0, else 0.01 x"),
-		kind("elu", tensor.ActELU, true, "x if x > 0, else exp(x) - 1"),
+		kind("leaky_relu", tensor.ActLeakyReLU, true, "x if x > 0, else slope times x",
+			number("slope", 0.01, "the slope below 0").min(0).short()),
+		kind("elu", tensor.ActELU, true, "x if x > 0, else alpha times (exp(x) - 1)",
+			number("alpha", 1, "what the output tends to below 0, with a minus").min(0).short()),
 		kind("gelu", tensor.ActGELU, false, "x times the normal distribution function of x"),
 		kind("silu", tensor.ActSiLU, false, "x times sigmoid(x)"),
 		kind("softplus", tensor.ActSoftplus, false, "log(1 + exp(x))"),
 	}
 }
 
-func (a activation) Forward(p *Pass) { p.Engine().ActForward(p.Y(), p.X(0), a.act) }
+func (a activation) Forward(p *Pass) { p.Engine().ActForwardSlope(p.Y(), p.X(0), a.act, a.slope) }
 
 func (a activation) Backward(p *Pass) {
 	if dx := p.DX(0); dx != nil {
-		p.Engine().ActBackward(dx, p.DY(), p.X(0), p.Y(), a.act)
+		p.Engine().ActBackwardSlope(dx, p.DY(), p.X(0), p.Y(), a.act, a.slope)
 	}
 }
 
@@ -59,7 +68,7 @@ func (p *Plan) fuseActivations() {
 	for i := range p.nodes {
 		n := &p.nodes[i]
 		act, ok := n.Layer.(activation)
-		if !ok || !act.fromY {
+		if !ok || !act.fuses {
 			continue
 		}
 		source := p.values[n.in[0]]

@@ -6,8 +6,8 @@ import "slices"
 // the loss compares. It holds what it was fitted with and no buffers; those come
 // with the Step.
 //
-// A step is one update of every network, by one gradient each, taken at the same
-// parameters. All that is random in it comes from Step.Stream. So it can be
+// A step is one update of every network, or of the one that Alternation names, by
+// one gradient each, taken at the same parameters. All that is random in it comes from Step.Stream. So it can be
 // thrown away and computed again, and no lane depends on another.
 type Recipe interface {
 	// Step computes the losses of a batch and, when s.Training(), their gradients.
@@ -88,6 +88,9 @@ type FittedRecipe struct {
 	Output []int
 	// Networks are those beside the model. The loss reads the output of the last.
 	Networks []Net
+	// Alternation are the networks that are updated, one a step, over and over
+	// again. Without it every step updates all.
+	Alternation []int
 	// PerRecord means that the loss is that of a record, a sum over its elements,
 	// and not their mean.
 	PerRecord bool

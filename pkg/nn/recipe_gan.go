@@ -1,5 +1,7 @@
 package nn
 
+import "slices"
+
 // gan trains the model, a generator, against a discriminator:
 //
 //	z     latent normal numbers, one vector a record
@@ -13,10 +15,11 @@ package nn
 // saturate, with mse the least squares GAN. Where one of them has batch_norm, real
 // and generated records have statistics of their own.
 //
-// Both networks are updated in every step, by gradients at the same parameters
-// ("simultaneous" descent, section 3 of the second source), not in turns. So a
-// step stays one update with one sum over the ranks, every record is looked at
-// once an epoch, and one run of the generator serves both.
+// Step after step the networks take turns, discriminator_steps updates of the
+// discriminator and one of the generator: algorithm 1 of the first source. So a
+// step stays one update with one sum over the ranks, and it always reports both
+// losses. With discriminator_steps 0 every step updates both, by gradients at the
+// same parameters ("simultaneous" descent, section 3 of the second source).
 //
 // Sources: I. Goodfellow et al., "Generative Adversarial Nets", NIPS 2014;
 // I. Goodfellow, "NIPS 2016 Tutorial: Generative Adversarial Networks"; A. Radford,
@@ -53,6 +56,7 @@ func ganKind() RecipeKind {
 				integer("latent", 64, "how many normal numbers the model makes a record of").min(1).max(1 << 20),
 				{Name: "discriminator", Type: typeLayers, Required: true, Summary: "the layers of the discriminator; the last gives one number"},
 				{Name: "optimizer", Type: typeOptimizer, Summary: "the optimizer of the discriminator; like the model's if not given"},
+				integer("discriminator_steps", 1, "updates of the discriminator for each update of the model, in steps of their own; 0 updates both in every step").min(0).max(100),
 				number("smoothing", 0, "real records count as 1 less this for the discriminator").min(0).below(1),
 			}},
 		Fit: fitGAN,
@@ -78,8 +82,16 @@ func fitGAN(s *RecipeSite) FittedRecipe {
 	}
 	latent := s.Int("latent")
 	return FittedRecipe{Recipe: g, Input: Value{Shape: []int{latent}}, Drawn: true, Output: s.Data.Shape,
-		Target: Target{Kind: TargetValue}, Networks: []Net{discriminator}, Keep: []int{latent, 1, 1},
+		Target: Target{Kind: TargetValue}, Networks: []Net{discriminator}, Alternation: alternation(s.Int("discriminator_steps")), Keep: []int{latent, 1, 1},
 		Numbers: []string{"discriminator_loss", "generator_loss", "told_apart"}}
+}
+
+// alternation are so many updates of the discriminator, then one of the generator.
+func alternation(discriminator int) []int {
+	if discriminator == 0 {
+		return nil
+	}
+	return append(slices.Repeat([]int{discriminatorNet}, discriminator), generatorNet)
 }
 
 func (g gan) Step(s *Step) {
@@ -89,19 +101,20 @@ func (g gan) Step(s *Step) {
 	made := generator.Forward(latent)
 
 	g.judge(s, s.X(), g.real)
-	discriminator.Backward()
 	g.judge(s, made, 0)
-	discriminator.Backward()
 
 	// The same output, as the generator would like it to be.
 	discriminator.LossFor(generator, g.target(s, 1))
 	s.Report(generatorLoss, discriminator.Losses())
-	discriminator.BackwardInput()
-	copy(generator.Gradient(), discriminator.InputGradient())
-	generator.Backward()
+	if s.Updates(generatorNet) {
+		discriminator.BackwardInput()
+		copy(generator.Gradient(), discriminator.InputGradient())
+		generator.Backward()
+	}
 }
 
-// judge applies the discriminator to records of one kind.
+// judge applies the discriminator to records of one kind, and trains it on them
+// where the step updates it.
 func (g gan) judge(s *Step, x []float32, target float32) {
 	discriminator := s.Network(discriminatorNet)
 	out := discriminator.Forward(x)
@@ -115,6 +128,9 @@ func (g gan) judge(s *Step, x []float32, target float32) {
 		}
 	}
 	s.Report(toldApart, right)
+	if s.Updates(discriminatorNet) {
+		discriminator.Backward()
+	}
 }
 
 func (g gan) target(s *Step, y float32) Targets {

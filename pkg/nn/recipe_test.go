@@ -2,6 +2,7 @@ package nn
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 // losses. Its model file has both networks.
 func TestGANUpdatesBoth(t *testing.T) {
 	in := classInput(3, 1, 4, 4)
-	tr := newTrainer(t, mustPlan(t, ganSpec("binary_cross_entropy"), in), 8, 2)
+	tr := newTrainer(t, mustPlan(t, ganSpec("binary_cross_entropy", 0), in), 8, 2)
 	before := slices.Clone(tr.w)
 	o, _, err := step([]*Trainer{tr}, []*Batch{makeBatch(in, 0, 4, 3)})
 	if err != nil {
@@ -40,11 +41,42 @@ func TestGANUpdatesBoth(t *testing.T) {
 	}
 }
 
+// With discriminator_steps the networks take turns, and each optimiser counts its
+// own updates: after the bias correction of its first update Adam moves every
+// parameter by the learning rate.
+func TestGANAlternates(t *testing.T) {
+	in := classInput(3, 1, 4, 4)
+	spec := ganSpec("mse", 2)
+	spec.Optimizer = makeNode("adam", "lr", 0.001)
+	tr := newTrainer(t, mustPlan(t, spec, in), 8, 2)
+	for s, want := range []int{discriminatorNet, discriminatorNet, generatorNet, discriminatorNet, discriminatorNet, generatorNet} {
+		before := slices.Clone(tr.w)
+		o, _, err := step([]*Trainer{tr}, []*Batch{makeBatch(in, s, 4, 3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range o.Metrics {
+			if !(m > 0) {
+				t.Errorf("step %d: metrics %v", s, o.Metrics)
+			}
+		}
+		for _, p := range tr.plan.params {
+			was, is := before[p.offset:][:p.Size()], tr.w[p.offset:][:p.Size()]
+			if got := !slices.Equal(was, is); got != (tr.plan.nodes[p.node].net == want) {
+				t.Errorf("step %d: %s changed: %v", s, p.name, got)
+			}
+			if moved := float64(is[0] - was[0]); s == 2 && p.name == "0.weight" && math.Abs(math.Abs(moved)-0.001) > 1e-5 {
+				t.Errorf("the first update of %s moves it by %v, not by the learning rate", p.name, moved)
+			}
+		}
+	}
+}
+
 // Both kinds of records go into the running statistics of the discriminator, one
 // after the other.
 func TestStatisticsOfEachPass(t *testing.T) {
 	in := classInput(3, 1, 4, 4)
-	spec := ganSpec("mse")
+	spec := ganSpec("mse", 0)
 	plan := mustPlan(t, spec, in)
 	tr := newTrainer(t, plan, 8, 2)
 	if _, _, err := step([]*Trainer{tr}, []*Batch{makeBatch(in, 0, 4, 3)}); err != nil {
@@ -70,7 +102,7 @@ func TestSamples(t *testing.T) {
 	for name, n := range map[string]struct {
 		spec Spec
 		in   Input
-	}{"gan": {ganSpec("mse"), classInput(3, 1, 4, 4)}, "variational": {variational.spec, variational.in}} {
+	}{"gan": {ganSpec("mse", 0), classInput(3, 1, 4, 4)}, "variational": {variational.spec, variational.in}} {
 		tr := newTrainer(t, mustPlan(t, n.spec, n.in), 8, 2)
 		at := func(seed uint64, first, rows int) []float32 {
 			y, err := tr.Sample(seed, first, rows)
@@ -90,7 +122,7 @@ func TestSamples(t *testing.T) {
 	if _, err := tr.Sample(1, 0, 1); err == nil || tr.plan.Latent() != 0 {
 		t.Error("an autoencoder whose code has no distribution made samples")
 	}
-	gan := newTrainer(t, mustPlan(t, ganSpec("mse"), classInput(3, 1, 4, 4)), 8, 2)
+	gan := newTrainer(t, mustPlan(t, ganSpec("mse", 0), classInput(3, 1, 4, 4)), 8, 2)
 	if _, err := gan.Predict(makeBatch(classInput(3, 1, 4, 4), 0, 4, 3), 7); err == nil {
 		t.Error("a generator was applied to records")
 	}

@@ -54,6 +54,10 @@ func (s *Step) Target() Targets {
 	return Targets{Classes: b.Classes, Y: b.Y, Shares: b.Shares, Others: b.Others}
 }
 
+// Updates reports whether the step updates network i. One that it does not update
+// must not go Backward in training.
+func (s *Step) Updates(i int) bool { return s.t.due(i) }
+
 // Network is the model for 0, and after it the networks of FittedRecipe.
 func (s *Step) Network(i int) *Network { return &s.nets[i] }
 
@@ -129,7 +133,7 @@ func (s *Step) run(sums []float64, train bool) error {
 
 // announce calls ready for the buckets that are complete now that node i of
 // network net has been gone through. A network that has had its last backward
-// pass is complete. Without ready further lanes are to come.
+// pass, or is to have none, is complete. Without ready further lanes are to come.
 func (s *Step) announce(net, i int) {
 	if s.ready == nil {
 		return
@@ -138,7 +142,7 @@ func (s *Step) announce(net, i int) {
 	for ; s.put < len(p.order); s.put++ {
 		prm := &p.params[p.order[s.put]]
 		owner := p.nodes[prm.node].net
-		complete := s.nets[owner].backwards == p.nets[owner].passes()
+		complete := !s.Updates(owner) || s.nets[owner].backwards == p.nets[owner].passes()
 		if !complete || owner == net && prm.node < i {
 			break
 		}

@@ -96,6 +96,10 @@ func (n *Network) Backward() {
 		n.s.fail("network %d goes backward more often than Net.Passes, %d", n.number, n.plan().passes())
 		return
 	}
+	if n.s.train && !n.s.Updates(n.number) {
+		n.s.fail("network %d goes backward in a step that does not update it", n.number)
+		return
+	}
 	n.backward(true)
 }
 

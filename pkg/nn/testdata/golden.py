@@ -172,6 +172,12 @@ for act, module in ACTIVATIONS.items():
         return nn.Sequential(nn.Linear(5, 7), module, nn.Linear(7, 3)), F.mse_loss, sgd()
 
 
+for act, field, value, module in ("leaky_relu", "slope", 0.2, nn.LeakyReLU(0.2)), ("elu", "alpha", 0.7, nn.ELU(0.7)):
+    @case(act + "_" + field, [dense(7), [act, {field: value}], dense(3)], (5,), values(3), MSE, SGD)
+    def sloping(module=module):
+        return nn.Sequential(nn.Linear(5, 7), module, nn.Linear(7, 3)), F.mse_loss, sgd()
+
+
 @case("clip", [dense(7), ["clip", {"min": -0.25, "max": 0.5}], dense(3)], (5,), values(3), MSE, SGD)
 def clip():
     return nn.Sequential(nn.Linear(5, 7), nn.Hardtanh(-0.25, 0.5), nn.Linear(7, 3)), F.mse_loss, sgd()
