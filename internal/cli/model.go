@@ -18,7 +18,7 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
-// modelUse is what eval and predict have in common: a model file, the job it
+// modelUse is what the commands that use a model have in common: a model file, the job it
 // belongs to, and which of the job's records to use it on.
 type modelUse struct {
 	path    string
@@ -37,6 +37,10 @@ func (u *modelUse) addJob(cmd *cobra.Command) {
 func (u *modelUse) addFlags(cmd *cobra.Command) {
 	u.addJob(cmd)
 	cmd.Flags().StringVar(&u.split, "data", "test", "which records of the job: test or train")
+	u.addThreads(cmd)
+}
+
+func (u *modelUse) addThreads(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&u.threads, "threads", runtime.NumCPU(), "threads for arithmetic")
 }
 

@@ -39,9 +39,17 @@ func pricesCSV(factor int) string {
 func untrained(t *testing.T) (dir, job, path string) {
 	t.Helper()
 	dir = t.TempDir()
-	job, path = filepath.Join(dir, "job.yaml"), filepath.Join(dir, "m.safetensors")
+	job = filepath.Join(dir, "job.yaml")
 	write(t, job, pricesJob)
 	write(t, filepath.Join(dir, "prices.csv"), pricesCSV(1))
+	path = begin(t, job)
+	return dir, job, path
+}
+
+// begin makes the model that a job begins with, beside its file.
+func begin(t *testing.T, job string) (path string) {
+	t.Helper()
+	path = filepath.Join(filepath.Dir(job), "m.safetensors")
 	c, err := check(t.Context(), &jobFile{path: job})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +79,7 @@ func untrained(t *testing.T) (dir, job, path string) {
 	if _, err := checkpoint.SaveModel(path, tensors, metadata); err != nil {
 		t.Fatal(err)
 	}
-	return dir, job, path
+	return path
 }
 
 func write(t *testing.T, path, text string) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,19 +18,31 @@ import (
 // errEnough ends a pass over the records early.
 var errEnough = errors.New("enough records")
 
+// predicting is what predict was asked for.
+type predicting struct {
+	limit     int64
+	tally     bool
+	out, grid string
+	json      bool
+}
+
 func newPredict(r job.Reader) *cobra.Command {
-	u := modelUse{job: jobFile{reader: r}}
-	var asJSON bool
-	var limit int64
+	u := modelUse{job: jobFile{reader: r, unlabelled: true}}
+	var p predicting
 	cmd := &cobra.Command{
 		Use:   "predict [MODEL] --job FILE",
 		Short: "Apply a model to records and print what it says",
 		Long: `Apply a model to the records of its job's test data, or to other files of the
 same format given by --set, and print one line for each record: the class with
 its probability, or the values in the units of the data. Without MODEL the
-weights that the job starts from are applied.`,
-		Example: "  lockstep predict digits.safetensors --job examples/digits/job.yaml --limit 10",
-		Args:    cobra.MaximumNArgs(1),
+weights that the job starts from are applied. Pictures of format idx need no
+labels: --set data.test={images: FILE}.
+
+With --out FILE.png the pictures that an autoencoder read are drawn, and below
+each row of them what it made of them.`,
+		Example: `  lockstep predict digits.safetensors --job examples/digits/job.yaml --limit 10
+  lockstep predict fashion-vae.safetensors --job examples/fashion-vae/job.yaml --out pictures.png`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u.path = strings.Join(args, "")
 			m, err := u.open(cmd.Context())
@@ -37,31 +50,60 @@ weights that the job starts from are applied.`,
 				return err
 			}
 			defer m.Close()
-			left := limit
-			if left <= 0 {
-				left = math.MaxInt64
-			}
-			err = m.each(cmd.Context(), 1, func(b *nn.Batch) error {
-				rows := int(min(int64(b.Len()), left))
-				left -= int64(rows)
-				if err := m.predict(cmd.OutOrStdout(), b, rows, asJSON); err != nil {
-					return err
-				}
-				if left == 0 {
-					return errEnough
-				}
-				return nil
-			})
-			if errors.Is(err, errEnough) {
-				return nil
-			}
-			return err
+			return p.run(cmd.Context(), cmd.OutOrStdout(), m)
 		},
 	}
 	u.addFlags(cmd)
-	cmd.Flags().Int64Var(&limit, "limit", 0, "stop after that many records; 0 for all")
-	addJSON(cmd, &asJSON)
+	flags := cmd.Flags()
+	flags.Int64Var(&p.limit, "limit", 0, "stop after that many records; 0 for all")
+	flags.BoolVar(&p.tally, "tally", false, "count the records of each class instead")
+	flags.StringVarP(&p.out, "out", "o", "", "draw what an autoencoder read and made, as .png")
+	flags.StringVar(&p.grid, "grid", "8x6", "columns and rows of the picture")
+	addJSON(cmd, &p.json)
 	return cmd
+}
+
+func (p *predicting) run(ctx context.Context, out io.Writer, m *model) error {
+	if m.plan.Drawn() {
+		return usageError{hint{fmt.Errorf("%s reads no records, it makes some", m.spec.Name), "lockstep sample lets it do so"}}
+	}
+	if p.out != "" {
+		return m.reconstruct(ctx, p.out, p.grid)
+	}
+	if !p.tally {
+		return p.first(ctx, m, func(b *nn.Batch, rows int) error { return m.predict(out, b, rows, p.json) })
+	}
+	t, err := m.newTally()
+	if err == nil {
+		err = p.first(ctx, m, func(b *nn.Batch, rows int) error { return t.add(m, b, rows) })
+	}
+	if err != nil {
+		return err
+	}
+	return t.print(out, p.json)
+}
+
+// first calls f with the records up to the limit: the first rows of a batch.
+func (p *predicting) first(ctx context.Context, m *model, f func(b *nn.Batch, rows int) error) error {
+	left := p.limit
+	if left <= 0 {
+		left = math.MaxInt64
+	}
+	err := m.each(ctx, 1, func(b *nn.Batch) error {
+		rows := int(min(int64(b.Len()), left))
+		left -= int64(rows)
+		if err := f(b, rows); err != nil {
+			return err
+		}
+		if left == 0 {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 // prediction is a line of predict --json. It has a class, or values.
@@ -82,7 +124,7 @@ func (m *model) predict(out io.Writer, b *nn.Batch, rows int, asJSON bool) error
 	for i := range rows {
 		width := len(y) / rows
 		var p prediction
-		if m.manifest.Input.Target.Kind == shard.Class && len(m.manifest.Input.Target.Shape) == 0 {
+		if m.classifies() {
 			p = m.classOf(y[i*width:][:width], b, i)
 		} else {
 			p = m.valuesOf(y[i*width:][:width], b, i)
@@ -100,14 +142,17 @@ func (m *model) predict(out io.Writer, b *nn.Batch, rows int, asJSON bool) error
 	return nil
 }
 
+// classifies reports whether the model gives one class for each record.
+func (m *model) classifies() bool {
+	t := m.manifest.Input.Target
+	return t.Kind == shard.Class && len(t.Shape) == 0 && !m.plan.OwnTarget()
+}
+
 // classOf reads y as one number for each class. A network that ends in softmax
 // gives probabilities, any other gives their logarithms up to a constant.
 func (m *model) classOf(y []float32, b *nn.Batch, row int) prediction {
-	best, sum := 0, 0.0
-	for i, v := range y {
-		if v > y[best] {
-			best = i
-		}
+	best, sum := largest(y), 0.0
+	for _, v := range y {
 		sum += float64(v)
 	}
 	table := m.plan.Table()
@@ -134,8 +179,16 @@ func (m *model) className(i int) string {
 	return fmt.Sprint(i)
 }
 
-// valuesOf reads y as numbers in the units of the data.
+// valuesOf reads y as numbers in the units of the data, or of the records that an
+// autoencoder read.
 func (m *model) valuesOf(y []float32, b *nn.Batch, row int) prediction {
+	if m.plan.OwnTarget() {
+		out := prediction{Values: make([]number64, len(y))}
+		for i, v := range y {
+			out.Values[i] = number64(v)
+		}
+		return out
+	}
 	out := prediction{Values: m.inUnits(y)}
 	if n := len(y); len(b.Y) >= (row+1)*n {
 		out.Target = m.inUnits(b.Y[row*n:][:n])

@@ -116,11 +116,11 @@ func download(ctx context.Context, c *client.Client, id, path string) error {
 // replaceFile writes a file through write; it is either whole or as it was.
 func replaceFile(path string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("model file: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".lockstep-*")
 	if err != nil {
-		return fmt.Errorf("model file: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -132,10 +132,10 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	if err := f.Chmod(0o644); err != nil {
-		return fmt.Errorf("model file: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("model file: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return os.Rename(f.Name(), path)
 }

@@ -77,6 +77,9 @@ func (o *IDX) check(t *table, dims []int, s split, m *shard.Manifest) error {
 		return &Error{Path: s.path + ".images", File: s.files.Images, Msg: "has images of shape " + shape(dims) +
 			", the training images have " + shape(m.Input.Shape)}
 	}
+	if s.unlabelled && len(t.planes) == 1 {
+		m.Planes = m.Planes[:1]
+	}
 	if len(t.planes) != len(m.Planes) {
 		return &Error{Path: s.path + ".labels", File: s.files.Images, Msg: "labels are given for one of train and test only; give both or none"}
 	}

@@ -24,6 +24,8 @@ type split struct {
 	path  string // the field of the job, for errors: "data.train"
 	files Files
 	part  part
+	// unlabelled is that of the Spec, in a test split.
+	unlabelled bool
 }
 
 // part says which records of the files belong to a split.
@@ -42,7 +44,7 @@ func (s *Spec) splits() (train, test split, ok bool) {
 		return train, test, false
 	}
 	if s.Test.Fraction == 0 {
-		test = split{path: "data.test", files: s.Test, part: part{skip: s.Test.Skip, take: s.Test.Take}}
+		test = split{path: "data.test", files: s.Test, part: part{skip: s.Test.Skip, take: s.Test.Take}, unlabelled: s.Unlabelled}
 		return train, test, true
 	}
 	train.part.fraction, train.part.seed = s.Test.Fraction, s.Test.Seed

@@ -13,6 +13,9 @@ type Spec struct {
 	// Train and Test say where the records are. The zero Test means that there is
 	// no test set.
 	Train, Test Files
+	// Unlabelled lets the test split be without targets: to apply a model to it is
+	// all that can be done with it. A job file cannot say so. Format idx knows it.
+	Unlabelled bool
 	// Options are the settings of the format: *IDX, *CSV, …
 	Options Options
 }

@@ -115,16 +115,15 @@ func networks() map[string]struct {
 		}(), classInput(5, 2, 6, 6)},
 		"padded": {classSpec(2, layers(l("embedding", "dim", 4), l("attention", "heads", 2, "padding", 2), l("lstm", "units", 4, "bidirectional", true, "padding", 2),
 			l("gru", "units", 3, "padding", 2), l("rnn", "units", 3, "padding", 2, "output", "last"), l("dense", "units", 3))), tokens(4, classInput(3, 6))},
-		"dropout": {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},
+		"leaky_relu slope": {regression(layers(l("dense", "units", 8), l("leaky_relu", "slope", 0.3), l("dense", "units", 3))), value(5)},
+		"elu alpha":        {regression(layers(l("dense", "units", 8), l("elu", "alpha", 0.3), l("dense", "units", 3))), value(5)},
+		"dropout":          {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},
 	}
 	for _, optimizer := range []Node{makeNode("adam"), makeNode("adamw", "clip_value", 0.1), makeNode("lamb", "ema", 0.9), makeNode("lion", "l1", 0.01),
 		makeNode("rmsprop", "momentum", 0.5), makeNode("adagrad"), makeNode("sgd", "momentum", 0.5, "nesterov", true, "clip_norm", 0.1)} {
 		s := classSpec(2, layers(l("dense", "units", 37), l("tanh"), l("dense", "units", 5)))
 		s.Optimizer = optimizer
 		all["optimizer "+optimizer.Kind] = network{s, classInput(5, 4)}
-	}
-	for act, field := range map[string]string{"leaky_relu": "slope", "elu": "alpha"} {
-		all[act+" "+field] = network{regression(layers(l("dense", "units", 8), l(act, field, 0.3), l("dense", "units", 3))), value(5)}
 	}
 	all["clip"] = network{regression(layers(l("dense", "units", 8), l("clip", "min", -0.25, "max", 0.5), l("dense", "units", 3))), value(5)}
 	for _, act := range []string{"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"} {

@@ -83,6 +83,8 @@ type FittedRecipe struct {
 	Target Target
 	// Drawn means that the model reads no records but normal numbers.
 	Drawn bool
+	// OwnTarget means that the target of a record is the record.
+	OwnTarget bool
 	// Output is the shape that the model's output must have the size of; nil
 	// leaves it to the loss.
 	Output []int

@@ -53,7 +53,7 @@ func fitAutoencoder(s *RecipeSite, a autoencoder) FittedRecipe {
 // ownTarget fits a recipe whose records are their own targets.
 func (s *RecipeSite) ownTarget(r Recipe) FittedRecipe {
 	s.numbers("an autoencoder")
-	return FittedRecipe{Recipe: r, Input: Value{Shape: s.Data.Shape}, Target: Target{Kind: TargetValue, Shape: s.Data.Shape}}
+	return FittedRecipe{Recipe: r, Input: Value{Shape: s.Data.Shape}, Target: Target{Kind: TargetValue, Shape: s.Data.Shape}, OwnTarget: true}
 }
 
 func (a autoencoder) Step(s *Step) {

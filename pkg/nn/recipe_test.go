@@ -128,6 +128,45 @@ func TestSamples(t *testing.T) {
 	}
 }
 
+// What an autoencoder makes of records is what an evaluation measures, of what it
+// saw: of the record, or of the record with noise.
+func TestReconstruct(t *testing.T) {
+	for _, name := range []string{"autoencoder", "denoising", "variational"} {
+		n := networks()[name]
+		n.spec.Loss, n.spec.Metrics = makeNode("mse"), nil
+		tr := newTrainer(t, mustPlan(t, n.spec, n.in), 8, 2)
+		b := makeBatch(n.in, 1, 4, 3)
+		seen, made, err := tr.Reconstruct(b)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := !slices.Equal(seen, b.X); got != (name == "denoising") {
+			t.Errorf("%s: saw noise: %v", name, got)
+		}
+		squares := 0.0
+		for i, y := range made {
+			squares += float64(y-b.X[i]) * float64(y-b.X[i])
+		}
+		tr.ResetEval()
+		if err := tr.Evaluate(b); err != nil {
+			t.Fatal(err)
+		}
+		tr.EvalStats()
+		loss, numbers, err := tr.EvalResult()
+		mean := squares / float64(len(made))
+		if name == "variational" {
+			loss, mean = numbers[0], squares/7
+		}
+		if err != nil || math.Abs(loss-mean) > 1e-6*mean {
+			t.Errorf("%s: the loss is %v, of the pictures %v, %v", name, loss, mean, err)
+		}
+	}
+	plain := newTrainer(t, mustPlan(t, classSpec(2, layers(l("dense", "units", 3))), classInput(3, 4)), 8, 2)
+	if _, _, err := plain.Reconstruct(makeBatch(classInput(3, 4), 0, 4, 3)); err == nil {
+		t.Error("a classifier made records")
+	}
+}
+
 // consistent is a recipe of a user's own: supervised, some times over.
 type consistent struct{ passes int }
 

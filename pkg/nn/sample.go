@@ -19,6 +19,12 @@ func (p *Plan) Latent() int {
 	return 0
 }
 
+// Drawn reports whether the model reads normal numbers, not records.
+func (p *Plan) Drawn() bool { return p.recipe.Drawn }
+
+// OwnTarget reports whether the model's output is to be the record that it reads.
+func (p *Plan) OwnTarget() bool { return p.recipe.OwnTarget }
+
 // latent is the value that has nearly the distribution of normal numbers, on
 // which alone the output depends; -1 if there is none.
 func (p *Plan) latent() int {
@@ -78,4 +84,29 @@ func (t *Trainer) Sample(seed uint64, first, rows int) ([]float32, error) {
 	}
 	model.apply(from, true)
 	return t.activation(net.output, rows), nil
+}
+
+// Reconstruct applies the model of an autoencoder to a batch of records as an
+// evaluation does. seen is what it read, the records or, if it learns to repair
+// them, the records with noise; made is its output. Both are the trainer's and
+// hold until the next call.
+func (t *Trainer) Reconstruct(b *Batch) (seen, made []float32, err error) {
+	if !t.plan.recipe.OwnTarget {
+		return nil, nil, fmt.Errorf("nn: the model is no autoencoder, so its output is no record")
+	}
+	if err := t.check(b); err != nil {
+		return nil, nil, err
+	}
+	if b.Len() > t.maxRows {
+		return nil, nil, fmt.Errorf("nn: cannot reconstruct %d records at once; at most %d", b.Len(), t.maxRows)
+	}
+	t.step.begin()
+	t.cut(b, 0, len(b.Lanes))
+	if err := t.step.run(make([]float64, len(t.eval)), false); err != nil {
+		return nil, nil, err
+	}
+	net, model := &t.plan.nets[0], &t.step.nets[0]
+	clear(model.layerLoss)
+	model.apply(net.from, true)
+	return t.acts[net.input][:b.Len()*size(net.Input.Shape)], t.activation(net.output, b.Len()), nil
 }
