@@ -61,3 +61,9 @@ func ulps(got float32, want float64) float64 {
 	unit := math.Ldexp(1, max(math.Ilogb(want)-23, -149))
 	return math.Abs(float64(got)-want) / unit
 }
+
+const (
+	ulpExp, ulpLog, ulpTanh, ulpSigmoid = 1.2, 1.0, 2.5, 3.0
+	ulpSoftplus, ulpNormal, ulpGELU     = 3.0, 7.0, 8.0
+	ulpSiLU, ulpELU                     = 4.0, 1e9
+)

@@ -10,12 +10,20 @@ type Strided struct {
 }
 
 // From is the same rows from column i on.
-func (s Strided) From(i int) Strided { return Strided{X: s.X[i:], Step: s.Step} }
+func (s Strided) From(i int) Strided { return Strided{X: s.X[min(i, len(s.X)):], Step: s.Step} }
 
 // check panics unless there are so many rows of n elements.
 func (s Strided) check(op, name string, rows, n int) {
-	if rows > 0 {
+	need(op, "shape", min(rows, n, s.Step), 0)
+	if rows > 0 && n > 0 {
 		need(op, name, len(s.X), (rows-1)*s.Step+n)
+	}
+}
+
+// checkRows is check for arguments that have n elements in a row.
+func checkRows(op string, rows, n int, args ...Strided) {
+	for _, s := range args {
+		s.check(op, "a row", rows, n)
 	}
 }
 
@@ -33,7 +41,7 @@ const cellPart = 1 << 11
 
 // cells runs a kernel over rows of n elements. The arguments are x, y, z, u, a, b,
 // p, q, r; those without elements are not there.
-func (e *Engine) cells(name string, op func(*vector), rows, n int, args [9]Strided) {
+func (e *Engine) cells(op func(*vector), rows, n int, args [9]Strided) {
 	if rows == 0 || n == 0 {
 		return
 	}
@@ -43,7 +51,6 @@ func (e *Engine) cells(name string, op func(*vector), rows, n int, args [9]Strid
 	fields := j.v.pointers()
 	for i, s := range args {
 		if s.X != nil {
-			s.check(name, "an argument", rows, n)
 			*fields[i], j.next[i] = start(s.X), uintptr(4*s.Step)
 		}
 	}
@@ -75,7 +82,8 @@ func (j *cellJob) part(w *worker, i int) {
 
 // AddStrided adds rows of n elements of x to those of dst.
 func (e *Engine) AddStrided(dst, x Strided, rows, n int) {
-	e.cells("AddStrided", e.k.opAdd, rows, n, [9]Strided{0: dst, 1: x, 6: dst})
+	checkRows("AddStrided", rows, n, dst, x)
+	e.cells(e.k.opAdd, rows, n, [9]Strided{0: dst, 1: x, 6: dst})
 }
 
 // LSTMForward is the element by element part of one step of an LSTM for rows
@@ -87,7 +95,8 @@ func (e *Engine) AddStrided(dst, x Strided, rows, n int) {
 // Every product and every sum is rounded.
 func (e *Engine) LSTMForward(rows, n int, h, c, t, gates, before Strided) {
 	gates.check("LSTMForward", "gates", rows, 4*n)
-	e.cells("LSTMForward", e.k.opLSTM, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, Strided{}, c, t, h})
+	checkRows("LSTMForward", rows, n, h, c, t, before)
+	e.cells(e.k.opLSTM, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, Strided{}, c, t, h})
 }
 
 // LSTMBackward turns the gates of LSTMForward into the gradients by their
@@ -95,7 +104,8 @@ func (e *Engine) LSTMForward(rows, n int, h, c, t, gates, before Strided) {
 // becomes that by the c before.
 func (e *Engine) LSTMBackward(rows, n int, gates, dh, dc, before, t Strided) {
 	gates.check("LSTMBackward", "gates", rows, 4*n)
-	e.cells("LSTMBackward", e.k.opLSTMBack, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, t, dh, dc, Strided{}})
+	checkRows("LSTMBackward", rows, n, dh, dc, before, t)
+	e.cells(e.k.opLSTMBack, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, t, dh, dc, Strided{}})
 }
 
 // GRUForward is the element by element part of one step of a GRU for rows
@@ -109,7 +119,8 @@ func (e *Engine) LSTMBackward(rows, n int, gates, dh, dc, before, t Strided) {
 func (e *Engine) GRUForward(rows, n int, h, gates, hidden, before Strided) {
 	gates.check("GRUForward", "gates", rows, 3*n)
 	hidden.check("GRUForward", "hidden", rows, 3*n)
-	e.cells("GRUForward", e.k.opGRU, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), h})
+	checkRows("GRUForward", rows, n, h, before)
+	e.cells(e.k.opGRU, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), h})
 }
 
 // GRUBackward turns gates and hidden of GRUForward into the gradients by them,
@@ -117,5 +128,6 @@ func (e *Engine) GRUForward(rows, n int, h, gates, hidden, before Strided) {
 func (e *Engine) GRUBackward(rows, n int, gates, hidden, dh, before Strided) {
 	gates.check("GRUBackward", "gates", rows, 3*n)
 	hidden.check("GRUBackward", "hidden", rows, 3*n)
-	e.cells("GRUBackward", e.k.opGRUBack, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), dh})
+	checkRows("GRUBackward", rows, n, dh, before)
+	e.cells(e.k.opGRUBack, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), dh})
 }

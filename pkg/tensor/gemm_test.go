@@ -21,18 +21,6 @@ func engines(t testing.TB, threads int) []*Engine {
 	return all
 }
 
-// cases is how many of n generated cases are run: fewer in plain Go, which is
-// slow, and fewer with -short.
-func cases(e *Engine, n int) int {
-	if e.ISA() == "portable" {
-		n /= 8
-	}
-	if testing.Short() {
-		n /= 20
-	}
-	return n + 1
-}
-
 // guard is a number that nothing computes, put round every slice.
 const guard = float32(-12345.678)
 
@@ -81,93 +69,6 @@ func mustEqual(t *testing.T, what string, got, want []float32) {
 	for i := range want {
 		if !same(got[i], want[i]) {
 			t.Fatalf("%s: element %d is %g (%08x), want %g (%08x)", what, i, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
-		}
-	}
-}
-
-// gemmLoop is the definition of Gemm, without its activation.
-func gemmLoop(c, a, b []float32, g Gemm) {
-	for i := range g.M {
-		for j := range g.N {
-			var s float32
-			if g.Accumulate {
-				s = c[i*g.Ldc+j]
-			}
-			for k := range g.K {
-				var x, y float32
-				if g.TransA {
-					x = a[k*g.Lda+i]
-				} else {
-					x = a[i*g.Lda+k]
-				}
-				if g.TransB {
-					y = b[j*g.Ldb+k]
-				} else {
-					y = b[k*g.Ldb+j]
-				}
-				s = fma32(x, y, s)
-			}
-			if g.Bias != nil {
-				s += g.Bias[j]
-			}
-			if g.Act == ActReLU {
-				s = max32(0, s)
-			}
-			c[i*g.Ldc+j] = s
-		}
-	}
-}
-
-func randomGemm(r *rand.Rand) Gemm {
-	size := func() int {
-		switch r.IntN(8) {
-		case 0:
-			return r.IntN(3)
-		case 1:
-			return 1 + r.IntN(130)
-		}
-		return 1 + r.IntN(40)
-	}
-	g := Gemm{M: size(), N: size(), K: size(), TransA: r.IntN(2) == 0, TransB: r.IntN(2) == 0, Accumulate: r.IntN(3) == 0}
-	if r.IntN(20) == 0 {
-		g.K = 380 + r.IntN(500)
-	}
-	if r.IntN(3) == 0 {
-		g.Act = ActReLU
-	}
-	g = g.dense()
-	g.Lda, g.Ldb, g.Ldc = max(g.Lda, 1)+r.IntN(3), max(g.Ldb, 1)+r.IntN(3), max(g.Ldc, 1)+r.IntN(3)
-	return g
-}
-
-func TestGemmIsOneChain(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for _, e := range append(engines(t, 1), engines(t, 3)...) {
-		for range cases(e, 1200) {
-			g := randomGemm(r)
-			stored := func(trans bool, ld, rows, cols int) int {
-				if trans {
-					rows, cols = cols, rows
-				}
-				if rows == 0 || cols == 0 {
-					return 0
-				}
-				return (rows-1)*ld + cols
-			}
-			a, aOK := guarded(t, r, stored(g.TransA, g.Lda, g.M, g.K))
-			b, bOK := guarded(t, r, stored(g.TransB, g.Ldb, g.K, g.N))
-			c, cOK := guarded(t, r, stored(false, g.Ldc, g.M, g.N))
-			if r.IntN(2) == 0 {
-				g.Bias, _ = guarded(t, r, g.N)
-			}
-			want := append([]float32(nil), c...)
-			gemmLoop(want, a, b, g)
-			e.Gemm(c, a, b, g)
-			what := fmt.Sprintf("%s %d threads %+v", e.ISA(), e.Threads(), g)
-			mustEqual(t, what, c, want)
-			aOK(what)
-			bOK(what)
-			cOK(what)
 		}
 	}
 }

@@ -104,7 +104,8 @@ func maxPlaneWhole(j *poolJob, w *worker, x, y []float32, argmax []int32) {
 }
 
 // MaxPoolBackward sets dx: every element of dy is added to where the maximum of
-// its window was, windows ascending.
+// its window was, windows ascending. Windows of 2 by 2 at stride 2 without padding
+// do not overlap; there it is put in place, and a -0 stays one.
 func (e *Engine) MaxPoolBackward(dx, dy []float32, argmax []int32, p Pool) {
 	need("MaxPoolBackward", "argmax", len(argmax), p.N*p.C*p.OutH()*p.OutW())
 	plane := maxPlaneBack

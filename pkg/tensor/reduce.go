@@ -65,10 +65,12 @@ func (w *worker) dot(x, y []float32) float32 {
 }
 
 // MaxAbs is the greatest |x|, NaN if there is one, 0 if x is empty.
-func (e *Engine) MaxAbs(x []float32) float32 {
-	v := e.pool.workers[0].aimVec(len(x))
+func (e *Engine) MaxAbs(x []float32) float32 { return e.pool.workers[0].maxAbs(x) }
+
+func (w *worker) maxAbs(x []float32) float32 {
+	v := w.aimVec(len(x))
 	v.x, v.part0 = start(x), [sums]float32{}
-	e.k.opMaxAbs(v)
+	w.k.opMaxAbs(v)
 	var top uint32
 	for _, p := range v.part0 {
 		top = max(top, math.Float32bits(p))

@@ -94,7 +94,8 @@ func softmaxBackRow(j *rowJob, w *worker, r int) {
 	w.k.opSoftmaxBack(v)
 }
 
-// RowLogSumExp sets dst to log(sum(exp(x))) for each row of x (rows, cols).
+// RowLogSumExp sets dst to log(sum(exp(x))) for each row of x (rows, cols): Inf if
+// there is one, -Inf if there is nothing else, NaN if there is one.
 func (e *Engine) RowLogSumExp(dst, x []float32, rows, cols int) {
 	need("RowLogSumExp", "dst", len(dst), rows)
 	need("RowLogSumExp", "x", len(x), rows*cols)
@@ -103,7 +104,12 @@ func (e *Engine) RowLogSumExp(dst, x []float32, rows, cols int) {
 
 func logSumExpRow(j *rowJob, w *worker, r int) {
 	w.spare = grow(w.spare, j.cols)
-	top, sum := w.rowExp(w.spare, j.row(j.x, r))
+	x := j.row(j.x, r)
+	top, sum := w.rowExp(w.spare, x)
+	if abs32(top) == inf32 && w.maxAbs(x) == inf32 {
+		j.dst[r] = top // differences to it are no numbers
+		return
+	}
 	j.dst[r] = top + log32(sum)
 }
 
