@@ -43,7 +43,7 @@ func (p *prog) exp(x value) value {
 	return p.mul(e, p.pow2(p.isub(n, h)))
 }
 
-// expm1 is e^x - 1 for 0 <= x <= 40.
+// expm1 is e^x - 1 for -80 <= x <= 40.
 func (p *prog) expm1(x value) value {
 	n, m := p.expParts(x)
 	s := p.pow2(n)

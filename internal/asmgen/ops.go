@@ -63,7 +63,8 @@ func activations(def define) {
 		return p.choose(p.gt(x, p.f(0)), x, p.mul(x, p.scalar(0)))
 	})
 	forward("vecELU", "p = x if x > 0, else s0*(exp(x)-1)", func(p *prog, x value) value {
-		return p.choose(p.gt(x, p.f(0)), x, p.mul(p.sub(p.exp(x), p.f(1)), p.scalar(0)))
+		// exp(-20) is nothing beside 1.
+		return p.choose(p.gt(x, p.f(0)), x, p.mul(p.expm1(p.max(p.f(-20), x)), p.scalar(0)))
 	})
 	forward("vecGELU", "p = x times the normal distribution function of x", func(p *prog, x value) value {
 		n, _ := p.normal(x)

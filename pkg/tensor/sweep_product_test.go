@@ -172,7 +172,9 @@ func (c *trial) gemmElement(y, a, b []float32, g Gemm, row, col int) (s num) {
 // act is the definition of an activation.
 func (a num) act(act Act, slope float32) num {
 	by := func(op func(*vector), exact func(x float64) float64, steep, ulp float64) num {
-		return a.function(func(x float32) float32 { return scalar(op, slope, x) }, exact, steep, ulp)
+		y := a.function(func(x float32) float32 { return scalar(op, slope, x) }, exact, steep, ulp)
+		y.e += ulp * (math.Abs(a.v) + a.e) * 0x1p-149 // of products, see ulpGELU
+		return y
 	}
 	steep := max(1, math.Abs(float64(slope)))
 	switch act {

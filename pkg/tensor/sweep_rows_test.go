@@ -1,5 +1,10 @@
 package tensor
 
+import (
+	"math"
+	"slices"
+)
+
 func rowSweeps() []sweep {
 	return []sweep{
 		{[]string{"RowSoftmax", "RowSoftmaxBackward"}, 200, func(c *trial) { sweepSoftmax(c, false) }},
@@ -45,6 +50,9 @@ func expSum(x []float32) (top, sum num) {
 	return top, stridedNum(len(x), func(p num, i int) num { return p.add(exact(x[i]).sub(top).exp()) })
 }
 
+// width is the distance of the greatest from the smallest of x.
+func width(x []float32) float64 { return float64(slices.Max(x)) - float64(slices.Min(x)) }
+
 func sweepSoftmax(c *trial, causal bool) {
 	rows, cols := c.matrix()
 	count := rows
@@ -81,8 +89,13 @@ func sweepSoftmax(c *trial, causal bool) {
 		if i%cols >= n {
 			return num{}
 		}
-		top, sum := expSum(wasX[r*cols:][:n])
-		return exact(wasX[i]).sub(top).exp().mul(exact(1).div(sum))
+		x := wasX[r*cols:][:n]
+		top, sum := expSum(x)
+		d := exact(wasX[i]).sub(top).exp().mul(exact(1).div(sum))
+		if d.v > 0x1p-100 { // no part of it is subnormal
+			c.near("softmax, as stated,", i, float64(y[i]), d.v, unitError*(float64(n)/16+11+2*width(x))*d.v)
+		}
+		return d
 	})
 	c.check("gradient", dx, cols, func(i int) num {
 		r, n := i/cols, sees(i/cols)
@@ -103,7 +116,12 @@ func sweepLogSumExp(c *trial) {
 		if abs32(top.f) == inf32 {
 			return top
 		}
-		return top.add(sum.log())
+		d, n := top.add(sum.log()), float64(cols)
+		if d.e < 1e30 {
+			stated := n/16 + 8 + width(x[r*cols:][:cols]) + 3*math.Log(n) + math.Abs(d.v)
+			c.near("log-sum-exp, as stated,", r, float64(y[r]), d.v, unitError*stated)
+		}
+		return d
 	})
 }
 
@@ -158,7 +176,9 @@ func sweepRowNorm(c *trial) {
 	}
 	normal := func(i int) num {
 		mean, root := statistics(i / cols)
-		return exact(x[i]).sub(mean).mul(root)
+		d := exact(x[i]).sub(mean).mul(root)
+		c.nearNormal(i, float64(hat[i]), d, cols/16+4, x[i/cols*cols:][:cols], root.v)
+		return d
 	}
 	c.check("root", root, cols, func(r int) num {
 		_, root := statistics(r)
@@ -166,6 +186,18 @@ func sweepRowNorm(c *trial) {
 	})
 	c.check("hat", hat, 2*cols, normal)
 	c.check("y", y, 2*cols, func(i int) num { return normal(i).mul(exact(w[i%cols])).add(exact(b[i%cols])) })
+}
+
+// nearNormal compares a normalised number with the bound that doc.go states, where
+// that is small enough for the first order to tell.
+func (c *trial) nearNormal(i int, got float64, d num, chain int, x []float32, root float64) {
+	var size float64
+	for _, v := range x {
+		size += math.Abs(float64(v)) / float64(len(x))
+	}
+	if stated := unitError * float64(chain+8) * (1 + size*root); stated < 1e-4 && d.e < 1 {
+		c.near("normalised number, as stated,", i, got, d.v, stated*(1+math.Abs(d.v)))
+	}
 }
 
 func sweepRowNormBackward(c *trial) {

@@ -1581,10 +1581,8 @@ TEXT ·vecELU_avx2(SB), $0-8
 loop:
 	VMOVUPS     (BX)(DX*1), Y1
 	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y1, Y2
-	VMOVUPS     constants_avx2<>+0(SB), Y3
-	VMINPS      Y1, Y3, Y3
-	VMOVUPS     constants_avx2<>+64(SB), Y4
-	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants_avx2<>+3008(SB), Y3
+	VMAXPS      Y1, Y3, Y3
 	VMOVUPS     constants_avx2<>+128(SB), Y4
 	VFMADD231PS constants_avx2<>+192(SB), Y3, Y4
 	VSUBPS      constants_avx2<>+128(SB), Y4, Y5
@@ -1599,17 +1597,11 @@ loop:
 	VPSUBD      constants_avx2<>+128(SB), Y4, Y4
 	VMULPS      Y3, Y3, Y6
 	VFMADD231PS Y6, Y5, Y3
-	VPSRAD      $0x01, Y4, Y5
-	VADDPS      constants_avx2<>+768(SB), Y3, Y3
-	VPADDD      constants_avx2<>+832(SB), Y5, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VMULPS      Y6, Y3, Y3
-	VPSUBD      Y5, Y4, Y4
 	VPADDD      constants_avx2<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
-	VMULPS      Y4, Y3, Y3
-	VSUBPS      constants_avx2<>+768(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
+	VSUBPS      constants_avx2<>+768(SB), Y4, Y5
+	VFMADD231PS Y3, Y4, Y5
+	VMULPS      Y0, Y5, Y3
 	VBLENDVPS   Y2, Y1, Y3, Y1
 	VMOVUPS     Y1, (SI)(DX*1)
 	ADDQ        $0x20, DX
@@ -1631,10 +1623,8 @@ rest:
 	VMOVUPS     (CX), Y1
 	VMASKMOVPS  (BX)(DX*1), Y1, Y2
 	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y2, Y3
-	VMOVUPS     constants_avx2<>+0(SB), Y4
-	VMINPS      Y2, Y4, Y4
-	VMOVUPS     constants_avx2<>+64(SB), Y5
-	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     constants_avx2<>+3008(SB), Y4
+	VMAXPS      Y2, Y4, Y4
 	VMOVUPS     constants_avx2<>+128(SB), Y5
 	VFMADD231PS constants_avx2<>+192(SB), Y4, Y5
 	VSUBPS      constants_avx2<>+128(SB), Y5, Y6
@@ -1649,17 +1639,11 @@ rest:
 	VPSUBD      constants_avx2<>+128(SB), Y5, Y5
 	VMULPS      Y4, Y4, Y7
 	VFMADD231PS Y7, Y6, Y4
-	VPSRAD      $0x01, Y5, Y6
-	VADDPS      constants_avx2<>+768(SB), Y4, Y4
-	VPADDD      constants_avx2<>+832(SB), Y6, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VMULPS      Y7, Y4, Y4
-	VPSUBD      Y6, Y5, Y5
 	VPADDD      constants_avx2<>+832(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
-	VMULPS      Y5, Y4, Y4
-	VSUBPS      constants_avx2<>+768(SB), Y4, Y4
-	VMULPS      Y0, Y4, Y0
+	VSUBPS      constants_avx2<>+768(SB), Y5, Y6
+	VFMADD231PS Y4, Y5, Y6
+	VMULPS      Y0, Y6, Y0
 	VBLENDVPS   Y3, Y2, Y0, Y0
 	VMOVMSKPS   Y1, AX
 	LEAQ        (SI)(DX*1), CX
@@ -2696,7 +2680,7 @@ loop:
 	VMOVUPS     constants_avx2<>+768(SB), Y4
 	VSUBPS      Y2, Y4, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
-	VMULPS      constants_avx2<>+3008(SB), Y5, Y3
+	VMULPS      constants_avx2<>+3072(SB), Y5, Y3
 	VFMADD231PS Y3, Y1, Y2
 	VMULPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DI)(DX*1)
@@ -2778,7 +2762,7 @@ rest:
 	VMOVUPS     constants_avx2<>+768(SB), Y5
 	VSUBPS      Y3, Y5, Y5
 	VBLENDVPS   Y4, Y5, Y3, Y3
-	VMULPS      constants_avx2<>+3008(SB), Y6, Y4
+	VMULPS      constants_avx2<>+3072(SB), Y6, Y4
 	VFMADD231PS Y4, Y2, Y3
 	VMULPS      Y3, Y1, Y1
 	VMOVMSKPS   Y0, AX
@@ -4902,7 +4886,7 @@ loop:
 	VMOVUPS   (BX)(DX*1), Y2
 	VPSRLD    $0x08, Y2, Y2
 	VCVTDQ2PS Y2, Y2
-	VMULPS    constants_avx2<>+3072(SB), Y2, Y2
+	VMULPS    constants_avx2<>+3136(SB), Y2, Y2
 	VCMPPS    $0x11, Y0, Y2, Y2
 	VMOVUPS   constants_avx2<>+1728(SB), Y3
 	VBLENDVPS Y2, Y1, Y3, Y2
@@ -4927,7 +4911,7 @@ rest:
 	VMASKMOVPS (BX)(DX*1), Y2, Y3
 	VPSRLD     $0x08, Y3, Y3
 	VCVTDQ2PS  Y3, Y3
-	VMULPS     constants_avx2<>+3072(SB), Y3, Y3
+	VMULPS     constants_avx2<>+3136(SB), Y3, Y3
 	VCMPPS     $0x11, Y0, Y3, Y0
 	VMOVUPS    constants_avx2<>+1728(SB), Y3
 	VBLENDVPS  Y0, Y1, Y3, Y0
@@ -4982,7 +4966,7 @@ loop:
 	VMOVUPS     (BX)(DX*1), Y2
 	VPSRLD      $0x08, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VMULPS      constants_avx2<>+3072(SB), Y2, Y2
+	VMULPS      constants_avx2<>+3136(SB), Y2, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS     Y2, (SI)(DX*1)
 	ADDQ        $0x20, DX
@@ -5005,7 +4989,7 @@ rest:
 	VMASKMOVPS  (BX)(DX*1), Y2, Y3
 	VPSRLD      $0x08, Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VMULPS      constants_avx2<>+3072(SB), Y3, Y3
+	VMULPS      constants_avx2<>+3136(SB), Y3, Y3
 	VFMADD213PS Y1, Y0, Y3
 	VMOVMSKPS   Y2, AX
 	LEAQ        (SI)(DX*1), CX
@@ -5073,12 +5057,12 @@ loop:
 	SHRQ         $0x02, R9
 	VMOVD        R9, X5
 	VPBROADCASTD X5, Y5
-	VPADDD       constants_avx2<>+3136(SB), Y5, Y5
+	VPADDD       constants_avx2<>+3200(SB), Y5, Y5
 	VPADDD       Y5, Y5, Y5
 	VPADDD       Y5, Y0, Y5
 	VPADDD       Y1, Y5, Y7
-	VPADDD       constants_avx2<>+3200(SB), Y5, Y8
-	VPADDD       constants_avx2<>+3200(SB), Y7, Y9
+	VPADDD       constants_avx2<>+3264(SB), Y5, Y8
+	VPADDD       constants_avx2<>+3264(SB), Y7, Y9
 	VCMPPS       $0x16, Y4, Y2, Y10
 	VCMPPS       $0x00, Y4, Y4, Y11
 	VANDPS       Y10, Y11, Y10
@@ -5151,12 +5135,12 @@ rest:
 	SHRQ         $0x02, AX
 	VMOVD        AX, X4
 	VPBROADCASTD X4, Y4
-	VPADDD       constants_avx2<>+3136(SB), Y4, Y4
+	VPADDD       constants_avx2<>+3200(SB), Y4, Y4
 	VPADDD       Y4, Y4, Y4
 	VPADDD       Y4, Y0, Y0
 	VPADDD       Y1, Y0, Y1
-	VPADDD       constants_avx2<>+3200(SB), Y0, Y4
-	VPADDD       constants_avx2<>+3200(SB), Y1, Y8
+	VPADDD       constants_avx2<>+3264(SB), Y0, Y4
+	VPADDD       constants_avx2<>+3264(SB), Y1, Y8
 	VCMPPS       $0x16, Y7, Y5, Y9
 	VCMPPS       $0x00, Y7, Y7, Y10
 	VANDPS       Y9, Y10, Y9
@@ -5256,21 +5240,21 @@ loop:
 	SHRQ         $0x02, R9
 	VMOVD        R9, X4
 	VPBROADCASTD X4, Y4
-	VPADDD       constants_avx2<>+3136(SB), Y4, Y4
+	VPADDD       constants_avx2<>+3200(SB), Y4, Y4
 	VPADDD       Y4, Y4, Y4
 	VPADDD       Y4, Y0, Y4
 	VPADDD       Y1, Y4, Y5
 	VPCMPEQD     Y4, Y3, Y6
 	VMOVUPS      constants_avx2<>+1728(SB), Y7
 	VBLENDVPS    Y6, Y2, Y7, Y6
-	VPADDD       constants_avx2<>+3200(SB), Y4, Y4
+	VPADDD       constants_avx2<>+3264(SB), Y4, Y4
 	VPCMPEQD     Y4, Y3, Y4
 	VMOVUPS      constants_avx2<>+1728(SB), Y7
 	VBLENDVPS    Y4, Y2, Y7, Y4
 	VPCMPEQD     Y5, Y3, Y7
 	VMOVUPS      constants_avx2<>+1728(SB), Y8
 	VBLENDVPS    Y7, Y2, Y8, Y7
-	VPADDD       constants_avx2<>+3200(SB), Y5, Y5
+	VPADDD       constants_avx2<>+3264(SB), Y5, Y5
 	VPCMPEQD     Y5, Y3, Y3
 	VMOVUPS      constants_avx2<>+1728(SB), Y5
 	VBLENDVPS    Y3, Y2, Y5, Y2
@@ -5331,21 +5315,21 @@ rest:
 	SHRQ         $0x02, AX
 	VMOVD        AX, X6
 	VPBROADCASTD X6, Y6
-	VPADDD       constants_avx2<>+3136(SB), Y6, Y6
+	VPADDD       constants_avx2<>+3200(SB), Y6, Y6
 	VPADDD       Y6, Y6, Y6
 	VPADDD       Y6, Y0, Y0
 	VPADDD       Y1, Y0, Y1
 	VPCMPEQD     Y0, Y2, Y6
 	VMOVUPS      constants_avx2<>+1728(SB), Y7
 	VBLENDVPS    Y6, Y5, Y7, Y6
-	VPADDD       constants_avx2<>+3200(SB), Y0, Y0
+	VPADDD       constants_avx2<>+3264(SB), Y0, Y0
 	VPCMPEQD     Y0, Y2, Y0
 	VMOVUPS      constants_avx2<>+1728(SB), Y7
 	VBLENDVPS    Y0, Y5, Y7, Y0
 	VPCMPEQD     Y1, Y2, Y7
 	VMOVUPS      constants_avx2<>+1728(SB), Y8
 	VBLENDVPS    Y7, Y5, Y8, Y7
-	VPADDD       constants_avx2<>+3200(SB), Y1, Y1
+	VPADDD       constants_avx2<>+3264(SB), Y1, Y1
 	VPCMPEQD     Y1, Y2, Y1
 	VMOVUPS      constants_avx2<>+1728(SB), Y2
 	VBLENDVPS    Y1, Y5, Y2, Y1
@@ -5503,7 +5487,7 @@ loop:
 	VADDPS  Y0, Y2, Y0
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y1, Y0, Y0
-	VMULPS  constants_avx2<>+3264(SB), Y0, Y0
+	VMULPS  constants_avx2<>+3328(SB), Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, CX
@@ -5559,7 +5543,7 @@ rest:
 	VADDPS     Y3, Y5, Y2
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y1, Y2, Y1
-	VMULPS     constants_avx2<>+3264(SB), Y1, Y1
+	VMULPS     constants_avx2<>+3328(SB), Y1, Y1
 	VMOVMSKPS  Y0, AX
 	LEAQ       (DI)(DX*1), CX
 	VMOVAPS    Y1, Y0
@@ -7467,13 +7451,13 @@ TEXT ·philox_avx2(SB), $0-8
 	VPBROADCASTD 96(AX), Y1
 	VPBROADCASTD 112(AX), Y2
 	VPBROADCASTD 120(AX), Y3
-	VMOVDQU      constants_avx2<>+3328(SB), Y4
-	VMOVDQU      constants_avx2<>+3392(SB), Y5
+	VMOVDQU      constants_avx2<>+3392(SB), Y4
+	VMOVDQU      constants_avx2<>+3456(SB), Y5
 
 eight:
 	VMOVD        BX, X6
 	VPBROADCASTD X6, Y6
-	VPADDD       constants_avx2<>+3136(SB), Y6, Y6
+	VPADDD       constants_avx2<>+3200(SB), Y6, Y6
 	MOVQ         BX, AX
 	SHRQ         $0x20, AX
 	VMOVD        AX, X7
@@ -7500,8 +7484,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y9, Y13, Y13
 	VPXOR        Y11, Y13, Y13
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y7
 	VPMULUDQ     Y4, Y14, Y8
 	VPMULUDQ     Y4, Y7, Y7
@@ -7520,8 +7504,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y6
 	VPMULUDQ     Y4, Y14, Y12
 	VPMULUDQ     Y4, Y6, Y6
@@ -7540,8 +7524,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y7, Y13, Y13
 	VPXOR        Y11, Y13, Y13
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y7
 	VPMULUDQ     Y4, Y14, Y8
 	VPMULUDQ     Y4, Y7, Y7
@@ -7560,8 +7544,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y6, Y9, Y9
 	VPXOR        Y11, Y9, Y9
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y6
 	VPMULUDQ     Y4, Y14, Y12
 	VPMULUDQ     Y4, Y6, Y6
@@ -7580,8 +7564,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y7, Y13, Y13
 	VPXOR        Y11, Y13, Y13
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y7
 	VPMULUDQ     Y4, Y14, Y8
 	VPMULUDQ     Y4, Y7, Y7
@@ -7600,8 +7584,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y6, Y9, Y9
 	VPXOR        Y11, Y9, Y9
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y6
 	VPMULUDQ     Y4, Y14, Y12
 	VPMULUDQ     Y4, Y6, Y6
@@ -7620,8 +7604,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y7, Y13, Y13
 	VPXOR        Y11, Y13, Y13
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y7
 	VPMULUDQ     Y4, Y14, Y8
 	VPMULUDQ     Y4, Y7, Y7
@@ -7640,8 +7624,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y6, Y9, Y9
 	VPXOR        Y11, Y9, Y9
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y6
 	VPMULUDQ     Y4, Y14, Y12
 	VPMULUDQ     Y4, Y6, Y6
@@ -7660,8 +7644,8 @@ eight:
 	VPXOR        Y10, Y14, Y14
 	VPXOR        Y7, Y13, Y13
 	VPXOR        Y11, Y13, Y13
-	VPADDD       constants_avx2<>+3456(SB), Y10, Y10
-	VPADDD       constants_avx2<>+3520(SB), Y11, Y11
+	VPADDD       constants_avx2<>+3520(SB), Y10, Y10
+	VPADDD       constants_avx2<>+3584(SB), Y11, Y11
 	VPSRLQ       $0x20, Y14, Y7
 	VPMULUDQ     Y4, Y14, Y8
 	VPMULUDQ     Y4, Y7, Y7
@@ -8455,148 +8439,164 @@ DATA constants_avx2<>+2992(SB)/4, $0xbf000000
 DATA constants_avx2<>+2996(SB)/4, $0xbf000000
 DATA constants_avx2<>+3000(SB)/4, $0xbf000000
 DATA constants_avx2<>+3004(SB)/4, $0xbf000000
-DATA constants_avx2<>+3008(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3012(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3016(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3020(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3024(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3028(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3032(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3036(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3040(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3044(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3048(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3052(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3056(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3060(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3064(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3068(SB)/4, $0x3ecc422a
-DATA constants_avx2<>+3072(SB)/4, $0x33800000
-DATA constants_avx2<>+3076(SB)/4, $0x33800000
-DATA constants_avx2<>+3080(SB)/4, $0x33800000
-DATA constants_avx2<>+3084(SB)/4, $0x33800000
-DATA constants_avx2<>+3088(SB)/4, $0x33800000
-DATA constants_avx2<>+3092(SB)/4, $0x33800000
-DATA constants_avx2<>+3096(SB)/4, $0x33800000
-DATA constants_avx2<>+3100(SB)/4, $0x33800000
-DATA constants_avx2<>+3104(SB)/4, $0x33800000
-DATA constants_avx2<>+3108(SB)/4, $0x33800000
-DATA constants_avx2<>+3112(SB)/4, $0x33800000
-DATA constants_avx2<>+3116(SB)/4, $0x33800000
-DATA constants_avx2<>+3120(SB)/4, $0x33800000
-DATA constants_avx2<>+3124(SB)/4, $0x33800000
-DATA constants_avx2<>+3128(SB)/4, $0x33800000
-DATA constants_avx2<>+3132(SB)/4, $0x33800000
-DATA constants_avx2<>+3136(SB)/4, $0x00000000
-DATA constants_avx2<>+3140(SB)/4, $0x00000001
-DATA constants_avx2<>+3144(SB)/4, $0x00000002
-DATA constants_avx2<>+3148(SB)/4, $0x00000003
-DATA constants_avx2<>+3152(SB)/4, $0x00000004
-DATA constants_avx2<>+3156(SB)/4, $0x00000005
-DATA constants_avx2<>+3160(SB)/4, $0x00000006
-DATA constants_avx2<>+3164(SB)/4, $0x00000007
-DATA constants_avx2<>+3168(SB)/4, $0x00000008
-DATA constants_avx2<>+3172(SB)/4, $0x00000009
-DATA constants_avx2<>+3176(SB)/4, $0x0000000a
-DATA constants_avx2<>+3180(SB)/4, $0x0000000b
-DATA constants_avx2<>+3184(SB)/4, $0x0000000c
-DATA constants_avx2<>+3188(SB)/4, $0x0000000d
-DATA constants_avx2<>+3192(SB)/4, $0x0000000e
-DATA constants_avx2<>+3196(SB)/4, $0x0000000f
-DATA constants_avx2<>+3200(SB)/4, $0x00000001
+DATA constants_avx2<>+3008(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3012(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3016(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3020(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3024(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3028(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3032(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3036(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3040(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3044(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3048(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3052(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3056(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3060(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3064(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3068(SB)/4, $0xc1a00000
+DATA constants_avx2<>+3072(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3076(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3080(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3084(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3088(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3092(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3096(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3100(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3104(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3108(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3112(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3116(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3120(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3124(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3128(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3132(SB)/4, $0x3ecc422a
+DATA constants_avx2<>+3136(SB)/4, $0x33800000
+DATA constants_avx2<>+3140(SB)/4, $0x33800000
+DATA constants_avx2<>+3144(SB)/4, $0x33800000
+DATA constants_avx2<>+3148(SB)/4, $0x33800000
+DATA constants_avx2<>+3152(SB)/4, $0x33800000
+DATA constants_avx2<>+3156(SB)/4, $0x33800000
+DATA constants_avx2<>+3160(SB)/4, $0x33800000
+DATA constants_avx2<>+3164(SB)/4, $0x33800000
+DATA constants_avx2<>+3168(SB)/4, $0x33800000
+DATA constants_avx2<>+3172(SB)/4, $0x33800000
+DATA constants_avx2<>+3176(SB)/4, $0x33800000
+DATA constants_avx2<>+3180(SB)/4, $0x33800000
+DATA constants_avx2<>+3184(SB)/4, $0x33800000
+DATA constants_avx2<>+3188(SB)/4, $0x33800000
+DATA constants_avx2<>+3192(SB)/4, $0x33800000
+DATA constants_avx2<>+3196(SB)/4, $0x33800000
+DATA constants_avx2<>+3200(SB)/4, $0x00000000
 DATA constants_avx2<>+3204(SB)/4, $0x00000001
-DATA constants_avx2<>+3208(SB)/4, $0x00000001
-DATA constants_avx2<>+3212(SB)/4, $0x00000001
-DATA constants_avx2<>+3216(SB)/4, $0x00000001
-DATA constants_avx2<>+3220(SB)/4, $0x00000001
-DATA constants_avx2<>+3224(SB)/4, $0x00000001
-DATA constants_avx2<>+3228(SB)/4, $0x00000001
-DATA constants_avx2<>+3232(SB)/4, $0x00000001
-DATA constants_avx2<>+3236(SB)/4, $0x00000001
-DATA constants_avx2<>+3240(SB)/4, $0x00000001
-DATA constants_avx2<>+3244(SB)/4, $0x00000001
-DATA constants_avx2<>+3248(SB)/4, $0x00000001
-DATA constants_avx2<>+3252(SB)/4, $0x00000001
-DATA constants_avx2<>+3256(SB)/4, $0x00000001
-DATA constants_avx2<>+3260(SB)/4, $0x00000001
-DATA constants_avx2<>+3264(SB)/4, $0x3e800000
-DATA constants_avx2<>+3268(SB)/4, $0x3e800000
-DATA constants_avx2<>+3272(SB)/4, $0x3e800000
-DATA constants_avx2<>+3276(SB)/4, $0x3e800000
-DATA constants_avx2<>+3280(SB)/4, $0x3e800000
-DATA constants_avx2<>+3284(SB)/4, $0x3e800000
-DATA constants_avx2<>+3288(SB)/4, $0x3e800000
-DATA constants_avx2<>+3292(SB)/4, $0x3e800000
-DATA constants_avx2<>+3296(SB)/4, $0x3e800000
-DATA constants_avx2<>+3300(SB)/4, $0x3e800000
-DATA constants_avx2<>+3304(SB)/4, $0x3e800000
-DATA constants_avx2<>+3308(SB)/4, $0x3e800000
-DATA constants_avx2<>+3312(SB)/4, $0x3e800000
-DATA constants_avx2<>+3316(SB)/4, $0x3e800000
-DATA constants_avx2<>+3320(SB)/4, $0x3e800000
-DATA constants_avx2<>+3324(SB)/4, $0x3e800000
-DATA constants_avx2<>+3328(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3332(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3336(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3340(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3344(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3348(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3352(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3356(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3360(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3364(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3368(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3372(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3376(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3380(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3384(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3388(SB)/4, $0xd2511f53
-DATA constants_avx2<>+3392(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3396(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3400(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3404(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3408(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3412(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3416(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3420(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3424(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3428(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3432(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3436(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3440(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3444(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3448(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3452(SB)/4, $0xcd9e8d57
-DATA constants_avx2<>+3456(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3460(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3464(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3468(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3472(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3476(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3480(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3484(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3488(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3492(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3496(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3500(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3504(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3508(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3512(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3516(SB)/4, $0x9e3779b9
-DATA constants_avx2<>+3520(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3524(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3528(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3532(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3536(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3540(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3544(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3548(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3552(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3556(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3560(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3564(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3568(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3572(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3576(SB)/4, $0xbb67ae85
-DATA constants_avx2<>+3580(SB)/4, $0xbb67ae85
-GLOBL constants_avx2<>(SB), RODATA|NOPTR, $3584
+DATA constants_avx2<>+3208(SB)/4, $0x00000002
+DATA constants_avx2<>+3212(SB)/4, $0x00000003
+DATA constants_avx2<>+3216(SB)/4, $0x00000004
+DATA constants_avx2<>+3220(SB)/4, $0x00000005
+DATA constants_avx2<>+3224(SB)/4, $0x00000006
+DATA constants_avx2<>+3228(SB)/4, $0x00000007
+DATA constants_avx2<>+3232(SB)/4, $0x00000008
+DATA constants_avx2<>+3236(SB)/4, $0x00000009
+DATA constants_avx2<>+3240(SB)/4, $0x0000000a
+DATA constants_avx2<>+3244(SB)/4, $0x0000000b
+DATA constants_avx2<>+3248(SB)/4, $0x0000000c
+DATA constants_avx2<>+3252(SB)/4, $0x0000000d
+DATA constants_avx2<>+3256(SB)/4, $0x0000000e
+DATA constants_avx2<>+3260(SB)/4, $0x0000000f
+DATA constants_avx2<>+3264(SB)/4, $0x00000001
+DATA constants_avx2<>+3268(SB)/4, $0x00000001
+DATA constants_avx2<>+3272(SB)/4, $0x00000001
+DATA constants_avx2<>+3276(SB)/4, $0x00000001
+DATA constants_avx2<>+3280(SB)/4, $0x00000001
+DATA constants_avx2<>+3284(SB)/4, $0x00000001
+DATA constants_avx2<>+3288(SB)/4, $0x00000001
+DATA constants_avx2<>+3292(SB)/4, $0x00000001
+DATA constants_avx2<>+3296(SB)/4, $0x00000001
+DATA constants_avx2<>+3300(SB)/4, $0x00000001
+DATA constants_avx2<>+3304(SB)/4, $0x00000001
+DATA constants_avx2<>+3308(SB)/4, $0x00000001
+DATA constants_avx2<>+3312(SB)/4, $0x00000001
+DATA constants_avx2<>+3316(SB)/4, $0x00000001
+DATA constants_avx2<>+3320(SB)/4, $0x00000001
+DATA constants_avx2<>+3324(SB)/4, $0x00000001
+DATA constants_avx2<>+3328(SB)/4, $0x3e800000
+DATA constants_avx2<>+3332(SB)/4, $0x3e800000
+DATA constants_avx2<>+3336(SB)/4, $0x3e800000
+DATA constants_avx2<>+3340(SB)/4, $0x3e800000
+DATA constants_avx2<>+3344(SB)/4, $0x3e800000
+DATA constants_avx2<>+3348(SB)/4, $0x3e800000
+DATA constants_avx2<>+3352(SB)/4, $0x3e800000
+DATA constants_avx2<>+3356(SB)/4, $0x3e800000
+DATA constants_avx2<>+3360(SB)/4, $0x3e800000
+DATA constants_avx2<>+3364(SB)/4, $0x3e800000
+DATA constants_avx2<>+3368(SB)/4, $0x3e800000
+DATA constants_avx2<>+3372(SB)/4, $0x3e800000
+DATA constants_avx2<>+3376(SB)/4, $0x3e800000
+DATA constants_avx2<>+3380(SB)/4, $0x3e800000
+DATA constants_avx2<>+3384(SB)/4, $0x3e800000
+DATA constants_avx2<>+3388(SB)/4, $0x3e800000
+DATA constants_avx2<>+3392(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3396(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3400(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3404(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3408(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3412(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3416(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3420(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3424(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3428(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3432(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3436(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3440(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3444(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3448(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3452(SB)/4, $0xd2511f53
+DATA constants_avx2<>+3456(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3460(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3464(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3468(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3472(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3476(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3480(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3484(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3488(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3492(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3496(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3500(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3504(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3508(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3512(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3516(SB)/4, $0xcd9e8d57
+DATA constants_avx2<>+3520(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3524(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3528(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3532(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3536(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3540(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3544(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3548(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3552(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3556(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3560(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3564(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3568(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3572(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3576(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3580(SB)/4, $0x9e3779b9
+DATA constants_avx2<>+3584(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3588(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3592(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3596(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3600(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3604(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3608(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3612(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3616(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3620(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3624(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3628(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3632(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3636(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3640(SB)/4, $0xbb67ae85
+DATA constants_avx2<>+3644(SB)/4, $0xbb67ae85
+GLOBL constants_avx2<>(SB), RODATA|NOPTR, $3648

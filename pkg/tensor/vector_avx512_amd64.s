@@ -1088,37 +1088,29 @@ TEXT ·vecELU_avx512(SB), $0-8
 loop:
 	VMOVUPS     (BX)(DX*1), Z1
 	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+3008(SB), Z2
+	VMAXPS      Z1, Z2, Z2
 	VMOVUPS     constants_avx512<>+128(SB), Z3
 	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
 	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
 	VMULPS      Z2, Z2, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VPSRAD      $0x01, Z3, Z6
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z6, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z2, Z2
-	VPSUBD      Z6, Z3, Z3
+	VFMADD231PS Z7, Z4, Z2
 	VPADDD      constants_avx512<>+832(SB), Z3, Z3
 	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VSUBPS      constants_avx512<>+768(SB), Z2, Z2
-	VMULPS      Z0, Z2, Z2
-	VBLENDMPS   Z1, Z2, K1, Z4
-	VMOVUPS     Z4, (SI)(DX*1)
+	VSUBPS      constants_avx512<>+768(SB), Z3, Z4
+	VFMADD231PS Z2, Z3, Z4
+	VMULPS      Z0, Z4, Z2
+	VBLENDMPS   Z1, Z2, K1, Z5
+	VMOVUPS     Z5, (SI)(DX*1)
 	ADDQ        $0x40, DX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -1138,10 +1130,8 @@ rest:
 	KMOVW       (CX), K1
 	VMOVUPS.Z   (BX)(DX*1), K1, Z1
 	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+3008(SB), Z2
+	VMAXPS      Z1, Z2, Z2
 	VMOVUPS     constants_avx512<>+128(SB), Z3
 	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
 	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
@@ -1154,21 +1144,15 @@ rest:
 	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
 	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
 	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z6
-	VFMADD231PS Z6, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
 	VPADDD      constants_avx512<>+832(SB), Z3, Z3
 	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VSUBPS      constants_avx512<>+768(SB), Z2, Z2
-	VMULPS      Z0, Z2, Z0
-	VBLENDMPS   Z1, Z0, K2, Z5
-	VMOVUPS     Z5, K1, (SI)(DX*1)
+	VSUBPS      constants_avx512<>+768(SB), Z3, Z4
+	VFMADD231PS Z2, Z3, Z4
+	VMULPS      Z0, Z4, Z0
+	VBLENDMPS   Z1, Z0, K2, Z6
+	VMOVUPS     Z6, K1, (SI)(DX*1)
 	ADDQ        $0x40, DX
 
 done:
@@ -1960,7 +1944,7 @@ loop:
 	VMOVUPS     constants_avx512<>+768(SB), Z5
 	VSUBPS      Z2, Z5, Z5
 	VBLENDMPS   Z5, Z2, K1, Z3
-	VMULPS      constants_avx512<>+3008(SB), Z7, Z2
+	VMULPS      constants_avx512<>+3072(SB), Z7, Z2
 	VFMADD231PS Z2, Z1, Z3
 	VMULPS      Z3, Z0, Z0
 	VMOVUPS     Z0, (DI)(DX*1)
@@ -2042,7 +2026,7 @@ rest:
 	VMOVUPS     constants_avx512<>+768(SB), Z3
 	VSUBPS      Z2, Z3, Z3
 	VBLENDMPS   Z3, Z2, K2, Z4
-	VMULPS      constants_avx512<>+3008(SB), Z6, Z2
+	VMULPS      constants_avx512<>+3072(SB), Z6, Z2
 	VFMADD231PS Z2, Z1, Z4
 	VMULPS      Z4, Z0, Z0
 	VMOVUPS     Z0, K1, (DI)(DX*1)
@@ -3327,7 +3311,7 @@ loop:
 	VMOVUPS   (BX)(DX*1), Z2
 	VPSRLD    $0x08, Z2, Z2
 	VCVTDQ2PS Z2, Z2
-	VMULPS    constants_avx512<>+3072(SB), Z2, Z2
+	VMULPS    constants_avx512<>+3136(SB), Z2, Z2
 	VCMPPS    $0x11, Z0, Z2, K1
 	VMOVUPS   constants_avx512<>+1728(SB), Z2
 	VBLENDMPS Z1, Z2, K1, Z3
@@ -3352,7 +3336,7 @@ rest:
 	VMOVUPS.Z (BX)(DX*1), K1, Z2
 	VPSRLD    $0x08, Z2, Z2
 	VCVTDQ2PS Z2, Z2
-	VMULPS    constants_avx512<>+3072(SB), Z2, Z2
+	VMULPS    constants_avx512<>+3136(SB), Z2, Z2
 	VCMPPS    $0x11, Z0, Z2, K2
 	VMOVUPS   constants_avx512<>+1728(SB), Z0
 	VBLENDMPS Z1, Z0, K2, Z4
@@ -3380,7 +3364,7 @@ loop:
 	VMOVUPS     (BX)(DX*1), Z2
 	VPSRLD      $0x08, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
-	VMULPS      constants_avx512<>+3072(SB), Z2, Z2
+	VMULPS      constants_avx512<>+3136(SB), Z2, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMOVUPS     Z2, (SI)(DX*1)
 	ADDQ        $0x40, DX
@@ -3403,7 +3387,7 @@ rest:
 	VMOVUPS.Z   (BX)(DX*1), K1, Z2
 	VPSRLD      $0x08, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
-	VMULPS      constants_avx512<>+3072(SB), Z2, Z2
+	VMULPS      constants_avx512<>+3136(SB), Z2, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (SI)(DX*1)
 	ADDQ        $0x40, DX
@@ -3430,30 +3414,30 @@ TEXT ·vecMaxPool_avx512(SB), $0-8
 loop:
 	VMOVUPS      (BX)(DX*2), Z2
 	VMOVUPS      64(BX)(DX*2), Z3
-	VMOVUPS      constants_avx512<>+3136(SB), Z5
+	VMOVUPS      constants_avx512<>+3200(SB), Z5
 	VMOVUPS      Z2, Z4
 	VPERMT2PS    Z3, Z5, Z4
-	VMOVUPS      constants_avx512<>+3200(SB), Z5
+	VMOVUPS      constants_avx512<>+3264(SB), Z5
 	VMOVUPS      Z2, Z2
 	VPERMT2PS    Z3, Z5, Z2
 	VMOVUPS      (SI)(DX*2), Z3
 	VMOVUPS      64(SI)(DX*2), Z5
-	VMOVUPS      constants_avx512<>+3136(SB), Z19
+	VMOVUPS      constants_avx512<>+3200(SB), Z19
 	VMOVUPS      Z3, Z18
 	VPERMT2PS    Z5, Z19, Z18
-	VMOVUPS      constants_avx512<>+3200(SB), Z19
+	VMOVUPS      constants_avx512<>+3264(SB), Z19
 	VMOVUPS      Z3, Z3
 	VPERMT2PS    Z5, Z19, Z3
 	MOVQ         DX, R9
 	SHRQ         $0x02, R9
 	VMOVD        R9, X5
 	VPBROADCASTD X5, Z5
-	VPADDD       constants_avx512<>+3264(SB), Z5, Z5
+	VPADDD       constants_avx512<>+3328(SB), Z5, Z5
 	VPADDD       Z5, Z5, Z5
 	VPADDD       Z5, Z0, Z5
 	VPADDD       Z1, Z5, Z19
-	VPADDD       constants_avx512<>+3328(SB), Z5, Z20
-	VPADDD       constants_avx512<>+3328(SB), Z19, Z21
+	VPADDD       constants_avx512<>+3392(SB), Z5, Z20
+	VPADDD       constants_avx512<>+3392(SB), Z19, Z21
 	VCMPPS       $0x16, Z4, Z2, K1
 	VCMPPS       $0x00, Z4, Z4, K2
 	KANDW        K1, K2, K1
@@ -3512,30 +3496,30 @@ rest:
 	KMOVW        (CX), K3
 	VMOVUPS.Z    (BX)(DX*2), K2, Z2
 	VMOVUPS.Z    64(BX)(DX*2), K3, Z3
-	VMOVUPS      constants_avx512<>+3136(SB), Z5
+	VMOVUPS      constants_avx512<>+3200(SB), Z5
 	VMOVUPS      Z2, Z4
 	VPERMT2PS    Z3, Z5, Z4
-	VMOVUPS      constants_avx512<>+3200(SB), Z5
+	VMOVUPS      constants_avx512<>+3264(SB), Z5
 	VMOVUPS      Z2, Z2
 	VPERMT2PS    Z3, Z5, Z2
 	VMOVUPS.Z    (SI)(DX*2), K2, Z3
 	VMOVUPS.Z    64(SI)(DX*2), K3, Z5
-	VMOVUPS      constants_avx512<>+3136(SB), Z7
+	VMOVUPS      constants_avx512<>+3200(SB), Z7
 	VMOVUPS      Z3, Z6
 	VPERMT2PS    Z5, Z7, Z6
-	VMOVUPS      constants_avx512<>+3200(SB), Z7
+	VMOVUPS      constants_avx512<>+3264(SB), Z7
 	VMOVUPS      Z3, Z3
 	VPERMT2PS    Z5, Z7, Z3
 	MOVQ         DX, AX
 	SHRQ         $0x02, AX
 	VMOVD        AX, X5
 	VPBROADCASTD X5, Z5
-	VPADDD       constants_avx512<>+3264(SB), Z5, Z5
+	VPADDD       constants_avx512<>+3328(SB), Z5, Z5
 	VPADDD       Z5, Z5, Z5
 	VPADDD       Z5, Z0, Z0
 	VPADDD       Z1, Z0, Z1
-	VPADDD       constants_avx512<>+3328(SB), Z0, Z5
-	VPADDD       constants_avx512<>+3328(SB), Z1, Z7
+	VPADDD       constants_avx512<>+3392(SB), Z0, Z5
+	VPADDD       constants_avx512<>+3392(SB), Z1, Z7
 	VCMPPS       $0x16, Z4, Z2, K2
 	VCMPPS       $0x00, Z4, Z4, K3
 	KANDW        K2, K3, K2
@@ -3581,36 +3565,36 @@ loop:
 	SHRQ         $0x02, R9
 	VMOVD        R9, X4
 	VPBROADCASTD X4, Z4
-	VPADDD       constants_avx512<>+3264(SB), Z4, Z4
+	VPADDD       constants_avx512<>+3328(SB), Z4, Z4
 	VPADDD       Z4, Z4, Z4
 	VPADDD       Z4, Z0, Z4
 	VPADDD       Z1, Z4, Z13
 	VPCMPEQD     Z4, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z14
 	VBLENDMPS    Z2, Z14, K1, Z5
-	VPADDD       constants_avx512<>+3328(SB), Z4, Z4
+	VPADDD       constants_avx512<>+3392(SB), Z4, Z4
 	VPCMPEQD     Z4, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z4
 	VBLENDMPS    Z2, Z4, K1, Z6
 	VPCMPEQD     Z13, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z4
 	VBLENDMPS    Z2, Z4, K1, Z7
-	VPADDD       constants_avx512<>+3328(SB), Z13, Z4
+	VPADDD       constants_avx512<>+3392(SB), Z13, Z4
 	VPCMPEQD     Z4, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z3
 	VBLENDMPS    Z2, Z3, K1, Z8
-	VMOVUPS      constants_avx512<>+3392(SB), Z3
+	VMOVUPS      constants_avx512<>+3456(SB), Z3
 	VMOVUPS      Z5, Z2
 	VPERMT2PS    Z6, Z3, Z2
-	VMOVUPS      constants_avx512<>+3456(SB), Z4
+	VMOVUPS      constants_avx512<>+3520(SB), Z4
 	VMOVUPS      Z5, Z3
 	VPERMT2PS    Z6, Z4, Z3
 	VMOVUPS      Z2, (DI)(DX*2)
 	VMOVUPS      Z3, 64(DI)(DX*2)
-	VMOVUPS      constants_avx512<>+3392(SB), Z3
+	VMOVUPS      constants_avx512<>+3456(SB), Z3
 	VMOVUPS      Z7, Z2
 	VPERMT2PS    Z8, Z3, Z2
-	VMOVUPS      constants_avx512<>+3456(SB), Z4
+	VMOVUPS      constants_avx512<>+3520(SB), Z4
 	VMOVUPS      Z7, Z3
 	VPERMT2PS    Z8, Z4, Z3
 	VMOVUPS      Z2, (R8)(DX*2)
@@ -3660,36 +3644,36 @@ rest:
 	SHRQ         $0x02, AX
 	VMOVD        AX, X4
 	VPBROADCASTD X4, Z4
-	VPADDD       constants_avx512<>+3264(SB), Z4, Z4
+	VPADDD       constants_avx512<>+3328(SB), Z4, Z4
 	VPADDD       Z4, Z4, Z4
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z1, Z0, Z1
 	VPCMPEQD     Z0, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z4
 	VBLENDMPS    Z2, Z4, K1, Z9
-	VPADDD       constants_avx512<>+3328(SB), Z0, Z0
+	VPADDD       constants_avx512<>+3392(SB), Z0, Z0
 	VPCMPEQD     Z0, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z0
 	VBLENDMPS    Z2, Z0, K1, Z10
 	VPCMPEQD     Z1, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z0
 	VBLENDMPS    Z2, Z0, K1, Z11
-	VPADDD       constants_avx512<>+3328(SB), Z1, Z0
+	VPADDD       constants_avx512<>+3392(SB), Z1, Z0
 	VPCMPEQD     Z0, Z3, K1
 	VMOVUPS      constants_avx512<>+1728(SB), Z0
 	VBLENDMPS    Z2, Z0, K1, Z12
-	VMOVUPS      constants_avx512<>+3392(SB), Z1
+	VMOVUPS      constants_avx512<>+3456(SB), Z1
 	VMOVUPS      Z9, Z0
 	VPERMT2PS    Z10, Z1, Z0
-	VMOVUPS      constants_avx512<>+3456(SB), Z1
+	VMOVUPS      constants_avx512<>+3520(SB), Z1
 	VMOVUPS      Z9, Z2
 	VPERMT2PS    Z10, Z1, Z2
 	VMOVUPS      Z0, K2, (DI)(DX*2)
 	VMOVUPS      Z2, K3, 64(DI)(DX*2)
-	VMOVUPS      constants_avx512<>+3392(SB), Z1
+	VMOVUPS      constants_avx512<>+3456(SB), Z1
 	VMOVUPS      Z11, Z0
 	VPERMT2PS    Z12, Z1, Z0
-	VMOVUPS      constants_avx512<>+3456(SB), Z1
+	VMOVUPS      constants_avx512<>+3520(SB), Z1
 	VMOVUPS      Z11, Z2
 	VPERMT2PS    Z12, Z1, Z2
 	VMOVUPS      Z0, K2, (R8)(DX*2)
@@ -3715,24 +3699,24 @@ TEXT ·vecAvgPool_avx512(SB), $0-8
 loop:
 	VMOVUPS   (BX)(DX*2), Z0
 	VMOVUPS   64(BX)(DX*2), Z1
-	VMOVUPS   constants_avx512<>+3136(SB), Z3
+	VMOVUPS   constants_avx512<>+3200(SB), Z3
 	VMOVUPS   Z0, Z2
 	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3200(SB), Z3
+	VMOVUPS   constants_avx512<>+3264(SB), Z3
 	VMOVUPS   Z0, Z0
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   (SI)(DX*2), Z1
 	VMOVUPS   64(SI)(DX*2), Z3
-	VMOVUPS   constants_avx512<>+3136(SB), Z5
+	VMOVUPS   constants_avx512<>+3200(SB), Z5
 	VMOVUPS   Z1, Z4
 	VPERMT2PS Z3, Z5, Z4
-	VMOVUPS   constants_avx512<>+3200(SB), Z5
+	VMOVUPS   constants_avx512<>+3264(SB), Z5
 	VMOVUPS   Z1, Z1
 	VPERMT2PS Z3, Z5, Z1
 	VADDPS    Z0, Z2, Z0
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z1, Z0, Z0
-	VMULPS    constants_avx512<>+3520(SB), Z0, Z0
+	VMULPS    constants_avx512<>+3584(SB), Z0, Z0
 	VMOVUPS   Z0, (DI)(DX*1)
 	ADDQ      $0x40, DX
 	SUBQ      $0x10, CX
@@ -3775,24 +3759,24 @@ rest:
 	KMOVW     (CX), K3
 	VMOVUPS.Z (BX)(DX*2), K2, Z0
 	VMOVUPS.Z 64(BX)(DX*2), K3, Z1
-	VMOVUPS   constants_avx512<>+3136(SB), Z3
+	VMOVUPS   constants_avx512<>+3200(SB), Z3
 	VMOVUPS   Z0, Z2
 	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3200(SB), Z3
+	VMOVUPS   constants_avx512<>+3264(SB), Z3
 	VMOVUPS   Z0, Z0
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS.Z (SI)(DX*2), K2, Z1
 	VMOVUPS.Z 64(SI)(DX*2), K3, Z3
-	VMOVUPS   constants_avx512<>+3136(SB), Z5
+	VMOVUPS   constants_avx512<>+3200(SB), Z5
 	VMOVUPS   Z1, Z4
 	VPERMT2PS Z3, Z5, Z4
-	VMOVUPS   constants_avx512<>+3200(SB), Z5
+	VMOVUPS   constants_avx512<>+3264(SB), Z5
 	VMOVUPS   Z1, Z1
 	VPERMT2PS Z3, Z5, Z1
 	VADDPS    Z0, Z2, Z0
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z1, Z0, Z0
-	VMULPS    constants_avx512<>+3520(SB), Z0, Z0
+	VMULPS    constants_avx512<>+3584(SB), Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
 	ADDQ      $0x40, DX
 
@@ -3815,10 +3799,10 @@ TEXT ·vecSplit_avx512(SB), $0-8
 loop:
 	VMOVUPS   (BX)(DX*2), Z0
 	VMOVUPS   64(BX)(DX*2), Z1
-	VMOVUPS   constants_avx512<>+3136(SB), Z3
+	VMOVUPS   constants_avx512<>+3200(SB), Z3
 	VMOVUPS   Z0, Z2
 	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3200(SB), Z3
+	VMOVUPS   constants_avx512<>+3264(SB), Z3
 	VMOVUPS   Z0, Z0
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, (SI)(DX*1)
@@ -3864,10 +3848,10 @@ rest:
 	KMOVW     (CX), K3
 	VMOVUPS.Z (BX)(DX*2), K2, Z0
 	VMOVUPS.Z 64(BX)(DX*2), K3, Z1
-	VMOVUPS   constants_avx512<>+3136(SB), Z3
+	VMOVUPS   constants_avx512<>+3200(SB), Z3
 	VMOVUPS   Z0, Z2
 	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3200(SB), Z3
+	VMOVUPS   constants_avx512<>+3264(SB), Z3
 	VMOVUPS   Z0, Z0
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, K1, (SI)(DX*1)
@@ -3893,10 +3877,10 @@ TEXT ·vecJoin_avx512(SB), $0-8
 loop:
 	VMOVUPS   (BX)(DX*1), Z0
 	VMOVUPS   (SI)(DX*1), Z1
-	VMOVUPS   constants_avx512<>+3392(SB), Z3
+	VMOVUPS   constants_avx512<>+3456(SB), Z3
 	VMOVUPS   Z0, Z2
 	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3456(SB), Z3
+	VMOVUPS   constants_avx512<>+3520(SB), Z3
 	VMOVUPS   Z0, Z0
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, (DI)(DX*2)
@@ -3942,10 +3926,10 @@ rest:
 	KMOVW     (CX), K3
 	VMOVUPS.Z (BX)(DX*1), K1, Z0
 	VMOVUPS.Z (SI)(DX*1), K1, Z1
-	VMOVUPS   constants_avx512<>+3392(SB), Z3
+	VMOVUPS   constants_avx512<>+3456(SB), Z3
 	VMOVUPS   Z0, Z2
 	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3456(SB), Z3
+	VMOVUPS   constants_avx512<>+3520(SB), Z3
 	VMOVUPS   Z0, Z0
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, K2, (DI)(DX*2)
@@ -5648,148 +5632,164 @@ DATA constants_avx512<>+2992(SB)/4, $0xbf000000
 DATA constants_avx512<>+2996(SB)/4, $0xbf000000
 DATA constants_avx512<>+3000(SB)/4, $0xbf000000
 DATA constants_avx512<>+3004(SB)/4, $0xbf000000
-DATA constants_avx512<>+3008(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3012(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3016(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3020(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3024(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3028(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3032(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3036(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3040(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3044(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3048(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3052(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3056(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3060(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3064(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3068(SB)/4, $0x3ecc422a
-DATA constants_avx512<>+3072(SB)/4, $0x33800000
-DATA constants_avx512<>+3076(SB)/4, $0x33800000
-DATA constants_avx512<>+3080(SB)/4, $0x33800000
-DATA constants_avx512<>+3084(SB)/4, $0x33800000
-DATA constants_avx512<>+3088(SB)/4, $0x33800000
-DATA constants_avx512<>+3092(SB)/4, $0x33800000
-DATA constants_avx512<>+3096(SB)/4, $0x33800000
-DATA constants_avx512<>+3100(SB)/4, $0x33800000
-DATA constants_avx512<>+3104(SB)/4, $0x33800000
-DATA constants_avx512<>+3108(SB)/4, $0x33800000
-DATA constants_avx512<>+3112(SB)/4, $0x33800000
-DATA constants_avx512<>+3116(SB)/4, $0x33800000
-DATA constants_avx512<>+3120(SB)/4, $0x33800000
-DATA constants_avx512<>+3124(SB)/4, $0x33800000
-DATA constants_avx512<>+3128(SB)/4, $0x33800000
-DATA constants_avx512<>+3132(SB)/4, $0x33800000
-DATA constants_avx512<>+3136(SB)/4, $0x00000000
-DATA constants_avx512<>+3140(SB)/4, $0x00000002
-DATA constants_avx512<>+3144(SB)/4, $0x00000004
-DATA constants_avx512<>+3148(SB)/4, $0x00000006
-DATA constants_avx512<>+3152(SB)/4, $0x00000008
-DATA constants_avx512<>+3156(SB)/4, $0x0000000a
-DATA constants_avx512<>+3160(SB)/4, $0x0000000c
-DATA constants_avx512<>+3164(SB)/4, $0x0000000e
-DATA constants_avx512<>+3168(SB)/4, $0x00000010
-DATA constants_avx512<>+3172(SB)/4, $0x00000012
-DATA constants_avx512<>+3176(SB)/4, $0x00000014
-DATA constants_avx512<>+3180(SB)/4, $0x00000016
-DATA constants_avx512<>+3184(SB)/4, $0x00000018
-DATA constants_avx512<>+3188(SB)/4, $0x0000001a
-DATA constants_avx512<>+3192(SB)/4, $0x0000001c
-DATA constants_avx512<>+3196(SB)/4, $0x0000001e
-DATA constants_avx512<>+3200(SB)/4, $0x00000001
-DATA constants_avx512<>+3204(SB)/4, $0x00000003
-DATA constants_avx512<>+3208(SB)/4, $0x00000005
-DATA constants_avx512<>+3212(SB)/4, $0x00000007
-DATA constants_avx512<>+3216(SB)/4, $0x00000009
-DATA constants_avx512<>+3220(SB)/4, $0x0000000b
-DATA constants_avx512<>+3224(SB)/4, $0x0000000d
-DATA constants_avx512<>+3228(SB)/4, $0x0000000f
-DATA constants_avx512<>+3232(SB)/4, $0x00000011
-DATA constants_avx512<>+3236(SB)/4, $0x00000013
-DATA constants_avx512<>+3240(SB)/4, $0x00000015
-DATA constants_avx512<>+3244(SB)/4, $0x00000017
-DATA constants_avx512<>+3248(SB)/4, $0x00000019
-DATA constants_avx512<>+3252(SB)/4, $0x0000001b
-DATA constants_avx512<>+3256(SB)/4, $0x0000001d
-DATA constants_avx512<>+3260(SB)/4, $0x0000001f
-DATA constants_avx512<>+3264(SB)/4, $0x00000000
-DATA constants_avx512<>+3268(SB)/4, $0x00000001
-DATA constants_avx512<>+3272(SB)/4, $0x00000002
-DATA constants_avx512<>+3276(SB)/4, $0x00000003
-DATA constants_avx512<>+3280(SB)/4, $0x00000004
-DATA constants_avx512<>+3284(SB)/4, $0x00000005
-DATA constants_avx512<>+3288(SB)/4, $0x00000006
-DATA constants_avx512<>+3292(SB)/4, $0x00000007
-DATA constants_avx512<>+3296(SB)/4, $0x00000008
-DATA constants_avx512<>+3300(SB)/4, $0x00000009
-DATA constants_avx512<>+3304(SB)/4, $0x0000000a
-DATA constants_avx512<>+3308(SB)/4, $0x0000000b
-DATA constants_avx512<>+3312(SB)/4, $0x0000000c
-DATA constants_avx512<>+3316(SB)/4, $0x0000000d
-DATA constants_avx512<>+3320(SB)/4, $0x0000000e
-DATA constants_avx512<>+3324(SB)/4, $0x0000000f
-DATA constants_avx512<>+3328(SB)/4, $0x00000001
+DATA constants_avx512<>+3008(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3012(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3016(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3020(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3024(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3028(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3032(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3036(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3040(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3044(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3048(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3052(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3056(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3060(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3064(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3068(SB)/4, $0xc1a00000
+DATA constants_avx512<>+3072(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3076(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3080(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3084(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3088(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3092(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3096(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3100(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3104(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3108(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3112(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3116(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3120(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3124(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3128(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3132(SB)/4, $0x3ecc422a
+DATA constants_avx512<>+3136(SB)/4, $0x33800000
+DATA constants_avx512<>+3140(SB)/4, $0x33800000
+DATA constants_avx512<>+3144(SB)/4, $0x33800000
+DATA constants_avx512<>+3148(SB)/4, $0x33800000
+DATA constants_avx512<>+3152(SB)/4, $0x33800000
+DATA constants_avx512<>+3156(SB)/4, $0x33800000
+DATA constants_avx512<>+3160(SB)/4, $0x33800000
+DATA constants_avx512<>+3164(SB)/4, $0x33800000
+DATA constants_avx512<>+3168(SB)/4, $0x33800000
+DATA constants_avx512<>+3172(SB)/4, $0x33800000
+DATA constants_avx512<>+3176(SB)/4, $0x33800000
+DATA constants_avx512<>+3180(SB)/4, $0x33800000
+DATA constants_avx512<>+3184(SB)/4, $0x33800000
+DATA constants_avx512<>+3188(SB)/4, $0x33800000
+DATA constants_avx512<>+3192(SB)/4, $0x33800000
+DATA constants_avx512<>+3196(SB)/4, $0x33800000
+DATA constants_avx512<>+3200(SB)/4, $0x00000000
+DATA constants_avx512<>+3204(SB)/4, $0x00000002
+DATA constants_avx512<>+3208(SB)/4, $0x00000004
+DATA constants_avx512<>+3212(SB)/4, $0x00000006
+DATA constants_avx512<>+3216(SB)/4, $0x00000008
+DATA constants_avx512<>+3220(SB)/4, $0x0000000a
+DATA constants_avx512<>+3224(SB)/4, $0x0000000c
+DATA constants_avx512<>+3228(SB)/4, $0x0000000e
+DATA constants_avx512<>+3232(SB)/4, $0x00000010
+DATA constants_avx512<>+3236(SB)/4, $0x00000012
+DATA constants_avx512<>+3240(SB)/4, $0x00000014
+DATA constants_avx512<>+3244(SB)/4, $0x00000016
+DATA constants_avx512<>+3248(SB)/4, $0x00000018
+DATA constants_avx512<>+3252(SB)/4, $0x0000001a
+DATA constants_avx512<>+3256(SB)/4, $0x0000001c
+DATA constants_avx512<>+3260(SB)/4, $0x0000001e
+DATA constants_avx512<>+3264(SB)/4, $0x00000001
+DATA constants_avx512<>+3268(SB)/4, $0x00000003
+DATA constants_avx512<>+3272(SB)/4, $0x00000005
+DATA constants_avx512<>+3276(SB)/4, $0x00000007
+DATA constants_avx512<>+3280(SB)/4, $0x00000009
+DATA constants_avx512<>+3284(SB)/4, $0x0000000b
+DATA constants_avx512<>+3288(SB)/4, $0x0000000d
+DATA constants_avx512<>+3292(SB)/4, $0x0000000f
+DATA constants_avx512<>+3296(SB)/4, $0x00000011
+DATA constants_avx512<>+3300(SB)/4, $0x00000013
+DATA constants_avx512<>+3304(SB)/4, $0x00000015
+DATA constants_avx512<>+3308(SB)/4, $0x00000017
+DATA constants_avx512<>+3312(SB)/4, $0x00000019
+DATA constants_avx512<>+3316(SB)/4, $0x0000001b
+DATA constants_avx512<>+3320(SB)/4, $0x0000001d
+DATA constants_avx512<>+3324(SB)/4, $0x0000001f
+DATA constants_avx512<>+3328(SB)/4, $0x00000000
 DATA constants_avx512<>+3332(SB)/4, $0x00000001
-DATA constants_avx512<>+3336(SB)/4, $0x00000001
-DATA constants_avx512<>+3340(SB)/4, $0x00000001
-DATA constants_avx512<>+3344(SB)/4, $0x00000001
-DATA constants_avx512<>+3348(SB)/4, $0x00000001
-DATA constants_avx512<>+3352(SB)/4, $0x00000001
-DATA constants_avx512<>+3356(SB)/4, $0x00000001
-DATA constants_avx512<>+3360(SB)/4, $0x00000001
-DATA constants_avx512<>+3364(SB)/4, $0x00000001
-DATA constants_avx512<>+3368(SB)/4, $0x00000001
-DATA constants_avx512<>+3372(SB)/4, $0x00000001
-DATA constants_avx512<>+3376(SB)/4, $0x00000001
-DATA constants_avx512<>+3380(SB)/4, $0x00000001
-DATA constants_avx512<>+3384(SB)/4, $0x00000001
-DATA constants_avx512<>+3388(SB)/4, $0x00000001
-DATA constants_avx512<>+3392(SB)/4, $0x00000000
-DATA constants_avx512<>+3396(SB)/4, $0x00000010
+DATA constants_avx512<>+3336(SB)/4, $0x00000002
+DATA constants_avx512<>+3340(SB)/4, $0x00000003
+DATA constants_avx512<>+3344(SB)/4, $0x00000004
+DATA constants_avx512<>+3348(SB)/4, $0x00000005
+DATA constants_avx512<>+3352(SB)/4, $0x00000006
+DATA constants_avx512<>+3356(SB)/4, $0x00000007
+DATA constants_avx512<>+3360(SB)/4, $0x00000008
+DATA constants_avx512<>+3364(SB)/4, $0x00000009
+DATA constants_avx512<>+3368(SB)/4, $0x0000000a
+DATA constants_avx512<>+3372(SB)/4, $0x0000000b
+DATA constants_avx512<>+3376(SB)/4, $0x0000000c
+DATA constants_avx512<>+3380(SB)/4, $0x0000000d
+DATA constants_avx512<>+3384(SB)/4, $0x0000000e
+DATA constants_avx512<>+3388(SB)/4, $0x0000000f
+DATA constants_avx512<>+3392(SB)/4, $0x00000001
+DATA constants_avx512<>+3396(SB)/4, $0x00000001
 DATA constants_avx512<>+3400(SB)/4, $0x00000001
-DATA constants_avx512<>+3404(SB)/4, $0x00000011
-DATA constants_avx512<>+3408(SB)/4, $0x00000002
-DATA constants_avx512<>+3412(SB)/4, $0x00000012
-DATA constants_avx512<>+3416(SB)/4, $0x00000003
-DATA constants_avx512<>+3420(SB)/4, $0x00000013
-DATA constants_avx512<>+3424(SB)/4, $0x00000004
-DATA constants_avx512<>+3428(SB)/4, $0x00000014
-DATA constants_avx512<>+3432(SB)/4, $0x00000005
-DATA constants_avx512<>+3436(SB)/4, $0x00000015
-DATA constants_avx512<>+3440(SB)/4, $0x00000006
-DATA constants_avx512<>+3444(SB)/4, $0x00000016
-DATA constants_avx512<>+3448(SB)/4, $0x00000007
-DATA constants_avx512<>+3452(SB)/4, $0x00000017
-DATA constants_avx512<>+3456(SB)/4, $0x00000008
-DATA constants_avx512<>+3460(SB)/4, $0x00000018
-DATA constants_avx512<>+3464(SB)/4, $0x00000009
-DATA constants_avx512<>+3468(SB)/4, $0x00000019
-DATA constants_avx512<>+3472(SB)/4, $0x0000000a
-DATA constants_avx512<>+3476(SB)/4, $0x0000001a
-DATA constants_avx512<>+3480(SB)/4, $0x0000000b
-DATA constants_avx512<>+3484(SB)/4, $0x0000001b
-DATA constants_avx512<>+3488(SB)/4, $0x0000000c
-DATA constants_avx512<>+3492(SB)/4, $0x0000001c
-DATA constants_avx512<>+3496(SB)/4, $0x0000000d
-DATA constants_avx512<>+3500(SB)/4, $0x0000001d
-DATA constants_avx512<>+3504(SB)/4, $0x0000000e
-DATA constants_avx512<>+3508(SB)/4, $0x0000001e
-DATA constants_avx512<>+3512(SB)/4, $0x0000000f
-DATA constants_avx512<>+3516(SB)/4, $0x0000001f
-DATA constants_avx512<>+3520(SB)/4, $0x3e800000
-DATA constants_avx512<>+3524(SB)/4, $0x3e800000
-DATA constants_avx512<>+3528(SB)/4, $0x3e800000
-DATA constants_avx512<>+3532(SB)/4, $0x3e800000
-DATA constants_avx512<>+3536(SB)/4, $0x3e800000
-DATA constants_avx512<>+3540(SB)/4, $0x3e800000
-DATA constants_avx512<>+3544(SB)/4, $0x3e800000
-DATA constants_avx512<>+3548(SB)/4, $0x3e800000
-DATA constants_avx512<>+3552(SB)/4, $0x3e800000
-DATA constants_avx512<>+3556(SB)/4, $0x3e800000
-DATA constants_avx512<>+3560(SB)/4, $0x3e800000
-DATA constants_avx512<>+3564(SB)/4, $0x3e800000
-DATA constants_avx512<>+3568(SB)/4, $0x3e800000
-DATA constants_avx512<>+3572(SB)/4, $0x3e800000
-DATA constants_avx512<>+3576(SB)/4, $0x3e800000
-DATA constants_avx512<>+3580(SB)/4, $0x3e800000
-GLOBL constants_avx512<>(SB), RODATA|NOPTR, $3584
+DATA constants_avx512<>+3404(SB)/4, $0x00000001
+DATA constants_avx512<>+3408(SB)/4, $0x00000001
+DATA constants_avx512<>+3412(SB)/4, $0x00000001
+DATA constants_avx512<>+3416(SB)/4, $0x00000001
+DATA constants_avx512<>+3420(SB)/4, $0x00000001
+DATA constants_avx512<>+3424(SB)/4, $0x00000001
+DATA constants_avx512<>+3428(SB)/4, $0x00000001
+DATA constants_avx512<>+3432(SB)/4, $0x00000001
+DATA constants_avx512<>+3436(SB)/4, $0x00000001
+DATA constants_avx512<>+3440(SB)/4, $0x00000001
+DATA constants_avx512<>+3444(SB)/4, $0x00000001
+DATA constants_avx512<>+3448(SB)/4, $0x00000001
+DATA constants_avx512<>+3452(SB)/4, $0x00000001
+DATA constants_avx512<>+3456(SB)/4, $0x00000000
+DATA constants_avx512<>+3460(SB)/4, $0x00000010
+DATA constants_avx512<>+3464(SB)/4, $0x00000001
+DATA constants_avx512<>+3468(SB)/4, $0x00000011
+DATA constants_avx512<>+3472(SB)/4, $0x00000002
+DATA constants_avx512<>+3476(SB)/4, $0x00000012
+DATA constants_avx512<>+3480(SB)/4, $0x00000003
+DATA constants_avx512<>+3484(SB)/4, $0x00000013
+DATA constants_avx512<>+3488(SB)/4, $0x00000004
+DATA constants_avx512<>+3492(SB)/4, $0x00000014
+DATA constants_avx512<>+3496(SB)/4, $0x00000005
+DATA constants_avx512<>+3500(SB)/4, $0x00000015
+DATA constants_avx512<>+3504(SB)/4, $0x00000006
+DATA constants_avx512<>+3508(SB)/4, $0x00000016
+DATA constants_avx512<>+3512(SB)/4, $0x00000007
+DATA constants_avx512<>+3516(SB)/4, $0x00000017
+DATA constants_avx512<>+3520(SB)/4, $0x00000008
+DATA constants_avx512<>+3524(SB)/4, $0x00000018
+DATA constants_avx512<>+3528(SB)/4, $0x00000009
+DATA constants_avx512<>+3532(SB)/4, $0x00000019
+DATA constants_avx512<>+3536(SB)/4, $0x0000000a
+DATA constants_avx512<>+3540(SB)/4, $0x0000001a
+DATA constants_avx512<>+3544(SB)/4, $0x0000000b
+DATA constants_avx512<>+3548(SB)/4, $0x0000001b
+DATA constants_avx512<>+3552(SB)/4, $0x0000000c
+DATA constants_avx512<>+3556(SB)/4, $0x0000001c
+DATA constants_avx512<>+3560(SB)/4, $0x0000000d
+DATA constants_avx512<>+3564(SB)/4, $0x0000001d
+DATA constants_avx512<>+3568(SB)/4, $0x0000000e
+DATA constants_avx512<>+3572(SB)/4, $0x0000001e
+DATA constants_avx512<>+3576(SB)/4, $0x0000000f
+DATA constants_avx512<>+3580(SB)/4, $0x0000001f
+DATA constants_avx512<>+3584(SB)/4, $0x3e800000
+DATA constants_avx512<>+3588(SB)/4, $0x3e800000
+DATA constants_avx512<>+3592(SB)/4, $0x3e800000
+DATA constants_avx512<>+3596(SB)/4, $0x3e800000
+DATA constants_avx512<>+3600(SB)/4, $0x3e800000
+DATA constants_avx512<>+3604(SB)/4, $0x3e800000
+DATA constants_avx512<>+3608(SB)/4, $0x3e800000
+DATA constants_avx512<>+3612(SB)/4, $0x3e800000
+DATA constants_avx512<>+3616(SB)/4, $0x3e800000
+DATA constants_avx512<>+3620(SB)/4, $0x3e800000
+DATA constants_avx512<>+3624(SB)/4, $0x3e800000
+DATA constants_avx512<>+3628(SB)/4, $0x3e800000
+DATA constants_avx512<>+3632(SB)/4, $0x3e800000
+DATA constants_avx512<>+3636(SB)/4, $0x3e800000
+DATA constants_avx512<>+3640(SB)/4, $0x3e800000
+DATA constants_avx512<>+3644(SB)/4, $0x3e800000
+GLOBL constants_avx512<>(SB), RODATA|NOPTR, $3648
