@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// golden is a network trained by PyTorch; testdata/golden.py writes it.
+// golden is a network trained by PyTorch; testdata/golden.py and golden_recipes.py
+// write it.
 type golden struct {
 	Name   string
 	Model  [][2]any
@@ -22,9 +23,11 @@ type golden struct {
 		Mixed   bool
 	}
 	Loss, Optimizer, Schedule [2]any
+	Recipe                    *[2]any
 	Batch, Steps, Lanes       int
 	Curve, Chain              bool
 	Losses                    []float64
+	Numbers                   [][]float64 // of the recipe, in every step
 	// Gradients, Parameters and Buffers are in the order of the model.
 	Gradients, Parameters, Buffers [][]float64
 }
@@ -54,6 +57,14 @@ func goldenNode(pair [2]any) Node {
 			for _, f := range v.([]any) {
 				n.From = append(n.From, f.(string))
 			}
+		case "discriminator":
+			var layers []Node
+			for _, l := range v.([]any) {
+				layers = append(layers, goldenNode([2]any(l.([]any))))
+			}
+			n.Fields[k] = layers
+		case "optimizer":
+			n.Fields[k] = goldenNode([2]any(v.([]any)))
 		default:
 			n.Fields[k] = v
 		}
@@ -64,6 +75,9 @@ func goldenNode(pair [2]any) Node {
 func (g *golden) plan(t *testing.T, exact bool) *Plan {
 	spec := Spec{Loss: goldenNode(g.Loss), Optimizer: goldenNode(g.Optimizer), Schedule: goldenNode(g.Schedule),
 		Lanes: g.Lanes, Exact: exact, Epochs: 1, StepsPerEpoch: g.Steps}
+	if g.Recipe != nil {
+		spec.Recipe = goldenNode(*g.Recipe)
+	}
 	for _, n := range g.Model {
 		spec.Model = append(spec.Model, goldenNode(n))
 	}
@@ -197,6 +211,9 @@ func (g *golden) compare(t *testing.T, exact bool) {
 		if math.Abs(o.Loss-g.Losses[s]) > tolerance*(1+math.Abs(g.Losses[s])) {
 			t.Fatalf("step %d: loss %.8g, PyTorch %.8g", s, o.Loss, g.Losses[s])
 		}
+		if g.Numbers != nil {
+			near(t, "numbers", float32s(o.Metrics), g.Numbers[s], tolerance)
+		}
 		if s == 0 && !g.Curve && !g.changesGradient() {
 			for j, p := range tr.plan.params {
 				near(t, "gradient of "+p.name, tr.floats[p.offset:][:p.Size()], g.Gradients[j], 1e-4)
@@ -218,6 +235,14 @@ func (g *golden) compare(t *testing.T, exact bool) {
 // gradient in its buffer.
 func (g *golden) changesGradient() bool {
 	return strings.HasPrefix(g.Name, "clip_") || g.Name == "lamb"
+}
+
+func float32s(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
 }
 
 // near compares with the largest element as scale.

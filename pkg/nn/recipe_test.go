@@ -72,6 +72,31 @@ func TestGANAlternates(t *testing.T) {
 	}
 }
 
+// A state taken between two turns leads to the same networks: both optimisers and
+// whose turn it is are in it.
+func TestGANGoesOnBetweenTurns(t *testing.T) {
+	in := classInput(3, 1, 4, 4)
+	plan := mustPlan(t, ganSpec("binary_cross_entropy", 2), in)
+	whole := newTrainer(t, plan, 8, 2)
+	later := newTrainer(t, plan, 8, 2)
+	for s := range 9 {
+		if s == 4 {
+			if err := later.SetState(whole.State()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, tr := range []*Trainer{whole, later} {
+			if i == 1 && s < 4 {
+				continue
+			}
+			if _, _, err := step([]*Trainer{tr}, []*Batch{makeBatch(in, s, 4, 3)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sameState(t, whole, later)
+}
+
 // Both kinds of records go into the running statistics of the discriminator, one
 // after the other.
 func TestStatisticsOfEachPass(t *testing.T) {
