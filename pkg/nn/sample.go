@@ -61,17 +61,23 @@ func (p *Plan) drawnBefore(i, v int) bool {
 // Plan.Output). Record i of them is a function of seed and first+i. The result is
 // the trainer's and holds until the next call.
 func (t *Trainer) Sample(seed uint64, first, rows int) ([]float32, error) {
+	size := t.plan.Latent()
+	z := make([]float32, max(rows, 0)*size)
+	for i := range rows {
+		t.eng.Normal(z[i*size:][:size], 0, 1, philox.New(seed, philox.Noise+sampleUse, 0, 0, first+i), 0)
+	}
+	return t.Decode(z, rows)
+}
+
+// Decode makes rows records of z, Plan.Latent numbers for each, as Sample does of
+// normal numbers. The result is the trainer's and holds until the next call.
+func (t *Trainer) Decode(z []float32, rows int) ([]float32, error) {
 	v := t.plan.latent()
 	if v < 0 {
 		return nil, fmt.Errorf("nn: the model has no place to draw samples at: it is no GAN, and has no gaussian_sample layer on which all that follows depends")
 	}
-	if rows < 0 || rows > t.maxRows {
-		return nil, fmt.Errorf("nn: cannot make %d records at once; at most %d", rows, t.maxRows)
-	}
-	size := t.plan.values[v].size
-	z := make([]float32, rows*size)
-	for i := range rows {
-		t.eng.Normal(z[i*size:][:size], 0, 1, philox.New(seed, philox.Noise+sampleUse, 0, 0, first+i), 0)
+	if rows < 0 || rows > t.maxRows || len(z) != rows*t.plan.Latent() {
+		return nil, fmt.Errorf("nn: cannot make %d records of %d numbers at once; at most %d, each of %d", rows, len(z), t.maxRows, t.plan.Latent())
 	}
 	net, model := &t.plan.nets[0], &t.step.nets[0]
 	model.pass = Pass{t: t, net: model, batch: &Batch{}, rows: rows, w: t.final()}
