@@ -18,6 +18,7 @@
 //	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go
 //	sums.go    sums in float64
+//	columns.go sums of columns
 //	philox.go  random words
 package main
 
@@ -85,6 +86,7 @@ func vectors(dir string, isa isa, f layout) error {
 		l.write()
 	}
 	sums(c, isa, f)
+	columns(c, isa, f)
 	if isa.name == "avx2" {
 		philox(c, f, k)
 	}

@@ -115,9 +115,7 @@ func reductions(def define) {
 // norms are the parts of normalisation, of channels and of rows.
 func norms(def define) {
 	def("vecChannel", "p = s0*x - s1, both rounded", func(p *prog) { p.out(0, p.sub(p.mul(p.in(0), p.scalar(0)), p.scalar(1))) })
-	def("vecChannelBack", "p = (s0*x - s1*y) - s2, all rounded", func(p *prog) {
-		p.out(0, p.sub(p.sub(p.mul(p.scalar(0), p.in(0)), p.mul(p.scalar(1), p.in(1))), p.scalar(2)))
-	})
+	channels(def)
 	def("vecChannels", "p = y*x - z, both rounded", func(p *prog) { p.out(0, p.sub(p.mul(p.in(0), p.in(1)), p.in(2))) })
 	def("vecChannelsBack", "p = (z*x - u*y) - a, all rounded", func(p *prog) {
 		p.out(0, p.sub(p.sub(p.mul(p.in(2), p.in(0)), p.mul(p.in(3), p.in(1))), p.in(4)))
@@ -137,10 +135,55 @@ func norms(def define) {
 		p.sum(g)
 		p.sumProduct(g, p.in(2))
 	})
-	def("vecNormBack", "p = ((x*y - s0) - z*s1)*s2, all rounded", func(p *prog) {
+	back := func(p *prog) value {
 		g := p.sub(p.mul(p.in(0), p.in(1)), p.scalar(0))
-		p.out(0, p.mul(p.sub(g, p.mul(p.in(2), p.scalar(1))), p.scalar(2)))
+		return p.mul(p.sub(g, p.mul(p.in(2), p.scalar(1))), p.scalar(2))
+	}
+	def("vecNormBack", "p = ((x*y - s0) - z*s1)*s2, all rounded", func(p *prog) { p.out(0, back(p)) })
+	def("vecNormBackAdd", "p += ((x*y - s0) - z*s1)*s2, all rounded", func(p *prog) { p.out(0, p.add(p.into(0), back(p))) })
+}
+
+// channels are the passes over a plane of a channel that is normalised: x - s0 is
+// made where it is needed, for that is cheaper than to read it. A plane goes
+// through max(0, x) or not.
+func channels(def define) {
+	def("vecSquares", "part 0 += (x - s0)², rounded once", func(p *prog) {
+		d := p.sub(p.in(0), p.scalar(0))
+		p.sumProduct(d, d)
 	})
+	for _, relu := range []bool{false, true} {
+		name, forward, backward := "", "", ""
+		if relu {
+			name, forward, backward = "ReLU", "; of it max(0, p)", ", where z > 0"
+		}
+		dy := func(p *prog) value {
+			if relu {
+				return p.choose(p.gt(p.in(2), p.f(0)), p.in(0), p.f(0))
+			}
+			return p.in(0)
+		}
+		for _, plus := range []string{"", " + y"} {
+			def("vecPlane"+map[string]string{"": "", " + y": "Plus"}[plus]+name, "p = (x - s0)*s1 - s2"+plus+", all rounded"+forward, func(p *prog) {
+				y := p.sub(p.mul(p.sub(p.in(0), p.scalar(0)), p.scalar(1)), p.scalar(2))
+				if plus != "" {
+					y = p.add(y, p.in(1))
+				}
+				if relu {
+					y = p.max(p.f(0), y)
+				}
+				p.out(0, y)
+			})
+		}
+		def("vecPlaneSums"+name, "part 0 += x; part 1 += x*(y - s0), rounded once"+backward, func(p *prog) {
+			g := dy(p)
+			p.sum(g)
+			p.sumProduct(g, p.sub(p.in(1), p.scalar(0)))
+		})
+		def("vecPlaneBack"+name, "p = (s1*x - s2*(y - s0)) - s3, all rounded, x"+backward, func(p *prog) {
+			d := p.sub(p.in(1), p.scalar(0))
+			p.out(0, p.sub(p.sub(p.mul(p.scalar(1), dy(p)), p.mul(p.scalar(2), d)), p.scalar(3)))
+		})
+	}
 }
 
 func training(def define) {

@@ -33,7 +33,7 @@ func (p *Plan) Graph() ([]Value, []GraphNode) {
 	}
 	nodes := make([]GraphNode, model.to)
 	for i, n := range p.nodes[:model.to] {
-		nodes[i] = GraphNode{Name: n.ownName(), Kind: n.kind, Args: n.args, In: slices.Clone(n.in), Out: n.out, Params: n.Params, Buffers: n.Buffers}
+		nodes[i] = GraphNode{Name: n.ownName(), Kind: n.kind, Args: n.args, In: slices.Clone(n.in[:len(n.in)-n.extra]), Out: n.out, Params: n.Params, Buffers: n.Buffers}
 	}
 	return values, nodes
 }

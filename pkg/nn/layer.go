@@ -12,12 +12,6 @@ type Layer interface {
 	Backward(p *Pass)
 }
 
-// fuser is a layer that can apply an activation to its own output.
-type fuser interface {
-	// fuse returns a copy of the layer that ends with the activation.
-	fuse(a activation) Layer
-}
-
 // Value describes what flows along an edge.
 type Value struct {
 	// Shape is that of one record.

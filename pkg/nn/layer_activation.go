@@ -61,32 +61,3 @@ func (a activation) backwardInPlace(p *Pass, dy []float32) {
 		p.Engine().ActBackward(dy, dy, p.Y(), p.Y(), a.act)
 	}
 }
-
-// fuseActivations lets layers that can do so apply the activation that alone
-// reads their output. This saves memory and time and changes no bit.
-func (p *Plan) fuseActivations() {
-	for i := range p.nodes {
-		n := &p.nodes[i]
-		act, ok := n.Layer.(activation)
-		if !ok || !act.fuses {
-			continue
-		}
-		source := p.values[n.in[0]]
-		if source.root != n.in[0] || source.users != 1 || source.node < 0 || n.in[0] == p.nets[n.net].logits {
-			continue
-		}
-		producer := &p.nodes[source.node]
-		layer, ok := producer.Layer.(fuser)
-		if !ok {
-			continue
-		}
-		producer.Layer = layer.fuse(act)
-		n.Layer, n.Alias = nil, true
-		p.values[n.in[0]].users = p.values[n.out].users
-		for j := range p.values {
-			if p.values[j].root == n.out {
-				p.values[j].root = n.in[0]
-			}
-		}
-	}
-}

@@ -107,6 +107,8 @@ func (l attention) scaleQueries(eng *tensor.Engine, qkv []float32) {
 	}
 }
 
+func (attention) keepsDY() bool { return true }
+
 func (l attention) Backward(p *Pass) {
 	t, d := l.steps, l.dim
 	eng, rows, dy := p.Engine(), p.Rows(), p.DY()

@@ -20,6 +20,7 @@ type batchNorm struct {
 	epsilon         float32
 	momentum        float64
 	act             activation
+	plusInput       bool // input 1 is added before the activation
 }
 
 func batchNormKind() LayerKind {
@@ -48,7 +49,6 @@ func fitBatchNorm(s *Site) Fitted {
 	return Fitted{Layer: l, Out: in,
 		Params:    []Param{{Name: "weight", Shape: c, Init: Init{Kind: "ones"}}, {Name: "bias", Shape: c, Init: Init{Kind: "zeros"}}},
 		Buffers:   []Buffer{{Name: "running_mean", Shape: c}, {Name: "running_var", Shape: c, Value: 1}},
-		Keep:      []int{size(in)},               // x - mean
 		KeepLanes: []int{l.channels, l.channels}, // mean, variance
 		Scratch:   2 * l.channels,
 		Words:     2 * l.channels, // mean and variance of a lane
@@ -57,11 +57,27 @@ func fitBatchNorm(s *Site) Fitted {
 
 func (l batchNorm) fuse(a activation) Layer { l.act = a; return l }
 
+func (l batchNorm) plus(a activation) Layer {
+	if l.act.act != tensor.ActNone || l.plusInput {
+		return nil
+	}
+	l.plusInput, l.act = true, a
+	return l
+}
+
+// What passes on is the gradient before the activation, by the input that is added.
+func (l batchNorm) passes(input int) bool { return input == 1 }
+func (l batchNorm) keepsDY() bool         { return l.act.act == tensor.ActNone }
+
 // lane is the normalisation of the records of a lane, from up to to.
 func (l batchNorm) lane(p *Pass, i, from, to int) tensor.ChannelNorm {
-	return tensor.ChannelNorm{Channels: l.shape(to - from), Epsilon: l.epsilon, Act: l.act.act,
+	n := tensor.ChannelNorm{Channels: l.shape(to - from), Epsilon: l.epsilon, Act: l.act.act,
 		Weight: p.Param(0), Bias: p.Param(1),
-		Mean: p.KeepLane(0, i), Variance: p.KeepLane(1, i), Centred: l.rows(p.Keep(0), from, to)}
+		Mean: p.KeepLane(0, i), Variance: p.KeepLane(1, i), X: l.rows(p.X(0), from, to)}
+	if l.plusInput {
+		n.Plus = l.rows(p.X(1), from, to)
+	}
+	return n
 }
 
 func (l batchNorm) shape(rows int) tensor.Channels {
@@ -79,7 +95,7 @@ func (l batchNorm) Forward(p *Pass) {
 			continue
 		}
 		n := l.lane(p, i, from, to)
-		p.Engine().ChannelNormForward(l.rows(p.Y(), from, to), l.rows(p.X(0), from, to), n)
+		p.Engine().ChannelNormForward(l.rows(p.Y(), from, to), n)
 		words := p.Words(i)
 		for c, v := range n.Variance {
 			words[c], words[l.channels+c] = int32(math.Float32bits(n.Mean[c])), int32(math.Float32bits(v))
@@ -96,6 +112,9 @@ func (l batchNorm) apply(p *Pass) {
 		shift[c] = float32(mean[c]*scale[c]) - bias[c]
 	}
 	p.Engine().ChannelAffine(p.Y(), p.X(0), scale, shift, l.shape(p.Rows()))
+	if l.plusInput {
+		p.Engine().Add(p.Y(), p.Y(), p.X(1))
+	}
 	p.Engine().ActForward(p.Y(), p.Y(), l.act.act)
 }
 
@@ -118,15 +137,21 @@ func (l batchNorm) Backward(p *Pass) {
 		p.Engine().AddLane(p.Grad(0), i, dw)
 		p.Engine().AddLane(p.Grad(1), i, db)
 	}
+	if l.plusInput {
+		p.addDY(1)
+	}
 }
 
 // backwardApplied goes back through fixed statistics.
 func (l batchNorm) backwardApplied(p *Pass) {
+	l.act.backwardInPlace(p, p.DY())
+	if l.plusInput {
+		p.addDY(1)
+	}
 	dx := p.DX(0)
 	if dx == nil {
 		return
 	}
-	l.act.backwardInPlace(p, p.DY())
 	scale, zeros := p.Scratch()[:l.channels], p.Scratch()[l.channels:2*l.channels]
 	clear(zeros)
 	for c, v := range p.Buffer(1) {

@@ -113,6 +113,8 @@ func (s *Site) fitConv(c tensor.Conv) Fitted {
 
 func (l conv) fuse(a activation) Layer { l.act = a; return l }
 
+func (l conv) keepsDY() bool { return l.act.act == tensor.ActNone }
+
 func (l conv) at(p *Pass) tensor.Conv {
 	c := l.c
 	c.N = p.Rows()

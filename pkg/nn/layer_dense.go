@@ -53,6 +53,8 @@ func fitDense(s *Site) Fitted {
 
 func (d dense) fuse(a activation) Layer { d.act = a; return d }
 
+func (d dense) keepsDY() bool { return d.act.act == tensor.ActNone }
+
 func (d dense) Forward(p *Pass) {
 	g := tensor.Gemm{M: p.Rows() * d.each, N: d.out, K: d.in, TransB: true, Act: d.act.act}
 	if d.bias {

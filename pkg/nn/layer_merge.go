@@ -1,9 +1,13 @@
 package nn
 
-import "slices"
+import (
+	"slices"
 
-// add is y = x0 + x1 + …, added in the order of the inputs.
-type add struct{}
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
+)
+
+// add is y = act(x0 + x1 + …), added in the order of the inputs.
+type add struct{ act activation }
 
 func addKind() LayerKind {
 	return LayerKind{
@@ -26,20 +30,28 @@ func addKind() LayerKind {
 	}
 }
 
-func (add) Forward(p *Pass) {
+func (l add) fuse(a activation) Layer { l.act = a; return l }
+
+func (l add) Forward(p *Pass) {
 	p.Engine().Add(p.Y(), p.X(0), p.X(1))
 	for i := 2; i < p.Inputs(); i++ {
 		p.Engine().Add(p.Y(), p.Y(), p.X(i))
 	}
-}
-
-func (add) Backward(p *Pass) {
-	for i := range p.Inputs() {
-		if dx := p.DX(i); dx != nil {
-			copy(dx, p.DY())
-		}
+	if l.act.act != tensor.ActNone {
+		p.Engine().ActForward(p.Y(), p.Y(), l.act.act)
 	}
 }
+
+func (l add) Backward(p *Pass) {
+	l.act.backwardInPlace(p, p.DY())
+	for i := range p.Inputs() {
+		p.addDY(i)
+	}
+}
+
+func (l add) keepsDY() bool   { return l.act.act == tensor.ActNone }
+func (l add) passes(int) bool { return true }
+func (l add) adds() bool      { return true }
 
 // multiply is y = x0 * x1, element by element.
 type multiply struct{}

@@ -35,8 +35,7 @@ func fitLayerNorm(s *Site) Fitted {
 	cols := in[len(in)-1]
 	l := layerNorm{each: size(in) / cols, cols: cols, epsilon: float32(s.Float("epsilon"))}
 	return Fitted{Layer: l, Out: in, Params: normParams(cols),
-		Keep:    []int{size(in), l.each}, // xhat, 1/deviation
-		Scratch: size(in),                // dy*xhat
+		Keep: []int{size(in), l.each}, // xhat, 1/deviation
 	}
 }
 
@@ -54,14 +53,15 @@ func (l layerNorm) Forward(p *Pass) {
 
 func (l layerNorm) Backward(p *Pass) {
 	eng, dy, hat, rows := p.Engine(), p.DY(), p.Keep(0), p.LaneRows(l.each)
-	product := p.Scratch()
-	eng.Mul(product, dy, hat)
-	eng.ColSumLanes(p.Grad(0), product, l.cols, rows)
+	eng.ColDotLanes(p.Grad(0), dy, hat, l.cols, rows)
 	eng.ColSumLanes(p.Grad(1), dy, l.cols, rows)
 	if dx := p.DX(0); dx != nil {
-		eng.RowNormBackward(dx, dy, hat, p.Keep(1), p.Param(0), p.Rows()*l.each, l.cols)
+		eng.RowNormBackward(dx, dy, hat, p.Keep(1), p.Param(0), p.Rows()*l.each, l.cols, p.adds(0))
 	}
 }
+
+func (layerNorm) keepsDY() bool { return true }
+func (layerNorm) adds() bool    { return true }
 
 // groupNorm gives groups of the channels of a record mean 0 and variance 1, then
 // scales and shifts every channel:
@@ -99,7 +99,7 @@ func fitGroupNorm(s *Site) Fitted {
 	}
 	l := groupNorm{channels: in[0], groups: groups, plane: size(in[1:]), epsilon: float32(s.Float("epsilon"))}
 	return Fitted{Layer: l, Out: in, Params: normParams(l.channels),
-		Keep: []int{size(in), groups, groups}, // x - mean, mean, variance
+		Keep: []int{groups, groups}, // mean, variance
 		// For every channel of a record the gradients of weight and bias; for every
 		// group what ChannelNorm has beside dx; and once for every channel -bias or 0.
 		Scratch: 2*l.channels + 2*groups + l.channels,
@@ -107,7 +107,7 @@ func fitGroupNorm(s *Site) Fitted {
 }
 
 func (l groupNorm) norm(p *Pass) tensor.ChannelNorm {
-	return tensor.ChannelNorm{Epsilon: l.epsilon, Mean: p.Keep(1), Variance: p.Keep(2), Centred: p.Keep(0),
+	return tensor.ChannelNorm{Epsilon: l.epsilon, Mean: p.Keep(0), Variance: p.Keep(1), X: p.X(0),
 		Channels: tensor.Channels{Rows: 1, Count: p.Rows() * l.groups, Plane: l.channels / l.groups * l.plane}}
 }
 
@@ -120,7 +120,7 @@ func (l groupNorm) Forward(p *Pass) {
 	for c, b := range p.Param(1) {
 		shift[c] = -b
 	}
-	p.Engine().ChannelNormForward(p.Y(), p.X(0), l.norm(p))
+	p.Engine().ChannelNormForward(p.Y(), l.norm(p))
 	p.Engine().ChannelAffine(p.Y(), p.Y(), p.Param(0), shift, l.shape(p))
 }
 
@@ -140,14 +140,15 @@ func (l groupNorm) Backward(p *Pass) {
 // backwardParams adds dy*xhat and dy, summed over the planes of a channel, then
 // over the records.
 func (l groupNorm) backwardParams(p *Pass) {
-	n, dy, centred, variance := p.Rows()*l.channels, p.DY(), p.Keep(0), p.Keep(2)
+	n, share := p.Rows()*l.channels, l.channels/l.groups
 	dw, db := p.Scratch()[:n], p.Scratch()[n:2*n]
-	for i := range dw {
-		root := 1 / float32(math.Sqrt(float64(variance[i*l.groups/l.channels]+l.epsilon)))
-		at := i * l.plane
-		dw[i] = p.Engine().Dot(dy[at:][:l.plane], centred[at:][:l.plane]) * root
+	p.Engine().PlaneDots(db, dw, p.DY(), p.X(0), p.Keep(0), l.plane, share)
+	for i, v := range p.Keep(1) {
+		root := 1 / float32(math.Sqrt(float64(v+l.epsilon)))
+		for c := i * share; c < (i+1)*share; c++ {
+			dw[c] *= root
+		}
 	}
-	p.Engine().RowSums(db, dy, n, l.plane)
 	p.Engine().ColSumLanes(p.Grad(0), dw, l.channels, p.LaneRows(1))
 	p.Engine().ColSumLanes(p.Grad(1), db, l.channels, p.LaneRows(1))
 }

@@ -110,7 +110,9 @@ func (l positions) Backward(p *Pass) {
 	if l.fixed == nil {
 		p.Engine().ColSumLanes(p.Grad(0), p.DY(), l.n, p.LaneRows(1))
 	}
-	if dx := p.DX(0); dx != nil {
-		copy(dx, p.DY())
-	}
+	p.addDY(0)
 }
+
+func (positions) keepsDY() bool   { return true }
+func (positions) passes(int) bool { return true }
+func (positions) adds() bool      { return true }

@@ -11,9 +11,19 @@ type unit struct {
 // target is where a node writes the gradient by one of its inputs. The first
 // node to write a gradient writes it in place; what others write is added.
 type target struct {
-	buf []float32 // nil if nobody needs the gradient
+	buf []float32 // nil if nobody needs the gradient, or if it is DY itself
+	add bool      // buf has a gradient, to which the layer adds
 	sum []float32 // what buf is added to afterwards; nil if it is in place
 }
+
+// passer is a layer that leaves the gradient by some inputs in DY.
+type passer interface{ passes(input int) bool }
+
+// keeper is a layer whose Backward does not change DY.
+type keeper interface{ keepsDY() bool }
+
+// adder is a layer that can add its gradients to what is in DX: Pass.adds.
+type adder interface{ adds() bool }
 
 // pool of gradient buffers, which live only from the first reader of a value
 // back to its producer. sizes are in elements a record.
@@ -52,19 +62,31 @@ func better(a, b, n int) bool {
 	return a > b
 }
 
+// writing is how a node writes the gradient by one of its inputs.
+type writing int
+
+const (
+	writeNone   writing = iota // nobody needs it
+	writeFirst                 // in place
+	writePassed                // it is that by the output, in the same slot
+	writeAdd                   // the layer adds it in place
+	writeSum                   // apart, to be added afterwards
+)
+
 // placement says which slot holds the gradient of which value, and how every
 // node writes the gradients by its inputs.
 type placement struct {
-	slots  slots
-	value  []int   // slot of a root value, -1 without gradient
-	direct [][]int // per node and input: 1 in place, 0 added, -1 not needed
-	sums   []int   // sizes of the buffers for what is added, by number of the input
+	slots   slots
+	holders []int       // of each slot: values whose gradient is in it
+	value   []int       // slot of a root value, -1 without gradient
+	how     [][]writing // per node and input
+	sums    []int       // sizes of the buffers for what is added, by number of the input
 }
 
 // placeGradients walks the nodes backwards and gives every gradient a slot for
 // as long as it lives.
 func (p *Plan) placeGradients() placement {
-	pl := placement{value: make([]int, len(p.values)), direct: make([][]int, len(p.nodes))}
+	pl := placement{value: make([]int, len(p.values)), how: make([][]writing, len(p.nodes))}
 	for i := range pl.value {
 		pl.value[i] = -1
 	}
@@ -79,36 +101,98 @@ func (p *Plan) placeGradients() placement {
 func (pl *placement) place(p *Plan, net *network) {
 	pl.slots.free = nil
 	if root := p.values[net.logits].root; p.values[root].grad {
-		pl.value[root] = pl.slots.take(p.values[root].size)
+		pl.hold(root, pl.slots.take(p.values[root].size))
 	}
 	for i := net.to - 1; i >= net.from; i-- {
 		n := p.nodes[i]
-		pl.direct[i] = make([]int, len(n.in))
+		pl.how[i] = make([]writing, len(n.in))
 		if n.Alias || !p.backward(i) {
 			continue
 		}
-		for j, v := range n.in {
-			pl.direct[i][j] = pl.write(p, j, p.values[v].root)
+		for j := range n.in {
+			pl.how[i][j] = pl.write(p, i, j)
 		}
 		if slot := pl.value[n.out]; slot >= 0 {
-			pl.slots.free = append(pl.slots.free, slot)
+			if pl.holders[slot]--; pl.holders[slot] == 0 {
+				pl.slots.free = append(pl.slots.free, slot)
+			}
 		}
 	}
 }
 
-func (pl *placement) write(p *Plan, input, root int) int {
+// hold puts the gradient of a value into a slot.
+func (pl *placement) hold(root, slot int) {
+	pl.value[root] = slot
+	for len(pl.holders) <= slot {
+		pl.holders = append(pl.holders, 0)
+	}
+	pl.holders[slot]++
+}
+
+func (pl *placement) write(p *Plan, i, input int) writing {
+	n := &p.nodes[i]
+	root := p.values[n.in[input]].root
+	size := p.values[root].size
 	switch {
 	case !p.values[root].grad:
-		return -1
+		return writeNone
+	case pl.value[root] < 0 && pl.mayPass(p, n, input):
+		pl.hold(root, pl.value[n.out])
+		return writePassed
 	case pl.value[root] < 0:
-		pl.value[root] = pl.slots.take(p.values[root].size)
-		return 1
+		pl.hold(root, pl.slots.take(size))
+		return writeFirst
+	}
+	if l, ok := n.Layer.(adder); ok && l.adds() {
+		return writeAdd
 	}
 	for len(pl.sums) <= input {
 		pl.sums = append(pl.sums, 0)
 	}
-	pl.sums[input] = max(pl.sums[input], p.values[root].size)
-	return 0
+	pl.sums[input] = max(pl.sums[input], size)
+	return writeSum
+}
+
+// mayPass reports whether the gradient by an input can stay in the slot of that
+// by the output, which must be alone there. Two inputs can share it if the one that
+// is made later is done with, unchanged, before anything is added to the other.
+func (pl *placement) mayPass(p *Plan, n *node, input int) bool {
+	l, ok := n.Layer.(passer)
+	if !ok || !l.passes(input) {
+		return false
+	}
+	holders := pl.holders[pl.value[n.out]]
+	for j := range input {
+		if pl.how[n.number][j] == writePassed {
+			return holders == 2 && p.apart(n, p.values[n.in[input]].root, p.values[n.in[j]].root)
+		}
+	}
+	return holders == 1
+}
+
+// apart reports whether, on the way back from n, the gradient of one of two values
+// that n reads is read for the last time, and not changed, before that of the
+// other is.
+func (p *Plan) apart(n *node, a, b int) bool {
+	if p.values[a].node < p.values[b].node {
+		a, b = b, a
+	}
+	producer := p.values[a].node
+	if a == b || producer < 0 || p.values[a].users != 1 {
+		return false
+	}
+	l, ok := p.nodes[producer].Layer.(keeper)
+	if !ok || !l.keepsDY() {
+		return false
+	}
+	for _, before := range p.nodes[producer:n.number] {
+		for _, v := range before.in {
+			if !before.Alias && p.values[v].root == b {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // backward reports whether node i takes part in the backward pass: its output
@@ -145,7 +229,7 @@ func (t *Trainer) allocate() {
 	scratch := 0
 	t.units = make([]unit, len(p.nodes))
 	for i, n := range p.nodes {
-		t.units[i] = t.newUnit(n, pl.direct[i], sums)
+		t.units[i] = t.newUnit(n, pl.how[i], sums)
 		scratch = max(scratch, n.Scratch)
 	}
 	t.scratch = make([]float32, rows*scratch)
@@ -177,7 +261,7 @@ func (t *Trainer) allocateStep() {
 	}
 }
 
-func (t *Trainer) newUnit(n node, direct []int, sums [][]float32) unit {
+func (t *Trainer) newUnit(n node, how []writing, sums [][]float32) unit {
 	u := unit{dx: make([]target, len(n.in))}
 	for _, size := range n.Keep {
 		u.keep = append(u.keep, make([]float32, t.maxRows*size))
@@ -190,13 +274,11 @@ func (t *Trainer) newUnit(n node, direct []int, sums [][]float32) unit {
 	}
 	for j, v := range n.in {
 		grad := t.dacts[t.plan.values[v].root]
-		switch direct[j] {
-		case 1:
-			u.dx[j].buf = grad
-		case 0:
-			if grad != nil && !n.Alias && j < len(sums) {
-				u.dx[j] = target{buf: sums[j], sum: grad}
-			}
+		switch how[j] {
+		case writeFirst, writeAdd:
+			u.dx[j] = target{buf: grad, add: how[j] == writeAdd}
+		case writeSum:
+			u.dx[j] = target{buf: sums[j], sum: grad}
 		}
 	}
 	return u

@@ -73,6 +73,22 @@ func (p *Pass) DX(i int) []float32 {
 	}
 }
 
+// adds is whether DX(i) has a gradient already, to which the layer adds its own.
+// Only layers that are adders are asked to.
+func (p *Pass) adds(i int) bool { return p.unit.dx[i].add }
+
+// addDY makes DY the gradient by input i, or adds it, unless that is the same
+// memory.
+func (p *Pass) addDY(i int) {
+	switch dx := p.DX(i); {
+	case dx == nil:
+	case p.adds(i):
+		p.Engine().Add(dx, dx, p.DY())
+	default:
+		copy(dx, p.DY())
+	}
+}
+
 // Param is parameter j.
 func (p *Pass) Param(j int) []float32 {
 	prm := &p.t.plan.params[p.n.params[j]]

@@ -51,6 +51,7 @@ type node struct {
 	kind    string
 	path    string
 	in      []int
+	extra   int // how many of in are not the layer's, but those of a sum that it does as well
 	out     int
 	params  []int
 	buffers []int
@@ -95,7 +96,7 @@ func NewPlan(spec Spec, in Input) (*Plan, error) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	p.fuseActivations()
+	p.fuse()
 	p.markGradients()
 	p.placeParams()
 	return p, nil

@@ -3,39 +3,51 @@ package tensor
 // The passes of a ChannelNorm with planes of one element: vectors run along the
 // channels, so that the sum of a channel is one chain over the rows.
 
+// part5 is part i of the spare rows.
+func (j *normJob) part5(i int) []float32 { return j.spare[i*j.Count:][:j.Count] }
+
 func (j *normJob) forwardRows(w *worker) {
 	mean, variance := j.Mean[:j.Count], j.Variance[:j.Count]
 	clear(mean)
 	for r := range j.Rows {
-		w.add(mean, j.row(j.x, r))
+		w.add(mean, j.row(j.X, r))
 	}
 	w.scale(mean, mean, j.each())
 	clear(variance)
 	for r := range j.Rows {
-		d := j.row(j.Centred, r)
-		v := w.aimVec(j.Count)
-		v.p, v.x, v.y = start(d), start(j.row(j.x, r)), start(mean)
-		w.k.opSub(v)
+		d := j.centred(w, r)
 		j.addProduct(w, variance, d, d)
 	}
 	w.scale(variance, variance, j.each())
-	scale, shift := j.spare[:j.Count], j.spare[j.Count:2*j.Count]
+	scale, shift := j.part5(0), j.part5(1)
 	for ch := range scale {
 		weight, bias, root := j.factors(ch)
 		scale[ch], shift[ch] = weight*root, -bias
 	}
 	for r := range j.Rows {
 		y := j.row(j.y, r)
-		w.affineRow(y, j.row(j.Centred, r), scale, shift)
+		w.affineRow(y, j.centred(w, r), scale, shift)
+		if j.Plus != nil {
+			w.add(y, j.row(j.Plus, r))
+		}
 		if j.Act != ActNone {
 			w.actForward(y, y, j.Act)
 		}
 	}
 }
 
+// centred is x - mean of a row, until the next call.
+func (j *normJob) centred(w *worker, r int) []float32 {
+	d := j.part5(4)
+	v := w.aimVec(j.Count)
+	v.p, v.x, v.y = start(d), start(j.row(j.X, r)), start(j.Mean)
+	w.k.opSub(v)
+	return d
+}
+
 // addProduct adds x*y, rounded, to dst.
 func (j *normJob) addProduct(w *worker, dst, x, y []float32) {
-	product := j.spare[2*j.Count:][:j.Count]
+	product := j.part5(3)
 	v := w.aimVec(j.Count)
 	v.p, v.x, v.y = start(product), start(x), start(y)
 	w.k.opMul(v)
@@ -52,9 +64,9 @@ func (j *normJob) backwardRows(w *worker) {
 			w.actBackward(dy, j.row(j.y, r), j.Act)
 		}
 		w.add(db, dy)
-		j.addProduct(w, dw, dy, j.row(j.Centred, r))
+		j.addProduct(w, dw, dy, j.centred(w, r))
 	}
-	a, b, shift := j.spare[:j.Count], j.spare[j.Count:2*j.Count], j.spare[2*j.Count:][:j.Count]
+	a, b, shift := j.part5(0), j.part5(1), j.part5(2)
 	for ch := range a {
 		a[ch], b[ch], shift[ch] = j.slopes(ch, db[ch], dw[ch])
 	}
@@ -62,8 +74,9 @@ func (j *normJob) backwardRows(w *worker) {
 		return
 	}
 	for r := range j.Rows {
+		d := j.centred(w, r)
 		v := w.aimVec(j.Count)
-		v.p, v.x, v.y = start(j.row(j.dx, r)), start(j.row(j.dy, r)), start(j.row(j.Centred, r))
+		v.p, v.x, v.y = start(j.row(j.dx, r)), start(j.row(j.dy, r)), start(d)
 		v.z, v.u, v.a = start(a), start(b), start(shift)
 		w.k.opChannelsBack(v)
 	}

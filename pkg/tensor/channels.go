@@ -47,22 +47,41 @@ func (w *worker) affineRow(y, x, scale, shift []float32) {
 	w.k.opChannels(v)
 }
 
+// PlaneDots sets, for each plane i of so many elements of dy and x, sums[i] to
+// sum(dy) and dots[i] to sum(dy*(x - m)), each in 16 strided partial sums, where m
+// is mean[i/share].
+func (e *Engine) PlaneDots(sums, dots, dy, x, mean []float32, plane, share int) {
+	need2("PlaneDots", len(sums)*plane, len(dy), len(x))
+	need("PlaneDots", "dots", len(dots), len(sums))
+	need("PlaneDots", "mean", len(mean)*share, len(sums))
+	v := e.pool.workers[0].aimVec(plane)
+	for i := range sums {
+		v.x, v.y, v.s0 = start(dy[i*plane:]), start(x[i*plane:]), bits(mean[i/share])
+		v.part0, v.part1 = [16]float32{}, [16]float32{}
+		e.k.opPlaneSums(v)
+		sums[i], dots[i] = tree(&v.part0), tree(&v.part1)
+	}
+}
+
 // ChannelNorm is a normalisation of every channel to mean 0 and variance 1 over
 // all rows and planes, n = Rows*Plane elements:
 //
 //	mean = sum(x)/n    d = x - mean    variance = sum(d²)/n
-//	y = act(d*(weight*root) + bias)    root = 1/sqrt(variance + epsilon)
+//	y = act(d*(weight*root) + bias + plus)    root = 1/sqrt(variance + epsilon)
 //
 // Sums are those of planes, each in 16 strided partial sums, added row by row,
 // ascending.
 type ChannelNorm struct {
 	Channels
 	Epsilon float32
+	// X has the size of y.
+	X []float32
 	// Weight and Bias have Count elements; nil means 1 and 0.
 	Weight, Bias []float32
-	// Mean and Variance have Count elements, Centred is d and has the size of x.
-	// Forward sets them.
-	Mean, Variance, Centred []float32
+	// Plus is nil, or has the size of x.
+	Plus []float32
+	// Mean and Variance have Count elements. Forward sets them.
+	Mean, Variance []float32
 	// Act is an activation whose derivative follows from y.
 	Act Act
 }
@@ -71,18 +90,17 @@ type ChannelNorm struct {
 // one element are done row by row, in one part.
 type normJob struct {
 	ChannelNorm
-	channel        func(j *normJob, w *worker, ch int)
-	rows           func(j *normJob, w *worker)
-	x, y           []float32
-	dx, dy, dw, db []float32
-	spare          []float32 // 3*Count, of rows
-	step           int
+	channel           func(j *normJob, w *worker, ch int)
+	rows              func(j *normJob, w *worker)
+	y, dx, dy, dw, db []float32
+	spare             []float32 // 5*Count, of rows
+	step              int
 }
 
-// ChannelNormForward sets y, n.Mean, n.Variance and n.Centred. y must not be x.
-func (e *Engine) ChannelNormForward(y, x []float32, n ChannelNorm) {
-	n.check("ChannelNormForward", len(x), len(y))
-	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).forward, rows: (*normJob).forwardRows, x: x, y: y})
+// ChannelNormForward sets y, n.Mean and n.Variance. y must not be x.
+func (e *Engine) ChannelNormForward(y []float32, n ChannelNorm) {
+	n.check("ChannelNormForward", len(y))
+	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).forward, rows: (*normJob).forwardRows, y: y})
 }
 
 // ChannelNormBackward sets, with dy the gradient before the activation and xhat =
@@ -91,10 +109,11 @@ func (e *Engine) ChannelNormForward(y, x []float32, n ChannelNorm) {
 //	db = sum(dy)    dw = sum(dy*xhat)
 //	dx = weight*root * (dy - db/n - xhat*dw/n)
 //
-// dw and db have Count elements. dy becomes the gradient before the activation,
-// dx may be nil or dy, y is not read without an activation.
+// dw and db have Count elements. With n.Plus dy becomes the gradient by it, else
+// what is left in it is of no use. dx may be nil or dy, y is not read without an
+// activation.
 func (e *Engine) ChannelNormBackward(dx, dw, db, dy, y []float32, n ChannelNorm) {
-	n.check("ChannelNormBackward", len(dy), n.size())
+	n.check("ChannelNormBackward", len(dy))
 	need2("ChannelNormBackward", n.Count, len(dw), len(db))
 	if dx != nil {
 		need("ChannelNormBackward", "dx", len(dx), n.size())
@@ -105,15 +124,17 @@ func (e *Engine) ChannelNormBackward(dx, dw, db, dy, y []float32, n ChannelNorm)
 	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).backward, rows: (*normJob).backwardRows, y: y, dx: dx, dy: dy, dw: dw, db: db})
 }
 
-func (n *ChannelNorm) check(op string, x, y int) {
-	need2(op, n.size(), x, y)
+func (n *ChannelNorm) check(op string, y int) {
+	need2(op, n.size(), len(n.X), y)
 	need2(op, n.Count, len(n.Mean), len(n.Variance))
-	need(op, "Centred", len(n.Centred), n.size())
 	if n.Weight != nil {
 		need(op, "Weight", len(n.Weight), n.Count)
 	}
 	if n.Bias != nil {
 		need(op, "Bias", len(n.Bias), n.Count)
+	}
+	if n.Plus != nil {
+		need(op, "Plus", len(n.Plus), n.size())
 	}
 	if n.Act.readsX() {
 		panic("tensor: " + op + ": the derivative of this activation does not follow from y")
@@ -126,7 +147,7 @@ func (e *Engine) runNorm(j normJob) {
 	}
 	parts := max(min(e.threads, j.size()/eachPart), 1)
 	if j.Plane == 1 {
-		e.spare = grow(e.spare, 3*j.Count)
+		e.spare = grow(e.spare, 5*j.Count)
 		j.spare, parts = e.spare, 1
 	}
 	j.step = (j.Count + parts - 1) / parts
@@ -163,46 +184,86 @@ func (j *normJob) each() float32 { return 1 / float32(j.Rows*j.Plane) }
 func (j *normJob) forward(w *worker, ch int) {
 	var sum, squares float32
 	for r := range j.Rows {
-		sum += w.sum32(j.plane(j.x, r, ch))
+		sum += w.sum32(j.plane(j.X, r, ch))
 	}
 	j.Mean[ch] = float32(sum * j.each())
 	for r := range j.Rows {
 		v := w.aimVec(j.Plane)
-		v.x, v.p, v.s0, v.part0 = start(j.plane(j.x, r, ch)), start(j.plane(j.Centred, r, ch)), bits(j.Mean[ch]), [sums]float32{}
-		w.k.opCentre(v)
+		v.x, v.s0, v.part0 = start(j.plane(j.X, r, ch)), bits(j.Mean[ch]), [sums]float32{}
+		w.k.opSquares(v)
 		squares += tree(&v.part0)
 	}
 	j.Variance[ch] = float32(squares * j.each())
 	weight, bias, root := j.factors(ch)
+	op := j.forwardOp(w.k)
 	for r := range j.Rows {
 		y := j.plane(j.y, r, ch)
-		w.affine(y, j.plane(j.Centred, r, ch), weight*root, -bias)
-		if j.Act != ActNone {
+		v := w.aimVec(j.Plane)
+		v.p, v.x, v.s0, v.s1, v.s2 = start(y), start(j.plane(j.X, r, ch)), bits(j.Mean[ch]), bits(weight*root), bits(-bias)
+		if j.Plus != nil {
+			v.y = start(j.plane(j.Plus, r, ch))
+		}
+		op(v)
+		if j.Act != ActNone && j.Act != ActReLU {
 			w.actForward(y, y, j.Act)
 		}
 	}
 }
 
+// forwardOp is the kernel from x to y, as far as max(0, y).
+func (j *normJob) forwardOp(k *kernels) func(*vector) {
+	switch relu := j.Act == ActReLU; {
+	case j.Plus != nil && relu:
+		return k.opPlanePlusReLU
+	case j.Plus != nil:
+		return k.opPlanePlus
+	case relu:
+		return k.opPlaneReLU
+	}
+	return k.opPlane
+}
+
+// backwardOps are the kernels for the sums and for dx. With Plus, or an activation
+// other than max(0, x), dy has gone back through the activation.
+func (j *normJob) backwardOps(k *kernels) (sums, dx func(*vector), activate bool) {
+	if j.Act == ActReLU && j.Plus == nil {
+		return k.opPlaneSumsReLU, k.opPlaneBackReLU, false
+	}
+	return k.opPlaneSums, k.opPlaneBack, j.Act != ActNone
+}
+
 func (j *normJob) backward(w *worker, ch int) {
 	var sum, dots float32
+	sums, op, activate := j.backwardOps(w.k)
 	for r := range j.Rows {
-		dy := j.plane(j.dy, r, ch)
-		if j.Act != ActNone {
-			w.actBackward(dy, j.plane(j.y, r, ch), j.Act)
+		if activate {
+			w.actBackward(j.plane(j.dy, r, ch), j.plane(j.y, r, ch), j.Act)
 		}
-		sum += w.sum32(dy)
-		dots += w.dot(dy, j.plane(j.Centred, r, ch))
+		v := j.aimBack(w, r, ch)
+		v.part0, v.part1 = [16]float32{}, [16]float32{}
+		sums(v)
+		sum += tree(&v.part0)
+		dots += tree(&v.part1)
 	}
 	a, b, shift := j.slopes(ch, sum, dots)
 	if j.dx == nil {
 		return
 	}
 	for r := range j.Rows {
-		v := w.aimVec(j.Plane)
-		v.p, v.x, v.y = start(j.plane(j.dx, r, ch)), start(j.plane(j.dy, r, ch)), start(j.plane(j.Centred, r, ch))
-		v.s0, v.s1, v.s2 = bits(a), bits(b), bits(shift)
-		w.k.opChannelBack(v)
+		v := j.aimBack(w, r, ch)
+		v.p, v.s1, v.s2, v.s3 = start(j.plane(j.dx, r, ch)), bits(a), bits(b), bits(shift)
+		op(v)
 	}
+}
+
+// aimBack gets a kernel of backwardOps ready for a plane.
+func (j *normJob) aimBack(w *worker, r, ch int) *vector {
+	v := w.aimVec(j.Plane)
+	v.x, v.y, v.s0 = start(j.plane(j.dy, r, ch)), start(j.plane(j.X, r, ch)), bits(j.Mean[ch])
+	if j.Act != ActNone {
+		v.z = start(j.plane(j.y, r, ch))
+	}
+	return v
 }
 
 // slopes sets dw and db of a channel from sum(dy) and sum(dy*d). dx is then

@@ -32,6 +32,7 @@ type Engine struct {
 	poolJob     poolJob
 	normJob     normJob
 	cellJob     cellJob
+	columnJob   columnJob
 	conv        convJob
 	weight      weightJob
 	turned      []float32 // weights, for the input gradient

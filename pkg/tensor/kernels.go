@@ -104,6 +104,10 @@ type kernels struct {
 	vectors
 	// sum64 adds n runs of 16 float32 x to 16 float64 p; squares64 their squares.
 	sum64, squares64 func(*vector)
+	// columns adds to n elements of p, row by row, those of x, columnProducts the
+	// rounded products of those of x and y: s1 rows, at least one, that lie s0 bytes
+	// apart.
+	columns, columnProducts func(*vector)
 	// philox writes the words of n times 8 blocks: see Engine.words.
 	philox func(*vector)
 

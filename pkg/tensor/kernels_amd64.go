@@ -26,6 +26,7 @@ func avx2() *kernels {
 	k.direct = directs_avx2()
 	k.peak, k.vectors = peak_avx2, vectors_avx2()
 	k.sum64, k.squares64 = sum64_avx2, squares64_avx2
+	k.columns, k.columnProducts = columns_avx2, columnProducts_avx2
 	k.packs()
 	return k
 }
@@ -36,6 +37,7 @@ func avx512() *kernels {
 	k.direct = directs_avx512()
 	k.peak, k.vectors = peak_avx512, vectors_avx512()
 	k.sum64, k.squares64 = sum64_avx512, squares64_avx512
+	k.columns, k.columnProducts = columns_avx512, columnProducts_avx512
 	k.packs()
 	return k
 }

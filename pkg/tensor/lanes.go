@@ -39,20 +39,6 @@ func (e *Engine) GemmLanes(dst *Grad, a, b []float32, m, n int, rows []int) {
 	e.gemmLanes(dst, a, b, m, n, rows)
 }
 
-// ColSumLanes adds the column sums of each lane's rows of x (R, n). A chain of
-// additions runs over the rows, ascending, from +0 (fast: from dst).
-func (e *Engine) ColSumLanes(dst *Grad, x []float32, n int, rows []int) {
-	need("ColSumLanes", "x", len(x), rows[len(rows)-1]*n)
-	w := e.pool.workers[0]
-	for i := range e.laneCount(dst, rows) {
-		g, from, to := e.laneBuffer(dst, n, rows, i)
-		for r := from; r < to; r++ {
-			w.add(g, x[r*n:][:n])
-		}
-		e.endLane(dst, i, g)
-	}
-}
-
 // Reductions of lanes are computed lane by lane into a buffer of zeros, which is
 // then added as the lane's gradient. In fast arithmetic there is one round for
 // all lanes, which goes on from the gradient itself.

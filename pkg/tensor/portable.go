@@ -20,6 +20,7 @@ func portable() *kernels {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
 	}
 	k.sum64, k.squares64 = (*vector).sum64, (*vector).squares64
+	k.columns, k.columnProducts = (*vector).columns, (*vector).columnProducts
 	k.line = [2]func(*pack){func(p *pack) { p.copyLines(8) }, func(p *pack) { p.copyLines(16) }}
 	k.transpose, k.taps, k.gather = (*pack).transpose, (*pack).taps, (*pack).gather
 	k.peak, k.vectors, k.philox = (*pack).peak, vectors_portable(), (*vector).philox
@@ -200,5 +201,24 @@ func (v *vector) squares64() {
 	p := (*[sums]float64)(v.p)
 	for i, x := range unsafe.Slice((*float32)(v.x), sums*v.n) {
 		p[i%sums] += float64(float64(x) * float64(x))
+	}
+}
+
+func (v *vector) columns() {
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for r := range uintptr(v.s1) {
+		for i, x := range unsafe.Slice((*float32)(unsafe.Add(v.x, r*uintptr(v.s0))), v.n) {
+			p[i] += x
+		}
+	}
+}
+
+func (v *vector) columnProducts() {
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for r := range uintptr(v.s1) {
+		y := unsafe.Slice((*float32)(unsafe.Add(v.y, r*uintptr(v.s0))), v.n)
+		for i, x := range unsafe.Slice((*float32)(unsafe.Add(v.x, r*uintptr(v.s0))), v.n) {
+			p[i] += float32(x * y[i])
+		}
 	}
 }

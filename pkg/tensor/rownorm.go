@@ -32,13 +32,14 @@ func normRow(j *rowJob, w *worker, r int) {
 //
 //	dx = ((g - sum(g)/cols) - hat*(sum(g*hat)/cols)) * root
 //
-// The gradients of w and b are the column sums of dy*hat and of dy.
-func (e *Engine) RowNormBackward(dx, dy, hat, root, w []float32, rows, cols int) {
+// or, if add is set, adds that to dx. The gradients of w and b are the column sums
+// of dy*hat and of dy.
+func (e *Engine) RowNormBackward(dx, dy, hat, root, w []float32, rows, cols int, add bool) {
 	need2("RowNormBackward", rows*cols, len(dy), len(hat))
 	need("RowNormBackward", "dx", len(dx), rows*cols)
 	need("RowNormBackward", "root", len(root), rows)
 	need("RowNormBackward", "w", len(w), cols)
-	e.eachRow(rowJob{do: normBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: hat, z: w, u: root})
+	e.eachRow(rowJob{do: normBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: hat, z: w, u: root, add: add})
 }
 
 func normBackRow(j *rowJob, w *worker, r int) {
@@ -49,5 +50,9 @@ func normBackRow(j *rowJob, w *worker, r int) {
 	w.k.opNormSums(v)
 	v.s0, v.s1, v.s2 = bits(tree(&v.part0)*each), bits(tree(&v.part1)*each), bits(j.u[r])
 	v.p = start(j.row(j.dst, r))
-	w.k.opNormBack(v)
+	if j.add {
+		w.k.opNormBackAdd(v)
+	} else {
+		w.k.opNormBack(v)
+	}
 }

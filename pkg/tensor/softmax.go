@@ -9,6 +9,7 @@ type rowJob struct {
 	dst, dst2  []float32
 	classes    []int32
 	eps        float32
+	add        bool // the result is added
 	causal     bool // row i of every square matrix has i+1 elements; others become 0
 }
 

@@ -8,7 +8,8 @@ func productSweeps() []sweep {
 		{[]string{"Pack", "GemmPacked"}, 400, sweepPacked},
 		{[]string{"GemmBatch"}, 100, sweepGemmBatch},
 		{[]string{"GemmLanes"}, 250, sweepGemmLanes},
-		{[]string{"ColSumLanes"}, 120, sweepColSumLanes},
+		{[]string{"ColSumLanes"}, 120, func(c *trial) { sweepColumns(c, false) }},
+		{[]string{"ColDotLanes"}, 120, func(c *trial) { sweepColumns(c, true) }},
 		{[]string{"AddLane"}, 150, sweepAddLane},
 		{[]string{"ScatterAddLanes"}, 100, sweepScatterAdd},
 	}
@@ -316,14 +317,26 @@ func sweepGemmLanes(c *trial) {
 	})
 }
 
-func sweepColSumLanes(c *trial) {
+// sweepColumns is for sums of the columns of x, or of products with y.
+func sweepColumns(c *trial, products bool) {
 	rows, n := c.lanes(6), c.length(3000)
-	x := c.in(rows[len(rows)-1] * n)
+	size := rows[len(rows)-1] * n
+	x, y := c.in(size), c.in(size)
 	g := c.grad(n, len(rows)-1)
-	c.ofLanes(g, rows, func(g *Grad, rows []int) { c.e.ColSumLanes(g, x, n, rows) })
+	c.ofLanes(g, rows, func(g *Grad, rows []int) {
+		if products {
+			c.e.ColDotLanes(g, x, y, n, rows)
+		} else {
+			c.e.ColSumLanes(g, x, n, rows)
+		}
+	})
 	c.checkGrad(g, rows, 60, func(s num, i, from, to int) num {
 		for r := from; r < to; r++ {
-			s = s.add(exact(x[r*n+i]))
+			term := exact(x[r*n+i])
+			if products {
+				term = term.mul(exact(y[r*n+i]))
+			}
+			s = s.add(term)
 		}
 		return s
 	})

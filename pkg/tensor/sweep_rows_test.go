@@ -13,6 +13,7 @@ func rowSweeps() []sweep {
 		{[]string{"SoftmaxCrossEntropy"}, 200, sweepCrossEntropy},
 		{[]string{"RowNorm"}, 150, sweepRowNorm},
 		{[]string{"RowNormBackward"}, 150, sweepRowNormBackward},
+		{[]string{"PlaneDots"}, 120, sweepPlaneDots},
 		{[]string{"ChannelNormForward"}, 200, sweepChannelNorm},
 		{[]string{"ChannelNormBackward"}, 200, sweepChannelNormBackward},
 		{[]string{"ChannelAffine"}, 120, sweepChannelAffine},
@@ -203,10 +204,13 @@ func (c *trial) nearNormal(i int, got float64, d num, chain int, x []float32, ro
 func sweepRowNormBackward(c *trial) {
 	rows, cols := c.matrix()
 	dy, hat, root, w := c.in(rows*cols), c.in(rows*cols), c.in(rows), c.in(cols)
-	dx := c.over(dy)
+	dx, add := c.over(dy), c.r.IntN(2) == 0
+	if add {
+		dx = c.out(rows * cols)
+	}
 	c.batch(rows, func(from, to int) {
 		f, t := from*cols, to*cols
-		c.e.RowNormBackward(dx[f:t], dy[f:t], hat[f:t], root[from:to], w, to-from, cols)
+		c.e.RowNormBackward(dx[f:t], dy[f:t], hat[f:t], root[from:to], w, to-from, cols, add)
 	})
 	was := c.was(dy)
 	g := func(i int) num { return exact(was[i]).mul(exact(w[i%cols])) }
@@ -214,7 +218,11 @@ func sweepRowNormBackward(c *trial) {
 		at := i / cols * cols
 		shift := stridedNum(cols, func(p num, j int) num { return p.add(g(at + j)) }).mul(reciprocal(cols))
 		slope := stridedNum(cols, func(p num, j int) num { return fma(g(at+j), exact(hat[at+j]), p) }).mul(reciprocal(cols))
-		return g(i).sub(shift).sub(exact(hat[i]).mul(slope)).mul(exact(root[i/cols]))
+		d := g(i).sub(shift).sub(exact(hat[i]).mul(slope)).mul(exact(root[i/cols]))
+		if add {
+			d = exact(c.was(dx)[i]).add(d)
+		}
+		return d
 	})
 }
 
@@ -235,7 +243,10 @@ func (c *trial) channels() Channels {
 
 // norm draws a normalisation of channels.
 func (c *trial) norm(s Channels) ChannelNorm {
-	n := ChannelNorm{Channels: s, Epsilon: 1e-5, Mean: c.out(s.Count), Variance: c.out(s.Count), Centred: c.out(s.size())}
+	n := ChannelNorm{Channels: s, Epsilon: 1e-5, Mean: c.out(s.Count), Variance: c.out(s.Count), X: c.in(s.size())}
+	if c.r.IntN(2) == 0 {
+		n.Plus = c.in(s.size())
+	}
 	if c.r.IntN(3) > 0 {
 		n.Weight = c.in(s.Count)
 	}
@@ -268,11 +279,25 @@ func factor(a []float32, ch int, none float32) num {
 	return exact(a[ch])
 }
 
+func sweepPlaneDots(c *trial) {
+	planes, plane, share := c.r.IntN(9), 1+c.i%100, 1+c.r.IntN(3)
+	n := planes * share
+	dy, x, mean, sums, dots := c.in(n*plane), c.in(n*plane), c.in(planes), c.out(n), c.out(n)
+	c.e.PlaneDots(sums, dots, dy, x, mean, plane, share)
+	c.check("sums", sums, plane, func(i int) num { return sumNum(dy[i*plane:][:plane]) })
+	c.check("dots", dots, 2*plane, func(i int) num {
+		return stridedNum(plane, func(p num, j int) num {
+			at := i*plane + j
+			return fma(exact(dy[at]), exact(x[at]).sub(exact(mean[i/share])), p)
+		})
+	})
+}
+
 func sweepChannelNorm(c *trial) {
 	s := c.channels()
 	n := c.norm(s)
-	x, y := c.in(s.size()), c.out(s.size())
-	c.e.ChannelNormForward(y, x, n)
+	x, y := n.X, c.out(s.size())
+	c.e.ChannelNormForward(y, n)
 	if s.Rows == 0 {
 		return
 	}
@@ -295,19 +320,22 @@ func sweepChannelNorm(c *trial) {
 	steps := s.Rows * s.Plane
 	c.check("mean", n.Mean, steps, mean)
 	c.check("variance", n.Variance, 2*steps, variance)
-	c.check("centred", n.Centred, steps, func(i int) num { return exact(x[i]).sub(mean(channel(i))) })
 	c.check("y", y, 3*steps, func(i int) num {
 		ch := channel(i)
 		root := exact(1).div(variance(ch).add(exact(n.Epsilon)).sqrt())
 		d := exact(x[i]).sub(mean(ch)).mul(factor(n.Weight, ch, 1).mul(root))
-		return d.sub(factor(n.Bias, ch, 0).neg()).act(n.Act, n.Act.slope())
+		d = d.sub(factor(n.Bias, ch, 0).neg())
+		if n.Plus != nil {
+			d = d.add(exact(n.Plus[i]))
+		}
+		return d.act(n.Act, n.Act.slope())
 	})
 }
 
 func sweepChannelNormBackward(c *trial) {
 	s := c.channels()
 	n := c.norm(s)
-	for _, v := range [][]float32{n.Mean, n.Variance, n.Centred} {
+	for _, v := range [][]float32{n.Mean, n.Variance} {
 		c.find(v).out = false
 	}
 	for i, v := range n.Variance {
@@ -328,7 +356,7 @@ func sweepChannelNormBackward(c *trial) {
 	}
 	was, each := c.was(dy), reciprocal(s.Rows*s.Plane)
 	g := func(i int) num { return exact(was[i]).slope(n.Act, 0, y[i], n.Act.slope()) }
-	d := func(i int) num { return exact(n.Centred[i]) }
+	d := func(i int) num { return exact(n.X[i]).sub(exact(n.Mean[i/s.Plane%s.Count])) }
 	root := func(ch int) num { return exact(1).div(exact(n.Variance[ch]).add(exact(n.Epsilon)).sqrt()) }
 	sum := func(ch int) num {
 		plus := func(p num, i int) num { return p.add(g(i)) }
@@ -341,7 +369,7 @@ func sweepChannelNormBackward(c *trial) {
 	steps := s.Rows * s.Plane
 	c.check("db", db, steps, sum)
 	c.check("dw", dw, steps, dot)
-	if dx == nil || &dx[0] != &dy[0] {
+	if n.Plus != nil && (dx == nil || &dx[0] != &dy[0]) {
 		c.check("dy", dy, 1, g)
 	}
 	c.check("dx", dx, 3*steps, func(i int) num {

@@ -110,7 +110,31 @@ func vecSoftmaxBack_avx2(p *vector)
 func vecChannel_avx2(p *vector)
 
 //go:noescape
-func vecChannelBack_avx2(p *vector)
+func vecSquares_avx2(p *vector)
+
+//go:noescape
+func vecPlane_avx2(p *vector)
+
+//go:noescape
+func vecPlanePlus_avx2(p *vector)
+
+//go:noescape
+func vecPlaneSums_avx2(p *vector)
+
+//go:noescape
+func vecPlaneBack_avx2(p *vector)
+
+//go:noescape
+func vecPlaneReLU_avx2(p *vector)
+
+//go:noescape
+func vecPlanePlusReLU_avx2(p *vector)
+
+//go:noescape
+func vecPlaneSumsReLU_avx2(p *vector)
+
+//go:noescape
+func vecPlaneBackReLU_avx2(p *vector)
 
 //go:noescape
 func vecChannels_avx2(p *vector)
@@ -129,6 +153,9 @@ func vecNormSums_avx2(p *vector)
 
 //go:noescape
 func vecNormBack_avx2(p *vector)
+
+//go:noescape
+func vecNormBackAdd_avx2(p *vector)
 
 //go:noescape
 func vecSGD_avx2(p *vector)
@@ -182,67 +209,82 @@ func sum64_avx2(p *vector)
 func squares64_avx2(p *vector)
 
 //go:noescape
+func columns_avx2(p *vector)
+
+//go:noescape
+func columnProducts_avx2(p *vector)
+
+//go:noescape
 func philox_avx2(p *vector)
 
 // vectors_avx2 lists the kernels.
 func vectors_avx2() vectors {
 	return vectors{
-		opAdd:          vecAdd_avx2,
-		opSub:          vecSub_avx2,
-		opMul:          vecMul_avx2,
-		opAddInt:       vecAddInt_avx2,
-		opScale:        vecScale_avx2,
-		opAxpy:         vecAxpy_avx2,
-		opAffine:       vecAffine_avx2,
-		opExp:          vecExp_avx2,
-		opLog:          vecLog_avx2,
-		opTanh:         vecTanh_avx2,
-		opSigmoid:      vecSigmoid_avx2,
-		opNormal:       vecNormal_avx2,
-		opFromInt:      vecFromInt_avx2,
-		opQuantise:     vecQuantise_avx2,
-		opReLU:         vecReLU_avx2,
-		opLeaky:        vecLeaky_avx2,
-		opELU:          vecELU_avx2,
-		opGELU:         vecGELU_avx2,
-		opSiLU:         vecSiLU_avx2,
-		opSoftplus:     vecSoftplus_avx2,
-		opReLUBack:     vecReLUBack_avx2,
-		opLeakyBack:    vecLeakyBack_avx2,
-		opELUBack:      vecELUBack_avx2,
-		opSigmoidBack:  vecSigmoidBack_avx2,
-		opTanhBack:     vecTanhBack_avx2,
-		opGELUBack:     vecGELUBack_avx2,
-		opSiLUBack:     vecSiLUBack_avx2,
-		opSoftplusBack: vecSoftplusBack_avx2,
-		opSum:          vecSum_avx2,
-		opDot:          vecDot_avx2,
-		opMax:          vecMax_avx2,
-		opMaxAbs:       vecMaxAbs_avx2,
-		opExpSum:       vecExpSum_avx2,
-		opSoftmaxBack:  vecSoftmaxBack_avx2,
-		opChannel:      vecChannel_avx2,
-		opChannelBack:  vecChannelBack_avx2,
-		opChannels:     vecChannels_avx2,
-		opChannelsBack: vecChannelsBack_avx2,
-		opCentre:       vecCentre_avx2,
-		opNormalise:    vecNormalise_avx2,
-		opNormSums:     vecNormSums_avx2,
-		opNormBack:     vecNormBack_avx2,
-		opSGD:          vecSGD_avx2,
-		opMomentum:     vecMomentum_avx2,
-		opNesterov:     vecNesterov_avx2,
-		opAdam:         vecAdam_avx2,
-		opKeep:         vecKeep_avx2,
-		opUniform:      vecUniform_avx2,
-		opMaxPool:      vecMaxPool_avx2,
-		opMaxPoolBack:  vecMaxPoolBack_avx2,
-		opAvgPool:      vecAvgPool_avx2,
-		opSplit:        vecSplit_avx2,
-		opJoin:         vecJoin_avx2,
-		opLSTM:         vecLSTM_avx2,
-		opLSTMBack:     vecLSTMBack_avx2,
-		opGRU:          vecGRU_avx2,
-		opGRUBack:      vecGRUBack_avx2,
+		opAdd:           vecAdd_avx2,
+		opSub:           vecSub_avx2,
+		opMul:           vecMul_avx2,
+		opAddInt:        vecAddInt_avx2,
+		opScale:         vecScale_avx2,
+		opAxpy:          vecAxpy_avx2,
+		opAffine:        vecAffine_avx2,
+		opExp:           vecExp_avx2,
+		opLog:           vecLog_avx2,
+		opTanh:          vecTanh_avx2,
+		opSigmoid:       vecSigmoid_avx2,
+		opNormal:        vecNormal_avx2,
+		opFromInt:       vecFromInt_avx2,
+		opQuantise:      vecQuantise_avx2,
+		opReLU:          vecReLU_avx2,
+		opLeaky:         vecLeaky_avx2,
+		opELU:           vecELU_avx2,
+		opGELU:          vecGELU_avx2,
+		opSiLU:          vecSiLU_avx2,
+		opSoftplus:      vecSoftplus_avx2,
+		opReLUBack:      vecReLUBack_avx2,
+		opLeakyBack:     vecLeakyBack_avx2,
+		opELUBack:       vecELUBack_avx2,
+		opSigmoidBack:   vecSigmoidBack_avx2,
+		opTanhBack:      vecTanhBack_avx2,
+		opGELUBack:      vecGELUBack_avx2,
+		opSiLUBack:      vecSiLUBack_avx2,
+		opSoftplusBack:  vecSoftplusBack_avx2,
+		opSum:           vecSum_avx2,
+		opDot:           vecDot_avx2,
+		opMax:           vecMax_avx2,
+		opMaxAbs:        vecMaxAbs_avx2,
+		opExpSum:        vecExpSum_avx2,
+		opSoftmaxBack:   vecSoftmaxBack_avx2,
+		opChannel:       vecChannel_avx2,
+		opSquares:       vecSquares_avx2,
+		opPlane:         vecPlane_avx2,
+		opPlanePlus:     vecPlanePlus_avx2,
+		opPlaneSums:     vecPlaneSums_avx2,
+		opPlaneBack:     vecPlaneBack_avx2,
+		opPlaneReLU:     vecPlaneReLU_avx2,
+		opPlanePlusReLU: vecPlanePlusReLU_avx2,
+		opPlaneSumsReLU: vecPlaneSumsReLU_avx2,
+		opPlaneBackReLU: vecPlaneBackReLU_avx2,
+		opChannels:      vecChannels_avx2,
+		opChannelsBack:  vecChannelsBack_avx2,
+		opCentre:        vecCentre_avx2,
+		opNormalise:     vecNormalise_avx2,
+		opNormSums:      vecNormSums_avx2,
+		opNormBack:      vecNormBack_avx2,
+		opNormBackAdd:   vecNormBackAdd_avx2,
+		opSGD:           vecSGD_avx2,
+		opMomentum:      vecMomentum_avx2,
+		opNesterov:      vecNesterov_avx2,
+		opAdam:          vecAdam_avx2,
+		opKeep:          vecKeep_avx2,
+		opUniform:       vecUniform_avx2,
+		opMaxPool:       vecMaxPool_avx2,
+		opMaxPoolBack:   vecMaxPoolBack_avx2,
+		opAvgPool:       vecAvgPool_avx2,
+		opSplit:         vecSplit_avx2,
+		opJoin:          vecJoin_avx2,
+		opLSTM:          vecLSTM_avx2,
+		opLSTMBack:      vecLSTMBack_avx2,
+		opGRU:           vecGRU_avx2,
+		opGRUBack:       vecGRUBack_avx2,
 	}
 }

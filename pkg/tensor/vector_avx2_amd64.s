@@ -3726,29 +3726,93 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecChannelBack_avx2(p *vector)
-// Requires: AVX, CMOV, POPCNT
-TEXT ·vecChannelBack_avx2(SB), $0-8
+// func vecSquares_avx2(p *vector)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecSquares_avx2(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	VBROADCASTSS 88(AX), Y0
 	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Y0
+	VMOVUPS      160(AX), Y1
+	VMOVUPS      192(AX), Y2
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Y3
+	VSUBPS      Y0, Y3, Y3
+	VFMADD231PS Y3, Y3, Y1
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX)(DX*1), Y3
+	VSUBPS      Y0, Y3, Y3
+	VFMADD231PS Y3, Y3, Y2
+	ADDQ        $0x20, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), SI
+	MOVQ        CX, DI
+	SUBQ        $0x00, DI
+	XORQ        R8, R8
+	CMPQ        DI, $0x00
+	CMOVQLT     R8, DI
+	MOVQ        $0x00000008, R8
+	CMPQ        DI, R8
+	CMOVQGT     R8, DI
+	MOVQ        (SI)(DI*8), DI
+	VMOVUPS     (DI), Y3
+	VMASKMOVPS  (BX)(DX*1), Y3, Y4
+	VSUBPS      Y0, Y4, Y4
+	VMOVUPS     Y1, Y5
+	VFMADD231PS Y4, Y4, Y5
+	VBLENDVPS   Y3, Y5, Y1, Y1
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, CX
+	XORQ        DI, DI
+	CMPQ        CX, $0x00
+	CMOVQLT     DI, CX
+	MOVQ        $0x00000008, DI
+	CMPQ        CX, DI
+	CMOVQGT     DI, CX
+	MOVQ        (SI)(CX*8), CX
+	VMOVUPS     (CX), Y3
+	VMASKMOVPS  (BX)(DX*1), Y3, Y4
+	VSUBPS      Y0, Y4, Y0
+	VMOVUPS     Y2, Y4
+	VFMADD231PS Y0, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y2, Y2
+	ADDQ        $0x20, DX
+
+done:
+	VMOVUPS Y1, 160(AX)
+	VMOVUPS Y2, 192(AX)
+	VZEROUPPER
+	RET
+
+// func vecPlane_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecPlane_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Y0
 	VBROADCASTSS 96(AX), Y1
-	MOVQ         16(AX), SI
 	VBROADCASTSS 104(AX), Y2
-	MOVQ         56(AX), DI
+	MOVQ         56(AX), SI
 	SUBQ         $0x08, CX
 	JLT          rest
 
 loop:
 	VMOVUPS (BX)(DX*1), Y3
-	VMULPS  Y3, Y0, Y3
-	VMOVUPS (SI)(DX*1), Y4
-	VMULPS  Y4, Y1, Y4
-	VSUBPS  Y4, Y3, Y3
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y1, Y3, Y3
 	VSUBPS  Y2, Y3, Y3
-	VMOVUPS Y3, (DI)(DX*1)
+	VMOVUPS Y3, (SI)(DX*1)
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, CX
 	JGE     loop
@@ -3758,22 +3822,20 @@ rest:
 	JEQ        done
 	MOVQ       80(AX), AX
 	SUBQ       $0x00, CX
-	XORQ       R8, R8
+	XORQ       DI, DI
 	CMPQ       CX, $0x00
-	CMOVQLT    R8, CX
-	MOVQ       $0x00000008, R8
-	CMPQ       CX, R8
-	CMOVQGT    R8, CX
+	CMOVQLT    DI, CX
+	MOVQ       $0x00000008, DI
+	CMPQ       CX, DI
+	CMOVQGT    DI, CX
 	MOVQ       (AX)(CX*8), CX
 	VMOVUPS    (CX), Y3
 	VMASKMOVPS (BX)(DX*1), Y3, Y4
-	VMULPS     Y4, Y0, Y0
-	VMASKMOVPS (SI)(DX*1), Y3, Y4
-	VMULPS     Y4, Y1, Y1
-	VSUBPS     Y1, Y0, Y0
+	VSUBPS     Y0, Y4, Y0
+	VMULPS     Y1, Y0, Y0
 	VSUBPS     Y2, Y0, Y0
 	VMOVMSKPS  Y3, AX
-	LEAQ       (DI)(DX*1), CX
+	LEAQ       (SI)(DX*1), CX
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
@@ -3800,6 +3862,609 @@ part212One:
 	VMOVSS X0, (CX)
 
 part212None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlanePlus_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecPlanePlus_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
+	MOVQ         16(AX), SI
+	MOVQ         56(AX), DI
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y3
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y1, Y3, Y3
+	VSUBPS  Y2, Y3, Y3
+	VMOVUPS (SI)(DX*1), Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (DI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R8, R8
+	CMPQ       CX, $0x00
+	CMOVQLT    R8, CX
+	MOVQ       $0x00000008, R8
+	CMPQ       CX, R8
+	CMOVQGT    R8, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VSUBPS     Y0, Y4, Y0
+	VMULPS     Y1, Y0, Y0
+	VSUBPS     Y2, Y0, Y0
+	VMASKMOVPS (SI)(DX*1), Y3, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVMSKPS  Y3, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part213Four
+	VMOVUPS    Y0, (CX)
+
+part213Four:
+	TESTL      $0x00000004, AX
+	JEQ        part213Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part213Two:
+	TESTL     $0x00000002, AX
+	JEQ       part213One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part213One:
+	TESTL  $0x00000001, AX
+	JEQ    part213None
+	VMOVSS X0, (CX)
+
+part213None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlaneSums_avx2(p *vector)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecPlaneSums_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	MOVQ         16(AX), SI
+	VBROADCASTSS 88(AX), Y0
+	VMOVUPS      160(AX), Y1
+	VMOVUPS      192(AX), Y2
+	VMOVUPS      224(AX), Y3
+	VMOVUPS      256(AX), Y4
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Y5
+	VMOVUPS     (SI)(DX*1), Y6
+	VSUBPS      Y0, Y6, Y6
+	VADDPS      Y5, Y1, Y1
+	VFMADD231PS Y5, Y6, Y3
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX)(DX*1), Y5
+	VMOVUPS     (SI)(DX*1), Y6
+	VSUBPS      Y0, Y6, Y6
+	VADDPS      Y5, Y2, Y2
+	VFMADD231PS Y5, Y6, Y4
+	ADDQ        $0x20, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), DI
+	MOVQ        CX, R8
+	SUBQ        $0x00, R8
+	XORQ        R9, R9
+	CMPQ        R8, $0x00
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000008, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	MOVQ        (DI)(R8*8), R8
+	VMOVUPS     (R8), Y5
+	VMASKMOVPS  (BX)(DX*1), Y5, Y6
+	VMASKMOVPS  (SI)(DX*1), Y5, Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     Y1, Y8
+	VADDPS      Y6, Y8, Y8
+	VBLENDVPS   Y5, Y8, Y1, Y1
+	VMOVUPS     Y3, Y8
+	VFMADD231PS Y6, Y7, Y8
+	VBLENDVPS   Y5, Y8, Y3, Y3
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, CX
+	XORQ        R8, R8
+	CMPQ        CX, $0x00
+	CMOVQLT     R8, CX
+	MOVQ        $0x00000008, R8
+	CMPQ        CX, R8
+	CMOVQGT     R8, CX
+	MOVQ        (DI)(CX*8), CX
+	VMOVUPS     (CX), Y5
+	VMASKMOVPS  (BX)(DX*1), Y5, Y6
+	VMASKMOVPS  (SI)(DX*1), Y5, Y7
+	VSUBPS      Y0, Y7, Y0
+	VMOVUPS     Y2, Y7
+	VADDPS      Y6, Y7, Y7
+	VBLENDVPS   Y5, Y7, Y2, Y2
+	VMOVUPS     Y4, Y7
+	VFMADD231PS Y6, Y0, Y7
+	VBLENDVPS   Y5, Y7, Y4, Y4
+	ADDQ        $0x20, DX
+
+done:
+	VMOVUPS Y1, 160(AX)
+	VMOVUPS Y2, 192(AX)
+	VMOVUPS Y3, 224(AX)
+	VMOVUPS Y4, 256(AX)
+	VZEROUPPER
+	RET
+
+// func vecPlaneBack_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecPlaneBack_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         16(AX), BX
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         8(AX), SI
+	VBROADCASTSS 104(AX), Y2
+	VBROADCASTSS 112(AX), Y3
+	MOVQ         56(AX), DI
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y4
+	VSUBPS  Y0, Y4, Y4
+	VMOVUPS (SI)(DX*1), Y5
+	VMULPS  Y5, Y1, Y5
+	VMULPS  Y4, Y2, Y4
+	VSUBPS  Y4, Y5, Y4
+	VSUBPS  Y3, Y4, Y4
+	VMOVUPS Y4, (DI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R8, R8
+	CMPQ       CX, $0x00
+	CMOVQLT    R8, CX
+	MOVQ       $0x00000008, R8
+	CMPQ       CX, R8
+	CMOVQGT    R8, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y4
+	VMASKMOVPS (BX)(DX*1), Y4, Y5
+	VSUBPS     Y0, Y5, Y0
+	VMASKMOVPS (SI)(DX*1), Y4, Y5
+	VMULPS     Y5, Y1, Y1
+	VMULPS     Y0, Y2, Y0
+	VSUBPS     Y0, Y1, Y0
+	VSUBPS     Y3, Y0, Y0
+	VMOVMSKPS  Y4, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part214Four
+	VMOVUPS    Y0, (CX)
+
+part214Four:
+	TESTL      $0x00000004, AX
+	JEQ        part214Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part214Two:
+	TESTL     $0x00000002, AX
+	JEQ       part214One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part214One:
+	TESTL  $0x00000001, AX
+	JEQ    part214None
+	VMOVSS X0, (CX)
+
+part214None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlaneReLU_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecPlaneReLU_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
+	MOVQ         56(AX), SI
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y3
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y1, Y3, Y3
+	VSUBPS  Y2, Y3, Y3
+	VMOVUPS constants_avx2<>+1728(SB), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS Y3, (SI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       DI, DI
+	CMPQ       CX, $0x00
+	CMOVQLT    DI, CX
+	MOVQ       $0x00000008, DI
+	CMPQ       CX, DI
+	CMOVQGT    DI, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VSUBPS     Y0, Y4, Y0
+	VMULPS     Y1, Y0, Y0
+	VSUBPS     Y2, Y0, Y0
+	VMOVUPS    constants_avx2<>+1728(SB), Y1
+	VMAXPS     Y0, Y1, Y0
+	VMOVMSKPS  Y3, AX
+	LEAQ       (SI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part215Four
+	VMOVUPS    Y0, (CX)
+
+part215Four:
+	TESTL      $0x00000004, AX
+	JEQ        part215Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part215Two:
+	TESTL     $0x00000002, AX
+	JEQ       part215One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part215One:
+	TESTL  $0x00000001, AX
+	JEQ    part215None
+	VMOVSS X0, (CX)
+
+part215None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlanePlusReLU_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecPlanePlusReLU_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
+	MOVQ         16(AX), SI
+	MOVQ         56(AX), DI
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y3
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y1, Y3, Y3
+	VSUBPS  Y2, Y3, Y3
+	VMOVUPS (SI)(DX*1), Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS constants_avx2<>+1728(SB), Y4
+	VMAXPS  Y3, Y4, Y3
+	VMOVUPS Y3, (DI)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R8, R8
+	CMPQ       CX, $0x00
+	CMOVQLT    R8, CX
+	MOVQ       $0x00000008, R8
+	CMPQ       CX, R8
+	CMOVQGT    R8, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VSUBPS     Y0, Y4, Y0
+	VMULPS     Y1, Y0, Y0
+	VSUBPS     Y2, Y0, Y0
+	VMASKMOVPS (SI)(DX*1), Y3, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    constants_avx2<>+1728(SB), Y1
+	VMAXPS     Y0, Y1, Y0
+	VMOVMSKPS  Y3, AX
+	LEAQ       (DI)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part216Four
+	VMOVUPS    Y0, (CX)
+
+part216Four:
+	TESTL      $0x00000004, AX
+	JEQ        part216Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part216Two:
+	TESTL     $0x00000002, AX
+	JEQ       part216One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part216One:
+	TESTL  $0x00000001, AX
+	JEQ    part216None
+	VMOVSS X0, (CX)
+
+part216None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlaneSumsReLU_avx2(p *vector)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecPlaneSumsReLU_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         24(AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	VBROADCASTSS 88(AX), Y0
+	VMOVUPS      160(AX), Y1
+	VMOVUPS      192(AX), Y2
+	VMOVUPS      224(AX), Y3
+	VMOVUPS      256(AX), Y4
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Y5
+	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y5, Y5
+	VMOVUPS     (SI)(DX*1), Y6
+	VMOVUPS     constants_avx2<>+1728(SB), Y7
+	VBLENDVPS   Y5, Y6, Y7, Y5
+	VMOVUPS     (DI)(DX*1), Y6
+	VSUBPS      Y0, Y6, Y6
+	VADDPS      Y5, Y1, Y1
+	VFMADD231PS Y5, Y6, Y3
+	ADDQ        $0x20, DX
+	VMOVUPS     (BX)(DX*1), Y5
+	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y5, Y5
+	VMOVUPS     (SI)(DX*1), Y6
+	VMOVUPS     constants_avx2<>+1728(SB), Y7
+	VBLENDVPS   Y5, Y6, Y7, Y5
+	VMOVUPS     (DI)(DX*1), Y6
+	VSUBPS      Y0, Y6, Y6
+	VADDPS      Y5, Y2, Y2
+	VFMADD231PS Y5, Y6, Y4
+	ADDQ        $0x20, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), R8
+	MOVQ        CX, R9
+	SUBQ        $0x00, R9
+	XORQ        R10, R10
+	CMPQ        R9, $0x00
+	CMOVQLT     R10, R9
+	MOVQ        $0x00000008, R10
+	CMPQ        R9, R10
+	CMOVQGT     R10, R9
+	MOVQ        (R8)(R9*8), R9
+	VMOVUPS     (R9), Y5
+	VMASKMOVPS  (BX)(DX*1), Y5, Y6
+	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y6, Y6
+	VMASKMOVPS  (SI)(DX*1), Y5, Y7
+	VMOVUPS     constants_avx2<>+1728(SB), Y8
+	VBLENDVPS   Y6, Y7, Y8, Y6
+	VMASKMOVPS  (DI)(DX*1), Y5, Y7
+	VSUBPS      Y0, Y7, Y7
+	VMOVUPS     Y1, Y8
+	VADDPS      Y6, Y8, Y8
+	VBLENDVPS   Y5, Y8, Y1, Y1
+	VMOVUPS     Y3, Y8
+	VFMADD231PS Y6, Y7, Y8
+	VBLENDVPS   Y5, Y8, Y3, Y3
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, CX
+	XORQ        R9, R9
+	CMPQ        CX, $0x00
+	CMOVQLT     R9, CX
+	MOVQ        $0x00000008, R9
+	CMPQ        CX, R9
+	CMOVQGT     R9, CX
+	MOVQ        (R8)(CX*8), CX
+	VMOVUPS     (CX), Y5
+	VMASKMOVPS  (BX)(DX*1), Y5, Y6
+	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y6, Y6
+	VMASKMOVPS  (SI)(DX*1), Y5, Y7
+	VMOVUPS     constants_avx2<>+1728(SB), Y8
+	VBLENDVPS   Y6, Y7, Y8, Y6
+	VMASKMOVPS  (DI)(DX*1), Y5, Y7
+	VSUBPS      Y0, Y7, Y0
+	VMOVUPS     Y2, Y7
+	VADDPS      Y6, Y7, Y7
+	VBLENDVPS   Y5, Y7, Y2, Y2
+	VMOVUPS     Y4, Y7
+	VFMADD231PS Y6, Y0, Y7
+	VBLENDVPS   Y5, Y7, Y4, Y4
+	ADDQ        $0x20, DX
+
+done:
+	VMOVUPS Y1, 160(AX)
+	VMOVUPS Y2, 192(AX)
+	VMOVUPS Y3, 224(AX)
+	VMOVUPS Y4, 256(AX)
+	VZEROUPPER
+	RET
+
+// func vecPlaneBackReLU_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecPlaneBackReLU_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         16(AX), BX
+	VBROADCASTSS 88(AX), Y0
+	VBROADCASTSS 96(AX), Y1
+	MOVQ         24(AX), SI
+	MOVQ         8(AX), DI
+	VBROADCASTSS 104(AX), Y2
+	VBROADCASTSS 112(AX), Y3
+	MOVQ         56(AX), R8
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS   (BX)(DX*1), Y4
+	VSUBPS    Y0, Y4, Y4
+	VMOVUPS   (SI)(DX*1), Y5
+	VCMPPS    $0x1e, constants_avx2<>+1728(SB), Y5, Y5
+	VMOVUPS   (DI)(DX*1), Y6
+	VMOVUPS   constants_avx2<>+1728(SB), Y7
+	VBLENDVPS Y5, Y6, Y7, Y5
+	VMULPS    Y5, Y1, Y5
+	VMULPS    Y4, Y2, Y4
+	VSUBPS    Y4, Y5, Y4
+	VSUBPS    Y3, Y4, Y4
+	VMOVUPS   Y4, (R8)(DX*1)
+	ADDQ      $0x20, DX
+	SUBQ      $0x08, CX
+	JGE       loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R9, R9
+	CMPQ       CX, $0x00
+	CMOVQLT    R9, CX
+	MOVQ       $0x00000008, R9
+	CMPQ       CX, R9
+	CMOVQGT    R9, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y4
+	VMASKMOVPS (BX)(DX*1), Y4, Y5
+	VSUBPS     Y0, Y5, Y0
+	VMASKMOVPS (SI)(DX*1), Y4, Y5
+	VCMPPS     $0x1e, constants_avx2<>+1728(SB), Y5, Y5
+	VMASKMOVPS (DI)(DX*1), Y4, Y6
+	VMOVUPS    constants_avx2<>+1728(SB), Y7
+	VBLENDVPS  Y5, Y6, Y7, Y5
+	VMULPS     Y5, Y1, Y1
+	VMULPS     Y0, Y2, Y0
+	VSUBPS     Y0, Y1, Y0
+	VSUBPS     Y3, Y0, Y0
+	VMOVMSKPS  Y4, AX
+	LEAQ       (R8)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part217Four
+	VMOVUPS    Y0, (CX)
+
+part217Four:
+	TESTL      $0x00000004, AX
+	JEQ        part217Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part217Two:
+	TESTL     $0x00000002, AX
+	JEQ       part217One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part217One:
+	TESTL  $0x00000001, AX
+	JEQ    part217None
+	VMOVSS X0, (CX)
+
+part217None:
 	ADDQ $0x20, DX
 
 done:
@@ -3853,29 +4518,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part213Four
+	JEQ        part218Four
 	VMOVUPS    Y0, (CX)
 
-part213Four:
+part218Four:
 	TESTL      $0x00000004, AX
-	JEQ        part213Two
+	JEQ        part218Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part213Two:
+part218Two:
 	TESTL     $0x00000002, AX
-	JEQ       part213One
+	JEQ       part218One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part213One:
+part218One:
 	TESTL  $0x00000001, AX
-	JEQ    part213None
+	JEQ    part218None
 	VMOVSS X0, (CX)
 
-part213None:
+part218None:
 	ADDQ $0x20, DX
 
 done:
@@ -3939,29 +4604,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part214Four
+	JEQ        part219Four
 	VMOVUPS    Y0, (CX)
 
-part214Four:
+part219Four:
 	TESTL      $0x00000004, AX
-	JEQ        part214Two
+	JEQ        part219Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part214Two:
+part219Two:
 	TESTL     $0x00000002, AX
-	JEQ       part214One
+	JEQ       part219One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part214One:
+part219One:
 	TESTL  $0x00000001, AX
-	JEQ    part214None
+	JEQ    part219None
 	VMOVSS X0, (CX)
 
-part214None:
+part219None:
 	ADDQ $0x20, DX
 
 done:
@@ -4017,29 +4682,29 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part215Four
+	JEQ        part220Four
 	VMOVUPS    Y5, (R9)
 
-part215Four:
+part220Four:
 	TESTL      $0x00000004, R8
-	JEQ        part215Two
+	JEQ        part220Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part215Two:
+part220Two:
 	TESTL     $0x00000002, R8
-	JEQ       part215One
+	JEQ       part220One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part215One:
+part220One:
 	TESTL  $0x00000001, R8
-	JEQ    part215None
+	JEQ    part220None
 	VMOVSS X5, (R9)
 
-part215None:
+part220None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -4060,29 +4725,29 @@ part215None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part216Four
+	JEQ         part221Four
 	VMOVUPS     Y4, (BX)
 
-part216Four:
+part221Four:
 	TESTL      $0x00000004, CX
-	JEQ        part216Two
+	JEQ        part221Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part216Two:
+part221Two:
 	TESTL     $0x00000002, CX
-	JEQ       part216One
+	JEQ       part221One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part216One:
+part221One:
 	TESTL  $0x00000001, CX
-	JEQ    part216None
+	JEQ    part221None
 	VMOVSS X4, (BX)
 
-part216None:
+part221None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
@@ -4146,57 +4811,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part217Four
+	JEQ        part222Four
 	VMOVUPS    Y0, (CX)
 
-part217Four:
+part222Four:
 	TESTL      $0x00000004, AX
-	JEQ        part217Two
+	JEQ        part222Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part217Two:
+part222Two:
 	TESTL     $0x00000002, AX
-	JEQ       part217One
+	JEQ       part222One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part217One:
+part222One:
 	TESTL  $0x00000001, AX
-	JEQ    part217None
+	JEQ    part222None
 	VMOVSS X0, (CX)
 
-part217None:
+part222None:
 	VMOVMSKPS Y1, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part218Four
+	JEQ       part223Four
 	VMOVUPS   Y0, (CX)
 
-part218Four:
+part223Four:
 	TESTL      $0x00000004, AX
-	JEQ        part218Two
+	JEQ        part223Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part218Two:
+part223Two:
 	TESTL     $0x00000002, AX
-	JEQ       part218One
+	JEQ       part223One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part218One:
+part223One:
 	TESTL  $0x00000001, AX
-	JEQ    part218None
+	JEQ    part223None
 	VMOVSS X0, (CX)
 
-part218None:
+part223None:
 	ADDQ $0x20, DX
 
 done:
@@ -4347,29 +5012,118 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part219Four
+	JEQ        part224Four
 	VMOVUPS    Y0, (CX)
 
-part219Four:
+part224Four:
 	TESTL      $0x00000004, AX
-	JEQ        part219Two
+	JEQ        part224Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part219Two:
+part224Two:
 	TESTL     $0x00000002, AX
-	JEQ       part219One
+	JEQ       part224One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part219One:
+part224One:
 	TESTL  $0x00000001, AX
-	JEQ    part219None
+	JEQ    part224None
 	VMOVSS X0, (CX)
 
-part219None:
+part224None:
+	ADDQ $0x20, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormBackAdd_avx2(p *vector)
+// Requires: AVX, CMOV, POPCNT
+TEXT ·vecNormBackAdd_avx2(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         56(AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	VBROADCASTSS 88(AX), Y0
+	MOVQ         24(AX), R8
+	VBROADCASTSS 96(AX), Y1
+	VBROADCASTSS 104(AX), Y2
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Y3
+	VMOVUPS (SI)(DX*1), Y4
+	VMOVUPS (DI)(DX*1), Y5
+	VMULPS  Y5, Y4, Y4
+	VSUBPS  Y0, Y4, Y4
+	VMOVUPS (R8)(DX*1), Y5
+	VMULPS  Y1, Y5, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMULPS  Y2, Y4, Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (BX)(DX*1)
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	MOVQ       80(AX), AX
+	SUBQ       $0x00, CX
+	XORQ       R9, R9
+	CMPQ       CX, $0x00
+	CMOVQLT    R9, CX
+	MOVQ       $0x00000008, R9
+	CMPQ       CX, R9
+	CMOVQGT    R9, CX
+	MOVQ       (AX)(CX*8), CX
+	VMOVUPS    (CX), Y3
+	VMASKMOVPS (BX)(DX*1), Y3, Y4
+	VMASKMOVPS (SI)(DX*1), Y3, Y5
+	VMASKMOVPS (DI)(DX*1), Y3, Y6
+	VMULPS     Y6, Y5, Y5
+	VSUBPS     Y0, Y5, Y0
+	VMASKMOVPS (R8)(DX*1), Y3, Y5
+	VMULPS     Y1, Y5, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMULPS     Y2, Y0, Y0
+	VADDPS     Y0, Y4, Y0
+	VMOVMSKPS  Y3, AX
+	LEAQ       (BX)(DX*1), CX
+	VMOVAPS    Y0, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part225Four
+	VMOVUPS    Y0, (CX)
+
+part225Four:
+	TESTL      $0x00000004, AX
+	JEQ        part225Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part225Two:
+	TESTL     $0x00000002, AX
+	JEQ       part225One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part225One:
+	TESTL  $0x00000001, AX
+	JEQ    part225None
+	VMOVSS X0, (CX)
+
+part225None:
 	ADDQ $0x20, DX
 
 done:
@@ -4426,29 +5180,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part220Four
+	JEQ        part226Four
 	VMOVUPS    Y0, (CX)
 
-part220Four:
+part226Four:
 	TESTL      $0x00000004, AX
-	JEQ        part220Two
+	JEQ        part226Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part220Two:
+part226Two:
 	TESTL     $0x00000002, AX
-	JEQ       part220One
+	JEQ       part226One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part220One:
+part226One:
 	TESTL  $0x00000001, AX
-	JEQ    part220None
+	JEQ    part226None
 	VMOVSS X0, (CX)
 
-part220None:
+part226None:
 	ADDQ $0x20, DX
 
 done:
@@ -4515,57 +5269,57 @@ rest:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part221Four
+	JEQ        part227Four
 	VMOVUPS    Y1, (CX)
 
-part221Four:
+part227Four:
 	TESTL      $0x00000004, AX
-	JEQ        part221Two
+	JEQ        part227Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part221Two:
+part227Two:
 	TESTL     $0x00000002, AX
-	JEQ       part221One
+	JEQ       part227One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part221One:
+part227One:
 	TESTL  $0x00000001, AX
-	JEQ    part221None
+	JEQ    part227None
 	VMOVSS X1, (CX)
 
-part221None:
+part227None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part222Four
+	JEQ       part228Four
 	VMOVUPS   Y0, (CX)
 
-part222Four:
+part228Four:
 	TESTL      $0x00000004, AX
-	JEQ        part222Two
+	JEQ        part228Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part222Two:
+part228Two:
 	TESTL     $0x00000002, AX
-	JEQ       part222One
+	JEQ       part228One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part222One:
+part228One:
 	TESTL  $0x00000001, AX
-	JEQ    part222None
+	JEQ    part228None
 	VMOVSS X0, (CX)
 
-part222None:
+part228None:
 	ADDQ $0x20, DX
 
 done:
@@ -4636,57 +5390,57 @@ rest:
 	VMOVAPS    Y5, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part223Four
+	JEQ        part229Four
 	VMOVUPS    Y1, (CX)
 
-part223Four:
+part229Four:
 	TESTL      $0x00000004, AX
-	JEQ        part223Two
+	JEQ        part229Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part223Two:
+part229Two:
 	TESTL     $0x00000002, AX
-	JEQ       part223One
+	JEQ       part229One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part223One:
+part229One:
 	TESTL  $0x00000001, AX
-	JEQ    part223None
+	JEQ    part229None
 	VMOVSS X1, (CX)
 
-part223None:
+part229None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part224Four
+	JEQ       part230Four
 	VMOVUPS   Y0, (CX)
 
-part224Four:
+part230Four:
 	TESTL      $0x00000004, AX
-	JEQ        part224Two
+	JEQ        part230Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part224Two:
+part230Two:
 	TESTL     $0x00000002, AX
-	JEQ       part224One
+	JEQ       part230One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part224One:
+part230One:
 	TESTL  $0x00000001, AX
-	JEQ    part224None
+	JEQ    part230None
 	VMOVSS X0, (CX)
 
-part224None:
+part230None:
 	ADDQ $0x20, DX
 
 done:
@@ -4784,85 +5538,85 @@ rest:
 	VMOVAPS    Y2, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part225Four
+	JEQ        part231Four
 	VMOVUPS    Y2, (CX)
 
-part225Four:
+part231Four:
 	TESTL      $0x00000004, AX
-	JEQ        part225Two
+	JEQ        part231Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part225Two:
+part231Two:
 	TESTL     $0x00000002, AX
-	JEQ       part225One
+	JEQ       part231One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part225One:
+part231One:
 	TESTL  $0x00000001, AX
-	JEQ    part225None
+	JEQ    part231None
 	VMOVSS X2, (CX)
 
-part225None:
+part231None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part226Four
+	JEQ       part232Four
 	VMOVUPS   Y1, (CX)
 
-part226Four:
+part232Four:
 	TESTL      $0x00000004, AX
-	JEQ        part226Two
+	JEQ        part232Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part226Two:
+part232Two:
 	TESTL     $0x00000002, AX
-	JEQ       part226One
+	JEQ       part232One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part226One:
+part232One:
 	TESTL  $0x00000001, AX
-	JEQ    part226None
+	JEQ    part232None
 	VMOVSS X1, (CX)
 
-part226None:
+part232None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part227Four
+	JEQ       part233Four
 	VMOVUPS   Y0, (CX)
 
-part227Four:
+part233Four:
 	TESTL      $0x00000004, AX
-	JEQ        part227Two
+	JEQ        part233Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part227Two:
+part233Two:
 	TESTL     $0x00000002, AX
-	JEQ       part227One
+	JEQ       part233One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part227One:
+part233One:
 	TESTL  $0x00000001, AX
-	JEQ    part227None
+	JEQ    part233None
 	VMOVSS X0, (CX)
 
-part227None:
+part233None:
 	ADDQ $0x20, DX
 
 done:
@@ -4920,29 +5674,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part228Four
+	JEQ        part234Four
 	VMOVUPS    Y0, (CX)
 
-part228Four:
+part234Four:
 	TESTL      $0x00000004, AX
-	JEQ        part228Two
+	JEQ        part234Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part228Two:
+part234Two:
 	TESTL     $0x00000002, AX
-	JEQ       part228One
+	JEQ       part234One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part228One:
+part234One:
 	TESTL  $0x00000001, AX
-	JEQ    part228None
+	JEQ    part234None
 	VMOVSS X0, (CX)
 
-part228None:
+part234None:
 	ADDQ $0x20, DX
 
 done:
@@ -4996,29 +5750,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part229Four
+	JEQ         part235Four
 	VMOVUPS     Y0, (CX)
 
-part229Four:
+part235Four:
 	TESTL      $0x00000004, AX
-	JEQ        part229Two
+	JEQ        part235Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part229Two:
+part235Two:
 	TESTL     $0x00000002, AX
-	JEQ       part229One
+	JEQ       part235One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part229One:
+part235One:
 	TESTL  $0x00000001, AX
-	JEQ    part229None
+	JEQ    part235None
 	VMOVSS X0, (CX)
 
-part229None:
+part235None:
 	ADDQ $0x20, DX
 
 done:
@@ -5161,57 +5915,57 @@ rest:
 	VMOVAPS      Y3, Y1
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part230Four
+	JEQ          part236Four
 	VMOVUPS      Y1, (CX)
 
-part230Four:
+part236Four:
 	TESTL      $0x00000004, AX
-	JEQ        part230Two
+	JEQ        part236Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part230Two:
+part236Two:
 	TESTL     $0x00000002, AX
-	JEQ       part230One
+	JEQ       part236One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part230One:
+part236One:
 	TESTL  $0x00000001, AX
-	JEQ    part230None
+	JEQ    part236None
 	VMOVSS X1, (CX)
 
-part230None:
+part236None:
 	VMOVMSKPS Y2, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part231Four
+	JEQ       part237Four
 	VMOVUPS   Y0, (CX)
 
-part231Four:
+part237Four:
 	TESTL      $0x00000004, AX
-	JEQ        part231Two
+	JEQ        part237Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part231Two:
+part237Two:
 	TESTL     $0x00000002, AX
-	JEQ       part231One
+	JEQ       part237One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part231One:
+part237One:
 	TESTL  $0x00000001, AX
-	JEQ    part231None
+	JEQ    part237None
 	VMOVSS X0, (CX)
 
-part231None:
+part237None:
 	ADDQ $0x20, DX
 
 done:
@@ -5342,57 +6096,57 @@ rest:
 	VMOVAPS      Y0, Y0
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part232Four
+	JEQ          part238Four
 	VMOVUPS      Y0, (CX)
 
-part232Four:
+part238Four:
 	TESTL      $0x00000004, AX
-	JEQ        part232Two
+	JEQ        part238Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part232Two:
+part238Two:
 	TESTL     $0x00000002, AX
-	JEQ       part232One
+	JEQ       part238One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part232One:
+part238One:
 	TESTL  $0x00000001, AX
-	JEQ    part232None
+	JEQ    part238None
 	VMOVSS X0, (CX)
 
-part232None:
+part238None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part233Four
+	JEQ       part239Four
 	VMOVUPS   Y0, (CX)
 
-part233Four:
+part239Four:
 	TESTL      $0x00000004, AX
-	JEQ        part233Two
+	JEQ        part239Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part233Two:
+part239Two:
 	TESTL     $0x00000002, AX
-	JEQ       part233One
+	JEQ       part239One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part233One:
+part239One:
 	TESTL  $0x00000001, AX
-	JEQ    part233None
+	JEQ    part239None
 	VMOVSS X0, (CX)
 
-part233None:
+part239None:
 	VUNPCKLPS  Y1, Y7, Y0
 	VUNPCKHPS  Y1, Y7, Y2
 	VPERM2F128 $0x20, Y2, Y0, Y1
@@ -5402,57 +6156,57 @@ part233None:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part234Four
+	JEQ        part240Four
 	VMOVUPS    Y1, (CX)
 
-part234Four:
+part240Four:
 	TESTL      $0x00000004, AX
-	JEQ        part234Two
+	JEQ        part240Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part234Two:
+part240Two:
 	TESTL     $0x00000002, AX
-	JEQ       part234One
+	JEQ       part240One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part234One:
+part240One:
 	TESTL  $0x00000001, AX
-	JEQ    part234None
+	JEQ    part240None
 	VMOVSS X1, (CX)
 
-part234None:
+part240None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(R8)(DX*2), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part235Four
+	JEQ       part241Four
 	VMOVUPS   Y0, (CX)
 
-part235Four:
+part241Four:
 	TESTL      $0x00000004, AX
-	JEQ        part235Two
+	JEQ        part241Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part235Two:
+part241Two:
 	TESTL     $0x00000002, AX
-	JEQ       part235One
+	JEQ       part241One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part235One:
+part241One:
 	TESTL  $0x00000001, AX
-	JEQ    part235None
+	JEQ    part241None
 	VMOVSS X0, (CX)
 
-part235None:
+part241None:
 	ADDQ $0x20, DX
 
 done:
@@ -5549,29 +6303,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part236Four
+	JEQ        part242Four
 	VMOVUPS    Y0, (CX)
 
-part236Four:
+part242Four:
 	TESTL      $0x00000004, AX
-	JEQ        part236Two
+	JEQ        part242Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part236Two:
+part242Two:
 	TESTL     $0x00000002, AX
-	JEQ       part236One
+	JEQ       part242One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part236One:
+part242One:
 	TESTL  $0x00000001, AX
-	JEQ    part236None
+	JEQ    part242None
 	VMOVSS X0, (CX)
 
-part236None:
+part242None:
 	ADDQ $0x20, DX
 
 done:
@@ -5649,57 +6403,57 @@ rest:
 	VMOVAPS    Y3, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part237Four
+	JEQ        part243Four
 	VMOVUPS    Y2, (CX)
 
-part237Four:
+part243Four:
 	TESTL      $0x00000004, AX
-	JEQ        part237Two
+	JEQ        part243Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part237Two:
+part243Two:
 	TESTL     $0x00000002, AX
-	JEQ       part237One
+	JEQ       part243One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part237One:
+part243One:
 	TESTL  $0x00000001, AX
-	JEQ    part237None
+	JEQ    part243None
 	VMOVSS X2, (CX)
 
-part237None:
+part243None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part238Four
+	JEQ       part244Four
 	VMOVUPS   Y0, (CX)
 
-part238Four:
+part244Four:
 	TESTL      $0x00000004, AX
-	JEQ        part238Two
+	JEQ        part244Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part238Two:
+part244Two:
 	TESTL     $0x00000002, AX
-	JEQ       part238One
+	JEQ       part244One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part238One:
+part244One:
 	TESTL  $0x00000001, AX
-	JEQ    part238None
+	JEQ    part244None
 	VMOVSS X0, (CX)
 
-part238None:
+part244None:
 	ADDQ $0x20, DX
 
 done:
@@ -5777,57 +6531,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part239Four
+	JEQ        part245Four
 	VMOVUPS    Y0, (CX)
 
-part239Four:
+part245Four:
 	TESTL      $0x00000004, AX
-	JEQ        part239Two
+	JEQ        part245Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part239Two:
+part245Two:
 	TESTL     $0x00000002, AX
-	JEQ       part239One
+	JEQ       part245One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part239One:
+part245One:
 	TESTL  $0x00000001, AX
-	JEQ    part239None
+	JEQ    part245None
 	VMOVSS X0, (CX)
 
-part239None:
+part245None:
 	VMOVMSKPS Y2, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y3, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part240Four
+	JEQ       part246Four
 	VMOVUPS   Y0, (CX)
 
-part240Four:
+part246Four:
 	TESTL      $0x00000004, AX
-	JEQ        part240Two
+	JEQ        part246Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part240Two:
+part246Two:
 	TESTL     $0x00000002, AX
-	JEQ       part240One
+	JEQ       part246One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part240One:
+part246One:
 	TESTL  $0x00000001, AX
-	JEQ    part240None
+	JEQ    part246None
 	VMOVSS X0, (CX)
 
-part240None:
+part246None:
 	ADDQ $0x20, DX
 
 done:
@@ -6219,197 +6973,197 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part241Four
+	JEQ         part247Four
 	VMOVUPS     Y1, (CX)
-
-part241Four:
-	TESTL      $0x00000004, AX
-	JEQ        part241Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part241Two:
-	TESTL     $0x00000002, AX
-	JEQ       part241One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part241One:
-	TESTL  $0x00000001, AX
-	JEQ    part241None
-	VMOVSS X1, (CX)
-
-part241None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y2, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part242Four
-	VMOVUPS   Y1, (CX)
-
-part242Four:
-	TESTL      $0x00000004, AX
-	JEQ        part242Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part242Two:
-	TESTL     $0x00000002, AX
-	JEQ       part242One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part242One:
-	TESTL  $0x00000001, AX
-	JEQ    part242None
-	VMOVSS X1, (CX)
-
-part242None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y3, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part243Four
-	VMOVUPS   Y1, (CX)
-
-part243Four:
-	TESTL      $0x00000004, AX
-	JEQ        part243Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part243Two:
-	TESTL     $0x00000002, AX
-	JEQ       part243One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part243One:
-	TESTL  $0x00000001, AX
-	JEQ    part243None
-	VMOVSS X1, (CX)
-
-part243None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R8)(DX*1), CX
-	VMOVAPS   Y4, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part244Four
-	VMOVUPS   Y1, (CX)
-
-part244Four:
-	TESTL      $0x00000004, AX
-	JEQ        part244Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part244Two:
-	TESTL     $0x00000002, AX
-	JEQ       part244One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part244One:
-	TESTL  $0x00000001, AX
-	JEQ    part244None
-	VMOVSS X1, (CX)
-
-part244None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R10)(DX*1), CX
-	VMOVAPS   Y5, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part245Four
-	VMOVUPS   Y1, (CX)
-
-part245Four:
-	TESTL      $0x00000004, AX
-	JEQ        part245Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part245Two:
-	TESTL     $0x00000002, AX
-	JEQ       part245One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part245One:
-	TESTL  $0x00000001, AX
-	JEQ    part245None
-	VMOVSS X1, (CX)
-
-part245None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R11)(DX*1), CX
-	VMOVAPS   Y6, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part246Four
-	VMOVUPS   Y1, (CX)
-
-part246Four:
-	TESTL      $0x00000004, AX
-	JEQ        part246Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part246Two:
-	TESTL     $0x00000002, AX
-	JEQ       part246One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part246One:
-	TESTL  $0x00000001, AX
-	JEQ    part246None
-	VMOVSS X1, (CX)
-
-part246None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y7, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part247Four
-	VMOVUPS   Y0, (CX)
 
 part247Four:
 	TESTL      $0x00000004, AX
 	JEQ        part247Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
 part247Two:
 	TESTL     $0x00000002, AX
 	JEQ       part247One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
 part247One:
 	TESTL  $0x00000001, AX
 	JEQ    part247None
-	VMOVSS X0, (CX)
+	VMOVSS X1, (CX)
 
 part247None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part248Four
+	VMOVUPS   Y1, (CX)
+
+part248Four:
+	TESTL      $0x00000004, AX
+	JEQ        part248Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part248Two:
+	TESTL     $0x00000002, AX
+	JEQ       part248One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part248One:
+	TESTL  $0x00000001, AX
+	JEQ    part248None
+	VMOVSS X1, (CX)
+
+part248None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y3, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part249Four
+	VMOVUPS   Y1, (CX)
+
+part249Four:
+	TESTL      $0x00000004, AX
+	JEQ        part249Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part249Two:
+	TESTL     $0x00000002, AX
+	JEQ       part249One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part249One:
+	TESTL  $0x00000001, AX
+	JEQ    part249None
+	VMOVSS X1, (CX)
+
+part249None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y4, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part250Four
+	VMOVUPS   Y1, (CX)
+
+part250Four:
+	TESTL      $0x00000004, AX
+	JEQ        part250Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part250Two:
+	TESTL     $0x00000002, AX
+	JEQ       part250One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part250One:
+	TESTL  $0x00000001, AX
+	JEQ    part250None
+	VMOVSS X1, (CX)
+
+part250None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y5, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part251Four
+	VMOVUPS   Y1, (CX)
+
+part251Four:
+	TESTL      $0x00000004, AX
+	JEQ        part251Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part251Two:
+	TESTL     $0x00000002, AX
+	JEQ       part251One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part251One:
+	TESTL  $0x00000001, AX
+	JEQ    part251None
+	VMOVSS X1, (CX)
+
+part251None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y6, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part252Four
+	VMOVUPS   Y1, (CX)
+
+part252Four:
+	TESTL      $0x00000004, AX
+	JEQ        part252Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part252Two:
+	TESTL     $0x00000002, AX
+	JEQ       part252One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part252One:
+	TESTL  $0x00000001, AX
+	JEQ    part252None
+	VMOVSS X1, (CX)
+
+part252None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part253Four
+	VMOVUPS   Y0, (CX)
+
+part253Four:
+	TESTL      $0x00000004, AX
+	JEQ        part253Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part253Two:
+	TESTL     $0x00000002, AX
+	JEQ       part253One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part253One:
+	TESTL  $0x00000001, AX
+	JEQ    part253None
+	VMOVSS X0, (CX)
+
+part253None:
 	ADDQ $0x20, DX
 
 done:
@@ -6533,170 +7287,170 @@ rest:
 	VMOVAPS    Y4, Y3
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part248Four
+	JEQ        part254Four
 	VMOVUPS    Y3, (CX)
 
-part248Four:
+part254Four:
 	TESTL      $0x00000004, AX
-	JEQ        part248Two
+	JEQ        part254Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part248Two:
+part254Two:
 	TESTL     $0x00000002, AX
-	JEQ       part248One
+	JEQ       part254One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part248One:
+part254One:
 	TESTL  $0x00000001, AX
-	JEQ    part248None
+	JEQ    part254None
 	VMOVSS X3, (CX)
 
-part248None:
+part254None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (BX)(DX*1), CX
 	VMOVAPS   Y6, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part249Four
+	JEQ       part255Four
 	VMOVUPS   Y3, (CX)
 
-part249Four:
+part255Four:
 	TESTL      $0x00000004, AX
-	JEQ        part249Two
+	JEQ        part255Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part249Two:
+part255Two:
 	TESTL     $0x00000002, AX
-	JEQ       part249One
+	JEQ       part255One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part249One:
+part255One:
 	TESTL  $0x00000001, AX
-	JEQ    part249None
+	JEQ    part255None
 	VMOVSS X3, (CX)
 
-part249None:
+part255None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y5, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part250Four
+	JEQ       part256Four
 	VMOVUPS   Y3, (CX)
 
-part250Four:
+part256Four:
 	TESTL      $0x00000004, AX
-	JEQ        part250Two
+	JEQ        part256Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part250Two:
+part256Two:
 	TESTL     $0x00000002, AX
-	JEQ       part250One
+	JEQ       part256One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part250One:
+part256One:
 	TESTL  $0x00000001, AX
-	JEQ    part250None
+	JEQ    part256None
 	VMOVSS X3, (CX)
 
-part250None:
+part256None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part251Four
+	JEQ       part257Four
 	VMOVUPS   Y1, (CX)
 
-part251Four:
+part257Four:
 	TESTL      $0x00000004, AX
-	JEQ        part251Two
+	JEQ        part257Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part251Two:
+part257Two:
 	TESTL     $0x00000002, AX
-	JEQ       part251One
+	JEQ       part257One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part251One:
+part257One:
 	TESTL  $0x00000001, AX
-	JEQ    part251None
+	JEQ    part257None
 	VMOVSS X1, (CX)
 
-part251None:
+part257None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part252Four
+	JEQ       part258Four
 	VMOVUPS   Y1, (CX)
 
-part252Four:
+part258Four:
 	TESTL      $0x00000004, AX
-	JEQ        part252Two
+	JEQ        part258Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part252Two:
+part258Two:
 	TESTL     $0x00000002, AX
-	JEQ       part252One
+	JEQ       part258One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part252One:
+part258One:
 	TESTL  $0x00000001, AX
-	JEQ    part252None
+	JEQ    part258None
 	VMOVSS X1, (CX)
 
-part252None:
+part258None:
 	VMOVUPS   constants_avx2<>+1728(SB), Y1
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part253Four
+	JEQ       part259Four
 	VMOVUPS   Y0, (CX)
 
-part253Four:
+part259Four:
 	TESTL      $0x00000004, AX
-	JEQ        part253Two
+	JEQ        part259Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part253Two:
+part259Two:
 	TESTL     $0x00000002, AX
-	JEQ       part253One
+	JEQ       part259One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part253One:
+part259One:
 	TESTL  $0x00000001, AX
-	JEQ    part253None
+	JEQ    part259None
 	VMOVSS X0, (CX)
 
-part253None:
+part259None:
 	ADDQ $0x20, DX
 
 done:
@@ -6969,113 +7723,113 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part254Four
+	JEQ         part260Four
 	VMOVUPS     Y1, (CX)
 
-part254Four:
+part260Four:
 	TESTL      $0x00000004, AX
-	JEQ        part254Two
+	JEQ        part260Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part254Two:
+part260Two:
 	TESTL     $0x00000002, AX
-	JEQ       part254One
+	JEQ       part260One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part254One:
+part260One:
 	TESTL  $0x00000001, AX
-	JEQ    part254None
+	JEQ    part260None
 	VMOVSS X1, (CX)
 
-part254None:
+part260None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part255Four
+	JEQ       part261Four
 	VMOVUPS   Y1, (CX)
 
-part255Four:
+part261Four:
 	TESTL      $0x00000004, AX
-	JEQ        part255Two
+	JEQ        part261Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part255Two:
+part261Two:
 	TESTL     $0x00000002, AX
-	JEQ       part255One
+	JEQ       part261One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part255One:
+part261One:
 	TESTL  $0x00000001, AX
-	JEQ    part255None
+	JEQ    part261None
 	VMOVSS X1, (CX)
 
-part255None:
+part261None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part256Four
+	JEQ       part262Four
 	VMOVUPS   Y1, (CX)
 
-part256Four:
+part262Four:
 	TESTL      $0x00000004, AX
-	JEQ        part256Two
+	JEQ        part262Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part256Two:
+part262Two:
 	TESTL     $0x00000002, AX
-	JEQ       part256One
+	JEQ       part262One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part256One:
+part262One:
 	TESTL  $0x00000001, AX
-	JEQ    part256None
+	JEQ    part262None
 	VMOVSS X1, (CX)
 
-part256None:
+part262None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y4, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part257Four
+	JEQ       part263Four
 	VMOVUPS   Y0, (CX)
 
-part257Four:
+part263Four:
 	TESTL      $0x00000004, AX
-	JEQ        part257Two
+	JEQ        part263Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part257Two:
+part263Two:
 	TESTL     $0x00000002, AX
-	JEQ       part257One
+	JEQ       part263One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part257One:
+part263One:
 	TESTL  $0x00000001, AX
-	JEQ    part257None
+	JEQ    part263None
 	VMOVSS X0, (CX)
 
-part257None:
+part263None:
 	ADDQ $0x20, DX
 
 done:
@@ -7177,197 +7931,197 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part258Four
+	JEQ        part264Four
 	VMOVUPS    Y5, (CX)
-
-part258Four:
-	TESTL      $0x00000004, AX
-	JEQ        part258Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
-	ADDQ       $0x10, CX
-
-part258Two:
-	TESTL     $0x00000002, AX
-	JEQ       part258One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
-	ADDQ      $0x08, CX
-
-part258One:
-	TESTL  $0x00000001, AX
-	JEQ    part258None
-	VMOVSS X5, (CX)
-
-part258None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y3, Y5
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part259Four
-	VMOVUPS   Y5, (CX)
-
-part259Four:
-	TESTL      $0x00000004, AX
-	JEQ        part259Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
-	ADDQ       $0x10, CX
-
-part259Two:
-	TESTL     $0x00000002, AX
-	JEQ       part259One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
-	ADDQ      $0x08, CX
-
-part259One:
-	TESTL  $0x00000001, AX
-	JEQ    part259None
-	VMOVSS X5, (CX)
-
-part259None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y8, Y5
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part260Four
-	VMOVUPS   Y5, (CX)
-
-part260Four:
-	TESTL      $0x00000004, AX
-	JEQ        part260Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
-	ADDQ       $0x10, CX
-
-part260Two:
-	TESTL     $0x00000002, AX
-	JEQ       part260One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
-	ADDQ      $0x08, CX
-
-part260One:
-	TESTL  $0x00000001, AX
-	JEQ    part260None
-	VMOVSS X5, (CX)
-
-part260None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R8)(DX*1), CX
-	VMOVAPS   Y1, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part261Four
-	VMOVUPS   Y1, (CX)
-
-part261Four:
-	TESTL      $0x00000004, AX
-	JEQ        part261Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part261Two:
-	TESTL     $0x00000002, AX
-	JEQ       part261One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part261One:
-	TESTL  $0x00000001, AX
-	JEQ    part261None
-	VMOVSS X1, (CX)
-
-part261None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R11)(DX*1), CX
-	VMOVAPS   Y4, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part262Four
-	VMOVUPS   Y1, (CX)
-
-part262Four:
-	TESTL      $0x00000004, AX
-	JEQ        part262Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part262Two:
-	TESTL     $0x00000002, AX
-	JEQ       part262One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part262One:
-	TESTL  $0x00000001, AX
-	JEQ    part262None
-	VMOVSS X1, (CX)
-
-part262None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y3, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part263Four
-	VMOVUPS   Y1, (CX)
-
-part263Four:
-	TESTL      $0x00000004, AX
-	JEQ        part263Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part263Two:
-	TESTL     $0x00000002, AX
-	JEQ       part263One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part263One:
-	TESTL  $0x00000001, AX
-	JEQ    part263None
-	VMOVSS X1, (CX)
-
-part263None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R10)(DX*1), CX
-	VMOVAPS   Y2, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part264Four
-	VMOVUPS   Y0, (CX)
 
 part264Four:
 	TESTL      $0x00000004, AX
 	JEQ        part264Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
 part264Two:
 	TESTL     $0x00000002, AX
 	JEQ       part264One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
 part264One:
 	TESTL  $0x00000001, AX
 	JEQ    part264None
-	VMOVSS X0, (CX)
+	VMOVSS X5, (CX)
 
 part264None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y3, Y5
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part265Four
+	VMOVUPS   Y5, (CX)
+
+part265Four:
+	TESTL      $0x00000004, AX
+	JEQ        part265Two
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, CX
+
+part265Two:
+	TESTL     $0x00000002, AX
+	JEQ       part265One
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, CX
+
+part265One:
+	TESTL  $0x00000001, AX
+	JEQ    part265None
+	VMOVSS X5, (CX)
+
+part265None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y8, Y5
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part266Four
+	VMOVUPS   Y5, (CX)
+
+part266Four:
+	TESTL      $0x00000004, AX
+	JEQ        part266Two
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, CX
+
+part266Two:
+	TESTL     $0x00000002, AX
+	JEQ       part266One
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, CX
+
+part266One:
+	TESTL  $0x00000001, AX
+	JEQ    part266None
+	VMOVSS X5, (CX)
+
+part266None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y1, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part267Four
+	VMOVUPS   Y1, (CX)
+
+part267Four:
+	TESTL      $0x00000004, AX
+	JEQ        part267Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part267Two:
+	TESTL     $0x00000002, AX
+	JEQ       part267One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part267One:
+	TESTL  $0x00000001, AX
+	JEQ    part267None
+	VMOVSS X1, (CX)
+
+part267None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y4, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part268Four
+	VMOVUPS   Y1, (CX)
+
+part268Four:
+	TESTL      $0x00000004, AX
+	JEQ        part268Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part268Two:
+	TESTL     $0x00000002, AX
+	JEQ       part268One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part268One:
+	TESTL  $0x00000001, AX
+	JEQ    part268None
+	VMOVSS X1, (CX)
+
+part268None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y3, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part269Four
+	VMOVUPS   Y1, (CX)
+
+part269Four:
+	TESTL      $0x00000004, AX
+	JEQ        part269Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part269Two:
+	TESTL     $0x00000002, AX
+	JEQ       part269One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part269One:
+	TESTL  $0x00000001, AX
+	JEQ    part269None
+	VMOVSS X1, (CX)
+
+part269None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part270Four
+	VMOVUPS   Y0, (CX)
+
+part270Four:
+	TESTL      $0x00000004, AX
+	JEQ        part270Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part270Two:
+	TESTL     $0x00000002, AX
+	JEQ       part270One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part270One:
+	TESTL  $0x00000001, AX
+	JEQ    part270None
+	VMOVSS X0, (CX)
+
+part270None:
 	ADDQ $0x20, DX
 
 done:
@@ -7437,6 +8191,283 @@ run:
 	VMOVUPD   Y1, 32(AX)
 	VMOVUPD   Y2, 64(AX)
 	VMOVUPD   Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func columns_avx2(p *vector)
+// Requires: AVX, POPCNT
+TEXT ·columns_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 56(AX), BX
+
+wide:
+	CMPQ    CX, $0x40
+	JLT     narrow
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	VMOVUPS 96(BX), Y3
+	VMOVUPS 128(BX), Y4
+	VMOVUPS 160(BX), Y5
+	VMOVUPS 192(BX), Y6
+	VMOVUPS 224(BX), Y7
+	MOVQ    96(AX), SI
+	MOVQ    88(AX), DI
+	MOVQ    DX, R8
+
+wideRow:
+	VMOVUPS (R8), Y8
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS 32(R8), Y8
+	VADDPS  Y8, Y1, Y1
+	VMOVUPS 64(R8), Y8
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS 96(R8), Y8
+	VADDPS  Y8, Y3, Y3
+	VMOVUPS 128(R8), Y8
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS 160(R8), Y8
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS 192(R8), Y8
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS 224(R8), Y8
+	VADDPS  Y8, Y7, Y7
+	ADDQ    DI, R8
+	DECQ    SI
+	JNE     wideRow
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, 96(BX)
+	VMOVUPS Y4, 128(BX)
+	VMOVUPS Y5, 160(BX)
+	VMOVUPS Y6, 192(BX)
+	VMOVUPS Y7, 224(BX)
+	ADDQ    $0x00000100, DX
+	ADDQ    $0x00000100, BX
+	SUBQ    $0x00000040, CX
+	JMP     wide
+
+narrow:
+	CMPQ    CX, $0x08
+	JLT     rest
+	VMOVUPS (BX), Y0
+	MOVQ    96(AX), SI
+	MOVQ    88(AX), DI
+	MOVQ    DX, R8
+
+narrowRow:
+	VMOVUPS (R8), Y1
+	VADDPS  Y1, Y0, Y0
+	ADDQ    DI, R8
+	DECQ    SI
+	JNE     narrowRow
+	VMOVUPS Y0, (BX)
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000008, CX
+	JMP     narrow
+
+rest:
+	TESTQ      CX, CX
+	JEQ        done
+	MOVQ       80(AX), SI
+	MOVQ       (SI)(CX*8), SI
+	VMOVUPS    (SI), Y0
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       96(AX), CX
+	MOVQ       88(AX), AX
+
+restRow:
+	VMASKMOVPS (DX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	ADDQ       AX, DX
+	DECQ       CX
+	JNE        restRow
+	VMOVMSKPS  Y0, AX
+	LEAQ       (BX), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part271Four
+	VMOVUPS    Y0, (CX)
+
+part271Four:
+	TESTL      $0x00000004, AX
+	JEQ        part271Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part271Two:
+	TESTL     $0x00000002, AX
+	JEQ       part271One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part271One:
+	TESTL  $0x00000001, AX
+	JEQ    part271None
+	VMOVSS X0, (CX)
+
+part271None:
+done:
+	VZEROUPPER
+	RET
+
+// func columnProducts_avx2(p *vector)
+// Requires: AVX, POPCNT
+TEXT ·columnProducts_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 56(AX), BX
+	MOVQ 16(AX), SI
+
+wide:
+	CMPQ    CX, $0x40
+	JLT     narrow
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	VMOVUPS 96(BX), Y3
+	VMOVUPS 128(BX), Y4
+	VMOVUPS 160(BX), Y5
+	VMOVUPS 192(BX), Y6
+	VMOVUPS 224(BX), Y7
+	MOVQ    96(AX), DI
+	MOVQ    88(AX), R8
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+
+wideRow:
+	VMOVUPS (R9), Y8
+	VMOVUPS (R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y0, Y0
+	VMOVUPS 32(R9), Y8
+	VMOVUPS 32(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y1, Y1
+	VMOVUPS 64(R9), Y8
+	VMOVUPS 64(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y2, Y2
+	VMOVUPS 96(R9), Y8
+	VMOVUPS 96(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y3, Y3
+	VMOVUPS 128(R9), Y8
+	VMOVUPS 128(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS 160(R9), Y8
+	VMOVUPS 160(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS 192(R9), Y8
+	VMOVUPS 192(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS 224(R9), Y8
+	VMOVUPS 224(R10), Y9
+	VMULPS  Y9, Y8, Y8
+	VADDPS  Y8, Y7, Y7
+	ADDQ    R8, R9
+	ADDQ    R8, R10
+	DECQ    DI
+	JNE     wideRow
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, 96(BX)
+	VMOVUPS Y4, 128(BX)
+	VMOVUPS Y5, 160(BX)
+	VMOVUPS Y6, 192(BX)
+	VMOVUPS Y7, 224(BX)
+	ADDQ    $0x00000100, DX
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000100, SI
+	SUBQ    $0x00000040, CX
+	JMP     wide
+
+narrow:
+	CMPQ    CX, $0x08
+	JLT     rest
+	VMOVUPS (BX), Y0
+	MOVQ    96(AX), DI
+	MOVQ    88(AX), R8
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+
+narrowRow:
+	VMOVUPS (R9), Y1
+	VMOVUPS (R10), Y2
+	VMULPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	ADDQ    R8, R9
+	ADDQ    R8, R10
+	DECQ    DI
+	JNE     narrowRow
+	VMOVUPS Y0, (BX)
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000008, CX
+	JMP     narrow
+
+rest:
+	TESTQ      CX, CX
+	JEQ        done
+	MOVQ       80(AX), DI
+	MOVQ       (DI)(CX*8), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       96(AX), CX
+	MOVQ       88(AX), AX
+	MOVQ       SI, SI
+
+restRow:
+	VMASKMOVPS (DX), Y0, Y2
+	VMASKMOVPS (SI), Y0, Y3
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y2, Y1, Y1
+	ADDQ       AX, DX
+	ADDQ       AX, SI
+	DECQ       CX
+	JNE        restRow
+	VMOVMSKPS  Y0, AX
+	LEAQ       (BX), CX
+	VMOVAPS    Y1, Y0
+	POPCNTL    AX, AX
+	TESTL      $0x00000008, AX
+	JEQ        part272Four
+	VMOVUPS    Y0, (CX)
+
+part272Four:
+	TESTL      $0x00000004, AX
+	JEQ        part272Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part272Two:
+	TESTL     $0x00000002, AX
+	JEQ       part272One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part272One:
+	TESTL  $0x00000001, AX
+	JEQ    part272None
+	VMOVSS X0, (CX)
+
+part272None:
+done:
 	VZEROUPPER
 	RET
 

@@ -110,7 +110,31 @@ func vecSoftmaxBack_avx512(p *vector)
 func vecChannel_avx512(p *vector)
 
 //go:noescape
-func vecChannelBack_avx512(p *vector)
+func vecSquares_avx512(p *vector)
+
+//go:noescape
+func vecPlane_avx512(p *vector)
+
+//go:noescape
+func vecPlanePlus_avx512(p *vector)
+
+//go:noescape
+func vecPlaneSums_avx512(p *vector)
+
+//go:noescape
+func vecPlaneBack_avx512(p *vector)
+
+//go:noescape
+func vecPlaneReLU_avx512(p *vector)
+
+//go:noescape
+func vecPlanePlusReLU_avx512(p *vector)
+
+//go:noescape
+func vecPlaneSumsReLU_avx512(p *vector)
+
+//go:noescape
+func vecPlaneBackReLU_avx512(p *vector)
 
 //go:noescape
 func vecChannels_avx512(p *vector)
@@ -129,6 +153,9 @@ func vecNormSums_avx512(p *vector)
 
 //go:noescape
 func vecNormBack_avx512(p *vector)
+
+//go:noescape
+func vecNormBackAdd_avx512(p *vector)
 
 //go:noescape
 func vecSGD_avx512(p *vector)
@@ -181,65 +208,80 @@ func sum64_avx512(p *vector)
 //go:noescape
 func squares64_avx512(p *vector)
 
+//go:noescape
+func columns_avx512(p *vector)
+
+//go:noescape
+func columnProducts_avx512(p *vector)
+
 // vectors_avx512 lists the kernels.
 func vectors_avx512() vectors {
 	return vectors{
-		opAdd:          vecAdd_avx512,
-		opSub:          vecSub_avx512,
-		opMul:          vecMul_avx512,
-		opAddInt:       vecAddInt_avx512,
-		opScale:        vecScale_avx512,
-		opAxpy:         vecAxpy_avx512,
-		opAffine:       vecAffine_avx512,
-		opExp:          vecExp_avx512,
-		opLog:          vecLog_avx512,
-		opTanh:         vecTanh_avx512,
-		opSigmoid:      vecSigmoid_avx512,
-		opNormal:       vecNormal_avx512,
-		opFromInt:      vecFromInt_avx512,
-		opQuantise:     vecQuantise_avx512,
-		opReLU:         vecReLU_avx512,
-		opLeaky:        vecLeaky_avx512,
-		opELU:          vecELU_avx512,
-		opGELU:         vecGELU_avx512,
-		opSiLU:         vecSiLU_avx512,
-		opSoftplus:     vecSoftplus_avx512,
-		opReLUBack:     vecReLUBack_avx512,
-		opLeakyBack:    vecLeakyBack_avx512,
-		opELUBack:      vecELUBack_avx512,
-		opSigmoidBack:  vecSigmoidBack_avx512,
-		opTanhBack:     vecTanhBack_avx512,
-		opGELUBack:     vecGELUBack_avx512,
-		opSiLUBack:     vecSiLUBack_avx512,
-		opSoftplusBack: vecSoftplusBack_avx512,
-		opSum:          vecSum_avx512,
-		opDot:          vecDot_avx512,
-		opMax:          vecMax_avx512,
-		opMaxAbs:       vecMaxAbs_avx512,
-		opExpSum:       vecExpSum_avx512,
-		opSoftmaxBack:  vecSoftmaxBack_avx512,
-		opChannel:      vecChannel_avx512,
-		opChannelBack:  vecChannelBack_avx512,
-		opChannels:     vecChannels_avx512,
-		opChannelsBack: vecChannelsBack_avx512,
-		opCentre:       vecCentre_avx512,
-		opNormalise:    vecNormalise_avx512,
-		opNormSums:     vecNormSums_avx512,
-		opNormBack:     vecNormBack_avx512,
-		opSGD:          vecSGD_avx512,
-		opMomentum:     vecMomentum_avx512,
-		opNesterov:     vecNesterov_avx512,
-		opAdam:         vecAdam_avx512,
-		opKeep:         vecKeep_avx512,
-		opUniform:      vecUniform_avx512,
-		opMaxPool:      vecMaxPool_avx512,
-		opMaxPoolBack:  vecMaxPoolBack_avx512,
-		opAvgPool:      vecAvgPool_avx512,
-		opSplit:        vecSplit_avx512,
-		opJoin:         vecJoin_avx512,
-		opLSTM:         vecLSTM_avx512,
-		opLSTMBack:     vecLSTMBack_avx512,
-		opGRU:          vecGRU_avx512,
-		opGRUBack:      vecGRUBack_avx512,
+		opAdd:           vecAdd_avx512,
+		opSub:           vecSub_avx512,
+		opMul:           vecMul_avx512,
+		opAddInt:        vecAddInt_avx512,
+		opScale:         vecScale_avx512,
+		opAxpy:          vecAxpy_avx512,
+		opAffine:        vecAffine_avx512,
+		opExp:           vecExp_avx512,
+		opLog:           vecLog_avx512,
+		opTanh:          vecTanh_avx512,
+		opSigmoid:       vecSigmoid_avx512,
+		opNormal:        vecNormal_avx512,
+		opFromInt:       vecFromInt_avx512,
+		opQuantise:      vecQuantise_avx512,
+		opReLU:          vecReLU_avx512,
+		opLeaky:         vecLeaky_avx512,
+		opELU:           vecELU_avx512,
+		opGELU:          vecGELU_avx512,
+		opSiLU:          vecSiLU_avx512,
+		opSoftplus:      vecSoftplus_avx512,
+		opReLUBack:      vecReLUBack_avx512,
+		opLeakyBack:     vecLeakyBack_avx512,
+		opELUBack:       vecELUBack_avx512,
+		opSigmoidBack:   vecSigmoidBack_avx512,
+		opTanhBack:      vecTanhBack_avx512,
+		opGELUBack:      vecGELUBack_avx512,
+		opSiLUBack:      vecSiLUBack_avx512,
+		opSoftplusBack:  vecSoftplusBack_avx512,
+		opSum:           vecSum_avx512,
+		opDot:           vecDot_avx512,
+		opMax:           vecMax_avx512,
+		opMaxAbs:        vecMaxAbs_avx512,
+		opExpSum:        vecExpSum_avx512,
+		opSoftmaxBack:   vecSoftmaxBack_avx512,
+		opChannel:       vecChannel_avx512,
+		opSquares:       vecSquares_avx512,
+		opPlane:         vecPlane_avx512,
+		opPlanePlus:     vecPlanePlus_avx512,
+		opPlaneSums:     vecPlaneSums_avx512,
+		opPlaneBack:     vecPlaneBack_avx512,
+		opPlaneReLU:     vecPlaneReLU_avx512,
+		opPlanePlusReLU: vecPlanePlusReLU_avx512,
+		opPlaneSumsReLU: vecPlaneSumsReLU_avx512,
+		opPlaneBackReLU: vecPlaneBackReLU_avx512,
+		opChannels:      vecChannels_avx512,
+		opChannelsBack:  vecChannelsBack_avx512,
+		opCentre:        vecCentre_avx512,
+		opNormalise:     vecNormalise_avx512,
+		opNormSums:      vecNormSums_avx512,
+		opNormBack:      vecNormBack_avx512,
+		opNormBackAdd:   vecNormBackAdd_avx512,
+		opSGD:           vecSGD_avx512,
+		opMomentum:      vecMomentum_avx512,
+		opNesterov:      vecNesterov_avx512,
+		opAdam:          vecAdam_avx512,
+		opKeep:          vecKeep_avx512,
+		opUniform:       vecUniform_avx512,
+		opMaxPool:       vecMaxPool_avx512,
+		opMaxPoolBack:   vecMaxPoolBack_avx512,
+		opAvgPool:       vecAvgPool_avx512,
+		opSplit:         vecSplit_avx512,
+		opJoin:          vecJoin_avx512,
+		opLSTM:          vecLSTM_avx512,
+		opLSTMBack:      vecLSTMBack_avx512,
+		opGRU:           vecGRU_avx512,
+		opGRUBack:       vecGRUBack_avx512,
 	}
 }

@@ -2639,28 +2639,121 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecChannelBack_avx512(p *vector)
+// func vecSquares_avx512(p *vector)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·vecChannelBack_avx512(SB), $0-8
+TEXT ·vecSquares_avx512(SB), $0-8
 	MOVQ         p+0(FP), AX
 	MOVQ         (AX), CX
 	XORQ         DX, DX
-	VBROADCASTSS 88(AX), Z0
 	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	VMOVUPS      160(AX), Z1
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z2
+	VSUBPS      Z0, Z2, Z2
+	VFMADD231PS Z2, Z2, Z1
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), SI
+	SUBQ        $0x00, CX
+	XORQ        DI, DI
+	CMPQ        CX, $0x00
+	CMOVQLT     DI, CX
+	MOVQ        $0x00000010, DI
+	CMPQ        CX, DI
+	CMOVQGT     DI, CX
+	MOVQ        (SI)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
+	VSUBPS      Z0, Z2, Z0
+	VMOVUPS     Z1, Z2
+	VFMADD231PS Z0, Z0, Z2
+	VBLENDMPS   Z2, Z1, K1, Z1
+	ADDQ        $0x40, DX
+
+done:
+	VMOVUPS Z1, 160(AX)
+	VZEROUPPER
+	RET
+
+// func vecPlane_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlane_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
 	VBROADCASTSS 96(AX), Z1
-	MOVQ         16(AX), SI
 	VBROADCASTSS 104(AX), Z2
+	MOVQ         56(AX), SI
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VSUBPS  Z2, Z3, Z3
+	VMOVUPS Z3, (SI)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      DI, DI
+	CMPQ      CX, $0x00
+	CMOVQLT   DI, CX
+	MOVQ      $0x00000010, DI
+	CMPQ      CX, DI
+	CMOVQGT   DI, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VSUBPS    Z0, Z3, Z0
+	VMULPS    Z1, Z0, Z0
+	VSUBPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (SI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlanePlus_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlanePlus_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
+	MOVQ         16(AX), SI
 	MOVQ         56(AX), DI
 	SUBQ         $0x10, CX
 	JLT          rest
 
 loop:
 	VMOVUPS (BX)(DX*1), Z3
-	VMULPS  Z3, Z0, Z3
-	VMOVUPS (SI)(DX*1), Z4
-	VMULPS  Z4, Z1, Z4
-	VSUBPS  Z4, Z3, Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
 	VSUBPS  Z2, Z3, Z3
+	VMOVUPS (SI)(DX*1), Z4
+	VADDPS  Z4, Z3, Z3
 	VMOVUPS Z3, (DI)(DX*1)
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, CX
@@ -2680,12 +2773,359 @@ rest:
 	MOVQ      (AX)(CX*8), CX
 	KMOVW     (CX), K1
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z3
-	VMULPS    Z3, Z1, Z1
-	VSUBPS    Z1, Z0, Z0
+	VSUBPS    Z0, Z3, Z0
+	VMULPS    Z1, Z0, Z0
 	VSUBPS    Z2, Z0, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlaneSums_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlaneSums_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	MOVQ         16(AX), SI
+	VBROADCASTSS 88(AX), Z0
+	VMOVUPS      160(AX), Z1
+	VMOVUPS      224(AX), Z2
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z3
+	VMOVUPS     (SI)(DX*1), Z4
+	VSUBPS      Z0, Z4, Z4
+	VADDPS      Z3, Z1, Z1
+	VFMADD231PS Z3, Z4, Z2
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), DI
+	SUBQ        $0x00, CX
+	XORQ        R8, R8
+	CMPQ        CX, $0x00
+	CMOVQLT     R8, CX
+	MOVQ        $0x00000010, R8
+	CMPQ        CX, R8
+	CMOVQGT     R8, CX
+	MOVQ        (DI)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z3
+	VMOVUPS.Z   (SI)(DX*1), K1, Z4
+	VSUBPS      Z0, Z4, Z0
+	VMOVUPS     Z1, Z4
+	VADDPS      Z3, Z4, Z4
+	VBLENDMPS   Z4, Z1, K1, Z1
+	VMOVUPS     Z2, Z4
+	VFMADD231PS Z3, Z0, Z4
+	VBLENDMPS   Z4, Z2, K1, Z2
+	ADDQ        $0x40, DX
+
+done:
+	VMOVUPS Z1, 160(AX)
+	VMOVUPS Z2, 224(AX)
+	VZEROUPPER
+	RET
+
+// func vecPlaneBack_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlaneBack_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         16(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         8(AX), SI
+	VBROADCASTSS 104(AX), Z2
+	VBROADCASTSS 112(AX), Z3
+	MOVQ         56(AX), DI
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z4
+	VSUBPS  Z0, Z4, Z4
+	VMOVUPS (SI)(DX*1), Z5
+	VMULPS  Z5, Z1, Z5
+	VMULPS  Z4, Z2, Z4
+	VSUBPS  Z4, Z5, Z4
+	VSUBPS  Z3, Z4, Z4
+	VMOVUPS Z4, (DI)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R8, R8
+	CMPQ      CX, $0x00
+	CMOVQLT   R8, CX
+	MOVQ      $0x00000010, R8
+	CMPQ      CX, R8
+	CMOVQGT   R8, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VSUBPS    Z0, Z4, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z4
+	VMULPS    Z4, Z1, Z1
+	VMULPS    Z0, Z2, Z0
+	VSUBPS    Z0, Z1, Z0
+	VSUBPS    Z3, Z0, Z0
+	VMOVUPS   Z0, K1, (DI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlaneReLU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlaneReLU_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
+	MOVQ         56(AX), SI
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VSUBPS  Z2, Z3, Z3
+	VMOVUPS constants_avx512<>+1728(SB), Z4
+	VMAXPS  Z3, Z4, Z3
+	VMOVUPS Z3, (SI)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      DI, DI
+	CMPQ      CX, $0x00
+	CMOVQLT   DI, CX
+	MOVQ      $0x00000010, DI
+	CMPQ      CX, DI
+	CMOVQGT   DI, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VSUBPS    Z0, Z3, Z0
+	VMULPS    Z1, Z0, Z0
+	VSUBPS    Z2, Z0, Z0
+	VMOVUPS   constants_avx512<>+1728(SB), Z1
+	VMAXPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (SI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlanePlusReLU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlanePlusReLU_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
+	MOVQ         16(AX), SI
+	MOVQ         56(AX), DI
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z3
+	VSUBPS  Z0, Z3, Z3
+	VMULPS  Z1, Z3, Z3
+	VSUBPS  Z2, Z3, Z3
+	VMOVUPS (SI)(DX*1), Z4
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS constants_avx512<>+1728(SB), Z4
+	VMAXPS  Z3, Z4, Z3
+	VMOVUPS Z3, (DI)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R8, R8
+	CMPQ      CX, $0x00
+	CMOVQLT   R8, CX
+	MOVQ      $0x00000010, R8
+	CMPQ      CX, R8
+	CMOVQGT   R8, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VSUBPS    Z0, Z3, Z0
+	VMULPS    Z1, Z0, Z0
+	VSUBPS    Z2, Z0, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   constants_avx512<>+1728(SB), Z1
+	VMAXPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (DI)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecPlaneSumsReLU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlaneSumsReLU_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         24(AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	VBROADCASTSS 88(AX), Z0
+	VMOVUPS      160(AX), Z1
+	VMOVUPS      224(AX), Z2
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z3
+	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z3, K1
+	VMOVUPS     (SI)(DX*1), Z3
+	VMOVUPS     constants_avx512<>+1728(SB), Z6
+	VBLENDMPS   Z3, Z6, K1, Z4
+	VMOVUPS     (DI)(DX*1), Z3
+	VSUBPS      Z0, Z3, Z3
+	VADDPS      Z4, Z1, Z1
+	VFMADD231PS Z4, Z3, Z2
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), R8
+	SUBQ        $0x00, CX
+	XORQ        R9, R9
+	CMPQ        CX, $0x00
+	CMOVQLT     R9, CX
+	MOVQ        $0x00000010, R9
+	CMPQ        CX, R9
+	CMOVQGT     R9, CX
+	MOVQ        (R8)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z3
+	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z3, K2
+	VMOVUPS.Z   (SI)(DX*1), K1, Z3
+	VMOVUPS     constants_avx512<>+1728(SB), Z4
+	VBLENDMPS   Z3, Z4, K2, Z5
+	VMOVUPS.Z   (DI)(DX*1), K1, Z3
+	VSUBPS      Z0, Z3, Z0
+	VMOVUPS     Z1, Z3
+	VADDPS      Z5, Z3, Z3
+	VBLENDMPS   Z3, Z1, K1, Z1
+	VMOVUPS     Z2, Z3
+	VFMADD231PS Z5, Z0, Z3
+	VBLENDMPS   Z3, Z2, K1, Z2
+	ADDQ        $0x40, DX
+
+done:
+	VMOVUPS Z1, 160(AX)
+	VMOVUPS Z2, 224(AX)
+	VZEROUPPER
+	RET
+
+// func vecPlaneBackReLU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecPlaneBackReLU_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         16(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	VBROADCASTSS 96(AX), Z1
+	MOVQ         24(AX), SI
+	MOVQ         8(AX), DI
+	VBROADCASTSS 104(AX), Z2
+	VBROADCASTSS 112(AX), Z3
+	MOVQ         56(AX), R8
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS   (BX)(DX*1), Z4
+	VSUBPS    Z0, Z4, Z4
+	VMOVUPS   (SI)(DX*1), Z7
+	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z7, K1
+	VMOVUPS   (DI)(DX*1), Z7
+	VMOVUPS   constants_avx512<>+1728(SB), Z8
+	VBLENDMPS Z7, Z8, K1, Z5
+	VMULPS    Z5, Z1, Z7
+	VMULPS    Z4, Z2, Z4
+	VSUBPS    Z4, Z7, Z4
+	VSUBPS    Z3, Z4, Z4
+	VMOVUPS   Z4, (R8)(DX*1)
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, CX
+	JGE       loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R9, R9
+	CMPQ      CX, $0x00
+	CMOVQLT   R9, CX
+	MOVQ      $0x00000010, R9
+	CMPQ      CX, R9
+	CMOVQGT   R9, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VSUBPS    Z0, Z4, Z0
+	VMOVUPS.Z (SI)(DX*1), K1, Z4
+	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z4, K2
+	VMOVUPS.Z (DI)(DX*1), K1, Z4
+	VMOVUPS   constants_avx512<>+1728(SB), Z5
+	VBLENDMPS Z4, Z5, K2, Z6
+	VMULPS    Z6, Z1, Z1
+	VMULPS    Z0, Z2, Z0
+	VSUBPS    Z0, Z1, Z0
+	VSUBPS    Z3, Z0, Z0
+	VMOVUPS   Z0, K1, (R8)(DX*1)
 	ADDQ      $0x40, DX
 
 done:
@@ -3011,6 +3451,68 @@ rest:
 	VSUBPS    Z1, Z0, Z0
 	VMULPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (R8)(DX*1)
+	ADDQ      $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecNormBackAdd_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecNormBackAdd_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         56(AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         24(AX), R8
+	VBROADCASTSS 96(AX), Z1
+	VBROADCASTSS 104(AX), Z2
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS (BX)(DX*1), Z3
+	VMOVUPS (SI)(DX*1), Z4
+	VMOVUPS (DI)(DX*1), Z5
+	VMULPS  Z5, Z4, Z4
+	VSUBPS  Z0, Z4, Z4
+	VMOVUPS (R8)(DX*1), Z5
+	VMULPS  Z1, Z5, Z5
+	VSUBPS  Z5, Z4, Z4
+	VMULPS  Z2, Z4, Z4
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z3, (BX)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVQ      80(AX), AX
+	SUBQ      $0x00, CX
+	XORQ      R9, R9
+	CMPQ      CX, $0x00
+	CMOVQLT   R9, CX
+	MOVQ      $0x00000010, R9
+	CMPQ      CX, R9
+	CMOVQGT   R9, CX
+	MOVQ      (AX)(CX*8), CX
+	KMOVW     (CX), K1
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (SI)(DX*1), K1, Z4
+	VMOVUPS.Z (DI)(DX*1), K1, Z5
+	VMULPS    Z5, Z4, Z4
+	VSUBPS    Z0, Z4, Z0
+	VMOVUPS.Z (R8)(DX*1), K1, Z4
+	VMULPS    Z1, Z4, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VADDPS    Z0, Z3, Z0
+	VMOVUPS   Z0, K1, (BX)(DX*1)
 	ADDQ      $0x40, DX
 
 done:
@@ -4877,6 +5379,231 @@ run:
 	JNE       run
 	VMOVUPD   Z0, (AX)
 	VMOVUPD   Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func columns_avx512(p *vector)
+// Requires: AVX, AVX512F
+TEXT ·columns_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 56(AX), BX
+
+wide:
+	CMPQ    CX, $0x80
+	JLT     narrow
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	VMOVUPS 256(BX), Z4
+	VMOVUPS 320(BX), Z5
+	VMOVUPS 384(BX), Z6
+	VMOVUPS 448(BX), Z7
+	MOVQ    96(AX), SI
+	MOVQ    88(AX), DI
+	MOVQ    DX, R8
+
+wideRow:
+	VMOVUPS (R8), Z8
+	VADDPS  Z8, Z0, Z0
+	VMOVUPS 64(R8), Z8
+	VADDPS  Z8, Z1, Z1
+	VMOVUPS 128(R8), Z8
+	VADDPS  Z8, Z2, Z2
+	VMOVUPS 192(R8), Z8
+	VADDPS  Z8, Z3, Z3
+	VMOVUPS 256(R8), Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS 320(R8), Z8
+	VADDPS  Z8, Z5, Z5
+	VMOVUPS 384(R8), Z8
+	VADDPS  Z8, Z6, Z6
+	VMOVUPS 448(R8), Z8
+	VADDPS  Z8, Z7, Z7
+	ADDQ    DI, R8
+	DECQ    SI
+	JNE     wideRow
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	VMOVUPS Z4, 256(BX)
+	VMOVUPS Z5, 320(BX)
+	VMOVUPS Z6, 384(BX)
+	VMOVUPS Z7, 448(BX)
+	ADDQ    $0x00000200, DX
+	ADDQ    $0x00000200, BX
+	SUBQ    $0x00000080, CX
+	JMP     wide
+
+narrow:
+	CMPQ    CX, $0x10
+	JLT     rest
+	VMOVUPS (BX), Z0
+	MOVQ    96(AX), SI
+	MOVQ    88(AX), DI
+	MOVQ    DX, R8
+
+narrowRow:
+	VMOVUPS (R8), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    DI, R8
+	DECQ    SI
+	JNE     narrowRow
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x00000010, CX
+	JMP     narrow
+
+rest:
+	TESTQ     CX, CX
+	JEQ       done
+	MOVQ      80(AX), SI
+	MOVQ      (SI)(CX*8), SI
+	KMOVW     (SI), K1
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      96(AX), CX
+	MOVQ      88(AX), AX
+
+restRow:
+	VMOVUPS.Z (DX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	ADDQ      AX, DX
+	DECQ      CX
+	JNE       restRow
+	VMOVUPS   Z0, K1, (BX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func columnProducts_avx512(p *vector)
+// Requires: AVX, AVX512F
+TEXT ·columnProducts_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 56(AX), BX
+	MOVQ 16(AX), SI
+
+wide:
+	CMPQ    CX, $0x80
+	JLT     narrow
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	VMOVUPS 256(BX), Z4
+	VMOVUPS 320(BX), Z5
+	VMOVUPS 384(BX), Z6
+	VMOVUPS 448(BX), Z7
+	MOVQ    96(AX), DI
+	MOVQ    88(AX), R8
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+
+wideRow:
+	VMOVUPS (R9), Z8
+	VMOVUPS (R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z0, Z0
+	VMOVUPS 64(R9), Z8
+	VMOVUPS 64(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z1, Z1
+	VMOVUPS 128(R9), Z8
+	VMOVUPS 128(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z2, Z2
+	VMOVUPS 192(R9), Z8
+	VMOVUPS 192(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z3, Z3
+	VMOVUPS 256(R9), Z8
+	VMOVUPS 256(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS 320(R9), Z8
+	VMOVUPS 320(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z5, Z5
+	VMOVUPS 384(R9), Z8
+	VMOVUPS 384(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z6, Z6
+	VMOVUPS 448(R9), Z8
+	VMOVUPS 448(R10), Z9
+	VMULPS  Z9, Z8, Z8
+	VADDPS  Z8, Z7, Z7
+	ADDQ    R8, R9
+	ADDQ    R8, R10
+	DECQ    DI
+	JNE     wideRow
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	VMOVUPS Z4, 256(BX)
+	VMOVUPS Z5, 320(BX)
+	VMOVUPS Z6, 384(BX)
+	VMOVUPS Z7, 448(BX)
+	ADDQ    $0x00000200, DX
+	ADDQ    $0x00000200, BX
+	ADDQ    $0x00000200, SI
+	SUBQ    $0x00000080, CX
+	JMP     wide
+
+narrow:
+	CMPQ    CX, $0x10
+	JLT     rest
+	VMOVUPS (BX), Z0
+	MOVQ    96(AX), DI
+	MOVQ    88(AX), R8
+	MOVQ    DX, R9
+	MOVQ    SI, R10
+
+narrowRow:
+	VMOVUPS (R9), Z1
+	VMOVUPS (R10), Z2
+	VMULPS  Z2, Z1, Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    R8, R9
+	ADDQ    R8, R10
+	DECQ    DI
+	JNE     narrowRow
+	VMOVUPS Z0, (BX)
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000010, CX
+	JMP     narrow
+
+rest:
+	TESTQ     CX, CX
+	JEQ       done
+	MOVQ      80(AX), DI
+	MOVQ      (DI)(CX*8), DI
+	KMOVW     (DI), K1
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      96(AX), CX
+	MOVQ      88(AX), AX
+	MOVQ      SI, SI
+
+restRow:
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (SI), K1, Z2
+	VMULPS    Z2, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	ADDQ      AX, DX
+	ADDQ      AX, SI
+	DECQ      CX
+	JNE       restRow
+	VMOVUPS   Z0, K1, (BX)
+
+done:
 	VZEROUPPER
 	RET
 

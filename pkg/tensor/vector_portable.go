@@ -1060,22 +1060,175 @@ func vecChannel(v *vector) {
 	}
 }
 
-// vecChannelBack is p = (s0*x - s1*y) - s2, all rounded.
-func vecChannelBack(v *vector) {
-	s0 := math.Float32frombits(uint32(v.s0))
+// vecSquares is part 0 += (x - s0)², rounded once.
+func vecSquares(v *vector) {
 	x := unsafe.Slice((*float32)(v.x), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	part0 := &v.part0
+	for i := range v.n {
+		v0 := x[i]
+		v2 := v0 - s0
+		part0[i%16] = fma32(v2, v2, part0[i%16])
+	}
+}
+
+// vecPlane is p = (x - s0)*s1 - s2, all rounded.
+func vecPlane(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
 	s1 := math.Float32frombits(uint32(v.s1))
-	y := unsafe.Slice((*float32)(v.y), v.n)
 	s2 := math.Float32frombits(uint32(v.s2))
 	p := unsafe.Slice((*float32)(v.p), v.n)
 	for i := range v.n {
-		v1 := x[i]
-		v2 := float32(s0 * v1)
-		v4 := y[i]
-		v5 := float32(s1 * v4)
-		v6 := v2 - v5
-		v8 := v6 - s2
+		v0 := x[i]
+		v2 := v0 - s0
+		v4 := float32(v2 * s1)
+		v6 := v4 - s2
+		p[i] = v6
+	}
+}
+
+// vecPlanePlus is p = (x - s0)*s1 - s2 + y, all rounded.
+func vecPlanePlus(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	s1 := math.Float32frombits(uint32(v.s1))
+	s2 := math.Float32frombits(uint32(v.s2))
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v2 := v0 - s0
+		v4 := float32(v2 * s1)
+		v6 := v4 - s2
+		v7 := y[i]
+		v8 := v6 + v7
 		p[i] = v8
+	}
+}
+
+// vecPlaneSums is part 0 += x; part 1 += x*(y - s0), rounded once.
+func vecPlaneSums(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	part0 := &v.part0
+	part1 := &v.part1
+	for i := range v.n {
+		v0 := x[i]
+		v1 := y[i]
+		v3 := v1 - s0
+		part0[i%16] += v0
+		part1[i%16] = fma32(v0, v3, part1[i%16])
+	}
+}
+
+// vecPlaneBack is p = (s1*x - s2*(y - s0)) - s3, all rounded, x.
+func vecPlaneBack(v *vector) {
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	s1 := math.Float32frombits(uint32(v.s1))
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s2 := math.Float32frombits(uint32(v.s2))
+	s3 := math.Float32frombits(uint32(v.s3))
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		v0 := y[i]
+		v2 := v0 - s0
+		v4 := x[i]
+		v5 := float32(s1 * v4)
+		v7 := float32(s2 * v2)
+		v8 := v5 - v7
+		v10 := v8 - s3
+		p[i] = v10
+	}
+}
+
+// vecPlaneReLU is p = (x - s0)*s1 - s2, all rounded; of it max(0, p).
+func vecPlaneReLU(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	s1 := math.Float32frombits(uint32(v.s1))
+	s2 := math.Float32frombits(uint32(v.s2))
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v2 := v0 - s0
+		v4 := float32(v2 * s1)
+		v6 := v4 - s2
+		v8 := max32(0, v6)
+		p[i] = v8
+	}
+}
+
+// vecPlanePlusReLU is p = (x - s0)*s1 - s2 + y, all rounded; of it max(0, p).
+func vecPlanePlusReLU(v *vector) {
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	s1 := math.Float32frombits(uint32(v.s1))
+	s2 := math.Float32frombits(uint32(v.s2))
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		v0 := x[i]
+		v2 := v0 - s0
+		v4 := float32(v2 * s1)
+		v6 := v4 - s2
+		v7 := y[i]
+		v8 := v6 + v7
+		v10 := max32(0, v8)
+		p[i] = v10
+	}
+}
+
+// vecPlaneSumsReLU is part 0 += x; part 1 += x*(y - s0), rounded once, where z > 0.
+func vecPlaneSumsReLU(v *vector) {
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	part0 := &v.part0
+	part1 := &v.part1
+	for i := range v.n {
+		v0 := z[i]
+		v2 := v0 > 0
+		v3 := x[i]
+		v4 := float32(0)
+		if v2 {
+			v4 = v3
+		}
+		v5 := y[i]
+		v7 := v5 - s0
+		part0[i%16] += v4
+		part1[i%16] = fma32(v4, v7, part1[i%16])
+	}
+}
+
+// vecPlaneBackReLU is p = (s1*x - s2*(y - s0)) - s3, all rounded, x, where z > 0.
+func vecPlaneBackReLU(v *vector) {
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	s1 := math.Float32frombits(uint32(v.s1))
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	s2 := math.Float32frombits(uint32(v.s2))
+	s3 := math.Float32frombits(uint32(v.s3))
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		v0 := y[i]
+		v2 := v0 - s0
+		v4 := z[i]
+		v6 := v4 > 0
+		v7 := x[i]
+		v8 := float32(0)
+		if v6 {
+			v8 = v7
+		}
+		v9 := float32(s1 * v8)
+		v11 := float32(s2 * v2)
+		v12 := v9 - v11
+		v14 := v12 - s3
+		p[i] = v14
 	}
 }
 
@@ -1187,6 +1340,30 @@ func vecNormBack(v *vector) {
 		v8 := v4 - v7
 		v10 := float32(v8 * s2)
 		p[i] = v10
+	}
+}
+
+// vecNormBackAdd is p += ((x*y - s0) - z*s1)*s2, all rounded.
+func vecNormBackAdd(v *vector) {
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	x := unsafe.Slice((*float32)(v.x), v.n)
+	y := unsafe.Slice((*float32)(v.y), v.n)
+	s0 := math.Float32frombits(uint32(v.s0))
+	z := unsafe.Slice((*float32)(v.z), v.n)
+	s1 := math.Float32frombits(uint32(v.s1))
+	s2 := math.Float32frombits(uint32(v.s2))
+	for i := range v.n {
+		v0 := p[i]
+		v1 := x[i]
+		v2 := y[i]
+		v3 := float32(v1 * v2)
+		v5 := v3 - s0
+		v6 := z[i]
+		v8 := float32(v6 * s1)
+		v9 := v5 - v8
+		v11 := float32(v9 * s2)
+		v12 := v0 + v11
+		p[i] = v12
 	}
 }
 
@@ -2095,124 +2272,142 @@ func sigmoid32(v0 float32) float32 {
 
 // vectors are the element by element kernels.
 type vectors struct {
-	opAdd          func(v *vector) // p = x + y
-	opSub          func(v *vector) // p = x - y
-	opMul          func(v *vector) // p = x * y
-	opAddInt       func(v *vector) // p = x + y in integers
-	opScale        func(v *vector) // p = s0*x
-	opAxpy         func(v *vector) // p = s0*x + y, rounded once
-	opAffine       func(v *vector) // p = s0*x + s1, rounded once
-	opExp          func(v *vector) // p = exp(x)
-	opLog          func(v *vector) // p = log(x)
-	opTanh         func(v *vector) // p = tanh(x)
-	opSigmoid      func(v *vector) // p = 1/(1+exp(-x))
-	opNormal       func(v *vector) // p = the normal distribution function of x
-	opFromInt      func(v *vector) // p = float32(x) * s0 of integers x
-	opQuantise     func(v *vector) // p = x + round(y*s0) in integers x; part 0 is the greatest |y|
-	opReLU         func(v *vector) // p = max(0, x)
-	opLeaky        func(v *vector) // p = x if x > 0, else s0*x
-	opELU          func(v *vector) // p = x if x > 0, else s0*(exp(x)-1)
-	opGELU         func(v *vector) // p = x times the normal distribution function of x
-	opSiLU         func(v *vector) // p = x/(1+exp(-x))
-	opSoftplus     func(v *vector) // p = log(1+exp(x))
-	opReLUBack     func(v *vector) // p = x where y > 0, else 0
-	opLeakyBack    func(v *vector) // p = x where y > 0, else s0*x
-	opELUBack      func(v *vector) // p = x where y > 0, else x*(y+s0)
-	opSigmoidBack  func(v *vector) // p = x*(y*(1-y))
-	opTanhBack     func(v *vector) // p = x*(1-y²)
-	opGELUBack     func(v *vector) // p = x times the derivative of GELU at y
-	opSiLUBack     func(v *vector) // p = x times the derivative of SiLU at y
-	opSoftplusBack func(v *vector) // p = x/(1+exp(-y))
-	opSum          func(v *vector) // part 0 += x
-	opDot          func(v *vector) // part 0 += x*y, rounded once
-	opMax          func(v *vector) // part 0 = the greatest x
-	opMaxAbs       func(v *vector) // part 0 = the greatest |x|; NaN is above Inf
-	opExpSum       func(v *vector) // p = exp(x-s0); part 0 += p
-	opSoftmaxBack  func(v *vector) // p = y*(x-s0)
-	opChannel      func(v *vector) // p = s0*x - s1, both rounded
-	opChannelBack  func(v *vector) // p = (s0*x - s1*y) - s2, all rounded
-	opChannels     func(v *vector) // p = y*x - z, both rounded
-	opChannelsBack func(v *vector) // p = (z*x - u*y) - a, all rounded
-	opCentre       func(v *vector) // p = x - s0; part 0 += p*p, rounded once
-	opNormalise    func(v *vector) // p = s0*x; q = p*y + z, both rounded
-	opNormSums     func(v *vector) // part 0 += x*y, rounded; part 1 += (x*y)*z, rounded once
-	opNormBack     func(v *vector) // p = ((x*y - s0) - z*s1)*s2, all rounded
-	opSGD          func(v *vector) // g = y + s1*x; p = x - s0*g
-	opMomentum     func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*q
-	opNesterov     func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*(g + s2*q)
-	opAdam         func(v *vector) // g = y + s0*x; q = s1*z + s2*g; r = s3*u + s4*g²; p = s5*x - s6*q/(sqrt(r)*s7 + s8)
-	opKeep         func(v *vector) // p = s1 if the 24 high bits of x, as a number in [0, 1), are below s0, else 0
-	opUniform      func(v *vector) // p = s0*u + s1, rounded once, with u in [0, 1) from the 24 high bits of x
-	opMaxPool      func(v *vector) // p = the greatest of x[2i], x[2i+1], y[2i], y[2i+1]; q = its place: s0 + 2i for x, + s1 for y
-	opMaxPoolBack  func(v *vector) // p[2i], p[2i+1], q[2i], q[2i+1] = x where y is its place, s0 + 2i for p, + s1 for q, else 0
-	opAvgPool      func(v *vector) // p = ((x[2i] + x[2i+1]) + y[2i] + y[2i+1]) * 0.25
-	opSplit        func(v *vector) // p = x[2i], q = x[2i+1]
-	opJoin         func(v *vector) // p[2i] = x, p[2i+1] = y
-	opLSTM         func(v *vector) // x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q
-	opLSTMBack     func(v *vector) // gradients by the gates replace x, y, z, u; a is c before, b tanh(c); p is dh, read and cleared, q dc, changed
-	opGRU          func(v *vector) // x = sigmoid(x + p), y = sigmoid(y + q), z = tanh(z + x*u); r = z + y*(a - z)
-	opGRUBack      func(v *vector) // gradients by the gates replace x, y, z and go to p, q, u, the last times x; a is h before; r is dh, becomes dh*y
+	opAdd           func(v *vector) // p = x + y
+	opSub           func(v *vector) // p = x - y
+	opMul           func(v *vector) // p = x * y
+	opAddInt        func(v *vector) // p = x + y in integers
+	opScale         func(v *vector) // p = s0*x
+	opAxpy          func(v *vector) // p = s0*x + y, rounded once
+	opAffine        func(v *vector) // p = s0*x + s1, rounded once
+	opExp           func(v *vector) // p = exp(x)
+	opLog           func(v *vector) // p = log(x)
+	opTanh          func(v *vector) // p = tanh(x)
+	opSigmoid       func(v *vector) // p = 1/(1+exp(-x))
+	opNormal        func(v *vector) // p = the normal distribution function of x
+	opFromInt       func(v *vector) // p = float32(x) * s0 of integers x
+	opQuantise      func(v *vector) // p = x + round(y*s0) in integers x; part 0 is the greatest |y|
+	opReLU          func(v *vector) // p = max(0, x)
+	opLeaky         func(v *vector) // p = x if x > 0, else s0*x
+	opELU           func(v *vector) // p = x if x > 0, else s0*(exp(x)-1)
+	opGELU          func(v *vector) // p = x times the normal distribution function of x
+	opSiLU          func(v *vector) // p = x/(1+exp(-x))
+	opSoftplus      func(v *vector) // p = log(1+exp(x))
+	opReLUBack      func(v *vector) // p = x where y > 0, else 0
+	opLeakyBack     func(v *vector) // p = x where y > 0, else s0*x
+	opELUBack       func(v *vector) // p = x where y > 0, else x*(y+s0)
+	opSigmoidBack   func(v *vector) // p = x*(y*(1-y))
+	opTanhBack      func(v *vector) // p = x*(1-y²)
+	opGELUBack      func(v *vector) // p = x times the derivative of GELU at y
+	opSiLUBack      func(v *vector) // p = x times the derivative of SiLU at y
+	opSoftplusBack  func(v *vector) // p = x/(1+exp(-y))
+	opSum           func(v *vector) // part 0 += x
+	opDot           func(v *vector) // part 0 += x*y, rounded once
+	opMax           func(v *vector) // part 0 = the greatest x
+	opMaxAbs        func(v *vector) // part 0 = the greatest |x|; NaN is above Inf
+	opExpSum        func(v *vector) // p = exp(x-s0); part 0 += p
+	opSoftmaxBack   func(v *vector) // p = y*(x-s0)
+	opChannel       func(v *vector) // p = s0*x - s1, both rounded
+	opSquares       func(v *vector) // part 0 += (x - s0)², rounded once
+	opPlane         func(v *vector) // p = (x - s0)*s1 - s2, all rounded
+	opPlanePlus     func(v *vector) // p = (x - s0)*s1 - s2 + y, all rounded
+	opPlaneSums     func(v *vector) // part 0 += x; part 1 += x*(y - s0), rounded once
+	opPlaneBack     func(v *vector) // p = (s1*x - s2*(y - s0)) - s3, all rounded, x
+	opPlaneReLU     func(v *vector) // p = (x - s0)*s1 - s2, all rounded; of it max(0, p)
+	opPlanePlusReLU func(v *vector) // p = (x - s0)*s1 - s2 + y, all rounded; of it max(0, p)
+	opPlaneSumsReLU func(v *vector) // part 0 += x; part 1 += x*(y - s0), rounded once, where z > 0
+	opPlaneBackReLU func(v *vector) // p = (s1*x - s2*(y - s0)) - s3, all rounded, x, where z > 0
+	opChannels      func(v *vector) // p = y*x - z, both rounded
+	opChannelsBack  func(v *vector) // p = (z*x - u*y) - a, all rounded
+	opCentre        func(v *vector) // p = x - s0; part 0 += p*p, rounded once
+	opNormalise     func(v *vector) // p = s0*x; q = p*y + z, both rounded
+	opNormSums      func(v *vector) // part 0 += x*y, rounded; part 1 += (x*y)*z, rounded once
+	opNormBack      func(v *vector) // p = ((x*y - s0) - z*s1)*s2, all rounded
+	opNormBackAdd   func(v *vector) // p += ((x*y - s0) - z*s1)*s2, all rounded
+	opSGD           func(v *vector) // g = y + s1*x; p = x - s0*g
+	opMomentum      func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*q
+	opNesterov      func(v *vector) // g = y + s1*x; q = s2*z + g; p = x - s0*(g + s2*q)
+	opAdam          func(v *vector) // g = y + s0*x; q = s1*z + s2*g; r = s3*u + s4*g²; p = s5*x - s6*q/(sqrt(r)*s7 + s8)
+	opKeep          func(v *vector) // p = s1 if the 24 high bits of x, as a number in [0, 1), are below s0, else 0
+	opUniform       func(v *vector) // p = s0*u + s1, rounded once, with u in [0, 1) from the 24 high bits of x
+	opMaxPool       func(v *vector) // p = the greatest of x[2i], x[2i+1], y[2i], y[2i+1]; q = its place: s0 + 2i for x, + s1 for y
+	opMaxPoolBack   func(v *vector) // p[2i], p[2i+1], q[2i], q[2i+1] = x where y is its place, s0 + 2i for p, + s1 for q, else 0
+	opAvgPool       func(v *vector) // p = ((x[2i] + x[2i+1]) + y[2i] + y[2i+1]) * 0.25
+	opSplit         func(v *vector) // p = x[2i], q = x[2i+1]
+	opJoin          func(v *vector) // p[2i] = x, p[2i+1] = y
+	opLSTM          func(v *vector) // x, y, z, u = sigmoid, sigmoid, tanh, sigmoid of themselves (i, f, g, o); p = f*a + i*g, q = tanh(p), r = o*q
+	opLSTMBack      func(v *vector) // gradients by the gates replace x, y, z, u; a is c before, b tanh(c); p is dh, read and cleared, q dc, changed
+	opGRU           func(v *vector) // x = sigmoid(x + p), y = sigmoid(y + q), z = tanh(z + x*u); r = z + y*(a - z)
+	opGRUBack       func(v *vector) // gradients by the gates replace x, y, z and go to p, q, u, the last times x; a is h before; r is dh, becomes dh*y
 }
 
 // vectors_portable lists the kernels.
 func vectors_portable() vectors {
 	return vectors{
-		opAdd:          vecAdd,
-		opSub:          vecSub,
-		opMul:          vecMul,
-		opAddInt:       vecAddInt,
-		opScale:        vecScale,
-		opAxpy:         vecAxpy,
-		opAffine:       vecAffine,
-		opExp:          vecExp,
-		opLog:          vecLog,
-		opTanh:         vecTanh,
-		opSigmoid:      vecSigmoid,
-		opNormal:       vecNormal,
-		opFromInt:      vecFromInt,
-		opQuantise:     vecQuantise,
-		opReLU:         vecReLU,
-		opLeaky:        vecLeaky,
-		opELU:          vecELU,
-		opGELU:         vecGELU,
-		opSiLU:         vecSiLU,
-		opSoftplus:     vecSoftplus,
-		opReLUBack:     vecReLUBack,
-		opLeakyBack:    vecLeakyBack,
-		opELUBack:      vecELUBack,
-		opSigmoidBack:  vecSigmoidBack,
-		opTanhBack:     vecTanhBack,
-		opGELUBack:     vecGELUBack,
-		opSiLUBack:     vecSiLUBack,
-		opSoftplusBack: vecSoftplusBack,
-		opSum:          vecSum,
-		opDot:          vecDot,
-		opMax:          vecMax,
-		opMaxAbs:       vecMaxAbs,
-		opExpSum:       vecExpSum,
-		opSoftmaxBack:  vecSoftmaxBack,
-		opChannel:      vecChannel,
-		opChannelBack:  vecChannelBack,
-		opChannels:     vecChannels,
-		opChannelsBack: vecChannelsBack,
-		opCentre:       vecCentre,
-		opNormalise:    vecNormalise,
-		opNormSums:     vecNormSums,
-		opNormBack:     vecNormBack,
-		opSGD:          vecSGD,
-		opMomentum:     vecMomentum,
-		opNesterov:     vecNesterov,
-		opAdam:         vecAdam,
-		opKeep:         vecKeep,
-		opUniform:      vecUniform,
-		opMaxPool:      vecMaxPool,
-		opMaxPoolBack:  vecMaxPoolBack,
-		opAvgPool:      vecAvgPool,
-		opSplit:        vecSplit,
-		opJoin:         vecJoin,
-		opLSTM:         vecLSTM,
-		opLSTMBack:     vecLSTMBack,
-		opGRU:          vecGRU,
-		opGRUBack:      vecGRUBack,
+		opAdd:           vecAdd,
+		opSub:           vecSub,
+		opMul:           vecMul,
+		opAddInt:        vecAddInt,
+		opScale:         vecScale,
+		opAxpy:          vecAxpy,
+		opAffine:        vecAffine,
+		opExp:           vecExp,
+		opLog:           vecLog,
+		opTanh:          vecTanh,
+		opSigmoid:       vecSigmoid,
+		opNormal:        vecNormal,
+		opFromInt:       vecFromInt,
+		opQuantise:      vecQuantise,
+		opReLU:          vecReLU,
+		opLeaky:         vecLeaky,
+		opELU:           vecELU,
+		opGELU:          vecGELU,
+		opSiLU:          vecSiLU,
+		opSoftplus:      vecSoftplus,
+		opReLUBack:      vecReLUBack,
+		opLeakyBack:     vecLeakyBack,
+		opELUBack:       vecELUBack,
+		opSigmoidBack:   vecSigmoidBack,
+		opTanhBack:      vecTanhBack,
+		opGELUBack:      vecGELUBack,
+		opSiLUBack:      vecSiLUBack,
+		opSoftplusBack:  vecSoftplusBack,
+		opSum:           vecSum,
+		opDot:           vecDot,
+		opMax:           vecMax,
+		opMaxAbs:        vecMaxAbs,
+		opExpSum:        vecExpSum,
+		opSoftmaxBack:   vecSoftmaxBack,
+		opChannel:       vecChannel,
+		opSquares:       vecSquares,
+		opPlane:         vecPlane,
+		opPlanePlus:     vecPlanePlus,
+		opPlaneSums:     vecPlaneSums,
+		opPlaneBack:     vecPlaneBack,
+		opPlaneReLU:     vecPlaneReLU,
+		opPlanePlusReLU: vecPlanePlusReLU,
+		opPlaneSumsReLU: vecPlaneSumsReLU,
+		opPlaneBackReLU: vecPlaneBackReLU,
+		opChannels:      vecChannels,
+		opChannelsBack:  vecChannelsBack,
+		opCentre:        vecCentre,
+		opNormalise:     vecNormalise,
+		opNormSums:      vecNormSums,
+		opNormBack:      vecNormBack,
+		opNormBackAdd:   vecNormBackAdd,
+		opSGD:           vecSGD,
+		opMomentum:      vecMomentum,
+		opNesterov:      vecNesterov,
+		opAdam:          vecAdam,
+		opKeep:          vecKeep,
+		opUniform:       vecUniform,
+		opMaxPool:       vecMaxPool,
+		opMaxPoolBack:   vecMaxPoolBack,
+		opAvgPool:       vecAvgPool,
+		opSplit:         vecSplit,
+		opJoin:          vecJoin,
+		opLSTM:          vecLSTM,
+		opLSTMBack:      vecLSTMBack,
+		opGRU:           vecGRU,
+		opGRUBack:       vecGRUBack,
 	}
 }
