@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // ErrNotFinite means that the loss or a gradient is NaN or infinite. It would
@@ -135,19 +136,32 @@ func (t *Trainer) followMaxima() {
 	}
 }
 
-// mean turns the sums into mean gradients: those of a network are divided by the
-// number of terms in its loss.
+// mean turns the sums into mean gradients, which are divided by the number of terms
+// in the loss of their network. In exact arithmetic update does that itself where
+// it goes piece by piece.
 func (t *Trainer) mean() error {
 	for n := range t.plan.nets {
-		if !t.due(n) {
-			continue
+		switch {
+		case !t.due(n):
+		case !t.plan.spec.Exact:
+			if err := t.meanFast(n); err != nil {
+				return err
+			}
+		case t.plan.nets[n].whole():
+			for _, j := range t.plan.order {
+				if prm := &t.plan.params[j]; t.plan.nodes[prm.node].net == n {
+					t.meanExact(t.floats[prm.offset:][:prm.Size()], j, 0)
+				}
+			}
 		}
-		if t.plan.spec.Exact {
-			t.meanExact(n)
-			continue
-		}
-		g := t.trained(t.floats, n)
-		t.eng.Scale(g, float32(t.each(n)))
+	}
+	return nil
+}
+
+func (t *Trainer) meanFast(n int) error {
+	each := float32(t.each(n))
+	for g := range slices.Chunk(t.trained(t.floats, n), updatePiece*t.eng.Threads()) {
+		t.eng.Scale(g, each)
 		if s := t.eng.SumSquares(g); math.IsNaN(s) || math.IsInf(s, 0) {
 			return fmt.Errorf("epoch %d step %d: %w", t.cursor[0], t.cursor[1], ErrNotFinite)
 		}
@@ -155,15 +169,11 @@ func (t *Trainer) mean() error {
 	return nil
 }
 
-func (t *Trainer) meanExact(n int) {
-	each := t.each(n)
-	for _, j := range t.plan.order {
-		prm := t.plan.params[j]
-		if t.plan.nodes[prm.node].net == n {
-			scale := float32(math.Ldexp(each, int(t.exponents[j])-t.plan.shift(j)))
-			t.eng.Dequantise(t.floats[prm.offset:][:prm.Size()], t.ints[prm.offset:][:prm.Size()], scale)
-		}
-	}
+// meanExact makes dst the mean gradient by parameter j from an element on.
+func (t *Trainer) meanExact(dst []float32, j, from int) {
+	prm := &t.plan.params[j]
+	scale := float32(math.Ldexp(t.each(t.plan.nodes[prm.node].net), int(t.exponents[j])-t.plan.shift(j)))
+	t.eng.Dequantise(dst, t.ints[prm.offset+from:][:len(dst)], scale)
 }
 
 // each is what one term counts in the mean of network n.
@@ -180,7 +190,12 @@ func (t *Trainer) trained(flat []float32, n int) []float32 {
 	return flat[net.begin:net.end]
 }
 
-// update hands every parameter tensor to the optimiser of its network.
+// updatePiece is the number of elements for every thread whose gradient is made and
+// used while it is in the first cache.
+const updatePiece = 1 << 13
+
+// update hands every parameter tensor to the optimiser of its network, piece by
+// piece if that makes no difference.
 func (t *Trainer) update(factor float64) {
 	u := &t.tensor
 	u.eng = t.eng
@@ -193,12 +208,24 @@ func (t *Trainer) update(factor float64) {
 		net := &t.plan.nets[n]
 		u.t = t.updatesOf(n) + 1
 		u.lr, u.decay = float32(net.training.lr*factor*prm.factor), prm.decay
-		u.w, u.g = t.w[prm.offset:][:prm.Size()], t.floats[prm.offset:][:prm.Size()]
-		for s, slot := range t.slots[n] {
-			u.slots[s] = slot[prm.offset-net.begin:][:prm.Size()]
+		piece := prm.Size()
+		if !net.whole() {
+			piece = updatePiece * t.eng.Threads()
 		}
-		net.opt.update(u)
-		t.limitNorms(u.w, prm.Shape, net.training.maxNorm)
+		for from := 0; from < prm.Size(); from += piece {
+			size := min(piece, prm.Size()-from)
+			at := prm.offset + from
+			u.w, u.g = t.w[at:][:size], t.floats[at:][:size]
+			if t.plan.spec.Exact && !net.whole() {
+				u.g = t.floats[:size] // stays in the cache
+				t.meanExact(u.g, j, from)
+			}
+			for s, slot := range t.slots[n] {
+				u.slots[s] = slot[at-net.begin:][:size]
+			}
+			net.opt.update(u)
+		}
+		t.limitNorms(t.w[prm.offset:][:prm.Size()], prm.Shape, net.training.maxNorm)
 	}
 }
 

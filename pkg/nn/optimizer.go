@@ -122,6 +122,14 @@ func (p *Plan) fitSchedule(errs *Errors) {
 	}
 }
 
+// whole is whether an update needs all of the mean gradient of the network, or of
+// a tensor, at once.
+func (n *network) whole() bool {
+	s := n.training
+	_, byTensor := n.opt.(lamb)
+	return byTensor || s.clipValue > 0 || s.clipNorm > 0 || s.l1 > 0
+}
+
 // prepare clips the mean gradient of a network and adds the L1 term.
 func (t *Trainer) prepare(net *network) {
 	s, g := net.training, t.floats[net.begin:net.end]

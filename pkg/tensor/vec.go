@@ -13,7 +13,7 @@ type eachJob struct {
 }
 
 // eachPart is the number of elements that is worth waking a goroutine.
-const eachPart = 1 << 15
+const eachPart = 1 << 13
 
 // each runs a kernel over v.n elements. It must not reduce, and must not read
 // pairs or the index.
