@@ -25,6 +25,7 @@ type Engine struct {
 	// Of the present operation, kept so that none allocates.
 	product     product
 	laneProduct laneProduct
+	batchJob    batchJob
 	lane        []float32 // the gradient of one lane
 	spare       []float32
 	eachJob     eachJob

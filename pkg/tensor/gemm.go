@@ -21,7 +21,13 @@ func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
 	g = g.dense()
 	g.check("Gemm", len(c), len(a), len(b))
 	p := &e.product
-	*p = product{m: g.M, n: g.N, k: g.K, a: a, b: b, c: c, aRow: g.Lda, aCol: 1, bRow: g.Ldb, bCol: 1, cRow: g.Ldc,
+	*p = g.product(c, a, b)
+	e.multiply(p)
+}
+
+// product is the dense g as its parts see it.
+func (g Gemm) product(c, a, b []float32) product {
+	p := product{m: g.M, n: g.N, k: g.K, a: a, b: b, c: c, aRow: g.Lda, aCol: 1, bRow: g.Ldb, bCol: 1, cRow: g.Ldc,
 		load: g.Accumulate, colBias: g.Bias, act: g.Act}
 	if g.TransA {
 		p.aRow, p.aCol = 1, g.Lda
@@ -29,16 +35,16 @@ func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
 	if g.TransB {
 		p.bRow, p.bCol = 1, g.Ldb
 	}
-	e.multiply(p)
+	if p.act == ActReLU {
+		p.act, p.relu = ActNone, true
+	}
+	return p
 }
 
 // multiply runs a product on all threads that are worth it.
 func (e *Engine) multiply(p *product) {
 	if p.m == 0 || p.n == 0 {
 		return
-	}
-	if p.act == ActReLU {
-		p.act, p.relu = ActNone, true
 	}
 	if p.betterTurned(e.k) {
 		e.multiplyTurned(p)
@@ -64,14 +70,6 @@ func (e *Engine) multiplyTurned(p *product) {
 		if act != ActNone {
 			e.pool.workers[0].actForward(row, row, act)
 		}
-	}
-}
-
-// GemmBatch computes count products that lie strideC, strideA, strideB elements
-// apart.
-func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, strideB int) {
-	for i := range count {
-		e.Gemm(c[i*strideC:], a[i*strideA:], b[i*strideB:], g)
 	}
 }
 

@@ -42,10 +42,7 @@ func (e *Engine) GemmPacked(c, a []float32, b *Packed, g Gemm) {
 	g = g.dense()
 	g.check("GemmPacked", len(c), len(a), b.k*b.n)
 	p := &e.product
-	*p = product{m: g.M, n: g.N, k: g.K, a: a, c: c, packed: b.b, aRow: g.Lda, aCol: 1, cRow: g.Ldc,
-		load: g.Accumulate, colBias: g.Bias, act: g.Act}
-	if g.TransA {
-		p.aRow, p.aCol = 1, g.Lda
-	}
+	*p = g.product(c, a, nil)
+	p.packed = b.b
 	e.multiply(p)
 }

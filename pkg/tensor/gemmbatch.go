@@ -1,0 +1,37 @@
+package tensor
+
+// batchJob is products of one shape; its parts are runs of them.
+type batchJob struct {
+	product
+	count                     int
+	parts                     int
+	strideC, strideA, strideB int
+}
+
+// GemmBatch computes count products that lie strideC, strideA, strideB elements
+// apart.
+func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, strideB int) {
+	g = g.dense()
+	j := &e.batchJob
+	*j = batchJob{product: g.product(c, a, b), count: count, strideC: strideC, strideA: strideA, strideB: strideB}
+	j.parts = min(e.threads, count, count*g.M*g.N*g.K/workPart)
+	if j.parts <= 1 || j.betterTurned(e.k) || j.product.parts(e.k, e.threads) > 1 {
+		for i := range count {
+			e.Gemm(c[i*strideC:], a[i*strideA:], b[i*strideB:], g)
+		}
+		return
+	}
+	last := count - 1
+	g.check("GemmBatch", len(c)-last*strideC, len(a)-last*strideA, len(b)-last*strideB)
+	e.pool.run(j, j.parts)
+	*j = batchJob{}
+}
+
+func (j *batchJob) part(w *worker, i int) {
+	p := &w.product
+	for n := j.count * i / j.parts; n < j.count*(i+1)/j.parts; n++ {
+		*p = j.product
+		p.c, p.a, p.b = p.c[n*j.strideC:], p.a[n*j.strideA:], p.b[n*j.strideB:]
+		w.multiply(p, 0, p.m, 0, p.n)
+	}
+}
