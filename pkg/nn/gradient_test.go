@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -44,7 +45,6 @@ func networks() map[string]struct {
 		"huber":         withLoss(makeNode("huber", "delta", 0.3), 3, value(4)),
 		"hinge":         withLoss(makeNode("hinge"), 5, classInput(5, 4)),
 		"ctc":           withLoss(makeNode("ctc"), 4, Input{Shape: []int{7, 3}, Target: Target{Kind: TargetClass, Classes: 4, Shape: []int{3}}}),
-
 		"conv": {classSpec(2, layers(
 			l("conv2d", "filters", 4, "kernel", []any{3, 2}, "stride", []any{2, 1}, "padding", 1, "groups", 2), l("softplus"),
 			l("conv2d", "filters", 3, "dilation", 2, "same", true), l("gelu"),
@@ -57,18 +57,6 @@ func networks() map[string]struct {
 			l("add", "from", []string{"a", "b", "a"}, "name", "sum"),
 			l("conv2d", "filters", 2, "kernel", 1, "from", []string{"a"}, "name", "c"),
 			l("concat", "from", []string{"sum", "c"}), l("global_avg_pool"), l("dense", "units", 5))), classInput(5, 2, 5, 4)},
-		"sums": {classSpec(2, layers(l("dense", "units", 6), l("tanh", "name", "a"), l("add", "from", []string{"a", "a"}, "name", "b"), l("dense", "units", 6, "name", "c"),
-			l("add", "from", []string{"c", "b"}, "name", "d"), l("add", "from", []string{"d", "b"}, "name", "e"), l("layer_norm", "name", "f"),
-			l("add", "from", []string{"f", "e"}), l("sigmoid", "name", "g"), l("add", "from", []string{"b", "g"}, "name", "h"),
-			l("add", "from", []string{"h", "g", "d"}), l("relu"), l("dense", "units", 5))), classInput(5, 4)},
-		"residual norms": {classSpec(2, layers(l("conv2d", "filters", 3, "name", "x0"),
-			l("batch_norm"), l("tanh"), l("conv2d", "filters", 3, "same", true), l("batch_norm", "name", "b0"),
-			l("add", "from", []string{"b0", "x0"}), l("tanh", "name", "x1"),
-			l("conv2d", "filters", 2, "kernel", 1, "from", []string{"x1"}), l("batch_norm", "name", "b1"),
-			l("conv2d", "filters", 2, "from", []string{"x1"}, "same", true), l("batch_norm", "name", "b2"),
-			l("add", "from", []string{"b1", "b2"}, "name", "x2"), l("batch_norm", "name", "b3"),
-			l("add", "from", []string{"x2", "b3"}), l("softplus"), l("flatten"), l("dense", "units", 6, "name", "x4"),
-			l("batch_norm", "name", "b4"), l("add", "from", []string{"b4", "x4"}), l("sigmoid"), l("dense", "units", 5))), classInput(5, 2, 5, 4)},
 		"sequence": {classSpec(2, layers(l("dense", "units", 6), l("tanh"), l("reshape", "shape", []any{3, -1}), l("dense", "units", 4))),
 			Input{Shape: []int{3, 5}, Target: Target{Kind: TargetClass, Classes: 4, Shape: []int{3}}}},
 		"autoencoder": {func() Spec {
@@ -141,7 +129,32 @@ func networks() map[string]struct {
 	for _, act := range []string{"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "silu", "softplus"} {
 		all[act] = network{regression(layers(l("dense", "units", 8), l(act), l("dense", "units", 3))), value(5)}
 	}
+	maps.Copy(all, sumNetworks())
 	return all
+}
+
+// sumNetworks are those in which sums are fused and share gradients, or cannot.
+func sumNetworks() map[string]struct {
+	spec Spec
+	in   Input
+} {
+	return map[string]struct {
+		spec Spec
+		in   Input
+	}{
+		"sums": {classSpec(2, layers(l("dense", "units", 6), l("tanh", "name", "a"), l("add", "from", []string{"a", "a"}, "name", "b"), l("dense", "units", 6, "name", "c"),
+			l("add", "from", []string{"c", "b"}, "name", "d"), l("add", "from", []string{"d", "b"}, "name", "e"), l("layer_norm", "name", "f"),
+			l("add", "from", []string{"f", "e"}), l("sigmoid", "name", "g"), l("add", "from", []string{"b", "g"}, "name", "h"),
+			l("add", "from", []string{"h", "g", "d"}), l("relu"), l("dense", "units", 5))), classInput(5, 4)},
+		"residual norms": {classSpec(2, layers(l("conv2d", "filters", 3, "name", "x0"),
+			l("batch_norm"), l("tanh"), l("conv2d", "filters", 3, "same", true), l("batch_norm", "name", "b0"),
+			l("add", "from", []string{"b0", "x0"}), l("tanh", "name", "x1"),
+			l("conv2d", "filters", 2, "kernel", 1, "from", []string{"x1"}), l("batch_norm", "name", "b1"),
+			l("conv2d", "filters", 2, "from", []string{"x1"}, "same", true), l("batch_norm", "name", "b2"),
+			l("add", "from", []string{"b1", "b2"}, "name", "x2"), l("batch_norm", "name", "b3"),
+			l("add", "from", []string{"x2", "b3"}), l("softplus"), l("flatten"), l("dense", "units", 6, "name", "x4"),
+			l("batch_norm", "name", "b4"), l("add", "from", []string{"b4", "x4"}), l("sigmoid"), l("dense", "units", 5))), classInput(5, 2, 5, 4)},
+	}
 }
 
 // lossAt is the sum of the model's loss over a batch in training, in float64.
