@@ -13,7 +13,9 @@
 //	tile.go    the inner loop of the matrix product, by register width
 //	lane.go    its form for lanes, which adds integers
 //	direct.go  its form for convolutions, which reads images where they are
+//	weight.go  its form for the gradient of their weights
 //	pack.go    copies into panels
+//	turn.go    a transpose
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go
@@ -66,6 +68,9 @@ func run(dir string) error {
 			packs(c, isa, fields["pack"])
 		}
 		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+directTable(isa)); err != nil {
+			return err
+		}
+		if err := weights(dir, isa, fields["weigh"], fields["pack"]); err != nil {
 			return err
 		}
 		if err := vectors(dir, isa, fields["vector"]); err != nil {

@@ -128,7 +128,7 @@ func (w *worker) image(g *grid, x []float32, channels int) []float32 {
 		return x
 	}
 	n := channels * g.planeStep
-	if w.imageOf != g || cap(w.img) < n+slack {
+	if w.imageOf != g || len(w.img) < n+slack {
 		w.img = grow(w.img, n)
 		clear(w.img)
 		w.imageOf = g

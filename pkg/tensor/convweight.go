@@ -1,145 +1,128 @@
 package tensor
 
+import "unsafe"
+
 // weightJob is the gradient of the weights of a convolution: for each lane and
 // group
 //
-//	dwᵀ (InC·KH·KW, OutC) = taps of x (InC·KH·KW, images·OH·OW) · dyᵀ
+//	dwᵀ (InC·KH·KW, OutC) = taps of x (InC·KH·KW, images·OH·OW) · dyᵀ (images·OH·OW, OutC)
 //
-// Its parts are rows of dwᵀ. The chains go on from image to image in float32 in
-// a buffer, which is added to the gradient when the lane is done.
+// # How it is computed
+//
+//	for parts of dwᵀ               some input channels, some output channels
+//	  for lanes
+//	    for blocks of images, or of lines of an image
+//	      for panels               some output channels; dy is turned
+//	        for tiles              some taps; their sums stay in registers
+//	    round the sums to integers
+//
+// Taps are read from the bordered image, where they are. The chains go on from
+// block to block in float32. Sums and integers are in panels, too: the gradient
+// is turned when a part begins and when it ends.
 type weightJob struct {
 	plan  *convPlan
 	dst   *Grad
 	x, dy []float32
 	rows  []int
-	step  int // rows of dwᵀ in a part
-	cuts  int // parts in a group
+	// Channels of a group that a part has.
+	ins, outs int
 }
 
 func (e *Engine) convWeight(dst *Grad, x, dy []float32, c Conv, rows []int) {
-	plan := e.convPlan(c)
-	depth := c.depth()
 	lanes := len(rows) - 1
 	if dst.Int != nil {
-		need("ConvBackwardWeightLanes", "dst", len(dst.Int), c.OutC*depth)
+		need("ConvBackwardWeightLanes", "dst", len(dst.Int), c.OutC*c.depth())
 		need("ConvBackwardWeightLanes", "dst.Max", len(dst.Max), lanes)
 	} else {
-		need("ConvBackwardWeightLanes", "dst", len(dst.Float), c.OutC*depth)
+		need("ConvBackwardWeightLanes", "dst", len(dst.Float), c.OutC*c.depth())
 	}
 	j := &e.weight
-	*j = weightJob{plan: plan, dst: dst, x: x, dy: dy, rows: rows}
-	cuts := min(e.threads, (depth+e.k.rows-1)/e.k.rows)
-	if c.Groups >= e.threads {
-		cuts = 1
-	}
-	j.step = (depth + cuts - 1) / cuts
-	j.cuts = (depth + j.step - 1) / j.step
+	*j = weightJob{plan: e.convPlan(c), dst: dst, x: x, dy: dy, rows: rows}
 	for _, w := range e.pool.workers {
 		w.clearTops(lanes)
 	}
-	e.pool.run(j, j.cuts*c.Groups)
+	e.pool.run(j, c.Groups*j.cut(e.k, e.threads))
 	if dst.Int != nil {
 		e.mergeTops(dst.Max[:lanes])
 	}
 	*j = weightJob{}
 }
 
-func (j *weightJob) part(w *worker, i int) {
+// cut chooses the parts of a group and returns how many there are. Every part
+// turns dy of its output channels and puts a border round its input channels:
+// the fewer parts share them, the better.
+func (j *weightJob) cut(k *kernels, threads int) int {
 	c := &j.plan.c
-	group, from := i/j.cuts, i%j.cuts*j.step
-	to := min(from+j.step, c.depth())
-	oc := c.OutC / c.Groups
-	w.sum = grow(w.sum, (to-from)*oc)
-	sum := w.sum[:(to-from)*oc]
+	ic, oc := c.InC/c.Groups, c.OutC/c.Groups
+	j.ins, j.outs = ic, oc
+	switch {
+	case c.Groups >= threads:
+	case oc >= threads*k.panel():
+		j.outs = pieces(oc, threads, k.panel())
+	case ic >= 4*threads || oc <= k.width:
+		j.ins = pieces(ic, threads, 1)
+	default:
+		j.outs = pieces(oc, threads, k.width)
+	}
+	return pieceCount(ic, j.ins) * pieceCount(oc, j.outs)
+}
+
+// pieces is the size of at most n pieces of whole units.
+func pieces(size, n, unit int) int { return (size + n*unit - 1) / (n * unit) * unit }
+
+func pieceCount(size, piece int) int { return (size + piece - 1) / piece }
+
+func (j *weightJob) part(w *worker, i int) {
+	p := j.weightPart(w, i)
+	size := p.cols * p.taps
+	w.sum = grow(w.sum, size)
 	if j.dst.Float != nil {
-		j.exchange(sum, group, from, to, false)
-		j.images(w, sum, group, from, to, j.rows[0], j.rows[len(j.rows)-1])
-		j.exchange(sum, group, from, to, true)
+		p.load(w.sum, j.dst.Float)
+		p.images(j.rows[0], j.rows[len(j.rows)-1])
+		p.store(j.dst.Float, w.sum)
 		return
 	}
+	w.spare = grow(w.spare, size)
+	totals := unsafe.Slice((*int32)(unsafe.Pointer(&w.spare[0])), size)
+	p.load(w.spare, floats(j.dst.Int))
 	for lane := range len(j.rows) - 1 {
-		clear(sum)
-		j.images(w, sum, group, from, to, j.rows[lane], j.rows[lane+1])
-		j.quantise(w, sum, group, from, to, lane)
+		clear(w.sum[:size])
+		p.images(j.rows[lane], j.rows[lane+1])
+		top := &w.tops[lane*laneWidth]
+		*top = w.quantise(totals, w.sum[:size], j.dst.Scale, *top)
+	}
+	p.store(floats(j.dst.Int), w.spare)
+}
+
+// load turns the gradient into panels.
+func (p *weightPart) load(panels, grad []float32) {
+	depth := p.plan.c.depth()
+	for o := 0; o < p.outs; o += p.panel {
+		p.turn(panels[o*p.taps:], p.wide(o), grad[(p.out+o)*depth+p.tap:], depth, p.outs-o, p.taps)
 	}
 }
 
-// images goes on with the chains of rows from to to of dwᵀ over images n0 to n1.
-func (j *weightJob) images(w *worker, sum []float32, group, from, to, n0, n1 int) {
-	c, g := &j.plan.c, &j.plan.x
-	ic, oc, out := c.InC/c.Groups, c.OutC/c.Groups, g.outH*g.outW
-	lines := min(max(blockK/g.outW, 1), g.outH)
-	blocks := (g.outH + lines - 1) / lines
-	p := &w.product
-	*p = product{m: to - from, n: oc, c: sum, cRow: oc, load: true, bRow: 1, bCol: out}
-	for n := n0; n < n1; n++ {
-		img := w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic)
-		p.b = j.dy[(n*c.OutC+group*oc)*out:]
-		for b := range blocks {
-			h0, h1 := g.outH*b/blocks, g.outH*(b+1)/blocks
-			w.t.k, w.t.load, w.t.relu = (h1-h0)*g.outW, 1, 0
-			w.t.cRow = uintptr(4 * oc)
-			w.packB(p, h0*g.outW, h1*g.outW, 0, oc)
-			for i := 0; i < p.m; i += blockM {
-				rows := min(blockM, p.m-i)
-				w.packImage(g, img, from+i, rows, h0, h1)
-				w.columnsOf(p, i, rows)
+// store turns panels back into the gradient: by kernels, which write blocks of 8
+// by 8, and what is left one by one.
+func (p *weightPart) store(grad, panels []float32) {
+	w, depth := p.w, p.plan.c.depth()
+	for o := 0; o < p.outs; o += p.panel {
+		wide := p.wide(o)
+		from, to := panels[o*p.taps:], grad[(p.out+o)*depth+p.tap:]
+		for t := 0; t < p.taps; t += 8 {
+			n, taps, turned := min(wide, p.outs-o), min(8, p.taps-t), 0
+			if taps == 8 {
+				turned = n / 8 * 8
+				for r := range w.rows {
+					w.rows[r] = &from[(t+r)*wide]
+				}
+				w.transpose(to[t:], depth, turned)
+			}
+			for i := turned; i < n; i++ {
+				for r := t; r < t+taps; r++ {
+					to[i*depth+r] = from[r*wide+i]
+				}
 			}
 		}
-	}
-}
-
-// packImage copies the taps of so many rows of dwᵀ, for output rows h0 to h1,
-// one after the other.
-func (w *worker) packImage(g *grid, img []float32, first, rows, h0, h1 int) {
-	step := streamStep(w.t.k)
-	w.a = grow(w.a, rows*step)
-	for r := range rows {
-		w.copyPlane(w.a[r*step:], g.outW, img[h0*g.outRowStep+int(g.offsets[first+r]):], g.outRowStep, g.outW, h1-h0)
-	}
-}
-
-// columnsOf computes the tiles of a block of rows whose A is in w.a and whose B
-// is in panels.
-func (w *worker) columnsOf(p *product, i, rows int) {
-	high, few := w.heights(rows)
-	src := source{a: w.a, row: streamStep(w.t.k), col: 1}
-	for at := 0; at < p.n; at += w.k.panel() {
-		vecs := w.width(min(w.k.panel(), p.n-at))
-		w.t.bRow = uintptr(4 * vecs * w.k.width)
-		w.t.b = pointer(w.b, at*w.t.k)
-		w.t.colBias, w.t.rowBias = nil, nil
-		w.tiles(p, src, w.k.tile[vecs-1], i, rows, at, high, few, false)
-	}
-}
-
-// exchange copies the gradient into the buffer, or back.
-func (j *weightJob) exchange(sum []float32, group, from, to int, back bool) {
-	c := &j.plan.c
-	oc := c.OutC / c.Groups
-	for o := range oc {
-		g := j.dst.Float[(group*oc+o)*c.depth():]
-		for r := from; r < to; r++ {
-			if s := &sum[(r-from)*oc+o]; back {
-				g[r] = *s
-			} else {
-				*s = g[r]
-			}
-		}
-	}
-}
-
-// quantise adds the buffer to the gradient of a lane.
-func (j *weightJob) quantise(w *worker, sum []float32, group, from, to, lane int) {
-	c := &j.plan.c
-	oc := c.OutC / c.Groups
-	top := &w.tops[lane*laneWidth]
-	w.spare = grow(w.spare, to-from)
-	g := w.spare[:to-from]
-	for o := range oc {
-		for r := range g {
-			g[r] = sum[r*oc+o]
-		}
-		*top = w.quantise(j.dst.Int[(group*oc+o)*c.depth()+from:][:to-from], g, j.dst.Scale, *top)
 	}
 }

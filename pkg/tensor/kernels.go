@@ -38,6 +38,25 @@ type tile struct {
 	bLine, cLine uintptr // from line to line
 }
 
+// weigh is what a kernel of the gradient of weights is told: it goes on with the
+// sums of some taps over the output elements of images, line by line. Distances
+// are in bytes.
+type weigh struct {
+	image    unsafe.Pointer // where the taps of the first output element are, less offsets
+	offsets  unsafe.Pointer // an int32 for each tap
+	line     int            // length of a line of output elements
+	lineGap  int            // from the end of a line to the next, in the image
+	lines    int            // of an image
+	imageGap int            // from the end of an image, and a lineGap, to the next
+	images   int
+	dy       unsafe.Pointer // one vector or two for each output element
+	sums     unsafe.Pointer // one vector or two for each tap
+
+	// What is asked for meanwhile, so that it is near when it is needed.
+	ahead     uintptr
+	aheadStep int // to the next, for every 4 output elements
+}
+
 // pack is what a copy into a panel is told: n rows of dst. Which fields count
 // depends on the copy.
 type pack struct {
@@ -49,6 +68,8 @@ type pack struct {
 	offsets          unsafe.Pointer // taps, gather: an int32 for each row, in bytes
 	columns          unsafe.Pointer // gather: 8 int32, in bytes
 	n                int
+	ahead            uintptr
+	aheadStep        int
 }
 
 // vector is what a kernel is told that works element by element: inputs x to b,
@@ -84,6 +105,11 @@ type kernels struct {
 	// vectors of a line; the last may be missing. nil: there are none.
 	direct [][]func(*tile)
 
+	// weight goes on with the sums of taps: weight[v-1][r-1] for r taps and v
+	// vectors of output channels, weight[2][r-1] for r times three taps side by
+	// side and one vector. Lines for the last ones have two elements or more.
+	weight [3][]func(*weigh)
+
 	// masks[n] stands for the first n elements of a vector, masks8[n] for those
 	// of the vectors that pack uses.
 	masks  *[17]unsafe.Pointer
@@ -93,6 +119,8 @@ type kernels struct {
 	copy [4]func(*pack)
 	// transpose is dst[k][j] = rows[j][k] for 8 columns j.
 	transpose func(*pack)
+	// turn is transpose for 16 columns whose rows lie srcStep apart.
+	turn func(*pack)
 	// taps is dst[k][j] = src[first+offsets[k]+4j] for the columns of mask, second
 	// in place of first for those of mask2, else +0.
 	taps func(*pack)

@@ -16,6 +16,11 @@ func portable() *kernels {
 			k.lane[v] = append(k.lane[v], func(t *tile) { t.runLanes(r+1, v+1) })
 		}
 	}
+	for r := range k.rows {
+		k.weight[0] = append(k.weight[0], func(g *weigh) { g.run(r+1, 1) })
+		k.weight[1] = append(k.weight[1], func(g *weigh) { g.run(r+1, 2) })
+		k.weight[2] = append(k.weight[2], func(g *weigh) { g.run(3*r+3, 1) })
+	}
 	for v := range k.copy {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }
 	}
@@ -93,6 +98,22 @@ func (t *tile) chains(s *[4]float32, a, b uintptr, k int) {
 		a, b = a+t.aCol, b+t.bRow
 	}
 	*s = [4]float32{float32(s0), float32(s1), float32(s2), float32(s3)}
+}
+
+// run goes on with every sum; see kernels.weight.
+func (g *weigh) run(taps, vecs int) {
+	t := tile{a: g.image, aCol: 4, b: g.dy, bRow: uintptr(16 * vecs)}
+	for i := range taps * vecs {
+		s := (*[4]float32)(unsafe.Add(g.sums, 16*i))
+		x, dy := int(*(*int32)(unsafe.Add(g.offsets, 4*(i/vecs)))), uintptr(16*(i%vecs))
+		for range g.images {
+			for range g.lines {
+				t.chains(s, uintptr(x), dy, g.line/4)
+				x, dy = x+g.line+g.lineGap, dy+uintptr(4*g.line*vecs)
+			}
+			x += g.imageGap
+		}
+	}
 }
 
 // runLanes computes every element of the panels for each lane; see kernels.lane.

@@ -15,12 +15,14 @@ type job interface {
 // worker is what one goroutine needs to compute: the arguments of kernels, and
 // buffers for panels that grow as needed.
 type worker struct {
-	k    *kernels
-	t    tile
-	p    pack
-	v    vector
-	rows [8]*float32 // for transpose
-	a, b []float32
+	k      *kernels
+	t      tile
+	p      pack
+	weigh  weigh
+	weight weightPart
+	v      vector
+	rows   [8]*float32 // for transpose
+	a, b   []float32
 
 	panels []float32 // of the present block of B: b, or a part of a Packed
 

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// turn writes the transpose of 16 rows that lie one step apart, in blocks of 8 by
+// 8. It uses vectors of 256 bits and serves both instruction sets.
+type turn struct {
+	packer
+	rows []reg.GPVirtual // every third one
+	step reg.GPVirtual
+	dst  reg.GPVirtual
+}
+
+func turns(c *build.Context, s isa, f layout) {
+	t := &turn{packer: packer{Context: c, isa: s, f: f}}
+	t.begin("packTurn")
+	t.dst, t.step = t.load("dst"), t.load("srcStep")
+	n, dstStep := t.load("n"), t.load("dstStep")
+	ahead, aheadStep := t.load("ahead"), t.load("aheadStep")
+	t.rows = []reg.GPVirtual{t.load("src")}
+	for r := 3; r < 16; r += 3 {
+		p := t.GP64()
+		t.LEAQ(operand.Mem{Base: t.rows[len(t.rows)-1], Index: t.step, Scale: 2}, p)
+		t.ADDQ(t.step, p)
+		t.rows = append(t.rows, p)
+	}
+	t.SUBQ(operand.Imm(8), n)
+	t.JLT(operand.LabelRef("rest"))
+	t.Label("block")
+	for i := range 4 {
+		t.PREFETCHT1(operand.Mem{Base: ahead, Disp: 64 * i})
+	}
+	t.ADDQ(aheadStep, ahead)
+	t.blocks(dstStep, nil)
+	for _, p := range t.rows {
+		t.ADDQ(operand.Imm(32), p)
+	}
+	t.SUBQ(operand.Imm(8), n)
+	t.JGE(operand.LabelRef("block"))
+	t.Label("rest")
+	t.ADDQ(operand.Imm(8), n)
+	t.JEQ(operand.LabelRef("done"))
+	m := t.loadMask("mask")
+	t.blocks(dstStep, &m)
+	t.Label("done")
+	t.VZEROUPPER()
+	t.RET()
+}
+
+func (t *turn) row(r, disp int) operand.Mem {
+	m := operand.Mem{Base: t.rows[r/3], Disp: disp}
+	if r%3 > 0 {
+		m.Index, m.Scale = t.step, uint8(r%3)
+	}
+	return m
+}
+
+// blocks writes 8 rows of dst.
+func (t *turn) blocks(dstStep reg.GPVirtual, m *mask) {
+	for half := range 2 {
+		var out [2][]reg.VecVirtual
+		for side := range out {
+			out[side] = t.quarter(8*side, half, m)
+		}
+		for i := range 4 {
+			for side := range out {
+				t.VMOVUPS(out[side][i], operand.Mem{Base: t.dst, Disp: 32 * side})
+			}
+			t.ADDQ(dstStep, t.dst)
+		}
+	}
+}
+
+// quarter returns 4 columns of 8 rows: rows i and i+4 meet in one register by
+// halves, so that only shuffles within halves are left.
+func (t *turn) quarter(first, half int, m *mask) []reg.VecVirtual {
+	v := make([]reg.VecVirtual, 4)
+	for i := range v {
+		v[i] = t.YMM()
+		if m == nil {
+			t.VBROADCASTF128(t.row(first+i, 16*half), v[i])
+			t.VINSERTF128(operand.Imm(1), t.row(first+i+4, 16*half), v[i], v[i])
+			continue
+		}
+		a, b := t.YMM(), t.YMM()
+		t.loadPart(t.Context, *m, t.row(first+i, 0), a)
+		t.loadPart(t.Context, *m, t.row(first+i+4, 0), b)
+		t.VPERM2F128(operand.Imm([]uint64{0x20, 0x31}[half]), b, a, v[i])
+	}
+	u := make([]reg.VecVirtual, 4)
+	for i := range u {
+		u[i] = t.YMM()
+	}
+	for i := range 2 {
+		t.VPUNPCKLDQ(v[2*i+1], v[2*i], u[2*i])
+		t.VPUNPCKHDQ(v[2*i+1], v[2*i], u[2*i+1])
+	}
+	out := make([]reg.VecVirtual, 4)
+	for i := range out {
+		out[i] = t.YMM()
+	}
+	for i := range 2 {
+		t.VPUNPCKLQDQ(u[2+i], u[i], out[2*i])
+		t.VPUNPCKHQDQ(u[2+i], u[i], out[2*i+1])
+	}
+	return out
+}
