@@ -148,24 +148,30 @@ func (m *model) classifies() bool {
 	return t.Kind == shard.Class && len(t.Shape) == 0 && !m.plan.OwnTarget()
 }
 
-// classOf reads y as one number for each class. A network that ends in softmax
-// gives probabilities, any other gives their logarithms up to a constant.
-func (m *model) classOf(y []float32, b *nn.Batch, row int) prediction {
-	best, sum := largest(y), 0.0
-	for _, v := range y {
-		sum += float64(v)
+// surest reads y as one number for each class and returns the class with the
+// largest, and its probability. A network that ends in softmax gives
+// probabilities, any other gives their logarithms up to a constant.
+func (m *model) surest(y []float32) (class int, probability float64) {
+	for i, v := range y {
+		if v > y[class] {
+			class = i
+		}
 	}
 	table := m.plan.Table()
-	probability := float64(y[best])
-	if table[len(table)-1].Kind != "softmax" {
-		sum = 0
-		for _, v := range y {
-			sum += math.Exp(float64(v - y[best]))
-		}
-		probability = 1 / sum
+	if table[len(table)-1].Kind == "softmax" {
+		return class, float64(y[class])
 	}
+	sum := 0.0
+	for _, v := range y {
+		sum += math.Exp(float64(v - y[class]))
+	}
+	return class, 1 / sum
+}
+
+func (m *model) classOf(y []float32, b *nn.Batch, row int) prediction {
+	class, probability := m.surest(y)
 	p := number64(probability)
-	out := prediction{Class: m.className(best), Probability: &p}
+	out := prediction{Class: m.className(class), Probability: &p}
 	if row < len(b.Classes) {
 		out.Target = m.className(int(b.Classes[row]))
 	}

@@ -16,6 +16,10 @@ type tally struct {
 type classCount struct {
 	Class   string `json:"class"`
 	Records int64  `json:"records"`
+	// Probability is the mean of what the model gave the class, 0 without records.
+	Probability number64 `json:"probability"`
+
+	sum float64
 }
 
 // newTally is for the classes of a model that predicts one for each record.
@@ -37,7 +41,10 @@ func (t *tally) add(m *model, b *nn.Batch, rows int) error {
 		return err
 	}
 	for i := range rows {
-		t.Classes[largest(y[i*len(y)/rows:][:len(y)/rows])].Records++
+		class, probability := m.surest(y[i*len(y)/rows:][:len(y)/rows])
+		c := &t.Classes[class]
+		c.Records, c.sum = c.Records+1, c.sum+probability
+		c.Probability = number64(c.sum / float64(c.Records))
 		t.Records++
 	}
 	return nil
@@ -47,20 +54,10 @@ func (t *tally) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return jsonLine(out, t)
 	}
-	rows := [][]string{{"CLASS", "RECORDS", "SHARE"}}
+	percent := func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
+	rows := [][]string{{"CLASS", "RECORDS", "SHARE", "MEAN PROBABILITY"}}
 	for _, c := range t.Classes {
-		rows = append(rows, []string{c.Class, thousands(c.Records), fmt.Sprintf("%.1f %%", 100*float64(c.Records)/float64(max(t.Records, 1)))})
+		rows = append(rows, []string{c.Class, thousands(c.Records), percent(float64(c.Records) / float64(max(t.Records, 1))), percent(float64(c.Probability))})
 	}
 	return table(out, rows)
-}
-
-// largest is the index of the first largest number.
-func largest(y []float32) int {
-	best := 0
-	for i, v := range y {
-		if v > y[best] {
-			best = i
-		}
-	}
-	return best
 }

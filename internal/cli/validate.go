@@ -111,6 +111,9 @@ func (c *checked) view() checkedView {
 func (c *checked) print(out io.Writer) error {
 	v := c.view()
 	rows := [][]string{{"LAYER", "KIND", "OUTPUT", "PARAMETERS"}, {"-", "input", shape(v.Input), "-"}}
+	if c.plan.Drawn() {
+		rows[1] = []string{"-", "normal numbers", shape([]int{c.plan.Latent()}), "-"}
+	}
 	for _, l := range v.Layers {
 		rows = append(rows, []string{l.Name, l.Kind, shape(l.Output), thousands(int64(l.Params))})
 	}
