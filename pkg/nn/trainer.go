@@ -186,9 +186,9 @@ func (t *Trainer) Gradient(b *Batch, ready func(bucket int)) error {
 func (t *Trainer) clearGradient() {
 	clear(t.maxima)
 	if t.plan.spec.Exact {
-		clear(t.ints)
+		t.eng.ClearInt(t.ints)
 	} else {
-		clear(t.floats)
+		t.eng.Fill(t.floats, 0)
 	}
 	for i := range t.grads {
 		if t.plan.spec.Exact {

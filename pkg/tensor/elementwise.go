@@ -38,10 +38,12 @@ func (e *Engine) Scale(dst []float32, alpha float32) {
 
 // Fill sets all of dst to v.
 func (e *Engine) Fill(dst []float32, v float32) {
-	for i := range dst {
-		dst[i] = v
-	}
+	e.args(dst, dst).s0 = bits(v)
+	e.each(e.k.opFill)
 }
+
+// ClearInt sets all of dst to 0.
+func (e *Engine) ClearInt(dst []int32) { e.Fill(floats(dst), 0) }
 
 // Copy sets dst to x.
 func (e *Engine) Copy(dst, x []float32) {

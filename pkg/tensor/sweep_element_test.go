@@ -24,7 +24,7 @@ func elementSweeps() []sweep {
 		{[]string{"ActBackward", "ActBackwardSlope"}, 400, sweepActBackward},
 		{[]string{"Axpy"}, 120, sweepAxpy},
 		{[]string{"Scale"}, 120, sweepScale},
-		{[]string{"Fill", "Copy"}, 80, sweepFillAndCopy},
+		{[]string{"Fill", "ClearInt", "Copy"}, 120, sweepFillAndCopy},
 		{[]string{"AddInt"}, 120, sweepAddInt},
 		{[]string{"Dequantise"}, 120, sweepDequantise},
 		{[]string{"Sum", "SumSquares"}, 120, sweepSums},
@@ -167,9 +167,12 @@ func sweepScale(c *trial) {
 }
 
 func sweepFillAndCopy(c *trial) {
-	n := c.length(2000)
+	n := c.length(20000)
 	x, filled, copied, v := c.in(n), c.out(n), c.out(n), c.in(1)[0]
+	cleared := c.outInts(n)
 	c.e.Fill(filled, v)
+	c.e.ClearInt(cleared)
+	c.equalInts(cleared, make([]int32, n))
 	c.e.Copy(copied, x)
 	c.check("filled", filled, 1, func(i int) num { return exact(v) })
 	c.check("copied", copied, 1, func(i int) num { return exact(x[i]) })

@@ -129,9 +129,12 @@ const (
 	gateAsleep // closed, and someone sleeps before it
 )
 
-// patience is how often a goroutine looks at a gate before it sleeps: for about
-// 50 microseconds, in which others may run.
-const patience = 300
+// patience is how often a goroutine lets others run before it sleeps at a gate,
+// and looks how often it looks in between: together for about 100 microseconds.
+const (
+	patience = 100
+	looks    = 1000
+)
 
 func newGate() gate { return gate{wake: make(chan struct{}, 1)} }
 
@@ -143,8 +146,11 @@ func (g *gate) open() {
 
 func (g *gate) pass() {
 	for range patience {
-		if g.state.CompareAndSwap(gateOpen, gateClosed) {
-			return
+		for range looks {
+			if g.state.Load() == gateOpen {
+				g.state.Store(gateClosed)
+				return
+			}
 		}
 		runtime.Gosched()
 	}

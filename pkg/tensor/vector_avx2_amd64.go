@@ -23,6 +23,9 @@ func vecScale_avx2(p *vector)
 func vecAxpy_avx2(p *vector)
 
 //go:noescape
+func vecFill_avx2(p *vector)
+
+//go:noescape
 func vecAffine_avx2(p *vector)
 
 //go:noescape
@@ -226,6 +229,7 @@ func vectors_avx2() vectors {
 		opAddInt:        vecAddInt_avx2,
 		opScale:         vecScale_avx2,
 		opAxpy:          vecAxpy_avx2,
+		opFill:          vecFill_avx2,
 		opAffine:        vecAffine_avx2,
 		opExp:           vecExp_avx2,
 		opLog:           vecLog_avx2,

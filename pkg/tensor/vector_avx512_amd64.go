@@ -23,6 +23,9 @@ func vecScale_avx512(p *vector)
 func vecAxpy_avx512(p *vector)
 
 //go:noescape
+func vecFill_avx512(p *vector)
+
+//go:noescape
 func vecAffine_avx512(p *vector)
 
 //go:noescape
@@ -223,6 +226,7 @@ func vectors_avx512() vectors {
 		opAddInt:        vecAddInt_avx512,
 		opScale:         vecScale_avx512,
 		opAxpy:          vecAxpy_avx512,
+		opFill:          vecFill_avx512,
 		opAffine:        vecAffine_avx512,
 		opExp:           vecExp_avx512,
 		opLog:           vecLog_avx512,

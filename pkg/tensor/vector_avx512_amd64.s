@@ -267,6 +267,43 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecFill_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecFill_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), BX
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS Z0, (BX)(DX*1)
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ    $0x10, CX
+	JEQ     done
+	MOVQ    80(AX), AX
+	SUBQ    $0x00, CX
+	XORQ    SI, SI
+	CMPQ    CX, $0x00
+	CMOVQLT SI, CX
+	MOVQ    $0x00000010, SI
+	CMPQ    CX, SI
+	CMOVQGT SI, CX
+	MOVQ    (AX)(CX*8), CX
+	KMOVW   (CX), K1
+	VMOVUPS Z0, K1, (BX)(DX*1)
+	ADDQ    $0x40, DX
+
+done:
+	VZEROUPPER
+	RET
+
 // func vecAffine_avx512(p *vector)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·vecAffine_avx512(SB), $0-8

@@ -85,6 +85,15 @@ func vecAxpy(v *vector) {
 	}
 }
 
+// vecFill is p = s0.
+func vecFill(v *vector) {
+	s0 := math.Float32frombits(uint32(v.s0))
+	p := unsafe.Slice((*float32)(v.p), v.n)
+	for i := range v.n {
+		p[i] = s0
+	}
+}
+
 // vecAffine is p = s0*x + s1, rounded once.
 func vecAffine(v *vector) {
 	s0 := math.Float32frombits(uint32(v.s0))
@@ -2278,6 +2287,7 @@ type vectors struct {
 	opAddInt        func(v *vector) // p = x + y in integers
 	opScale         func(v *vector) // p = s0*x
 	opAxpy          func(v *vector) // p = s0*x + y, rounded once
+	opFill          func(v *vector) // p = s0
 	opAffine        func(v *vector) // p = s0*x + s1, rounded once
 	opExp           func(v *vector) // p = exp(x)
 	opLog           func(v *vector) // p = log(x)
@@ -2349,6 +2359,7 @@ func vectors_portable() vectors {
 		opAddInt:        vecAddInt,
 		opScale:         vecScale,
 		opAxpy:          vecAxpy,
+		opFill:          vecFill,
 		opAffine:        vecAffine,
 		opExp:           vecExp,
 		opLog:           vecLog,
