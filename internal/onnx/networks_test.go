@@ -74,14 +74,16 @@ func plainNetworks() []network {
 
 func imageNetworks() []network {
 	return []network{
-		{"conv1d", numbers(4, 9), []nn.Node{l("conv1d", "filters", 6, "kernel", 3, "stride", 2, "padding", 2, "dilation", 2, "groups", 2)}},
+		{"conv1d", numbers(4, 9), []nn.Node{l("conv1d", "filters", 6, "kernel", 3, "stride", 2, "padding", 2, "dilation", 2, "groups", 2),
+			l("conv1d", "filters", 3, "kernel", 5, "dilation", 2, "same", true)}},
 		{"conv2d", numbers(3, 9, 8), []nn.Node{
 			l("conv2d", "filters", 4, "kernel", []any{3, 5}, "padding", []any{0, 2}, "stride", []any{2, 1}, "bias", false),
 			l("conv2d", "filters", 5, "same", true, "dilation", 2)}},
 		{"depthwise", numbers(4, 7, 7), []nn.Node{l("conv2d", "filters", 8, "groups", 4, "padding", 1), l("conv2d", "filters", 3, "kernel", 1)}},
 		{"conv transpose", numbers(4, 5, 6), []nn.Node{
 			l("conv_transpose2d", "filters", 6, "groups", 2),
-			l("conv_transpose2d", "filters", 2, "kernel", []any{3, 2}, "stride", []any{3, 2}, "padding", []any{1, 0}, "output_padding", []any{1, 0}, "bias", false)}},
+			l("conv_transpose2d", "filters", 2, "kernel", []any{3, 2}, "stride", []any{3, 2}, "padding", []any{1, 0}, "output_padding", []any{1, 0}, "bias", false),
+			l("conv_transpose2d", "filters", 3, "kernel", []any{2, 3}, "stride", 2, "padding", 1, "dilation", []any{2, 3})}},
 		{"max pool", numbers(2, 9, 8), []nn.Node{l("max_pool", "size", 3, "stride", 2, "padding", 1), l("max_pool")}},
 		{"avg pool", numbers(2, 9, 8), []nn.Node{l("avg_pool", "size", []any{3, 2}, "padding", 1), l("avg_pool", "size", 2, "stride", 1)}},
 		{"global pools", numbers(3, 4, 5), []nn.Node{l("global_avg_pool", "name", "mean"), l("global_max_pool", "from", []string{"input"}, "name", "most"),

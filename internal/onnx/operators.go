@@ -103,6 +103,9 @@ func (l *layer) conv() {
 	}
 	if l.kind == "conv1d" {
 		p := l.Int("padding")
+		if l.Bool("same") {
+			p = l.Int("dilation") * (l.Int("kernel") - 1) / 2
+		}
 		l.last("Conv", inputs, attrInts("kernel_shape", l.Int("kernel")), attrInts("strides", l.Int("stride")), attrInts("pads", p, p),
 			attrInts("dilations", l.Int("dilation")), attrInt("group", l.Int("groups")))
 		return
@@ -126,9 +129,10 @@ func (l *layer) convTranspose() {
 	kh, kw := pair(l.Args, "kernel")
 	sh, sw := pair(l.Args, "stride")
 	ph, pw := pair(l.Args, "padding")
+	dh, dw := pair(l.Args, "dilation")
 	ah, aw := pair(l.Args, "output_padding")
 	l.last("ConvTranspose", inputs, attrInts("kernel_shape", kh, kw), attrInts("strides", sh, sw), attrInts("pads", ph, pw, ph, pw),
-		attrInts("output_padding", ah, aw), attrInt("group", l.Int("groups")))
+		attrInts("dilations", dh, dw), attrInts("output_padding", ah, aw), attrInt("group", l.Int("groups")))
 }
 
 func (l *layer) pool(kind string, more ...*pb.AttributeProto) {

@@ -151,8 +151,8 @@ func (o *operator) convTranspose() {
 	if o.err != nil {
 		return
 	}
-	if !slices.Equal(w.before, w.after) || !slices.Equal(w.dilation, []int{1, 1}) || groups < 1 {
-		o.failf("its padding %v and %v must be alike, and its dilations 1", w.before, w.after)
+	if !slices.Equal(w.before, w.after) || groups < 1 {
+		o.failf("its padding %v and %v must be alike, its group %d at least 1", w.before, w.after, groups)
 		return
 	}
 	fields := map[string]any{"filters": int64(weight.Shape[1]) * int64(groups)}
@@ -167,6 +167,7 @@ func (o *operator) convTranspose() {
 	setUnlessBoth(fields, "stride", w.stride, 2)
 	setUnlessBoth(fields, "padding", w.before, 1)
 	setUnlessBoth(fields, "output_padding", more, 0)
+	setUnlessBoth(fields, "dilation", w.dilation, 1)
 	o.is("conv_transpose2d", fields, tensors, x)
 }
 

@@ -10,16 +10,16 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
-// networks are small networks that together have every layer, activation and
-// loss. Each is checked for gradients and lanes.
-func networks() map[string]struct {
+// checkedNetwork is a job with the form of its records.
+type checkedNetwork struct {
 	spec Spec
 	in   Input
-} {
-	type network = struct {
-		spec Spec
-		in   Input
-	}
+}
+
+// networks are small networks that together have every layer, activation and
+// loss. Each is checked for gradients and lanes.
+func networks() map[string]checkedNetwork {
+	type network = checkedNetwork
 	value := func(shape ...int) Input {
 		return Input{Shape: shape, Target: Target{Kind: TargetValue, Shape: []int{3}}}
 	}
@@ -119,6 +119,7 @@ func networks() map[string]struct {
 		"elu alpha":        {regression(layers(l("dense", "units", 8), l("elu", "alpha", 0.3), l("dense", "units", 3))), value(5)},
 		"dropout":          {classSpec(2, layers(l("dense", "units", 9), l("leaky_relu"), l("dropout", "rate", 0.4), l("dense", "units", 5))), classInput(5, 4)},
 	}
+	all["divergence"] = withLoss(makeNode("kl_divergence"), 3, value(4))
 	for _, optimizer := range []Node{makeNode("adam"), makeNode("adamw", "clip_value", 0.1), makeNode("lamb", "ema", 0.9), makeNode("lion", "l1", 0.01),
 		makeNode("rmsprop", "momentum", 0.5), makeNode("adagrad"), makeNode("sgd", "momentum", 0.5, "nesterov", true, "clip_norm", 0.1)} {
 		s := classSpec(2, layers(l("dense", "units", 37), l("tanh"), l("dense", "units", 5)))
@@ -192,6 +193,12 @@ func TestGradients(t *testing.T) {
 			tr := newTrainer(t, mustPlan(t, n.spec, n.in), 7, 2)
 			b := makeBatch(n.in, 1, 4, 3)
 			b.Weights = []float32{1, 2, 0, 0.5, 1, 1, 3}
+			for r := 0; n.spec.Loss.Kind == "kl_divergence" && r < len(b.Y); r += 3 {
+				for i, v := range b.Y[r:][:3] {
+					b.Y[r+i] = v * v
+				}
+				shares(b.Y[r:][:3])
+			}
 			for range max(1, len(tr.plan.recipe.Alternation)) {
 				compareGradient(t, tr, b, h, tolerance)
 				tr.updates[0]++

@@ -35,7 +35,7 @@ func initNames() []string {
 
 // initField is the field that chooses the initialisation of a layer's weights.
 func initField(def string) Field {
-	return word("init", def, initNames(), "initial weights; uniform_fan_in is uniform within 1/sqrt(inputs), also for the bias")
+	return word("init", def, initNames(), "initial weights; uniform_fan_in is uniform within 1/sqrt(inputs), also for the bias, which else starts at 0; glorot is Xavier, he is Kaiming")
 }
 
 // biasInit is how the bias beside weights w starts: like them for

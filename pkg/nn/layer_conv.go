@@ -40,6 +40,7 @@ func conv1dKind() LayerKind {
 				integer("kernel", 3, "length of a filter").min(1).max(1 << 12),
 				integer("stride", 1, "step of the filter").min(1).max(1 << 12),
 				integer("padding", 0, "zeros at both ends").min(0).max(1 << 12),
+				boolean("same", false, "chooses the padding that keeps the length at stride 1"),
 				integer("dilation", 1, "distance of a filter's taps").min(1).max(1 << 12),
 				integer("groups", 1, "input channels are split into so many independent groups").min(1),
 				boolean("bias", true, "adds a trained number to every channel"),
@@ -61,6 +62,9 @@ func fitConv1d(s *Site) Fitted {
 	}
 	c := tensor.Conv{N: 1, InC: in[0], H: 1, W: in[1], OutC: s.Int("filters"), Groups: s.Int("groups"),
 		KH: 1, KW: s.Int("kernel"), StrideH: 1, StrideW: s.Int("stride"), PadW: s.Int("padding"), DilH: 1, DilW: s.Int("dilation")}
+	if s.Bool("same") && !s.same(&c) {
+		return Fitted{}
+	}
 	f := s.fitConv(c)
 	if f.Layer == nil {
 		return f
@@ -80,14 +84,20 @@ func fitConv2d(s *Site) Fitted {
 	c.StrideH, c.StrideW = s.pair("stride")
 	c.PadH, c.PadW = s.pair("padding")
 	c.DilH, c.DilW = s.pair("dilation")
-	if s.Bool("same") {
-		if c.KH%2 == 0 || c.KW%2 == 0 {
-			s.Fail("same", "needs a kernel of odd size, not %d x %d", c.KH, c.KW)
-			return Fitted{}
-		}
-		c.PadH, c.PadW = c.DilH*(c.KH-1)/2, c.DilW*(c.KW-1)/2
+	if s.Bool("same") && !s.same(&c) {
+		return Fitted{}
 	}
 	return s.fitConv(c)
+}
+
+// same chooses the padding that keeps the size.
+func (s *Site) same(c *tensor.Conv) bool {
+	if c.KH%2 == 0 || c.KW%2 == 0 {
+		s.Fail("same", "needs a kernel of odd size, not %d x %d", c.KH, c.KW)
+		return false
+	}
+	c.PadH, c.PadW = c.DilH*(c.KH-1)/2, c.DilW*(c.KW-1)/2
+	return true
 }
 
 // fitConv checks the groups and the size of the filter.

@@ -23,6 +23,7 @@ func convTransposeKind() LayerKind {
 				integers("stride", 2, "how many times larger the image becomes").min(1).max(1 << 12),
 				integers("padding", 1, "border that is cut off").min(0).max(1 << 12),
 				integers("output_padding", 0, "rows and columns added at the end; less than the stride").min(0).max(1 << 12),
+				integers("dilation", 1, "distance of a filter's taps").min(1).max(1 << 12),
 				integer("groups", 1, "input channels are split into so many independent groups").min(1),
 				boolean("bias", true, "adds a trained number to every channel"),
 				initField("uniform_fan_in"),
@@ -36,13 +37,14 @@ func fitConvTranspose(s *Site) Fitted {
 	if !ok {
 		return Fitted{}
 	}
-	c := tensor.Conv{N: 1, InC: s.Int("filters"), OutC: in[0], Groups: s.Int("groups"), DilH: 1, DilW: 1}
+	c := tensor.Conv{N: 1, InC: s.Int("filters"), OutC: in[0], Groups: s.Int("groups")}
 	c.KH, c.KW = s.pair("kernel")
 	c.StrideH, c.StrideW = s.pair("stride")
 	c.PadH, c.PadW = s.pair("padding")
+	c.DilH, c.DilW = s.pair("dilation")
 	addH, addW := s.pair("output_padding")
-	c.H = (in[1]-1)*c.StrideH - 2*c.PadH + c.KH + addH
-	c.W = (in[2]-1)*c.StrideW - 2*c.PadW + c.KW + addW
+	c.H = (in[1]-1)*c.StrideH - 2*c.PadH + c.DilH*(c.KH-1) + 1 + addH
+	c.W = (in[2]-1)*c.StrideW - 2*c.PadW + c.DilW*(c.KW-1) + 1 + addW
 	switch {
 	case c.InC%c.Groups != 0 || c.OutC%c.Groups != 0:
 		s.Fail("groups", "is %d; it must divide the %d input channels and the %d filters", c.Groups, c.OutC, c.InC)

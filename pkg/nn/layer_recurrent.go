@@ -65,6 +65,8 @@ func recurrentKind(name, summary string, c cell) LayerKind {
 				boolean("bidirectional", false, "a second state runs backwards; the outputs are joined"),
 				paddingField(),
 				integer("truncate", 0, "truncated back-propagation: the state goes on, but gradients stop after every so many positions; 0 is never").min(0),
+				word("init", "uniform_fan_in", initNames(), "initial weights of the input; uniform_fan_in is uniform within 1/sqrt(units), also for the bias, which else starts at 0"),
+				word("state_init", "uniform_fan_in", initNames(), "the same for the weights of the state before, often orthogonal"),
 			}},
 		Fit: func(s *Site) Fitted { return fitRecurrent(s, name, c) },
 	}
@@ -84,7 +86,10 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 		f.Out = f.Out[1:]
 	}
 	n, h := l.gates*l.hidden, l.hidden
-	init := Init{Kind: "uniform_fan_in", FanIn: h, FanOut: h}
+	ofInput, ofState := Init{Kind: s.Text("init"), FanIn: l.in, FanOut: n}, Init{Kind: s.Text("state_init"), FanIn: h, FanOut: n}
+	if ofInput.Kind == "uniform_fan_in" {
+		ofInput.FanIn = h
+	}
 	apart, last := 0, 0
 	if l.apart {
 		apart = l.steps * n
@@ -95,10 +100,10 @@ func fitRecurrent(s *Site, name string, c cell) Fitted {
 	for d := range l.dirs {
 		suffix := []string{"_l0", "_l0_reverse"}[d]
 		f.Params = append(f.Params,
-			Param{Name: "weight_ih" + suffix, Shape: []int{n, l.in}, Init: init},
-			Param{Name: "weight_hh" + suffix, Shape: []int{n, h}, Init: init},
-			Param{Name: "bias_ih" + suffix, Shape: []int{n}, Init: init},
-			Param{Name: "bias_hh" + suffix, Shape: []int{n}, Init: init})
+			Param{Name: "weight_ih" + suffix, Shape: []int{n, l.in}, Init: ofInput},
+			Param{Name: "weight_hh" + suffix, Shape: []int{n, h}, Init: ofState},
+			Param{Name: "bias_ih" + suffix, Shape: []int{n}, Init: biasInit(ofInput)},
+			Param{Name: "bias_hh" + suffix, Shape: []int{n}, Init: biasInit(ofState)})
 		f.Keep = append(f.Keep, l.steps*n, apart, l.steps*h*l.states, last)
 	}
 	f.Scratch = l.steps*h + h + h*l.states + h*max(l.states, 1) // outputs before, dh, dstate, zeros

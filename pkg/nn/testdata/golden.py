@@ -59,7 +59,7 @@ def batch(case, step):
         x = (noise(2 * step, rows * n) * 0.5 + 0.5) * case["tokens"]
         x = torch.from_numpy(x.astype(np.int64)).clamp(0, case["tokens"] - 1).reshape(rows, *shape)
     else:
-        x = torch.from_numpy(noise(2 * step, rows * n)).reshape(rows, *shape).clone()
+        x = torch.from_numpy(noise(2 * step, rows * n)).to(torch.get_default_dtype()).reshape(rows, *shape).clone()
     y = noise(2 * step + 1, rows * m)
     if target["kind"] == "class":
         c = ((y * np.float32(0.5) + np.float32(0.5)) * np.float32(target["classes"])).astype(np.int64)
@@ -69,6 +69,8 @@ def batch(case, step):
                 x[r] = 0.5 * x[r] + torch.from_numpy(noise(500 + int(c[r]), n)).reshape(shape)
     elif target["kind"] == "value":
         y = torch.from_numpy(y).reshape(rows, *target["shape"])
+        if target.get("simplex"):
+            y = (y + 1) / (y + 1).sum(1, keepdim=True)
     else:
         y = x
     return x, y
@@ -91,7 +93,7 @@ def flat(t):
     return [float("%.7g" % v) for v in t.detach().reshape(-1).tolist()]
 
 
-def train(case, net, loss, optimizer, schedule=None, parameters=None, update=None):
+def train(case, net, loss, optimizer, schedule=None, parameters=None, update=None, after=None):
     """Trains and adds to the case: losses, the first gradients (unless only the
     curve is wanted) and the last parameters."""
     named = list(net.named_parameters()) if parameters is None else parameters
@@ -110,7 +112,9 @@ def train(case, net, loss, optimizer, schedule=None, parameters=None, update=Non
         if update:
             update(net)
         opt.step()
-        if sched:
+        if after:
+            after(net)
+        if sched and (step + 1) % case.get("epoch", 1) == 0:
             sched.step()
     if not case["curve"]:
         case["parameters"] = [flat(p) for _, p in named]
@@ -121,10 +125,12 @@ def train(case, net, loss, optimizer, schedule=None, parameters=None, update=Non
 CASES = {}
 
 
-def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None, lanes=2, chain=False):
+def case(name, model, shape, target, loss, optimizer, batch=6, steps=10, tokens=0, curve=False, schedule=None, lanes=2, chain=False, epoch=1):
     """Registers a case; the decorated function returns what train needs."""
     c = {"name": name, "model": model, "input": list(shape), "tokens": tokens, "target": target, "loss": loss,
          "optimizer": optimizer, "schedule": schedule or ["constant", {}], "batch": batch, "steps": steps, "curve": curve, "lanes": lanes, "chain": chain}
+    if epoch > 1:
+        c["epoch"] = epoch
 
     def register(f):
         CASES[name] = (c, f)
@@ -282,20 +288,23 @@ def group_norm():
 
 
 @case("conv1d", [["embedding", {"dim": 6}], ["transpose", {}], ["conv1d", {"filters": 4, "kernel": 3, "stride": 2, "padding": 1, "groups": 2}],
-                 ["relu", {}], ["conv1d", {"filters": 5, "kernel": 2, "dilation": 2}], ["global_max_pool", {}], dense(3)],
+                 ["relu", {}], ["conv1d", {"filters": 5, "kernel": 2, "dilation": 2}],
+                 ["conv1d", {"filters": 5, "kernel": 3, "dilation": 2, "same": True}], ["global_max_pool", {}], dense(3)],
       (9,), classes(3), CE, SGD, tokens=11)
 def conv1d():
     return nn.Sequential(nn.Embedding(11, 6), Lambda(lambda x: x.transpose(1, 2)), nn.Conv1d(6, 4, 3, 2, 1, groups=2), nn.ReLU(),
-                         nn.Conv1d(4, 5, 2, dilation=2), Lambda(lambda x: x.amax(2)), nn.Linear(5, 3)), F.cross_entropy, sgd()
+                         nn.Conv1d(4, 5, 2, dilation=2), nn.Conv1d(5, 5, 3, 1, "same", 2), Lambda(lambda x: x.amax(2)), nn.Linear(5, 3)), F.cross_entropy, sgd()
 
 
 @case("conv_transpose2d", [dense(12), ["reshape", {"shape": [3, 2, 2]}], ["conv_transpose2d", {"filters": 4, "kernel": 4}], ["tanh", {}],
                            ["conv_transpose2d", {"filters": 2, "kernel": [3, 2], "stride": [2, 1], "padding": [1, 0], "output_padding": [1, 0], "groups": 2}],
+                           ["conv_transpose2d", {"filters": 2, "kernel": [2, 3], "stride": [1, 2], "padding": [2, 2], "dilation": [4, 1], "bias": False}],
                            ["upsample", {"factor": 2}], ["conv2d", {"filters": 1}], ["flatten", {}], dense(3)], (5,), values(3), MSE, SGD)
 def conv_transpose2d():
     return nn.Sequential(nn.Linear(5, 12), nn.Unflatten(1, (3, 2, 2)), nn.ConvTranspose2d(3, 4, 4, 2, 1), nn.Tanh(),
-                         nn.ConvTranspose2d(4, 2, (3, 2), (2, 1), (1, 0), (1, 0), groups=2), nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, 3),
-                         nn.Flatten(), nn.Linear(14 * 8, 3)), F.mse_loss, sgd()
+                         nn.ConvTranspose2d(4, 2, (3, 2), (2, 1), (1, 0), (1, 0), groups=2),
+                         nn.ConvTranspose2d(2, 2, (2, 3), (1, 2), 2, dilation=(4, 1), bias=False), nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, 3),
+                         nn.Flatten(), nn.Linear(14 * 12, 3)), F.mse_loss, sgd()
 
 
 def positionwise(n):
@@ -412,12 +421,33 @@ loss("binary_values", ["binary_cross_entropy", {}], F.binary_cross_entropy_with_
 loss("hinge", ["hinge", {"margin": 0.7}], lambda x, y: F.multi_margin_loss(x, y, margin=0.7), classes(4), 4)
 
 
+loss("divergence", ["kl_divergence", {}], lambda x, y: F.kl_div(F.log_softmax(x, 1), y, reduction="batchmean"), {**values(4), "simplex": True}, 4)
+
+
+class Ratings(nn.Module):
+    """Matrix factorisation: vectors of two columns of tokens, their products and the sum of these."""
+    def __init__(self):
+        super().__init__()
+        self.user, self.film, self.head = nn.Embedding(9, 4), nn.Embedding(9, 4), nn.Linear(5, 3)
+
+    def forward(self, x):
+        product = self.user(x[:, 0]) * self.film(x[:, 1])
+        return self.head(torch.cat([product.sum(1, keepdim=True), product], 1))
+
+
+@case("products", [["embedding", {"dim": 4, "column": 0, "name": "user"}], ["embedding", {"dim": 4, "column": 1, "from": ["input"], "name": "film"}],
+                   ["dot", {"from": ["user", "film"], "name": "match"}], ["multiply", {"from": ["user", "film"], "name": "product"}],
+                   ["concat", {"from": ["match", "product"]}], dense(3)], (2,), values(3), MSE, SGD, tokens=9)
+def products():
+    return Ratings(), F.mse_loss, sgd()
+
+
 # Optimisers and schedules, on one small network
 
-def small(name, ours, theirs, schedule=None, torch_schedule=None, update=None):
-    @case(name, [dense(8), ["tanh", {}], dense(4)], (6,), classes(4), CE, ours, schedule=schedule)
+def small(name, ours, theirs, schedule=None, torch_schedule=None, update=None, after=None, epoch=1):
+    @case(name, [dense(8), ["tanh", {}], dense(4)], (6,), classes(4), CE, ours, schedule=schedule, epoch=epoch)
     def f():
-        return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4)), F.cross_entropy, theirs, torch_schedule, None, update
+        return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4)), F.cross_entropy, theirs, torch_schedule, None, update, after
 
 
 small("sgd", ["sgd", {"lr": 0.1}], sgd(momentum=0))
@@ -474,6 +504,29 @@ small("clip_norm", ["sgd", {"lr": 0.1, "clip_norm": 0.3}], sgd(momentum=0),
 small("clip_value", ["sgd", {"lr": 0.1, "clip_value": 0.05}], sgd(momentum=0),
       update=lambda net: nn.utils.clip_grad_value_(net.parameters(), 0.05))
 small("cosine", ["sgd", {"lr": 0.1}], sgd(momentum=0), ["cosine", {}], lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10))
+
+
+small("step", ["sgd", {"lr": 0.1}], sgd(momentum=0), ["step", {"every": 2, "gamma": 0.5}], lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.5), epoch=2)
+small("exponential", ["sgd", {"lr": 0.1}], sgd(momentum=0), ["exponential", {"gamma": 0.7}], lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.7), epoch=2)
+
+
+def lasso(net):
+    """The gradient of 0.02 times the sum of the sizes of all weights."""
+    for p in net.parameters():
+        if p.dim() > 1:
+            p.grad += 0.02 * p.sign()
+
+
+def shorten(net):
+    """No row of weights is longer than 0.8."""
+    with torch.no_grad():
+        for p in net.parameters():
+            if p.dim() > 1:
+                p.copy_(p.renorm(2, 0, 0.8))
+
+
+small("elastic_net", ["sgd", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05, "l1": 0.02}], sgd(weight_decay=0.05), update=lasso)
+small("max_norm", ["sgd", {"lr": 0.1, "max_norm": 0.8}], sgd(momentum=0), after=shorten)
 
 
 # Curves of the whole networks that are measured
@@ -576,6 +629,9 @@ def main():
     for name, (c, f) in CASES.items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:
             continue
+        # Curves are in float64, so that only our rounding counts: two machines'
+        # float32 curves of resnet20 are 1e-3 apart.
+        torch.set_default_dtype(torch.float64 if c["curve"] else torch.float32)
         result = train(c, *f())
         with open(os.path.join(DIR, name + ".json"), "w") as out:
             json.dump(result, out, separators=(",", ":"))
