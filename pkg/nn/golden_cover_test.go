@@ -14,7 +14,6 @@ func notGolden() map[string]string {
 		"dropout":         "is random: TestGradients with the same masks, TestDropout for their share",
 		"spatial_dropout": "is random, like dropout",
 		"gaussian_noise":  "is random, and passes gradients as they are",
-		"gaussian_sample": "is random: TestGradients, with its part of the loss",
 		"plateau":         "follows evaluations: TestPlateau",
 	}
 }
