@@ -86,7 +86,8 @@ type checkedView struct {
 	Input         []int    `json:"input"`
 	Layers        []nn.Row `json:"layers"`
 	Parameters    int      `json:"parameters"`
-	Trained       int      `json:"trained"` // of the parameters
+	Trained       int      `json:"trained"`  // of the parameters
+	Features      int      `json:"features"` // that frozen layers make of a record and workers keep
 	StepsPerEpoch int      `json:"steps_per_epoch"`
 	Steps         int      `json:"steps"`
 	Epochs        int      `json:"epochs"`
@@ -100,7 +101,7 @@ func (c *checked) view() checkedView {
 	steps, epochs := c.spec.Length(c.steps)
 	v := checkedView{
 		Name: c.spec.Name, Records: c.train.Records, Input: c.plan.Input().Shape, Layers: c.plan.Table(), Parameters: c.plan.Parameters(),
-		Trained: c.plan.Trained(), Start: c.start, StepsPerEpoch: c.steps, Steps: steps, Epochs: epochs, GlobalBatch: c.spec.GlobalBatch, Lanes: c.spec.Lanes,
+		Trained: c.plan.Trained(), Features: c.plan.Features(), Start: c.start, StepsPerEpoch: c.steps, Steps: steps, Epochs: epochs, GlobalBatch: c.spec.GlobalBatch, Lanes: c.spec.Lanes,
 	}
 	if c.test != nil {
 		v.TestRecords = c.test.Records
@@ -124,6 +125,9 @@ func (c *checked) print(out io.Writer) error {
 	if err := table(out, rows); err != nil {
 		return err
 	}
+	if v.Features > 0 {
+		fmt.Fprintln(out, "\n"+c.kept(v.Features))
+	}
 	if c.start != nil {
 		fmt.Fprint(out, "\n", strings.Join(c.start.Lines(), "\n"), "\n")
 	}
@@ -131,6 +135,18 @@ func (c *checked) print(out io.Writer) error {
 		thousands(v.Records), thousands(v.TestRecords), plural(v.Steps, "step"), plural(v.Epochs, "epoch"), v.GlobalBatch,
 		plural(v.Lanes, "lane"), v.Name)
 	return err
+}
+
+// kept says what workers keep of the records.
+func (c *checked) kept(features int) string {
+	records := "training and test records"
+	if len(c.spec.Augment) > 0 {
+		records = "test records, as training records are augmented"
+	}
+	if c.spec.Workers.Features == 0 {
+		records = "no records, as workers.features is 0"
+	}
+	return fmt.Sprintf("frozen layers make %s of a record; kept of %s", plural(features, "number"), records)
 }
 
 // shape writes the shape of one record: 28x28x1.

@@ -58,7 +58,7 @@ func (d *decoder) add(at place, format string, args ...any) {
 }
 
 func (d *decoder) spec(root *node) *Spec {
-	s := &Spec{Checkpoint: Checkpoint{Keep: defaultKeep}}
+	s := &Spec{Checkpoint: Checkpoint{Keep: defaultKeep}, Workers: Workers{Features: defaultFeatures}}
 	sections := sections()
 	names := fieldNames(Fields())
 	for _, section := range sections {

@@ -120,7 +120,7 @@ func TestDecode(t *testing.T) {
 	got.Data = dataset.Spec{}
 	want := &Spec{
 		Name: "digits", Seed: 1<<64 - 1, Priority: -3, Epochs: 5, Steps: 300, GlobalBatch: 128, Lanes: 6,
-		Workers: Workers{Min: 2, Max: 5}, Checkpoint: Checkpoint{Every: 100, Keep: 2},
+		Workers: Workers{Min: 2, Max: 5, Features: defaultFeatures}, Checkpoint: Checkpoint{Every: 100, Keep: 2},
 		Net: nn.Spec{
 			Model: []nn.Node{
 				{Kind: "conv2d", Path: "model[0].conv2d", Fields: map[string]any{"filters": int64(8), "kernel": []any{int64(3), int64(3)}}},
@@ -174,7 +174,7 @@ global_batch: 8
 func TestDefaults(t *testing.T) {
 	s := decode(t, least)
 	if s.Seed != 0 || s.Priority != 0 || s.Lanes != 8 || !s.Exact || s.Steps != 0 ||
-		s.Workers != (Workers{Min: 1, Max: 8}) || s.Checkpoint != (Checkpoint{0, 3}) || !s.Net.Exact || s.Net.Lanes != 8 {
+		s.Workers != (Workers{Min: 1, Max: 8, Features: 256}) || s.Checkpoint != (Checkpoint{0, 3}) || !s.Net.Exact || s.Net.Lanes != 8 {
 		t.Errorf("defaults %+v", s)
 	}
 }

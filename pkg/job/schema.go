@@ -13,6 +13,9 @@ const layerNoun = "layer"
 // defaultKeep is the number of checkpoints that every worker keeps.
 const defaultKeep = 3
 
+// defaultFeatures is workers.features, in MiB.
+const defaultFeatures = 256
+
 // Fields returns the fields of the first level that are one value, in the
 // order of the documentation. This table is what Decode checks and what
 // docs/job-spec.md shows.
@@ -45,6 +48,8 @@ func workersFields() []nn.Field {
 			Summary: "the job uses at most so many; lanes if not given"},
 		{Name: "records", Type: integerType, Default: int64(0), Min: bound(0), Max: bound(1 << 20),
 			Summary: "gradient accumulation: a worker computes at most so many records at once, some of its lanes after the other; 0 is all"},
+		{Name: "features", Type: integerType, Default: int64(defaultFeatures), Min: bound(0), Max: bound(1 << 20),
+			Summary: "MiB in which a worker keeps what frozen layers make of records, to compute it once and not in every epoch; 0 keeps nothing"},
 	}
 }
 
@@ -132,7 +137,10 @@ func sections() []Section {
 // workers reads what workers the job is given, and what they hold at once.
 func (d *decoder) workers(s *Spec, n *node) {
 	values := d.fields(n, "workers", workersFields())
-	s.Workers = Workers{Min: toInt(values["min"]), Max: toInt(values["max"]), Records: toInt(values["records"])}
+	s.Workers.Min, s.Workers.Max, s.Workers.Records = toInt(values["min"]), toInt(values["max"]), toInt(values["records"])
+	if features, ok := values["features"]; ok {
+		s.Workers.Features = toInt(features)
+	}
 }
 
 // earlyStop reads when to end before the last epoch.

@@ -50,6 +50,9 @@ type Workers struct {
 	// its memory; 0 is all of its lanes. It is at least a lane's share of the
 	// global batch and does not change the result.
 	Records int
+	// Features is how many MiB of what frozen layers make of records a worker keeps.
+	// It does not change the result.
+	Features int
 }
 
 // Rows is how many records a worker with some lanes of at most perLane records

@@ -70,6 +70,6 @@ func (t *Trainer) Predict(b *Batch, rows int) ([]float32, error) {
 	model.pass = Pass{t: t, net: model, batch: b, rows: rows, w: t.final()}
 	t.acts[net.input] = b.X
 	clear(model.layerLoss)
-	model.apply(net.from, true)
+	model.apply(net.from, true, allLayers)
 	return t.activation(net.output, rows), nil
 }

@@ -51,6 +51,7 @@ func biasInit(w Init) Init {
 // those that the plan starts from, else functions of the seed and the parameter's
 // place in the model alone.
 func (t *Trainer) Init() {
+	t.forgetFeatures()
 	for i, p := range t.plan.params {
 		w := t.w[p.offset:][:p.Size()]
 		p.Init.fill(t.eng, w, p.Shape, philox.New(t.plan.spec.Seed, philox.Init+philox.Purpose(i), 0, 0, 0))

@@ -46,6 +46,9 @@ type Fitted struct {
 	Words int
 	// Loss means that the layer has a part of the loss: Pass.AddLoss.
 	Loss bool
+	// Random means that in training the output depends on more than the record, as
+	// by Pass.Stream, although nothing of the layer is trained.
+	Random bool
 	// Spends means that Backward uses up what Forward kept. A network that goes
 	// back a second time is then run forward again.
 	Spends bool

@@ -19,7 +19,7 @@ func dropoutKind() LayerKind {
 				return Fitted{}
 			}
 			d := dropout{keep: float32(1 - s.Float("rate")), size: size(in), each: 1}
-			return Fitted{Layer: d, Out: in, Keep: []int{d.size}}
+			return Fitted{Layer: d, Out: in, Keep: []int{d.size}, Random: true}
 		},
 	}
 }
@@ -38,7 +38,7 @@ func spatialDropoutKind() LayerKind {
 				return Fitted{}
 			}
 			d := dropout{keep: float32(1 - s.Float("rate")), size: size(in), each: size(in[1:])}
-			return Fitted{Layer: d, Out: in, Keep: []int{d.size}}
+			return Fitted{Layer: d, Out: in, Keep: []int{d.size}, Random: true}
 		},
 	}
 }

@@ -20,7 +20,7 @@ func noiseKind() LayerKind {
 			if !ok {
 				return Fitted{}
 			}
-			return Fitted{Layer: gaussianNoise{deviation: float32(s.Float("deviation")), size: size(in)}, Out: in, Scratch: size(in)}
+			return Fitted{Layer: gaussianNoise{deviation: float32(s.Float("deviation")), size: size(in)}, Out: in, Scratch: size(in), Random: true}
 		},
 	}
 }

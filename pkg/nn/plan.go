@@ -8,26 +8,29 @@ import (
 // Plan is a network whose shapes are known and fit. It is plain data and is
 // never changed; several trainers may share it.
 type Plan struct {
-	spec       Spec
-	in         Input
-	recipe     FittedRecipe
-	nets       []network // the model, then those of the recipe
-	values     []value   // of one network after the other; each begins with its input
-	nodes      []node    // in order of computation
-	params     []param   // in order of the model
-	buffers    []buffer
-	order      []int // trained params in the order in which their gradients become final
-	size       int   // elements of all params
-	trained    int   // elements of those that are trained; they come first
-	bufferSize int   // elements of all buffers
-	loss       Loss
-	sched      schedule
-	plateau    plateau // if slow is not nil
-	slow, stop *watch  // evaluations that lower the rate, and that end training; may be nil
-	keepBest   bool    // the model is that of the best evaluation
-	metrics    []metric
-	start      map[string][]float32 // first values that are not drawn, by name of the tensor
-	whole      bool                 // metrics read the output behind an activation that is part of the loss
+	spec        Spec
+	in          Input
+	recipe      FittedRecipe
+	nets        []network // the model, then those of the recipe
+	values      []value   // of one network after the other; each begins with its input
+	nodes       []node    // in order of computation
+	params      []param   // in order of the model
+	buffers     []buffer
+	order       []int // trained params in the order in which their gradients become final
+	size        int   // elements of all params
+	trained     int   // elements of those that are trained; they come first
+	bufferSize  int   // elements of all buffers
+	loss        Loss
+	sched       schedule
+	plateau     plateau // if slow is not nil
+	slow, stop  *watch  // evaluations that lower the rate, and that end training; may be nil
+	keepBest    bool    // the model is that of the best evaluation
+	metrics     []metric
+	start       map[string][]float32 // first values that are not drawn, by name of the tensor
+	fixed       []bool               // nodes of the model that give the same in every epoch
+	edges       []int                // roots of values that fixed nodes give to others
+	featureSize int                  // elements of the edges
+	whole       bool                 // metrics read the output behind an activation that is part of the loss
 }
 
 // value is one edge of the graph. Values that share memory have the same root.
@@ -98,6 +101,7 @@ func NewPlan(spec Spec, in Input) (*Plan, error) {
 	}
 	p.fuse()
 	p.markGradients()
+	p.findFixed()
 	p.placeParams()
 	return p, nil
 }

@@ -88,7 +88,7 @@ func (t *Trainer) Decode(z []float32, rows int) ([]float32, error) {
 		copy(t.activation(v, rows), z)
 		from = t.plan.values[v].node + 1
 	}
-	model.apply(from, true)
+	model.apply(from, true, allLayers)
 	return t.activation(net.output, rows), nil
 }
 
@@ -113,6 +113,6 @@ func (t *Trainer) Reconstruct(b *Batch) (seen, made []float32, err error) {
 	}
 	net, model := &t.plan.nets[0], &t.step.nets[0]
 	clear(model.layerLoss)
-	model.apply(net.from, true)
+	model.apply(net.from, true, allLayers)
 	return t.acts[net.input][:b.Len()*size(net.Input.Shape)], t.activation(net.output, b.Len()), nil
 }

@@ -179,7 +179,8 @@ type Batch struct {
 	Others []int32
 	// Weights is one weight a record; nil means 1 each.
 	Weights []float32
-	// Records are the record ids, for audits; the network does not read them.
+	// Records are the record ids, for audits and for KeepFeatures; the network does
+	// not read them.
 	Records []int64
 }
 

@@ -69,12 +69,16 @@ func (p param) view(prefix string, flat []float32) Tensor {
 // SetState copies the tensors of another trainer of the same plan, or those of
 // a checkpoint. The names and shapes must be exactly those of State; otherwise
 // nothing is changed.
-func (t *Trainer) SetState(from []Tensor) error { return setTensors(t.State(), from) }
+func (t *Trainer) SetState(from []Tensor) error {
+	t.forgetFeatures()
+	return setTensors(t.State(), from)
+}
 
 // SetParams copies the tensors of a model file into the parameters. The names
 // and shapes must be exactly those of ParamTensors; otherwise nothing is
 // changed.
 func (t *Trainer) SetParams(from []Tensor) error {
+	t.forgetFeatures()
 	err := setTensors(t.model(t.w, t.buffers), from)
 	if err == nil {
 		copy(t.ema, t.w)

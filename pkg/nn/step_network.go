@@ -10,6 +10,7 @@ type Network struct {
 	loss                LossPass
 	metric              metricPass
 	layerLoss           []float32 // of every record, from layers; nil without
+	part                layerPart // that the last forward pass ran
 }
 
 func (n *Network) plan() *network { return &n.s.t.plan.nets[n.number] }
@@ -38,17 +39,20 @@ func (n *Network) Forward(x []float32) []float32 {
 	s.t.acts[net.input] = x
 	n.spent = false
 	clear(n.layerLoss)
-	n.apply(net.from, s.t.plan.whole && net == s.t.plan.judged())
+	n.run(x, s.t.plan.whole && net == s.t.plan.judged())
 	return out
 }
 
-// apply runs the layers from a node on. An activation that is a part of the loss
+// apply runs the layers of a part from a node on. An activation that is a part of the loss
 // is left out unless the output behind it is wanted.
-func (n *Network) apply(from int, whole bool) {
+func (n *Network) apply(from int, whole bool, part layerPart) {
 	net, t := n.plan(), n.s.t
 	for i := from; i < net.to; i++ {
 		node := &t.plan.nodes[i]
 		if node.Alias || !whole && node.out == net.output && net.logits != net.output {
+			continue
+		}
+		if part != allLayers && t.plan.fixed[i] != (part == fixedLayers) {
 			continue
 		}
 		n.pass.n, n.pass.unit = node, &t.units[i]
@@ -114,7 +118,7 @@ func (n *Network) backward(params bool) {
 	}
 	if n.spent {
 		clear(n.layerLoss)
-		n.apply(net.from, false)
+		n.apply(net.from, false, n.part)
 	}
 	n.pass.fixed, n.spent = !params, false
 	for i := net.to - 1; i >= net.from; i-- {

@@ -61,6 +61,10 @@ type Trainer struct {
 	metrics []float64
 	cursor  [2]int // epoch, step of the last Gradient
 	part    Batch  // the lanes of a batch whose turn it is
+
+	features [2]*features // of records of the training and of evaluations; may be nil
+	missing  []int        // rows of part whose features are not kept
+	missed   Batch        // the records of these
 }
 
 // bucketSize is the number of elements of a bucket: 1 MiB.

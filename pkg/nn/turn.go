@@ -64,7 +64,7 @@ func (t *Trainer) cut(b *Batch, from, to int) {
 	in, target := size(t.plan.in.Shape), t.plan.in.Target.Size()
 	*p = Batch{Epoch: b.Epoch, Step: b.Step, Lanes: b.Lanes[from:to], Rows: rows,
 		X: after(b.X, first*in), Tokens: after(b.Tokens, first*in),
-		Classes: after(b.Classes, first*target), Y: after(b.Y, first*target), Weights: after(b.Weights, first),
+		Classes: after(b.Classes, first*target), Y: after(b.Y, first*target), Weights: after(b.Weights, first), Records: after(b.Records, first),
 		Shares: after(b.Shares, first), Others: after(b.Others, first*target)}
 }
 

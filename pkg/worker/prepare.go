@@ -65,7 +65,11 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 		if test != nil {
 			rows = max(rows, test.dealer.MaxLaneCount())
 		}
-		return nn.NewTrainer(w.engine, plan, spec.Workers.Rows(rows, len(lanes)), len(lanes))
+		l, err := nn.NewTrainer(w.engine, plan, spec.Workers.Rows(rows, len(lanes)), len(lanes))
+		if err == nil {
+			keepFeatures(l, spec, train, test)
+		}
+		return l, err
 	}
 	t.train = func(ctx context.Context, lanes []int, from position) (batches, error) {
 		return train.set.Loader(ctx, train.dealer, lanes, from.Epoch, from.Step, prefetch), nil
@@ -78,6 +82,19 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 	}
 	t.saveModel = func(l learner) (string, error) { return w.saveModel(a.JobId, train.manifest, l) }
 	return t, nil
+}
+
+// keepFeatures lets a trainer keep what frozen layers make of records that are the
+// same each time.
+func keepFeatures(l *nn.Trainer, spec *job.Spec, train, test *split) {
+	var records [2]int64
+	if len(spec.Augment) == 0 {
+		records[0] = train.manifest.Records
+	}
+	if test != nil {
+		records[1] = test.manifest.Records
+	}
+	l.KeepFeatures(int64(spec.Workers.Features)<<20, records[0], records[1])
 }
 
 // openData opens the training data, and the test data if there are any.
