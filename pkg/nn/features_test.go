@@ -38,6 +38,9 @@ func frozenJobs() map[string]checkedNetwork {
 		"images": {frozen(classSpec(2, layers(l("conv2d", "filters", 3, "name", "f1"), l("relu", "name", "a"), l("batch_norm", "name", "f2"), l("counted"),
 			l("conv2d", "filters", 3, "name", "f3"), l("tanh", "name", "b"), l("global_avg_pool", "name", "p"), l("global_max_pool", "from", []string{"a"}, "name", "q"),
 			l("concat", "from", []string{"p", "q"}), l("dense", "units", 6), l("dropout"), l("dense", "units", 5))), "f[123].*"), classInput(5, 2, 7, 6)},
+		"residual": {frozen(classSpec(2, layers(l("conv2d", "filters", 2, "same", true, "name", "f1"), l("batch_norm", "name", "f2"), l("add", "from", []string{"f2", "input"}),
+			l("relu"), l("counted", "name", "c"), l("conv2d", "filters", 2, "same", true), l("batch_norm", "name", "n"), l("add", "from", []string{"n", "c"}),
+			l("tanh"), l("flatten"), l("dense", "units", 5))), "f[12].*"), classInput(5, 2, 7, 6)},
 		"tokens": {frozen(classSpec(2, layers(l("embedding", "dim", 4, "name", "f1"), l("counted"), l("gru", "units", 4, "padding", 2, "name", "f2"),
 			l("attention", "padding", 2), l("lstm", "units", 3, "output", "last"), l("dense", "units", 3))), "f[12].*"), text},
 	}
