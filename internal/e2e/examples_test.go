@@ -12,8 +12,8 @@ import (
 
 // TestExamples trains the first 20 steps of every example on clusters that differ
 // in the number of workers and in the instruction set, and compares the models.
-// The data are random, the batches small, and no weights are read: what is computed
-// is the example's network, loss, recipe and optimiser.
+// The data are random, and so are weights to start from; the batches are small. What
+// is computed is the example's network, loss, recipe and optimiser.
 func TestExamples(t *testing.T) {
 	needsE2E(t)
 	files, err := filepath.Glob("../../examples/*/job.yaml")
@@ -25,6 +25,32 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// shortened is an example with small batches, and the overrides that make it so.
+// Plain Go would take minutes for long texts, large images and test data.
+func shortened(t *testing.T, file string, text []byte) (*job.Spec, []string) {
+	overrides := []string{"epochs=20", "steps=20", "lanes=3", "global_batch=6", "workers={min: 1, max: 3}"}
+	spec, err := job.Decode(file, text, overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch spec.Data.Format {
+	case "text":
+		overrides = append(overrides, "data.length=32")
+	case "images":
+		overrides = append(overrides, "data.size=16")
+	}
+	if spec.Net.EarlyStop == nil && spec.Net.Schedule.Kind != "plateau" {
+		overrides = append(overrides, "data.test=null")
+	}
+	if spec.Start.Weights != "" {
+		overrides = append(overrides, "start={weights: start.safetensors}")
+	}
+	if spec, err = job.Decode(file, text, overrides); err != nil {
+		t.Fatal(err)
+	}
+	return spec, overrides
+}
+
 // oneHashOf runs an example on 1, 2, 3, … workers, each cluster with another
 // instruction set.
 func oneHashOf(t *testing.T, file string) {
@@ -32,18 +58,9 @@ func oneHashOf(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	overrides := []string{"epochs=20", "steps=20", "lanes=3", "global_batch=6", "workers={min: 1, max: 3}", "start=null"}
-	spec, err := job.Decode(file, text, overrides)
-	if err == nil && spec.Data.Format == "text" {
-		overrides = append(overrides, "data.length=32") // plain Go would take minutes
-		spec, err = job.Decode(file, text, overrides)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	spec, overrides := shortened(t, file, text)
 	dir := newStandIn(t, spec)
 	if spec.Start.Weights != "" {
-		overrides = append(overrides, "start={weights: start.safetensors}")
 		startStandIn(t, spec, dir)
 	}
 	args := []string{"--data-root", dir, "--threads", "1"}

@@ -101,7 +101,7 @@ func exportExample(t *testing.T, runtime *onnxtest.Runtime, name, file string) [
 	return slices.Clone(y)
 }
 
-// firstBatch reads the first records.
+// firstBatch reads the first records, as they are in training.
 func firstBatch(t *testing.T, spec *job.Spec, root string, m *shard.Manifest) *nn.Batch {
 	t.Helper()
 	set, err := dataset.Open(t.Context(), spec.Data, root, m, "")
@@ -109,6 +109,9 @@ func firstBatch(t *testing.T, spec *job.Spec, root string, m *shard.Manifest) *n
 		t.Fatal(err)
 	}
 	defer set.Close()
+	if err := set.Augment(spec.Augment, spec.Seed); err != nil {
+		t.Fatal(err)
+	}
 	dealer, err := shard.Sequential(m, 1, spec.GlobalBatch)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -263,9 +264,13 @@ func startStandIn(t *testing.T, spec *job.Spec, dir string) {
 		for _, d := range p.Shape {
 			n *= d
 		}
+		middle, spread := float32(1), float32(0.1) // scales and variances
+		if len(p.Shape) > 1 {
+			middle, spread = 0, float32(1/math.Sqrt(float64(n/p.Shape[0])))
+		}
 		numbers := make([]float32, n)
 		for i := range numbers {
-			numbers[i] = 0.2 * random.Float32() // variances too are positive
+			numbers[i] = middle + spread*(2*random.Float32()-1)
 		}
 		tensors = append(tensors, safetensors.Tensor{Name: p.Name, Shape: p.Shape, F32: numbers})
 	}
