@@ -61,6 +61,7 @@ type direct struct {
 	shape   directShape
 	bs      []reg.GPVirtual // lines of B
 	offsets reg.GPVirtual
+	soon    soon
 }
 
 func (d *direct) write() {
@@ -76,12 +77,13 @@ func (d *direct) write() {
 	for i, name := range directMoves {
 		d.MOVQ(d.load(name), d.local.Offset(8*i))
 	}
+	d.soon = soonOf(&d.tile)
 	d.Label("lines")
 	d.bs = d.linesOf("b", "bLine")
 	d.a = d.rowsOfA(d.load("a"))
 	d.offsets, d.k = d.load("offsets"), d.load("k")
 	d.clear()
-	d.loop("k", 2, d.step)
+	d.loop("k", tapSteps, d.step)
 	d.finish()
 	step := d.GP64()
 	for i, name := range []string{"bLine", "cLine"} {
@@ -125,44 +127,62 @@ func (d *direct) linesOf(name, step string) []reg.GPVirtual {
 // step does one k. Few rows keep their numbers of A in registers, and take the
 // vectors of B one by one; many do it the other way round.
 func (d *direct) step() {
+	i := d.soon.next()
 	at := d.GP64()
-	d.MOVLQSX(operand.Mem{Base: d.offsets}, at)
-	d.ADDQ(operand.Imm(4), d.offsets)
-	var bv, av [16]reg.VecVirtual
-	b := func(i int) operand.Mem {
-		return operand.Mem{Base: d.bs[i/d.shape.per], Index: at, Scale: 1, Disp: i % d.shape.per * d.bytes()}
+	d.MOVLQSX(operand.Mem{Base: d.offsets, Disp: 4 * i}, at)
+	a := func(r int) operand.Mem {
+		m := d.rowOfA(r)
+		m.Disp = 4 * i
+		return m
+	}
+	b := func(v int) operand.Mem {
+		return operand.Mem{Base: d.bs[v/d.shape.per], Index: at, Scale: 1, Disp: v % d.shape.per * d.bytes()}
 	}
 	if d.rows > 3 {
-		for i := range d.acc[0] {
-			bv[i] = d.vec(d.Context)
-			d.VMOVUPS(b(i), bv[i])
-		}
-		for r := range d.rows {
-			a := d.vec(d.Context)
-			d.VBROADCASTSS(d.rowOfA(r), a)
-			for i := range d.acc[r] {
-				d.VFMADD231PS(bv[i], a, d.acc[r][i])
-			}
-		}
+		d.manyRows(a, b)
 	} else {
-		for r := range d.rows {
-			av[r] = d.vec(d.Context)
-			d.VBROADCASTSS(d.rowOfA(r), av[r])
-		}
-		for i := range d.acc[0] {
-			if d.rows == 1 {
-				d.VFMADD231PS(b(i), av[0], d.acc[0][i])
-				continue
-			}
-			v := d.vec(d.Context)
-			d.VMOVUPS(b(i), v)
-			for r := range d.rows {
-				d.VFMADD231PS(v, av[r], d.acc[r][i])
-			}
+		d.fewRows(a, b)
+	}
+	d.soon.ask(d.Context)
+	if n := d.soon.done(); n > 0 {
+		d.ADDQ(operand.I32(4*n), d.offsets)
+		for _, p := range d.a {
+			d.ADDQ(operand.I32(4*n), p)
 		}
 	}
-	for _, p := range d.a {
-		d.ADDQ(operand.Imm(4), p)
+}
+
+func (d *direct) manyRows(a, b func(int) operand.Mem) {
+	var bv [16]reg.VecVirtual
+	for i := range d.acc[0] {
+		bv[i] = d.vec(d.Context)
+		d.VMOVUPS(b(i), bv[i])
+	}
+	for r := range d.rows {
+		x := d.vec(d.Context)
+		d.VBROADCASTSS(a(r), x)
+		for i := range d.acc[r] {
+			d.VFMADD231PS(bv[i], x, d.acc[r][i])
+		}
+	}
+}
+
+func (d *direct) fewRows(a, b func(int) operand.Mem) {
+	var av [3]reg.VecVirtual
+	for r := range d.rows {
+		av[r] = d.vec(d.Context)
+		d.VBROADCASTSS(a(r), av[r])
+	}
+	for i := range d.acc[0] {
+		if d.rows == 1 {
+			d.VFMADD231PS(b(i), av[0], d.acc[0][i])
+			continue
+		}
+		v := d.vec(d.Context)
+		d.VMOVUPS(b(i), v)
+		for r := range d.rows {
+			d.VFMADD231PS(v, av[r], d.acc[r][i])
+		}
 	}
 }
 

@@ -14,6 +14,8 @@
 //	lane.go    its form for lanes, which adds integers
 //	direct.go  its form for convolutions, which reads images where they are
 //	weight.go  its form for the gradient of their weights
+//	across.go  its form for convolutions of many channels
+//	soon.go    what both ask of the caches on the way
 //	pack.go    copies into panels
 //	turn.go    a transpose
 //	ops.go     the list of element by element kernels, as expressions
@@ -62,12 +64,14 @@ func run(dir string) error {
 		c := build.NewContext()
 		c.ConstraintExpr("!purego")
 		tiles(c, isa, fields["tile"])
-		directs(c, isa, fields["tile"])
 		peak(c, isa, fields["pack"])
 		if isa.name == "avx2" {
 			packs(c, isa, fields["pack"])
 		}
-		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+directTable(isa)); err != nil {
+		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)); err != nil {
+			return err
+		}
+		if err := convolutions(dir, isa, fields); err != nil {
 			return err
 		}
 		if err := weights(dir, isa, fields["weigh"], fields["pack"]); err != nil {
@@ -78,6 +82,19 @@ func run(dir string) error {
 		}
 	}
 	return portable(dir)
+}
+
+// convolutions writes the kernels that read images where they are.
+func convolutions(dir string, isa isa, fields map[string]layout) error {
+	c := build.NewContext()
+	c.ConstraintExpr("!purego")
+	directs(c, isa, fields["tile"])
+	text := directTable(isa)
+	if isa.wide() {
+		acrosses(c, isa, fields["across"])
+		text += acrossTable(isa)
+	}
+	return write(c, filepath.Join(dir, "conv_"+isa.name+"_amd64"), text)
 }
 
 // vectors writes the element by element kernels of one instruction set.

@@ -1,5 +1,14 @@
 package tensor
 
+// tapForm is a way to compute a product whose B are the taps of an image.
+type tapForm int
+
+const (
+	tapPanels tapForm = iota // copies taps into panels
+	tapDirect                // reads the image where it is; vectors are places of a line
+	tapAcross                // reads the image where it is; vectors are channels
+)
+
 // Longer chains, over an image of more floats, are left to panels: the taps of a
 // tile would not stay in the first cache, nor the image beside the weights in
 // the second.
@@ -8,13 +17,48 @@ const (
 	directImage = 1 << 15
 )
 
-// multiplyTaps computes all of C, whose B are the taps of an image: from panels,
-// or from the image itself if that is faster.
+// tapForm chooses the fastest way for m channels. It compares multiply-adds of
+// vectors, those with elements missing included, and what comes with them: the
+// copy into panels is worth about six channels, the loads and address sums of
+// places that are not aligned one product in fifteen, and a tile across channels
+// is transposed, which is worth four ks; with one vector of channels it needs 17
+// loads for 16 products. No form but panels may read a borderless image, which
+// is the caller's: they read past the end of a line.
+func (k *kernels) tapForm(g *grid, m, depth int) tapForm {
+	if k.direct == nil || g.borderless || depth == 0 {
+		return tapPanels
+	}
+	form, least := tapPanels, (m+6)*g.outW*depth
+	far := depth > directDepth && int(g.offsets[depth-1]) > directImage
+	if cost := m * k.whole(g.outW) * depth; cost <= least && !far {
+		form, least = tapDirect, cost+cost/15+m*k.whole(g.outW)
+	}
+	cost := k.whole(m) * g.outW * (depth + 4)
+	if m <= k.width {
+		cost += cost / 16
+	}
+	if k.across[0] != nil && cost < least {
+		form = tapAcross
+	}
+	return form
+}
+
+// multiplyTaps computes all of C, whose B are the taps of an image.
 func (w *worker) multiplyTaps(p *product) {
-	if !w.worthDirect(p) {
+	switch w.k.tapForm(p.taps, p.m, p.k) {
+	case tapPanels:
 		w.multiply(p, 0, p.m, 0, p.n)
 		return
+	case tapDirect:
+		w.multiplyDirect(p)
+	case tapAcross:
+		w.multiplyAcross(p)
 	}
+	p.activate(w, 0, p.m, 0, p.n)
+}
+
+// multiplyDirect computes all of C, with vectors of places.
+func (w *worker) multiplyDirect(p *product) {
 	high, few := w.heights(p.m)
 	for r := 0; r < p.m; {
 		rows := high
@@ -24,23 +68,6 @@ func (w *worker) multiplyTaps(p *product) {
 		w.directRows(p, r, rows)
 		r += rows
 	}
-	p.activate(w, 0, p.m, 0, p.n)
-}
-
-// worthDirect is whether the taps are better read from the image, in its stored
-// form: that may be read past the end of a line. Vectors are filled line by line,
-// which wastes what is left of the last one; panels cost a copy, about as much as
-// six more rows.
-func (w *worker) worthDirect(p *product) bool {
-	g, width := p.taps, w.k.width
-	if w.k.direct == nil || g.borderless || p.k == 0 || p.n == 0 {
-		return false
-	}
-	if p.k > directDepth && int(g.offsets[p.k-1]) > directImage {
-		return false
-	}
-	vecs := (g.outW + width - 1) / width
-	return p.m*vecs*width <= (p.m+6)*g.outW
 }
 
 // directRows computes rows r to r+rows of C: the lines of a plane in strips as
@@ -61,6 +88,9 @@ func (w *worker) directRows(p *product, r, rows int) {
 		cols := min(w.k.width<<i, g.outW-at)
 		w.width(cols)
 		t.b, t.c = pointer(p.b, at), pointer(p.c, r*p.cRow+at)
+		times := (g.outH<<i*rows + 23) / 24 * max(p.k/tapSteps, 1)
+		w.soonX.aim(&t.soonX, &t.soonXStep, rows*cols*g.outH, times)
+		w.soonY.aim(&t.soonY, &t.soonYStep, rows*cols*g.outH, times)
 		kernels[i](t)
 		at += cols
 	}

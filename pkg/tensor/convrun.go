@@ -2,14 +2,15 @@ package tensor
 
 // convJob is a forward or input gradient pass; its parts are images.
 type convJob struct {
-	plan  *convPlan
-	kind  convKind
-	x, y  []float32 // dx, dy
-	w     []float32 // turned, for the input gradient
-	bias  []float32
-	act   Act
-	parts int
-	n     int
+	plan    *convPlan
+	kind    convKind
+	x, y    []float32 // dx, dy
+	w       []float32 // turned, for the input gradient
+	bias    []float32
+	act     Act
+	parts   int
+	n       int
+	filters []float32 // the weights as vectors across channels read them
 }
 
 type convKind int
@@ -23,6 +24,7 @@ func (e *Engine) runConv(n int) {
 	if n == 0 {
 		return
 	}
+	e.packFilters(&e.conv)
 	e.conv.n, e.conv.parts = n, min(n, e.threads)
 	e.pool.run(&e.conv, e.conv.parts)
 	e.conv = convJob{}
@@ -55,6 +57,8 @@ func (j *convJob) forward(w *worker, n, group int) {
 		p.rowBias = j.bias[group*oc:]
 	}
 	p.b, p.taps = w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic), g
+	p.filters = j.filters[j.filterAt(w.k, oc, group*oc*c.depth()):]
+	w.soonX, w.soonY = j.next(j.x, n, group, ic*c.H*c.W, oc*out), j.next(j.y, n, group, oc*out, oc*out)
 	w.multiplyTaps(p)
 }
 
@@ -66,6 +70,7 @@ func (j *convJob) input(w *worker, n, group int) {
 	ic, oc, out := c.InC/c.Groups, c.OutC/c.Groups, c.OutH()*c.OutW()
 	dx := j.x[(n*c.InC+group*ic)*c.H*c.W:][:ic*c.H*c.W]
 	dy := j.y[(n*c.OutC+group*oc)*out:]
+	w.soonX, w.soonY = j.next(j.y, n, group, oc*out, len(dx)), j.next(j.x, n, group, len(dx), len(dx))
 	whole := c.StrideH == 1 && c.StrideW == 1
 	img := w.image(&j.plan.phases[0].grid, dy, oc)
 	run := min(c.StrideW, c.W)
@@ -84,6 +89,7 @@ func (j *convJob) input(w *worker, n, group int) {
 				clear(to[:ic*size])
 			} else {
 				p.b, p.taps = img, &ph.grid
+				p.filters = j.filters[j.filterAt(w.k, ic, group*oc*c.depth()+ph.at):]
 				w.multiplyTaps(p)
 			}
 			to = to[ic*size:]
@@ -133,16 +139,28 @@ func (w *worker) image(g *grid, x []float32, channels int) []float32 {
 		clear(w.img)
 		w.imageOf = g
 	}
+	if g.split == 1 {
+		w.copyPlanes(g, x, channels)
+		return w.img
+	}
 	for ch := range channels {
-		dst := w.img[ch*g.planeStep+g.top*g.rowStep:]
-		src := x[ch*g.height*g.width:][:g.height*g.width]
-		if g.split == 1 {
-			w.copyPlane(dst[g.left:], g.rowStep, src, g.width, g.width, g.height)
-		} else {
-			w.splitPlane(g, dst, src)
-		}
+		w.splitPlane(g, w.img[ch*g.planeStep+g.top*g.rowStep:], x[ch*g.height*g.width:][:g.height*g.width])
 	}
 	return w.img
+}
+
+// copyPlanes copies the channels of an image, the last columns first: copies write
+// up to 7 zeros behind each line.
+func (w *worker) copyPlanes(g *grid, x []float32, channels int) {
+	for at := (g.width - 1) / 32 * 32; at >= 0; at -= 32 {
+		n := min(32, g.width-at)
+		w.p = pack{dstStep: uintptr(4 * g.rowStep), srcStep: uintptr(4 * g.width), mask: w.k.masks8[(n-1)%8+1], n: g.height}
+		for ch := range channels {
+			w.p.dst = pointer(w.img, ch*g.planeStep+g.top*g.rowStep+g.left+at)
+			w.p.src = pointer(x, ch*g.height*g.width+at)
+			w.k.copy[(n-1)/8](&w.p)
+		}
+	}
 }
 
 // splitPlane stores the columns of a plane by their remainder. Lines that no tap
@@ -169,18 +187,6 @@ func (w *worker) splitPlane(g *grid, dst, src []float32) {
 				part, at = 0, at+1
 			}
 		}
-	}
-}
-
-// copyPlane copies count rows of n floats. It writes up to 7 zeros behind each
-// row before it writes the next one.
-func (w *worker) copyPlane(dst []float32, dstStep int, src []float32, srcStep, n, count int) {
-	if n <= 32 {
-		w.copyRows(dst, dstStep, src, srcStep, n, count)
-		return
-	}
-	for i := range count {
-		copy(dst[i*dstStep:][:n], src[i*srcStep:])
 	}
 }
 

@@ -37,6 +37,7 @@ type Engine struct {
 	conv        convJob
 	weight      weightJob
 	turned      []float32 // weights, for the input gradient
+	filters     []float32 // weights and bias, for vectors across channels
 	plans       map[Conv]*convPlan
 }
 

@@ -77,51 +77,6 @@ func tile6x2_avx2(p *tile)
 func lane6x2_avx2(p *tile)
 
 //go:noescape
-func direct1x8x1_avx2(p *tile)
-
-//go:noescape
-func direct1x4x2_avx2(p *tile)
-
-//go:noescape
-func direct1x2x4_avx2(p *tile)
-
-//go:noescape
-func direct2x4x1_avx2(p *tile)
-
-//go:noescape
-func direct2x2x2_avx2(p *tile)
-
-//go:noescape
-func direct2x1x4_avx2(p *tile)
-
-//go:noescape
-func direct3x4x1_avx2(p *tile)
-
-//go:noescape
-func direct3x2x2_avx2(p *tile)
-
-//go:noescape
-func direct3x1x4_avx2(p *tile)
-
-//go:noescape
-func direct4x2x1_avx2(p *tile)
-
-//go:noescape
-func direct4x1x2_avx2(p *tile)
-
-//go:noescape
-func direct5x2x1_avx2(p *tile)
-
-//go:noescape
-func direct5x1x2_avx2(p *tile)
-
-//go:noescape
-func direct6x2x1_avx2(p *tile)
-
-//go:noescape
-func direct6x1x2_avx2(p *tile)
-
-//go:noescape
 func peak_avx2(p *pack)
 
 //go:noescape
@@ -162,16 +117,4 @@ func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
 		{lane1x2_avx2, lane2x2_avx2, lane3x2_avx2, lane4x2_avx2, lane5x2_avx2, lane6x2_avx2},
 	}
 	return tiles, lanes
-}
-
-// directs_avx2 lists the kernels by rows and by vectors of a line: 1, 2, 4.
-func directs_avx2() [][]func(*tile) {
-	return [][]func(*tile){
-		{direct1x8x1_avx2, direct1x4x2_avx2, direct1x2x4_avx2},
-		{direct2x4x1_avx2, direct2x2x2_avx2, direct2x1x4_avx2},
-		{direct3x4x1_avx2, direct3x2x2_avx2, direct3x1x4_avx2},
-		{direct4x2x1_avx2, direct4x1x2_avx2},
-		{direct5x2x1_avx2, direct5x1x2_avx2},
-		{direct6x2x1_avx2, direct6x1x2_avx2},
-	}
 }

@@ -149,87 +149,6 @@ func tile12x2_avx512(p *tile)
 func lane12x2_avx512(p *tile)
 
 //go:noescape
-func direct1x8x1_avx512(p *tile)
-
-//go:noescape
-func direct1x4x2_avx512(p *tile)
-
-//go:noescape
-func direct1x2x4_avx512(p *tile)
-
-//go:noescape
-func direct2x4x1_avx512(p *tile)
-
-//go:noescape
-func direct2x2x2_avx512(p *tile)
-
-//go:noescape
-func direct2x1x4_avx512(p *tile)
-
-//go:noescape
-func direct3x4x1_avx512(p *tile)
-
-//go:noescape
-func direct3x2x2_avx512(p *tile)
-
-//go:noescape
-func direct3x1x4_avx512(p *tile)
-
-//go:noescape
-func direct4x2x1_avx512(p *tile)
-
-//go:noescape
-func direct4x1x2_avx512(p *tile)
-
-//go:noescape
-func direct5x2x1_avx512(p *tile)
-
-//go:noescape
-func direct5x1x2_avx512(p *tile)
-
-//go:noescape
-func direct6x2x1_avx512(p *tile)
-
-//go:noescape
-func direct6x1x2_avx512(p *tile)
-
-//go:noescape
-func direct7x2x1_avx512(p *tile)
-
-//go:noescape
-func direct7x1x2_avx512(p *tile)
-
-//go:noescape
-func direct8x2x1_avx512(p *tile)
-
-//go:noescape
-func direct8x1x2_avx512(p *tile)
-
-//go:noescape
-func direct9x2x1_avx512(p *tile)
-
-//go:noescape
-func direct9x1x2_avx512(p *tile)
-
-//go:noescape
-func direct10x2x1_avx512(p *tile)
-
-//go:noescape
-func direct10x1x2_avx512(p *tile)
-
-//go:noescape
-func direct11x2x1_avx512(p *tile)
-
-//go:noescape
-func direct11x1x2_avx512(p *tile)
-
-//go:noescape
-func direct12x2x1_avx512(p *tile)
-
-//go:noescape
-func direct12x1x2_avx512(p *tile)
-
-//go:noescape
 func peak_avx512(p *pack)
 
 // tiles_avx512 lists the kernels by vectors and rows.
@@ -243,22 +162,4 @@ func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 		{lane1x2_avx512, lane2x2_avx512, lane3x2_avx512, lane4x2_avx512, lane5x2_avx512, lane6x2_avx512, lane7x2_avx512, lane8x2_avx512, lane9x2_avx512, lane10x2_avx512, lane11x2_avx512, lane12x2_avx512},
 	}
 	return tiles, lanes
-}
-
-// directs_avx512 lists the kernels by rows and by vectors of a line: 1, 2, 4.
-func directs_avx512() [][]func(*tile) {
-	return [][]func(*tile){
-		{direct1x8x1_avx512, direct1x4x2_avx512, direct1x2x4_avx512},
-		{direct2x4x1_avx512, direct2x2x2_avx512, direct2x1x4_avx512},
-		{direct3x4x1_avx512, direct3x2x2_avx512, direct3x1x4_avx512},
-		{direct4x2x1_avx512, direct4x1x2_avx512},
-		{direct5x2x1_avx512, direct5x1x2_avx512},
-		{direct6x2x1_avx512, direct6x1x2_avx512},
-		{direct7x2x1_avx512, direct7x1x2_avx512},
-		{direct8x2x1_avx512, direct8x1x2_avx512},
-		{direct9x2x1_avx512, direct9x1x2_avx512},
-		{direct10x2x1_avx512, direct10x1x2_avx512},
-		{direct11x2x1_avx512, direct11x1x2_avx512},
-		{direct12x2x1_avx512, direct12x1x2_avx512},
-	}
 }

@@ -33,9 +33,31 @@ type tile struct {
 
 	// Only for taps that are read from the image: bRow, colBias, panels and load
 	// do not count. Columns are lines; row k of B begins at b + offsets[k].
-	offsets      unsafe.Pointer // int32, in bytes
-	lines        int
-	bLine, cLine uintptr // from line to line
+	offsets              unsafe.Pointer // int32, in bytes
+	lines                int
+	bLine, cLine         uintptr // from line to line
+	soonX, soonY         unsafe.Pointer
+	soonXStep, soonYStep uintptr
+}
+
+// across is what the inner kernel of a convolution is told whose vectors lie
+// across the output channels: a tile is places that follow each other in a line,
+// times channels. Distances are in bytes.
+type across struct {
+	x                    unsafe.Pointer // the first place of the first line; tap k is offsets[k] from it
+	xLine                uintptr        // from line to line
+	gap                  uintptr        // between the first half of the places and the second, which may be in the next line
+	offsets              unsafe.Pointer // int32
+	w                    unsafe.Pointer // whole vectors of channels, k by k
+	bias                 unsafe.Pointer // nil, or whole vectors of channels
+	k                    int
+	c                    unsafe.Pointer
+	cRow, cLine          uintptr // from channel to channel, from line to line
+	lines                int
+	channels             int            // that exist
+	relu                 int            // not 0: max(0, x) at the end
+	soonX, soonY         unsafe.Pointer // what will be read and written soon: the caches are told on the way
+	soonXStep, soonYStep uintptr        // from k to k
 }
 
 // weigh is what a kernel of the gradient of weights is told: it goes on with the
@@ -109,6 +131,10 @@ type kernels struct {
 	// vectors of output channels, weight[2][r-1] for r times three taps side by
 	// side and one vector. Lines for the last ones have two elements or more.
 	weight [3][]func(*weigh)
+
+	// across[v-1][p-1] computes tiles of p places and v vectors of channels. nil:
+	// there are none.
+	across [2][]func(*across)
 
 	// masks[n] stands for the first n elements of a vector, masks8[n] for those
 	// of the vectors that pack uses.

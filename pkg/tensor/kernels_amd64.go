@@ -34,7 +34,7 @@ func avx2() *kernels {
 func avx512() *kernels {
 	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx512()
-	k.direct, k.weight = directs_avx512(), weights_avx512()
+	k.direct, k.across, k.weight = directs_avx512(), acrosses_avx512(), weights_avx512()
 	k.peak, k.vectors = peak_avx512, vectors_avx512()
 	k.sum64, k.squares64 = sum64_avx512, squares64_avx512
 	k.columns, k.columnProducts = columns_avx512, columnProducts_avx512

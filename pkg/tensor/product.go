@@ -30,6 +30,7 @@ type product struct {
 	rowBias    []float32
 	act        Act       // applied at the end; relu is for max(0, x)
 	taps       *grid     // not nil: B is the taps of image b
+	filters    []float32 // for taps: A in panels across channels, see packFilters
 	packed     []float32 // not nil: all of B, in panels, block of k by block of k
 
 	// How parts are cut: rows or columns, in pieces of step.

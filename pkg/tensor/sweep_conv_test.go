@@ -56,6 +56,9 @@ func (c *trial) anyConvolution() Conv {
 			three()
 			s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, 37+c.r.IntN(4), 2, 1, 1, 28, 32
 		}
+	case 10: // vectors of channels, whole ones and not
+		three()
+		s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H = 1, 8+c.r.IntN(8), 16*c.upTo(3)-c.r.IntN(2), 1, 1, c.upTo(5)
 	}
 	return s
 }

@@ -27,8 +27,11 @@ type worker struct {
 	panels []float32 // of the present block of B: b, or a part of a Packed
 
 	product product // of the present image
+	across  across
 	img     []float32
 	imageOf *grid // whose border img has
+	soonX   soon  // what the next image reads
+	soonY   soon  // and writes
 	spare   []float32
 	random  []uint32
 	part64  [sums]float64

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// acrossMost is the most places of a tile of so many vectors of channels: what
+// registers hold, and what can be transposed.
+func acrossMost(vecs int) int { return []int{16, 14}[vecs-1] }
+
+// acrosses writes the inner kernels of a convolution whose vectors lie across the
+// output channels: places that follow each other in a line, times vectors. They
+// are for AVX-512: other registers hold too little of a tile to transpose it.
+func acrosses(c *build.Context, s isa, f layout) {
+	for vecs := 1; vecs <= 2; vecs++ {
+		for places := 1; places <= acrossMost(vecs); places++ {
+			a := &across{tile: tile{Context: c, isa: s, f: f, rows: places, vecs: vecs}}
+			a.write()
+		}
+	}
+}
+
+// acrossTable is Go that lists the kernels.
+func acrossTable(s isa) string {
+	text := fmt.Sprintf("\n// acrosses_%s lists the kernels by vectors and places.\nfunc acrosses_%[1]s() [2][]func(*across) {\n\treturn [2][]func(*across){\n", s.name)
+	for vecs := 1; vecs <= 2; vecs++ {
+		text += "\t\t{"
+		for places := 1; places <= acrossMost(vecs); places++ {
+			if places > 1 {
+				text += ", "
+			}
+			text += fmt.Sprintf("across%dx%d_%s", places, vecs, s.name)
+		}
+		text += "},\n"
+	}
+	return text + "\t}\n}\n"
+}
+
+// across writes one kernel. The rows of its tile are places; row k of B is the
+// weights of tap k.
+type across struct {
+	tile
+	x, x2, c, lines, offsets reg.GPVirtual // x2: the second half of the places
+	soon                     soon
+	spare                    []reg.VecVirtual
+}
+
+func (a *across) write() {
+	a.t = function(a.Context, fmt.Sprintf("across%dx%d_%s", a.rows, a.vecs, a.name), "across")
+	a.acc = make([][]reg.VecVirtual, a.rows)
+	for r := range a.acc {
+		for range a.vecs {
+			a.acc[r] = append(a.acc[r], a.vec(a.Context))
+		}
+	}
+	a.x, a.c, a.lines = a.load("x"), a.load("c"), a.load("lines")
+	a.x2 = a.load("gap")
+	a.ADDQ(a.x, a.x2)
+	a.soon = soonOf(&a.tile)
+	a.Label("lines")
+	a.b, a.offsets, a.k = a.load("w"), a.load("offsets"), a.load("k")
+	a.clear()
+	a.loop("k", tapSteps, a.step)
+	a.finish()
+	a.ADDQ(a.field("xLine"), a.x)
+	a.ADDQ(a.field("xLine"), a.x2)
+	a.ADDQ(a.field("cLine"), a.c)
+	a.DECQ(a.lines)
+	a.JNE(operand.LabelRef("lines"))
+	a.VZEROUPPER()
+	a.RET()
+}
+
+// step does one k.
+func (a *across) step() {
+	i := a.soon.next()
+	at := a.GP64()
+	a.MOVLQSX(operand.Mem{Base: a.offsets, Disp: 4 * i}, at)
+	w := make([]reg.VecVirtual, a.vecs)
+	for v := range w {
+		w[v] = a.take()
+		a.VMOVUPS(operand.Mem{Base: a.b, Disp: (i*a.vecs + v) * a.bytes()}, w[v])
+	}
+	for r, row := range a.acc {
+		from := operand.Mem{Base: a.x, Index: at, Scale: 1, Disp: 4 * r}
+		if r >= a.rows/2 {
+			from.Base = a.x2
+		}
+		if a.vecs == 1 {
+			a.VFMADD231PS_BCST(from, w[0], row[0])
+			continue
+		}
+		x := a.take()
+		a.VBROADCASTSS(from, x)
+		for v := range row {
+			a.VFMADD231PS(w[v], x, row[v])
+		}
+		a.give(x)
+	}
+	a.give(w...)
+	a.soon.ask(a.Context)
+	if n := a.soon.done(); n > 0 {
+		a.ADDQ(operand.I32(4*n), a.offsets)
+		a.ADDQ(operand.I32(n*a.vecs*a.bytes()), a.b)
+	}
+}
+
+// finish adds the bias, applies max(0, x), and stores the tile, a line of places
+// for each channel that exists.
+func (a *across) finish() {
+	p := a.load("bias")
+	a.TESTQ(p, p)
+	a.JEQ(operand.LabelRef("noBias"))
+	for v := range a.vecs {
+		x := a.take()
+		a.VMOVUPS(operand.Mem{Base: p, Disp: v * a.bytes()}, x)
+		for _, row := range a.acc {
+			a.VADDPS(x, row[v], row[v])
+		}
+		a.give(x)
+	}
+	a.Label("noBias")
+	zero := a.take()
+	a.rectify(zero)
+	a.give(zero)
+	c, step, n := a.GP64(), a.load("cRow"), a.load("channels")
+	a.MOVQ(a.c, c)
+	bits, some := a.GP32(), a.K()
+	a.MOVL(operand.U32(1<<a.rows-1), bits)
+	a.KMOVW(bits, some)
+	for v := range a.vecs {
+		lines := a.turned(v)
+		for i, line := range lines {
+			if i+v > 0 {
+				a.CMPQ(n, operand.Imm(uint64(v*a.isa.lanes+i)))
+				a.JLE(operand.LabelRef("stored"))
+			}
+			a.VMOVUPS(line, some, operand.Mem{Base: c})
+			a.ADDQ(step, c)
+		}
+		a.give(lines...)
+	}
+	a.Label("stored")
+}
+
+// take returns a register that holds nothing, give returns some that are no
+// longer needed: a tile leaves few.
+func (a *across) take() reg.VecVirtual {
+	if n := len(a.spare); n > 0 {
+		v := a.spare[n-1]
+		a.spare = a.spare[:n-1]
+		return v
+	}
+	return a.vec(a.Context)
+}
+
+func (a *across) give(vs ...reg.VecVirtual) {
+	for i, v := range vs {
+		if !slices.Contains(vs[:i], v) {
+			a.spare = append(a.spare, v)
+		}
+	}
+}
+
+// turned transposes vector v of all places: it returns a vector of places for
+// each channel.
+func (a *across) turned(v int) []reg.VecVirtual {
+	// Quarters of vectors by themselves: part g of quads[i][j] has channel 4g+j
+	// of places 4i to 4i+3.
+	var quads [][4]reg.VecVirtual
+	for r := 0; r < a.rows; r += 4 {
+		row := func(i int) reg.VecVirtual { return a.acc[min(r+i, a.rows-1)][v] }
+		quads = append(quads, a.turnQuad(row(0), row(1), row(2), row(3)))
+	}
+	out := make([]reg.VecVirtual, a.isa.lanes)
+	for j := range 4 {
+		var q []reg.VecVirtual
+		for i := range a.isa.lanes / 4 {
+			q = append(q, quads[min(i, len(quads)-1)][j])
+		}
+		for i, x := range a.mixed(q) {
+			out[4*i+j] = x
+		}
+	}
+	return out
+}
+
+// both returns op of two registers.
+func (a *across) both(op func(...operand.Op), x, y reg.VecVirtual) reg.VecVirtual {
+	z := a.take()
+	op(y, x, z)
+	return z
+}
+
+// turnQuad transposes four places within each quarter of a vector.
+func (a *across) turnQuad(r0, r1, r2, r3 reg.VecVirtual) (out [4]reg.VecVirtual) {
+	low, high := a.both(a.VUNPCKLPS, r0, r1), a.both(a.VUNPCKHPS, r0, r1)
+	a.give(r0, r1)
+	low2, high2 := low, high
+	if r2 != r1 {
+		low2, high2 = a.both(a.VUNPCKLPS, r2, r3), a.both(a.VUNPCKHPS, r2, r3)
+		a.give(r2, r3)
+	}
+	out[0], out[1] = a.both(a.VUNPCKLPD, low, low2), a.both(a.VUNPCKHPD, low, low2)
+	a.give(low, low2)
+	out[2], out[3] = a.both(a.VUNPCKLPD, high, high2), a.both(a.VUNPCKHPD, high, high2)
+	a.give(high, high2)
+	return out
+}
+
+// mixed transposes quarters: of vectors q of places it makes one vector of places
+// for each quarter.
+func (a *across) mixed(q []reg.VecVirtual) []reg.VecVirtual {
+	// evens has the even quarters of x, then those of y, odds the odd ones.
+	parts := func(x, y reg.VecVirtual) (evens, odds reg.VecVirtual) {
+		evens, odds = a.take(), a.take()
+		a.VSHUFF32X4(operand.Imm(0x88), y, x, evens)
+		a.VSHUFF32X4(operand.Imm(0xdd), y, x, odds)
+		return evens, odds
+	}
+	even, odd := parts(q[0], q[1])
+	a.give(q[0], q[1])
+	even2, odd2 := even, odd
+	if q[2] != q[1] {
+		even2, odd2 = parts(q[2], q[3])
+		a.give(q[2], q[3])
+	}
+	out := make([]reg.VecVirtual, 4)
+	out[0], out[2] = parts(even, even2)
+	a.give(even, even2)
+	out[1], out[3] = parts(odd, odd2)
+	a.give(odd, odd2)
+	return out
+}
