@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,8 +15,11 @@ import (
 func newLayers(r job.Reader) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "layers [NAME]",
-		Short:   "List what a job file can name: layers, losses, optimizers, metrics, recipes, augmentations",
+		Use:   "layers [NAME]",
+		Short: "List what a job file can name: layers, losses, optimizers, metrics, recipes, augmentations",
+		Long: `List what a job file can name: layers with what they make of the shape of a record,
+losses, optimizers, schedules, metrics, recipes and augmentations. Fields stand with
+their defaults; those with =? must be given. With NAME, one with its fields explained.`,
 		Example: "  lockstep layers\n  lockstep layers conv2d",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,16 +58,35 @@ func listEntries(out io.Writer, entries []nn.Entry) error {
 	for _, e := range entries {
 		var fields []string
 		for _, f := range e.Fields {
-			fields = append(fields, f.Name)
+			fields = append(fields, f.Name+preset(f))
 		}
-		rows = append(rows, []string{e.Class, e.Name, dash(strings.Join(fields, " ")), e.Summary})
+		rows = append(rows, []string{e.Class, e.Name, dash(strings.Join(fields, " ")), join("; ", e.Summary, e.Shapes)})
 	}
 	return table(out, rows)
+}
+
+// preset is what a field is if it is not given: "=3"; "=?" if it must be.
+func preset(f nn.Field) string {
+	switch {
+	case f.Required:
+		return "=?"
+	case f.Default == nil || f.Default == "":
+		return ""
+	}
+	return fmt.Sprint("=", f.Default)
+}
+
+// join puts what is not empty one after the other.
+func join(between string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), between)
 }
 
 func describeEntries(out io.Writer, entries []nn.Entry) error {
 	for _, e := range entries {
 		fmt.Fprintf(out, "%s (%s): %s\n", e.Name, e.Class, e.Summary)
+		if e.Shapes != "" {
+			fmt.Fprintln(out, "shapes of a record:", e.Shapes)
+		}
 		rows := [][]string{{"FIELD", "TYPE", "DEFAULT", "SUMMARY"}}
 		for _, f := range e.Fields {
 			value := "required"

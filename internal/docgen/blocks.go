@@ -61,12 +61,20 @@ func entries(class string) string {
 			continue
 		}
 		if len(e.Fields) == 0 {
-			fmt.Fprintf(&b, "- `%s` %s\n", e.Name, e.Summary)
+			fmt.Fprintf(&b, "- `%s` %s%s\n", e.Name, e.Summary, shapes(e))
 			continue
 		}
-		fmt.Fprintf(&b, "\n**`%s`** %s\n\n%s", e.Name, e.Summary, table(nnRows(e.Fields)))
+		fmt.Fprintf(&b, "\n**`%s`** %s%s\n\n%s", e.Name, e.Summary, shapes(e), table(nnRows(e.Fields)))
 	}
 	return strings.TrimSpace(b.String()) + "\n"
+}
+
+// shapes ends the summary of a layer.
+func shapes(e nn.Entry) string {
+	if e.Shapes == "" {
+		return ""
+	}
+	return " · `" + e.Shapes + "`"
 }
 
 func formats() string {

@@ -76,7 +76,13 @@ func bound(v float64) *float64 { return &v }
 // documentation: the reader's own kinds, what package nn has, and the
 // augmentations of package dataset.
 func (r Reader) Catalogue() []nn.Entry {
-	return slices.Concat(r.Kinds.Entries(), nn.Catalogue(), dataset.Augmentations())
+	all := slices.Concat(r.Kinds.Entries(), nn.Catalogue(), dataset.Augmentations())
+	for i := range all {
+		if all[i].Fields == nil {
+			all[i].Fields = []nn.Field{} // a list for programs, too
+		}
+	}
+	return all
 }
 
 // Section is a field of the first level that has parts of its own.

@@ -14,7 +14,12 @@ type Entry struct {
 	Class   string  `json:"kind"`
 	Fields  []Field `json:"fields"`
 	Summary string  `json:"summary"`
+	// Shapes says, of a layer, what becomes of the shape of a record: "(a, b) -> (b, a)".
+	Shapes string `json:"shapes,omitempty"`
 }
+
+// sameShape is Entry.Shapes of layers that work element by element.
+const sameShape = "(…) -> (…)"
 
 // The classes of entries.
 const (

@@ -15,7 +15,7 @@ type activation struct {
 func activationKinds() []LayerKind {
 	kind := func(name string, act tensor.Act, fromY bool, summary string, slope ...Field) LayerKind {
 		return LayerKind{
-			Entry: Entry{Name: name, Class: classActivation, Summary: summary, Fields: slope},
+			Entry: Entry{Name: name, Class: classActivation, Shapes: sameShape, Summary: summary, Fields: slope},
 			Fit: func(s *Site) Fitted {
 				in, ok := s.one(name)
 				if !ok {

@@ -20,7 +20,7 @@ type attention struct {
 
 func attentionKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "attention", Class: classLayer, Summary: "every position of a sequence (positions, features) gathers from the others what concerns it",
+		Entry: Entry{Name: "attention", Class: classLayer, Shapes: "(t, n) -> (t, n)", Summary: "every position of a sequence (positions, features) gathers from the others what concerns it",
 			Fields: []Field{
 				integer("heads", 1, "how many things a position looks for at once; divides the features").min(1).short(),
 				boolean("causal", false, "a position sees only itself and those before it"),

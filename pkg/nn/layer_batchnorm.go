@@ -25,7 +25,7 @@ type batchNorm struct {
 
 func batchNormKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "batch_norm", Class: classLayer,
+		Entry: Entry{Name: "batch_norm", Class: classLayer, Shapes: "(c, …) -> (c, …)",
 			Summary: "gives every channel (axis 0 of a record) mean 0 and variance 1 over the records of a lane, then a trained scale and shift",
 			Fields: []Field{
 				number("epsilon", 1e-5, "added to the variance").above(0),

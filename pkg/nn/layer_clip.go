@@ -5,7 +5,7 @@ type clip struct{ low, high float32 }
 
 func clipKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "clip", Class: classActivation, Summary: "x between min and max; with the defaults ReLU6",
+		Entry: Entry{Name: "clip", Class: classActivation, Shapes: sameShape, Summary: "x between min and max; with the defaults ReLU6",
 			Fields: []Field{number("min", 0, "the least output"), number("max", 6, "the largest output")}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("clip")

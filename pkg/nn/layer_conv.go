@@ -14,7 +14,7 @@ type conv struct {
 
 func conv2dKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "conv2d", Class: classLayer,
+		Entry: Entry{Name: "conv2d", Class: classLayer, Shapes: "(c, h, w) -> (filters, h', w') with h' = (h + 2 padding - dilation (kernel-1) - 1)/stride + 1",
 			Summary: "slides filters over an image (channels, height, width)",
 			Fields: []Field{
 				integer("filters", 0, "number of output channels").required().min(1).max(1 << 20).short(),
@@ -33,7 +33,7 @@ func conv2dKind() LayerKind {
 
 func conv1dKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "conv1d", Class: classLayer,
+		Entry: Entry{Name: "conv1d", Class: classLayer, Shapes: "(c, n) -> (filters, n') with n' = (n + 2 padding - dilation (kernel-1) - 1)/stride + 1",
 			Summary: "slides filters along a sequence of channels (channels, length)",
 			Fields: []Field{
 				integer("filters", 0, "number of output channels").required().min(1).max(1 << 20).short(),

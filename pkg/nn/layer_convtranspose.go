@@ -15,7 +15,7 @@ type convTranspose struct {
 
 func convTransposeKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "conv_transpose2d", Class: classLayer,
+		Entry: Entry{Name: "conv_transpose2d", Class: classLayer, Shapes: "(c, h, w) -> (filters, h', w') with h' = (h-1) stride - 2 padding + dilation (kernel-1) + 1 + output_padding",
 			Summary: "spreads every element of an image (channels, height, width) over a filter; enlarges where conv2d would shrink",
 			Fields: []Field{
 				integer("filters", 0, "number of output channels").required().min(1).max(1 << 20).short(),

@@ -17,7 +17,7 @@ type dense struct {
 
 func denseKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "dense", Class: classLayer,
+		Entry: Entry{Name: "dense", Class: classLayer, Shapes: "(…, n) -> (…, units)",
 			Summary: "every output is a weighted sum of all inputs; works on the last axis",
 			Fields: []Field{
 				integer("units", 0, "number of outputs").required().min(1).max(1 << 24).short(),

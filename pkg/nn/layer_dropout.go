@@ -11,7 +11,7 @@ type dropout struct {
 
 func dropoutKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "dropout", Class: classLayer, Summary: "drops random elements while training",
+		Entry: Entry{Name: "dropout", Class: classLayer, Shapes: sameShape, Summary: "drops random elements while training",
 			Fields: []Field{number("rate", 0.5, "probability that an element is dropped").min(0).below(1).short()}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("dropout")
@@ -26,7 +26,7 @@ func dropoutKind() LayerKind {
 
 func spatialDropoutKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "spatial_dropout", Class: classLayer, Summary: "drops random channels (axis 0 of a record) while training",
+		Entry: Entry{Name: "spatial_dropout", Class: classLayer, Shapes: "(c, …) -> (c, …)", Summary: "drops random channels (axis 0 of a record) while training",
 			Fields: []Field{number("rate", 0.5, "probability that a channel is dropped").min(0).below(1).short()}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("spatial_dropout")

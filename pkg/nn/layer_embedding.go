@@ -14,7 +14,7 @@ type embedding struct {
 
 func embeddingKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "embedding", Class: classLayer, Summary: "a trained vector for every token of the input",
+		Entry: Entry{Name: "embedding", Class: classLayer, Shapes: "tokens (t) -> (t, dim); (dim) of one column", Summary: "a trained vector for every token of the input",
 			Fields: []Field{
 				integer("dim", 0, "length of the vectors").required().min(1).max(1 << 20).short(),
 				integer("column", -1, "reads one column of the tokens, say the user of (user, film); -1 reads all").min(-1),

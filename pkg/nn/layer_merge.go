@@ -11,7 +11,7 @@ type add struct{ act activation }
 
 func addKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "add", Class: classLayer, Summary: "the sum of its inputs, which have one shape: from: [a, b]"},
+		Entry: Entry{Name: "add", Class: classLayer, Shapes: "(…), (…), … -> (…)", Summary: "the sum of its inputs, which have one shape: from: [a, b]"},
 		Fit: func(s *Site) Fitted {
 			if !s.floats("add") {
 				return Fitted{}
@@ -58,7 +58,7 @@ type multiply struct{}
 
 func multiplyKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "multiply", Class: classLayer, Summary: "the product of two inputs of one shape, element by element: from: [a, b]"},
+		Entry: Entry{Name: "multiply", Class: classLayer, Shapes: "(…), (…) -> (…)", Summary: "the product of two inputs of one shape, element by element: from: [a, b]"},
 		Fit: func(s *Site) Fitted {
 			if !s.twins("multiply") {
 				return Fitted{}
@@ -92,7 +92,7 @@ type dot struct{ cols int }
 
 func dotKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "dot", Class: classLayer, Summary: "the inner product of two inputs along the last axis: from: [a, b]"},
+		Entry: Entry{Name: "dot", Class: classLayer, Shapes: "(…, n), (…, n) -> (…, 1)", Summary: "the inner product of two inputs along the last axis: from: [a, b]"},
 		Fit: func(s *Site) Fitted {
 			if !s.twins("dot") {
 				return Fitted{}
@@ -140,7 +140,7 @@ type concat struct {
 
 func concatKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "concat", Class: classLayer, Summary: "joins its inputs along one axis: from: [a, b]",
+		Entry: Entry{Name: "concat", Class: classLayer, Shapes: "(…, n, …), (…, m, …), … -> (…, n + m + …, …)", Summary: "joins its inputs along one axis: from: [a, b]",
 			Fields: []Field{integer("axis", 0, "axis of a record to join along; -1 is the last").min(-1).max(7).short()}},
 		Fit: fitConcat,
 	}

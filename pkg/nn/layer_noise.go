@@ -13,7 +13,7 @@ type gaussianNoise struct {
 
 func noiseKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "gaussian_noise", Class: classLayer, Summary: "adds normal random numbers while training",
+		Entry: Entry{Name: "gaussian_noise", Class: classLayer, Shapes: sameShape, Summary: "adds normal random numbers while training",
 			Fields: []Field{number("deviation", 0.1, "standard deviation of what is added").min(0).short()}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("gaussian_noise")
@@ -63,7 +63,7 @@ const sampleName = "gaussian_sample"
 
 func sampleKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: sampleName, Class: classLayer,
+		Entry: Entry{Name: sampleName, Class: classLayer, Shapes: "(2 n) -> (n)",
 			Summary: "draws the code of a variational autoencoder: of 2n inputs n are means and n, through softplus, deviations",
 			Fields:  []Field{number("beta", 1, "weight in the loss of how far the code is from normal numbers").min(0).short()}},
 		Fit: func(s *Site) Fitted {

@@ -16,7 +16,7 @@ type layerNorm struct {
 
 func layerNormKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "layer_norm", Class: classLayer,
+		Entry: Entry{Name: "layer_norm", Class: classLayer, Shapes: "(…, n) -> (…, n)",
 			Summary: "gives the last axis mean 0 and variance 1, then a trained scale and shift",
 			Fields:  []Field{number("epsilon", 1e-5, "added to the variance").above(0)}},
 		Fit: fitLayerNorm,
@@ -77,7 +77,7 @@ type groupNorm struct {
 
 func groupNormKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "group_norm", Class: classLayer,
+		Entry: Entry{Name: "group_norm", Class: classLayer, Shapes: "(c, …) -> (c, …)",
 			Summary: "gives groups of the channels of every record mean 0 and variance 1, then every channel a trained scale and shift",
 			Fields: []Field{
 				integer("groups", 8, "number of groups; 1 takes all channels together").min(1).short(),

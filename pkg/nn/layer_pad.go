@@ -11,7 +11,7 @@ type pad struct {
 
 func padKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "pad", Class: classLayer, Summary: "adds zeros along one axis: whole channels on axis 0 of an image",
+		Entry: Entry{Name: "pad", Class: classLayer, Shapes: "(…, n, …) -> (…, before + n + after, …)", Summary: "adds zeros along one axis: whole channels on axis 0 of an image",
 			Fields: []Field{
 				integer("before", 0, "zeros before the first number of the axis").min(0).max(1 << 20),
 				integer("after", 0, "zeros behind the last").min(0).max(1 << 20),

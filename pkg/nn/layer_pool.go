@@ -20,7 +20,7 @@ func poolFields() []Field {
 
 func maxPoolKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "max_pool", Class: classLayer, Fields: poolFields(),
+		Entry: Entry{Name: "max_pool", Class: classLayer, Shapes: "(c, h, w) -> (c, h', w') with h' = (h + 2 padding - size)/stride + 1", Fields: poolFields(),
 			Summary: "the largest number of every window of an image"},
 		Fit: func(s *Site) Fitted { return fitPool(s, "max_pool", true) },
 	}
@@ -28,7 +28,7 @@ func maxPoolKind() LayerKind {
 
 func avgPoolKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "avg_pool", Class: classLayer, Fields: poolFields(),
+		Entry: Entry{Name: "avg_pool", Class: classLayer, Shapes: "(c, h, w) -> (c, h', w') with h' = (h + 2 padding - size)/stride + 1", Fields: poolFields(),
 			Summary: "the mean of every window of an image; padding counts as zeros"},
 		Fit: func(s *Site) Fitted { return fitPool(s, "avg_pool", false) },
 	}
@@ -36,7 +36,7 @@ func avgPoolKind() LayerKind {
 
 func globalAvgPoolKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "global_avg_pool", Class: classLayer,
+		Entry: Entry{Name: "global_avg_pool", Class: classLayer, Shapes: "(c, …) -> (c)",
 			Summary: "the mean of every channel (axis 0 of a record)"},
 		Fit: func(s *Site) Fitted { return fitGlobalPool(s, "global_avg_pool", false) },
 	}
@@ -44,7 +44,7 @@ func globalAvgPoolKind() LayerKind {
 
 func globalMaxPoolKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "global_max_pool", Class: classLayer,
+		Entry: Entry{Name: "global_max_pool", Class: classLayer, Shapes: "(c, …) -> (c)",
 			Summary: "the largest number of every channel (axis 0 of a record)"},
 		Fit: func(s *Site) Fitted { return fitGlobalPool(s, "global_max_pool", true) },
 	}

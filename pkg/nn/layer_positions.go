@@ -12,7 +12,7 @@ type positions struct {
 
 func positionsKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "positions", Class: classLayer, Summary: "adds to every position of a sequence (positions, features) a vector that tells where it is",
+		Entry: Entry{Name: "positions", Class: classLayer, Shapes: "(t, n) -> (t, n)", Summary: "adds to every position of a sequence (positions, features) a vector that tells where it is",
 			Fields: []Field{
 				word("kind", "learned", []string{"learned", "sinusoidal"}, "whether the vectors are trained").short(),
 				deviationField(usualDeviation),

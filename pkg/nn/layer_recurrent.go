@@ -58,7 +58,7 @@ func (s cellStep) row(x tensor.Strided, r, n int) []float32 { return x.X[r*x.Ste
 // recurrentKind is the line of a layer with the given cell.
 func recurrentKind(name, summary string, c cell) LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: name, Class: classLayer, Summary: summary,
+		Entry: Entry{Name: name, Class: classLayer, Shapes: "(t, n) -> (t, units); (units) if output is last; twice as many if bidirectional", Summary: summary,
 			Fields: []Field{
 				integer("units", 0, "length of the state").required().min(1).max(1 << 16).short(),
 				word("output", "all", []string{"all", "last"}, "the output of every position, or of the last one"),

@@ -2,7 +2,7 @@ package nn
 
 func flattenKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "flatten", Class: classLayer, Summary: "makes one vector of all axes of a record"},
+		Entry: Entry{Name: "flatten", Class: classLayer, Shapes: "(a, b, …) -> (a b …)", Summary: "makes one vector of all axes of a record"},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("flatten")
 			if !ok {
@@ -15,7 +15,7 @@ func flattenKind() LayerKind {
 
 func reshapeKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "reshape", Class: classLayer, Summary: "gives a record another shape with as many elements",
+		Entry: Entry{Name: "reshape", Class: classLayer, Shapes: "(…) -> shape", Summary: "gives a record another shape with as many elements",
 			Fields: []Field{
 				integers("shape", 0, "the new axes; one may be -1, it follows from the others").required().min(-1).short(),
 			}},
@@ -56,7 +56,7 @@ type transpose struct{ rows, cols int }
 
 func transposeKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "transpose", Class: classLayer, Summary: "swaps the two axes of a record: (positions, features) to (channels, length) and back"},
+		Entry: Entry{Name: "transpose", Class: classLayer, Shapes: "(a, b) -> (b, a)", Summary: "swaps the two axes of a record: (positions, features) to (channels, length) and back"},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("transpose")
 			if !ok {
@@ -93,7 +93,7 @@ type upsample struct{ channels, height, width, side int }
 
 func upsampleKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "upsample", Class: classLayer, Summary: "enlarges an image (channels, height, width) by repeating its pixels",
+		Entry: Entry{Name: "upsample", Class: classLayer, Shapes: "(c, h, w) -> (c, factor h, factor w)", Summary: "enlarges an image (channels, height, width) by repeating its pixels",
 			Fields: []Field{integer("factor", 2, "how many times larger").min(1).max(64).short()}},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.image("upsample")

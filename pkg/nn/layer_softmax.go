@@ -6,7 +6,7 @@ type softmax struct{ cols, each int }
 
 func softmaxKind() LayerKind {
 	return LayerKind{
-		Entry: Entry{Name: "softmax", Class: classActivation,
+		Entry: Entry{Name: "softmax", Class: classActivation, Shapes: sameShape,
 			Summary: "probabilities over the last axis; cross_entropy also works without it"},
 		Fit: func(s *Site) Fitted {
 			in, ok := s.one("softmax")

@@ -108,6 +108,9 @@ func TestCatalogue(t *testing.T) {
 		if e.Name == "" || e.Summary == "" || !slices.Contains(classes, e.Class) || seen[e.Class+e.Name] {
 			t.Errorf("entry %+v", e)
 		}
+		if layer := e.Class == classLayer || e.Class == classActivation; layer != strings.Contains(e.Shapes, " -> ") {
+			t.Errorf("%s: shapes %q", e.Name, e.Shapes)
+		}
 		seen[e.Class+e.Name] = true
 		short := 0
 		for _, f := range e.Fields {
