@@ -1,5 +1,5 @@
-// Custom-layer is the lockstep tool with a layer of its own, prelu, which the job
-// files of this program can name like any other. The README beside it shows how
+// Custom-layer is the lockstep tool with a layer and a recipe of its own, prelu and
+// noisy, which the job files of this program can name like any other. The README beside it shows how
 // it is used.
 package main
 
@@ -10,4 +10,6 @@ import (
 
 func main() { lockstep.Main(kinds()) }
 
-func kinds() nn.Kinds { return nn.Kinds{Layers: []nn.LayerKind{preluKind()}} }
+func kinds() nn.Kinds {
+	return nn.Kinds{Layers: []nn.LayerKind{preluKind()}, Recipes: []nn.RecipeKind{noisyKind()}}
+}

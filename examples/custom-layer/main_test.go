@@ -47,11 +47,21 @@ func TestTheToolKnowsTheLayer(t *testing.T) {
 }
 
 // Coordinator and workers are this program too. The bits are the same on one
-// worker and on two, and the slopes have been trained.
+// worker and on two, with the program's recipe as with the usual one, which gives
+// others.
 func TestTraining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
+	usual, noisy := oneHash(t, "recipe=supervised"), oneHash(t, "recipe={noisy: 0.2}")
+	if usual == noisy {
+		t.Error("noise changes nothing")
+	}
+}
+
+// oneHash is that of the model of one worker and of two.
+func oneHash(t *testing.T, recipe string) string {
+	t.Helper()
 	var hashes []string
 	for _, workers := range []string{"1", "2"} {
 		model := filepath.Join(t.TempDir(), "m.safetensors")
@@ -59,7 +69,7 @@ func TestTraining(t *testing.T) {
 			Metrics map[string]float64
 			Hash    string `json:"weights_sha256"`
 		}
-		out := run(t, "train", "digits.yaml", "--workers", workers, "--set", "steps=60", "--json", "--out", model)
+		out := run(t, "train", "digits.yaml", "--workers", workers, "--set", "steps=60", "--set", recipe, "--json", "--out", model)
 		if err := json.Unmarshal([]byte(out), &result); err != nil {
 			t.Fatal(err)
 		}
@@ -69,8 +79,9 @@ func TestTraining(t *testing.T) {
 		hashes = append(hashes, result.Hash)
 	}
 	if hashes[0] != hashes[1] {
-		t.Errorf("one worker gives %s, two %s", hashes[0], hashes[1])
+		t.Errorf("%s: one worker gives %s, two %s", recipe, hashes[0], hashes[1])
 	}
+	return hashes[0]
 }
 
 // loss and gradient are those of the sum over a batch.
