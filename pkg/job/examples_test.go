@@ -11,10 +11,14 @@ import (
 // Every job file that the project shows is a good one, and fits its data.
 func TestExamples(t *testing.T) {
 	inputs := map[string]nn.Input{
-		"digits":        digits(),
-		"fashion-mnist": digits(),
-		"mnist":         digits(),
-		"housing":       {Shape: []int{13}, Target: nn.Target{Kind: nn.TargetValue, Shape: []int{1}}},
+		"digits":              digits(),
+		"fashion-mnist":       digits(),
+		"mnist":               digits(),
+		"fashion-autoencoder": digits(),
+		"fashion-denoising":   digits(),
+		"fashion-vae":         digits(),
+		"fashion-dcgan":       digits(),
+		"housing":             {Shape: []int{13}, Target: nn.Target{Kind: nn.TargetValue, Shape: []int{1}}},
 	}
 	files, err := filepath.Glob("../../examples/*/job.yaml")
 	if err != nil || len(files) < len(inputs) {
