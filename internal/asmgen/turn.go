@@ -35,7 +35,8 @@ func turns(c *build.Context, s isa, f layout) {
 		t.PREFETCHT1(operand.Mem{Base: ahead, Disp: 64 * i})
 	}
 	t.ADDQ(aheadStep, ahead)
-	t.blocks(dstStep, nil)
+	t.half(0, dstStep, nil)
+	t.half(1, dstStep, nil)
 	for _, p := range t.rows {
 		t.ADDQ(operand.Imm(32), p)
 	}
@@ -44,8 +45,17 @@ func turns(c *build.Context, s isa, f layout) {
 	t.Label("rest")
 	t.ADDQ(operand.Imm(8), n)
 	t.JEQ(operand.LabelRef("done"))
+	t.CMPQ(n, operand.Imm(4))
+	t.JLT(operand.LabelRef("few"))
+	t.half(0, dstStep, nil)
+	t.SUBQ(operand.Imm(4), n)
+	t.JEQ(operand.LabelRef("done"))
+	for _, p := range t.rows {
+		t.ADDQ(operand.Imm(16), p)
+	}
+	t.Label("few")
 	m := t.loadMask("mask")
-	t.blocks(dstStep, &m)
+	t.half(0, dstStep, &m)
 	t.Label("done")
 	t.VZEROUPPER()
 	t.RET()
@@ -59,19 +69,17 @@ func (t *turn) row(r, disp int) operand.Mem {
 	return m
 }
 
-// blocks writes 8 rows of dst.
-func (t *turn) blocks(dstStep reg.GPVirtual, m *mask) {
-	for half := range 2 {
-		var out [2][]reg.VecVirtual
+// half writes 4 rows of dst.
+func (t *turn) half(half int, dstStep reg.GPVirtual, m *mask) {
+	var out [2][]reg.VecVirtual
+	for side := range out {
+		out[side] = t.quarter(8*side, half, m)
+	}
+	for i := range 4 {
 		for side := range out {
-			out[side] = t.quarter(8*side, half, m)
+			t.VMOVUPS(out[side][i], operand.Mem{Base: t.dst, Disp: 32 * side})
 		}
-		for i := range 4 {
-			for side := range out {
-				t.VMOVUPS(out[side][i], operand.Mem{Base: t.dst, Disp: 32 * side})
-			}
-			t.ADDQ(dstStep, t.dst)
-		}
+		t.ADDQ(dstStep, t.dst)
 	}
 }
 

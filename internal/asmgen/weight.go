@@ -136,7 +136,11 @@ func (w *weight) begin() {
 			w.acc[t] = append(w.acc[t], w.vec(w.Context))
 		}
 	}
+	w.eachSum(r, func(_ operand.Mem, acc reg.VecVirtual) { w.zero(w.Context, acc) })
+	w.CMPQ(field("load"), operand.Imm(0))
+	w.JEQ(operand.LabelRef("begun"))
 	w.eachSum(r, func(sum operand.Mem, acc reg.VecVirtual) { w.VMOVUPS(sum, acc) })
+	w.Label("begun")
 	image, offsets := w.GP64(), w.GP64()
 	w.MOVQ(field("image"), image)
 	w.MOVQ(field("offsets"), offsets)
@@ -201,21 +205,18 @@ func (w *weight) oneLine() {
 
 // enter does the first elements of a line, where the later taps have not begun.
 func (w *weight) enter(dy []reg.VecVirtual) {
-	for i := range w.span - 1 {
-		if i > 0 {
-			w.older(dy)
-		}
-		w.VMOVUPS(operand.Mem{Base: w.dy, Disp: i * w.bytes()}, dy[0])
-		w.multiply(dy, 0, i, i)
+	n := w.span - 1
+	for i := range n {
+		w.VMOVUPS(operand.Mem{Base: w.dy, Disp: i * w.bytes()}, dy[n-1-i])
+		w.multiply(dy[n-1-i:], 0, i, i)
 	}
-	w.ADDQ(operand.Imm(uint64(4*(w.span-1))), w.at)
-	w.ADDQ(operand.U32(uint32((w.span-1)*w.bytes())), w.dy)
+	w.ADDQ(operand.Imm(uint64(4*n)), w.at)
+	w.ADDQ(operand.U32(uint32(n*w.bytes())), w.dy)
 }
 
 // leave does the elements behind a line, where only the later taps go on.
 func (w *weight) leave(dy []reg.VecVirtual) {
 	for i := range w.span - 1 {
-		w.older(dy)
 		w.multiply(dy, i+1, w.span-1, i)
 	}
 }
@@ -227,14 +228,15 @@ func (w *weight) older(dy []reg.VecVirtual) {
 	}
 }
 
-// multiply does taps from to to for one number of the image in each row.
+// multiply does taps from to to for one number of the image in each row; dy
+// begins with that of the first one.
 func (w *weight) multiply(dy []reg.VecVirtual, from, to, element int) {
 	for r, first := range w.first {
 		x := w.vec(w.Context)
 		w.VBROADCASTSS(operand.Mem{Base: first, Index: w.at, Scale: 1, Disp: 4 * element}, x)
 		for s := from; s <= to; s++ {
 			for v := range w.vecs {
-				w.VFMADD231PS(dy[s*w.vecs+v], x, w.acc[r*w.span+s][v])
+				w.VFMADD231PS(dy[(s-from)*w.vecs+v], x, w.acc[r*w.span+s][v])
 			}
 		}
 	}
@@ -245,7 +247,7 @@ func (w *weight) multiply(dy []reg.VecVirtual, from, to, element int) {
 func (w *weight) steps(dy []reg.VecVirtual, n int) {
 	for i := range n {
 		if n > 1 && w.span > 1 {
-			dy = slices.Concat(dy[len(dy)-1:], dy[:len(dy)-1])
+			dy = slices.Concat(dy[len(dy)-w.vecs:], dy[:len(dy)-w.vecs])
 		}
 		for v := range w.vecs {
 			w.VMOVUPS(operand.Mem{Base: w.dy, Disp: (i*w.vecs + v) * w.bytes()}, dy[v])
@@ -260,7 +262,7 @@ func (w *weight) steps(dy []reg.VecVirtual, n int) {
 func (w *weight) ask(steps int) {
 	ahead := w.GP64()
 	w.MOVQ(w.in("ahead"), ahead)
-	for i := range (w.rows*w.span*w.vecs*steps + 15) / 16 {
+	for i := range 2 {
 		w.PREFETCHT1(operand.Mem{Base: ahead, Disp: 64 * i})
 	}
 	w.ADDQ(w.in("aheadStep"), ahead)

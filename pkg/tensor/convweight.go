@@ -78,7 +78,7 @@ func (j *weightJob) part(w *worker, i int) {
 	w.sum = grow(w.sum, size)
 	if j.dst.Float != nil {
 		p.load(w.sum, j.dst.Float)
-		p.images(j.rows[0], j.rows[len(j.rows)-1])
+		p.images(j.rows[0], j.rows[len(j.rows)-1], true)
 		p.store(j.dst.Float, w.sum)
 		return
 	}
@@ -86,8 +86,10 @@ func (j *weightJob) part(w *worker, i int) {
 	totals := unsafe.Slice((*int32)(unsafe.Pointer(&w.spare[0])), size)
 	p.load(w.spare, floats(j.dst.Int))
 	for lane := range len(j.rows) - 1 {
-		clear(w.sum[:size])
-		p.images(j.rows[lane], j.rows[lane+1])
+		if j.rows[lane] == j.rows[lane+1] {
+			continue
+		}
+		p.images(j.rows[lane], j.rows[lane+1], false)
 		top := &w.tops[lane*laneWidth]
 		*top = w.quantise(totals, w.sum[:size], j.dst.Scale, *top)
 	}

@@ -31,10 +31,9 @@ func (j *weightJob) weightPart(w *worker, i int) *weightPart {
 	*p = weightPart{weightJob: j, w: w, in: group*ic + in, ins: min(j.ins, ic-in), out: group*oc + out, outs: min(j.outs, oc-out)}
 	p.tap, p.taps = in*c.KH*c.KW, p.ins*c.KH*c.KW
 	p.cols = pieces(p.outs, 1, k.width)
+	p.span, p.panel = 1, k.panel()
 	if c.KW == 3 && c.DilW == 1 && c.StrideW == 1 && j.plan.x.outW > 1 {
 		p.span, p.panel = 3, k.width
-	} else {
-		p.span, p.panel = 1, k.panel()
 	}
 	return p
 }
@@ -44,14 +43,11 @@ func (p *weightPart) wide(o int) int { return min(p.panel, p.cols-o) }
 
 // kernels are those for panels so wide.
 func (p *weightPart) kernels(wide int) []func(*weigh) {
-	if p.span > 1 {
-		return p.w.k.weight[2]
-	}
-	return p.w.k.weight[wide/p.w.k.width-1]
+	return p.w.k.weight[2*flag(p.span > 1)+wide/p.w.k.width-1]
 }
 
-// images goes on with the chains over images n0 to n1.
-func (p *weightPart) images(n0, n1 int) {
+// images goes on with the chains over images n0 to n1, or begins them.
+func (p *weightPart) images(n0, n1 int, load bool) {
 	c, g := &p.plan.c, &p.plan.x
 	plane, size := g.outH*g.outW, weightBlock
 	if p.taps <= p.span*len(p.kernels(p.wide(0))) {
@@ -67,21 +63,21 @@ func (p *weightPart) images(n0, n1 int) {
 		p.lookAhead(n+count, min(together, p.rows[len(p.rows)-1]-n-count))
 		image := p.w.image(g, p.x[(n*c.InC+p.in)*c.H*c.W:], p.ins*count)
 		for i := range cuts {
-			p.block(image, n, count, g.outH*i/cuts, g.outH*(i+1)/cuts)
+			p.block(image, n, count, g.outH*i/cuts, g.outH*(i+1)/cuts, load || n > n0 || i > 0)
 		}
 	}
 }
 
 // block goes on with the chains over lines h0 to h1 of some images.
-func (p *weightPart) block(image []float32, n, images, h0, h1 int) {
+func (p *weightPart) block(image []float32, n, images, h0, h1 int, load bool) {
 	c, g, w := &p.plan.c, &p.plan.x, p.w
 	plane, size := g.outH*g.outW, (h1-h0)*g.outW
-	w.b = grow(w.b, p.cols*size*images)
+	w.b = grow(w.b, p.panel*size*images)
 	w.weigh = weigh{image: pointer(image, h0*g.outRowStep),
 		line: 4 * g.outW, lineGap: 4 * (g.outRowStep - g.outW), lines: h1 - h0,
-		imageGap: 4 * (p.ins*g.planeStep - (h1-h0)*g.outRowStep), images: images}
+		imageGap: 4 * (p.ins*g.planeStep - (h1-h0)*g.outRowStep), images: images, load: flag(load)}
 	for o := 0; o < p.outs; o += p.panel {
-		wide, dy := p.wide(o), w.b[o*size*images:]
+		wide, dy := p.wide(o), w.b
 		for i := range images {
 			p.turn(dy[i*size*wide:], wide, p.dy[((n+i)*c.OutC+p.out+o)*plane+h0*g.outW:], plane, p.outs-o, size)
 		}
@@ -113,7 +109,7 @@ func (p *weightPart) turn(dst []float32, wide int, src []float32, step, n, count
 	w, col := p.w, 0
 	for ; w.k.turn != nil && col+16 <= min(n, wide); col += 16 {
 		w.p = pack{dst: pointer(dst, col), dstStep: uintptr(4 * wide), src: pointer(src, col*step), srcStep: uintptr(4 * step),
-			mask: w.k.masks8[count%8], n: count}
+			mask: w.k.masks8[count%4], n: count}
 		w.p.ahead, w.p.aheadStep = p.ahead.take(8*turnCycles, count/8)
 		w.k.turn(&w.p)
 	}

@@ -73,6 +73,7 @@ type weigh struct {
 	images   int
 	dy       unsafe.Pointer // one vector or two for each output element
 	sums     unsafe.Pointer // one vector or two for each tap
+	load     int            // not 0: go on with the chains in sums
 
 	// What is asked for meanwhile, so that it is near when it is needed.
 	ahead     uintptr

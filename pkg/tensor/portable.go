@@ -105,6 +105,9 @@ func (g *weigh) run(taps, vecs int) {
 	t := tile{a: g.image, aCol: 4, b: g.dy, bRow: uintptr(16 * vecs)}
 	for i := range taps * vecs {
 		s := (*[4]float32)(unsafe.Add(g.sums, 16*i))
+		if g.load == 0 {
+			*s = [4]float32{}
+		}
 		x, dy := int(*(*int32)(unsafe.Add(g.offsets, 4*(i/vecs)))), uintptr(16*(i%vecs))
 		for range g.images {
 			for range g.lines {
