@@ -66,7 +66,6 @@ type direct struct {
 
 func (d *direct) write() {
 	d.t = function(d.Context, d.shape.name(d.rows)+"_"+d.name, "tile")
-	d.aRow = d.load("aRow")
 	d.acc = make([][]reg.VecVirtual, d.rows)
 	for r := range d.acc {
 		for range d.shape.per * d.shape.lines {
@@ -146,9 +145,7 @@ func (d *direct) step() {
 	d.soon.ask(d.Context)
 	if n := d.soon.done(); n > 0 {
 		d.ADDQ(operand.I32(4*n), d.offsets)
-		for _, p := range d.a {
-			d.ADDQ(operand.I32(4*n), p)
-		}
+		d.ADDQ(operand.I32(4*n), d.a)
 	}
 }
 

@@ -1,34 +1,32 @@
 package main
 
-import (
-	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
-)
+import "github.com/mmcloughlin/avo/operand"
 
 // laneLoop runs the product for each lane by itself and adds it to C as
 // integers. It reads the number of rows of the lanes one after the other.
 func (t *tile) laneLoop() {
-	sizes, tops := t.load("laneSize"), t.load("laneMax")
-	end := t.GP64()
-	t.MOVQ(t.field("lanes"), end)
+	sizes, end := t.load("laneSize"), t.load("lanes")
 	t.LEAQ(operand.Mem{Base: sizes, Index: end, Scale: 8}, end)
 	t.MOVQ(end, t.moving("lanes"))
+	top := t.load("laneMax")
+	t.MOVQ(top, t.moving("laneMax"))
 	t.Label("lane")
 	t.k = t.GP64()
 	t.MOVQ(operand.Mem{Base: sizes}, t.k)
 	t.clear()
-	t.loop("k", t.steps(), t.step)
-	t.parts("lane", func(last *mask) { t.quantise(last, tops) })
+	t.sum()
+	t.parts("lane", t.quantise)
 	t.ADDQ(operand.Imm(8), sizes)
-	t.ADDQ(operand.Imm(64), tops)
+	t.ADDQ(operand.Imm(64), t.moving("laneMax"))
 	t.CMPQ(sizes, t.moving("lanes"))
 	t.JNE(operand.LabelRef("lane"))
 }
 
 // quantise raises the lane's maxima of |acc| (as integers: a NaN is above Inf)
 // and adds round(acc*scale) to C.
-func (t *tile) quantise(last *mask, tops reg.GPVirtual) {
-	top, sign := t.bv[0], t.av[0]
+func (t *tile) quantise(last *mask) {
+	top, sign, tops := t.bv[0], t.av[0], t.GP64()
+	t.MOVQ(t.moving("laneMax"), tops)
 	t.VBROADCASTSS(t.field("abs"), sign)
 	t.VMOVUPS(operand.Mem{Base: tops}, top)
 	for _, row := range t.acc {

@@ -46,8 +46,7 @@ func tileTable(s isa) string {
 //
 //	acc[r][v] += a[r] * b[v]        r < rows, v < vecs
 //
-// Rows of A are reached from one pointer for three rows each, so that A may be
-// stored either way round.
+// Rows of A are reached from one pointer, so that A may be stored either way round.
 type tile struct {
 	*build.Context
 	isa
@@ -56,13 +55,14 @@ type tile struct {
 	lanes      bool
 
 	t      reg.GPVirtual
-	a      []reg.GPVirtual // a[i] is row 3i
-	aRow   reg.GPVirtual   // bytes between rows of A
+	a      reg.GPVirtual
+	odd    map[int]reg.GPVirtual // multiples of aRow
 	aCol   reg.GPVirtual
 	b      reg.GPVirtual
 	bRow   reg.GPVirtual
 	k      reg.GPVirtual
-	local  operand.Mem // what changes from panel to panel: see moves
+	ahead  reg.GPVirtual // what to prefetch next
+	local  operand.Mem   // what changes from panel to panel: see moves
 	acc    [][]reg.VecVirtual
 	bv, av []reg.VecVirtual
 }
@@ -83,7 +83,7 @@ func (t *tile) load(name string) reg.GPVirtual {
 
 // moves are the fields that a kernel copies to its frame and changes there.
 // lanes becomes the end of the sizes of the lanes.
-var moves = []string{"a", "c", "rowBias", "panels", "lanes"}
+var moves = []string{"a", "c", "rowBias", "panels", "lanes", "laneMax"}
 
 func (t *tile) moving(name string) operand.Mem {
 	return t.local.Offset(8 * slices.Index(moves, name))
@@ -95,7 +95,6 @@ func (t *tile) write() {
 		kind = "lane"
 	}
 	t.t = function(t.Context, fmt.Sprintf("%s%dx%d_%s", kind, t.rows, t.vecs, t.name), "tile")
-	t.aRow, t.aCol, t.bRow = t.load("aRow"), t.load("aCol"), t.load("bRow")
 	t.acc = make([][]reg.VecVirtual, t.rows)
 	for r := range t.acc {
 		for range t.vecs {
@@ -111,23 +110,28 @@ func (t *tile) write() {
 	for _, name := range moves {
 		t.MOVQ(t.load(name), t.moving(name))
 	}
+	t.ahead = t.load("ahead")
 	t.Label("panel")
-	a := t.GP64()
-	t.MOVQ(t.moving("a"), a)
-	t.a = t.rowsOfA(a)
-	t.b = t.load("b")
+	t.a, t.b = t.GP64(), t.load("b")
+	t.MOVQ(t.moving("a"), t.a)
 	t.prefetch()
 	if t.lanes {
 		t.laneLoop()
 	} else {
 		t.k = t.load("k")
 		t.begin()
-		t.loop("k", t.steps(), t.step)
+		t.sum()
 		t.finish()
 	}
 	t.next()
 	t.VZEROUPPER()
 	t.RET()
+}
+
+// sum runs over k.
+func (t *tile) sum() {
+	t.a, t.aCol, t.bRow = t.rowsOfA(t.a), t.load("aCol"), t.load("bRow")
+	t.loop("k", 4, t.step)
 }
 
 // next goes on to the next rows of A and C while there are panels.
@@ -141,33 +145,25 @@ func (t *tile) next() {
 	t.JNE(operand.LabelRef("panel"))
 }
 
-// rowsOfA returns pointers to every third row.
-func (t *tile) rowsOfA(first reg.GPVirtual) []reg.GPVirtual {
-	all := []reg.GPVirtual{first}
-	for r := 3; r < t.rows; r += 3 {
-		p := t.GP64()
-		t.LEAQ(operand.Mem{Base: all[len(all)-1], Index: t.aRow, Scale: 2}, p)
-		t.ADDQ(t.aRow, p)
-		all = append(all, p)
+// rowsOfA points at row 0. The other rows are reached by their odd multiples of
+// the distance of rows, which addresses can take 1, 2, 4 or 8 times.
+func (t *tile) rowsOfA(first reg.GPVirtual) reg.GPVirtual {
+	t.odd = map[int]reg.GPVirtual{1: t.load("aRow")}
+	for i := 3; i < t.rows; i += 2 {
+		t.odd[i] = t.GP64()
+		t.LEAQ(operand.Mem{Base: t.odd[i-2], Index: t.odd[1], Scale: 2}, t.odd[i])
 	}
-	return all
+	return first
 }
 
 // rowOfA is the present number of row r.
 func (t *tile) rowOfA(r int) operand.Mem {
-	m := operand.Mem{Base: t.a[r/3]}
-	if r%3 > 0 {
-		m.Index, m.Scale = t.aRow, uint8(r%3)
+	m := operand.Mem{Base: t.a}
+	if r > 0 {
+		scale := r & -r
+		m.Index, m.Scale = t.odd[r/scale], uint8(scale)
 	}
 	return m
-}
-
-// steps is how many steps of k are written out: the more the fewer sums.
-func (t *tile) steps() int {
-	if t.rows*t.vecs > 12 {
-		return 2
-	}
-	return 4
 }
 
 // loop runs over k, so many steps at a time.
@@ -175,7 +171,10 @@ func (t *tile) loop(name string, steps int, step func()) {
 	t.SUBQ(operand.Imm(uint64(steps)), t.k)
 	t.JLT(operand.LabelRef(name + "Rest"))
 	t.Label(name + "Steps")
-	for range steps {
+	for i := range steps {
+		if t.ahead != nil && i == 0 {
+			t.fetchAhead()
+		}
 		step()
 	}
 	t.SUBQ(operand.Imm(uint64(steps)), t.k)
@@ -190,6 +189,19 @@ func (t *tile) loop(name string, steps int, step func()) {
 	t.Label(name + "Done")
 }
 
+// fetchAhead brings two rows of two cache lines each of what is copied next into
+// the cache. At the end of the region it stays there.
+func (t *tile) fetchAhead() {
+	step := t.load("aheadStep")
+	for _, at := range []operand.Mem{{Base: t.ahead}, {Base: t.ahead, Index: step, Scale: 1}} {
+		t.PREFETCHT0(at)
+		t.PREFETCHT0(at.Offset(64))
+	}
+	t.LEAQ(operand.Mem{Base: t.ahead, Index: step, Scale: 2}, t.ahead)
+	t.CMPQ(t.ahead, t.field("aheadEnd"))
+	t.CMOVQCC(t.field("aheadEnd"), t.ahead)
+}
+
 func (t *tile) step() {
 	for v := range t.bv {
 		t.VMOVUPS(operand.Mem{Base: t.b, Disp: v * t.bytes()}, t.bv[v])
@@ -202,9 +214,7 @@ func (t *tile) step() {
 			t.VFMADD231PS(t.bv[v], av, t.acc[r][v])
 		}
 	}
-	for _, p := range t.a {
-		t.ADDQ(t.aCol, p)
-	}
+	t.ADDQ(t.aCol, t.a)
 }
 
 // eachC calls f for every vector of the tile with its place in C.
@@ -221,10 +231,11 @@ func (t *tile) eachC(f func(r, v int, at operand.Mem)) {
 	}
 }
 
-// prefetch asks for the tile of C, which is needed when the sums are done.
+// prefetch asks for the next tile of C.
 func (t *tile) prefetch() {
 	c, step := t.GP64(), t.load("cRow")
 	t.MOVQ(t.moving("c"), c)
+	t.ADDQ(t.field("cNext"), c)
 	for r := range t.rows {
 		for at := 0; at < t.vecs*t.bytes(); at += 64 {
 			t.PREFETCHT0(operand.Mem{Base: c, Disp: at})

@@ -190,30 +190,26 @@ func (w *worker) splitPlane(g *grid, dst, src []float32) {
 	}
 }
 
-// packTaps copies rows k0 to k1 and columns j0 to j1 of the taps into panels, 16
-// columns at once where they lie side by side.
-func (w *worker) packTaps(p *product, k0, k1, j0, j1 int) {
-	kn, panel := k1-k0, w.k.panel()
-	g := p.taps
-	for at := 0; at < j1-j0; at += panel {
-		n := min(panel, j1-j0-at)
-		wide := (n + w.k.width - 1) / w.k.width * w.k.width
-		for i := 0; i < wide; {
-			dst, j := w.b[at*kn+i:], j0+at+i
-			w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(p.b, 0), offsets: pointer(g.offsetsBytes, k0), n: kn}
-			h, c := j/g.outW, j%g.outW
-			w.p.first = 4 * (h*g.outRowStep + c)
-			switch side := min(g.outW-c, n-i); {
-			case side >= 16:
-				w.k.line[1](&w.p)
-				i += 16
-			case side >= 8:
-				w.k.line[0](&w.p)
-				i += 8
-			default:
-				w.packEight(g, j, max(min(8, n-i), 0))
-				i += 8
-			}
+// packTaps copies rows k0 to k1 and columns j0 to j1 of the taps into one panel,
+// 16 columns at once where they lie side by side.
+func (w *worker) packTaps(p *product, panel []float32, k0, k1, j0, j1 int) {
+	g, n := p.taps, j1-j0
+	wide := (n + w.k.width - 1) / w.k.width * w.k.width
+	for i := 0; i < wide; {
+		dst, j := panel[i:], j0+i
+		w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(p.b, 0), offsets: pointer(g.offsetsBytes, k0), n: k1 - k0}
+		h, c := j/g.outW, j%g.outW
+		w.p.first = 4 * (h*g.outRowStep + c)
+		switch side := min(g.outW-c, n-i); {
+		case side >= 16:
+			w.k.line[1](&w.p)
+			i += 16
+		case side >= 8:
+			w.k.line[0](&w.p)
+			i += 8
+		default:
+			w.packEight(g, j, max(min(8, n-i), 0))
+			i += 8
 		}
 	}
 }

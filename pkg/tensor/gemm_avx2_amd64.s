@@ -3,111 +3,123 @@
 //go:build !purego
 
 // func tile1x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile1x1_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile1x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	MOVQ       56(AX), DI
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R8
-	TESTQ      R8, R8
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), R8
-	VMOVUPS    (R8), Y0
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R8), Y0
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), R8
-	VMASKMOVPS (R8), Y0, Y0
+	VMOVUPS    (DI), Y0
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	VMASKMOVPS (DI), Y0, Y0
 
 loadEnd:
 begun:
-	SUBQ $0x04, DI
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), DI
+	MOVQ 32(AX), R8
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	MOVQ         144(AX), R9
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
+	LEAQ         (CX)(R9*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	SUBQ         $0x04, DI
+	ADDQ         DI, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, DI
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	VMOVUPS      (BX), Y1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	DECQ         DI
+	ADDQ         DI, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), BX
-	TESTQ   BX, BX
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y1
 	VADDPS  Y1, Y0, Y0
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (SI), Y1
-	VMASKMOVPS (BX), Y1, Y1
+	VMOVUPS    (BX), Y1
+	VMASKMOVPS (DX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), BX
-	TESTQ        BX, BX
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (BX), Y2
+	VBROADCASTSS (DX), Y2
 	VADDPS       Y2, Y0, Y0
 	ADDQ         $0x04, 16(SP)
 
@@ -118,284 +130,126 @@ noRowBias:
 	VMAXPS Y0, Y2, Y0
 
 rectified:
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), BX
-	VMOVUPS Y0, (BX)
+	MOVQ    48(AX), DX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (BX), Y1
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), BX
-	VMOVMSKPS Y1, SI
-	LEAQ      (BX), BX
+	VMOVUPS   (DX), Y1
+	MOVQ      48(AX), DX
+	MOVQ      8(SP), DX
+	VMOVMSKPS Y1, BX
+	LEAQ      (DX), DX
 	VMOVAPS   Y0, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part1Four
-	VMOVUPS   Y0, (BX)
+	VMOVUPS   Y0, (DX)
 
 part1Four:
-	TESTL      $0x00000004, SI
+	TESTL      $0x00000004, BX
 	JEQ        part1Two
-	VMOVUPS    X0, (BX)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, BX
+	ADDQ       $0x10, DX
 
 part1Two:
-	TESTL     $0x00000002, SI
+	TESTL     $0x00000002, BX
 	JEQ       part1One
-	VMOVLPS   X0, (BX)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, BX
+	ADDQ      $0x08, DX
 
 part1One:
-	TESTL  $0x00000001, SI
+	TESTL  $0x00000001, BX
 	JEQ    part1None
-	VMOVSS X0, (BX)
+	VMOVSS X0, (DX)
 
 part1None:
 storeEnd:
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane1x1_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane1x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	MOVQ       128(AX), DI
-	MOVQ       144(AX), R8
-	MOVQ       136(AX), R9
-	LEAQ       (DI)(R9*8), R9
-	MOVQ       R9, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (DI), R9
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
-	SUBQ   $0x04, R9
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R8
+	MOVQ   32(AX), R9
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	SUBQ         $0x04, R9
-	JGE          kSteps
-
-kRest:
-	ADDQ $0x04, R9
-	JEQ  kDone
-
-kOne:
-	VMOVUPS      (SI), Y1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, BX
-	DECQ         R9
-	JNE          kOne
-
-kDone:
-	MOVQ         88(AX), R9
-	TESTQ        R9, R9
-	JNE          lanePart
-	VBROADCASTSS 152(AX), Y2
-	VMOVUPS      (R8), Y1
-	VANDPS       Y2, Y0, Y2
-	VPMAXSD      Y2, Y1, Y1
-	VMOVUPS      Y1, (R8)
-	VBROADCASTSS 160(AX), Y2
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
-	VMULPS       Y2, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R9), Y2
-	VPADDD       Y2, Y0, Y0
-	VMOVUPS      Y0, (R9)
-	JMP          laneEnd
-
-lanePart:
-	VMOVUPS      (R9), Y3
-	VBROADCASTSS 152(AX), Y2
-	VMOVUPS      (R8), Y1
-	VANDPS       Y3, Y0, Y0
-	VANDPS       Y2, Y0, Y2
-	VPMAXSD      Y2, Y1, Y1
-	VMOVUPS      Y1, (R8)
-	VBROADCASTSS 160(AX), Y2
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
-	VMULPS       Y2, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (R9), Y3, Y2
-	VPADDD       Y2, Y0, Y0
-	VMOVMSKPS    Y3, R10
-	LEAQ         (R9), R9
-	VMOVAPS      Y0, Y0
-	POPCNTL      R10, R10
-	TESTL        $0x00000008, R10
-	JEQ          part2Four
-	VMOVUPS      Y0, (R9)
-
-part2Four:
-	TESTL      $0x00000004, R10
-	JEQ        part2Two
-	VMOVUPS    X0, (R9)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
-
-part2Two:
-	TESTL     $0x00000002, R10
-	JEQ       part2One
-	VMOVLPS   X0, (R9)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
-
-part2One:
-	TESTL  $0x00000001, R10
-	JEQ    part2None
-	VMOVSS X0, (R9)
-
-part2None:
-laneEnd:
-	ADDQ $0x08, DI
-	ADDQ $0x40, R8
-	CMPQ DI, 32(SP)
-	JNE  lane
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
-	DECQ 24(SP)
-	JNE  panel
-	VZEROUPPER
-	RET
-
-// func tile1x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile1x2_avx2(SB), $40-8
-	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
-
-panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	MOVQ       56(AX), DI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), R8
-	TESTQ      R8, R8
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), R8
-	VMOVUPS    (R8), Y0
-	VMOVUPS    32(R8), Y1
-	JMP        loadEnd
-
-loadPart:
-	VMOVUPS    (R8), Y1
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), R8
-	VMOVUPS    (R8), Y0
-	VMASKMOVPS 32(R8), Y1, Y1
-
-loadEnd:
-begun:
-	SUBQ $0x04, DI
-	JLT  kRest
-
-kSteps:
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
+	ADDQ         R8, DX
 	SUBQ         $0x04, DI
 	JGE          kSteps
 
@@ -404,42 +258,227 @@ kRest:
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
+	VMOVUPS      (BX), Y1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         R8, DX
 	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), BX
-	TESTQ   BX, BX
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
+	JNE          lanePart
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y2
+	VMOVUPS      (DI), Y1
+	VANDPS       Y2, Y0, Y2
+	VPMAXSD      Y2, Y1, Y1
+	VMOVUPS      Y1, (DI)
+	VBROADCASTSS 184(AX), Y2
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
+	VMULPS       Y2, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      (DI), Y2
+	VPADDD       Y2, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	JMP          laneEnd
+
+lanePart:
+	VMOVUPS      (DI), Y3
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y2
+	VMOVUPS      (DI), Y1
+	VANDPS       Y3, Y0, Y0
+	VANDPS       Y2, Y0, Y2
+	VPMAXSD      Y2, Y1, Y1
+	VMOVUPS      Y1, (DI)
+	VBROADCASTSS 184(AX), Y2
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
+	VMULPS       Y2, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VMASKMOVPS   (DI), Y3, Y2
+	VPADDD       Y2, Y0, Y0
+	VMOVMSKPS    Y3, R8
+	LEAQ         (DI), DI
+	VMOVAPS      Y0, Y0
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
+	JEQ          part2Four
+	VMOVUPS      Y0, (DI)
+
+part2Four:
+	TESTL      $0x00000004, R8
+	JEQ        part2Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part2Two:
+	TESTL     $0x00000002, R8
+	JEQ       part2One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part2One:
+	TESTL  $0x00000001, R8
+	JEQ    part2None
+	VMOVSS X0, (DI)
+
+part2None:
+laneEnd:
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
+	JNE  lane
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
+	DECQ 24(SP)
+	JNE  panel
+	VZEROUPPER
+	RET
+
+// func tile1x2_avx2(p *tile)
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile1x2_avx2(SB), $48-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
+
+panel:
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
+	JNE        loadPart
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	JMP        loadEnd
+
+loadPart:
+	VMOVUPS    (DI), Y1
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y1, Y1
+
+loadEnd:
+begun:
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), DI
+	MOVQ 32(AX), R8
+	SUBQ $0x04, SI
+	JLT  kRest
+
+kSteps:
+	MOVQ         144(AX), R9
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
+	LEAQ         (CX)(R9*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, DX
+	SUBQ         $0x04, SI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x04, SI
+	JEQ  kDone
+
+kOne:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, DX
+	DECQ         SI
+	JNE          kOne
+
+kDone:
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (BX), Y2
+	VMOVUPS (DX), Y2
 	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(BX), Y3
+	VMOVUPS 32(DX), Y3
 	VADDPS  Y3, Y1, Y1
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (SI), Y3
-	VMOVUPS    (BX), Y2
+	VMOVUPS    (BX), Y3
+	VMOVUPS    (DX), Y2
 	VADDPS     Y2, Y0, Y0
-	VMASKMOVPS 32(BX), Y3, Y3
+	VMASKMOVPS 32(DX), Y3, Y3
 	VADDPS     Y3, Y1, Y1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), BX
-	TESTQ        BX, BX
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (BX), Y4
+	VBROADCASTSS (DX), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
 	ADDQ         $0x04, 16(SP)
@@ -452,359 +491,386 @@ noRowBias:
 	VMAXPS Y1, Y4, Y1
 
 rectified:
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	MOVQ    48(AX), DX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (BX), Y2
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), BX
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y2, SI
-	LEAQ      32(BX), BX
+	VMOVUPS   (DX), Y2
+	MOVQ      48(AX), DX
+	MOVQ      8(SP), DX
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y2, BX
+	LEAQ      32(DX), DX
 	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part3Four
-	VMOVUPS   Y0, (BX)
+	VMOVUPS   Y0, (DX)
 
 part3Four:
-	TESTL      $0x00000004, SI
+	TESTL      $0x00000004, BX
 	JEQ        part3Two
-	VMOVUPS    X0, (BX)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, BX
+	ADDQ       $0x10, DX
 
 part3Two:
-	TESTL     $0x00000002, SI
+	TESTL     $0x00000002, BX
 	JEQ       part3One
-	VMOVLPS   X0, (BX)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, BX
+	ADDQ      $0x08, DX
 
 part3One:
-	TESTL  $0x00000001, SI
+	TESTL  $0x00000001, BX
 	JEQ    part3None
-	VMOVSS X0, (BX)
+	VMOVSS X0, (DX)
 
 part3None:
 storeEnd:
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane1x2_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane1x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	MOVQ       128(AX), DI
-	MOVQ       144(AX), R8
-	MOVQ       136(AX), R9
-	LEAQ       (DI)(R9*8), R9
-	MOVQ       R9, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (DI), R9
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	SUBQ   $0x04, R9
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R8
+	MOVQ   32(AX), R9
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	SUBQ         $0x04, R9
+	ADDQ         R8, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Y4
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, BX
-	DECQ         R9
+	ADDQ         R8, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R9
-	TESTQ        R9, R9
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y4
-	VMOVUPS      (R8), Y2
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y4
+	VMOVUPS      (DI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
-	VMOVUPS      Y2, (R8)
-	VBROADCASTSS 160(AX), Y4
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
+	VMOVUPS      Y2, (DI)
+	VBROADCASTSS 184(AX), Y4
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R9), Y3
+	VMOVUPS      (DI), Y3
 	VPADDD       Y3, Y0, Y0
-	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y4, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(R9), Y3
+	VMOVUPS      32(DI), Y3
 	VPADDD       Y3, Y1, Y1
-	VMOVUPS      Y1, 32(R9)
+	VMOVUPS      Y1, 32(DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R9), Y5
-	VBROADCASTSS 152(AX), Y4
-	VMOVUPS      (R8), Y2
+	VMOVUPS      (DI), Y5
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y4
+	VMOVUPS      (DI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VANDPS       Y5, Y1, Y1
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
-	VMOVUPS      Y2, (R8)
-	VBROADCASTSS 160(AX), Y4
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
+	VMOVUPS      Y2, (DI)
+	VBROADCASTSS 184(AX), Y4
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R9), Y3
+	VMOVUPS      (DI), Y3
 	VPADDD       Y3, Y0, Y0
-	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y4, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(R9), Y5, Y3
+	VMASKMOVPS   32(DI), Y5, Y3
 	VPADDD       Y3, Y1, Y1
-	VMOVMSKPS    Y5, R10
-	LEAQ         32(R9), R9
+	VMOVMSKPS    Y5, R8
+	LEAQ         32(DI), DI
 	VMOVAPS      Y1, Y0
-	POPCNTL      R10, R10
-	TESTL        $0x00000008, R10
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part4Four
-	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, (DI)
 
 part4Four:
-	TESTL      $0x00000004, R10
+	TESTL      $0x00000004, R8
 	JEQ        part4Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part4Two:
-	TESTL     $0x00000002, R10
+	TESTL     $0x00000002, R8
 	JEQ       part4One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part4One:
-	TESTL  $0x00000001, R10
+	TESTL  $0x00000001, R8
 	JEQ    part4None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part4None:
 laneEnd:
-	ADDQ $0x08, DI
-	ADDQ $0x40, R8
-	CMPQ DI, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile2x1_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile2x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Y0
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y1
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y1
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R9), Y1
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMASKMOVPS (R9), Y1, Y0
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y1, Y1
+	VMOVUPS    (DI), Y1
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMASKMOVPS (DI), Y1, Y0
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y1, Y1
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y3
+	VBROADCASTSS (DX)(DI*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y3
+	VBROADCASTSS (DX)(DI*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y3
+	VBROADCASTSS (DX)(DI*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y3
+	VBROADCASTSS (DX)(DI*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	VMOVUPS      (BX), Y2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y3
+	VBROADCASTSS (DX)(DI*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y2
+	VMOVUPS (DX), Y2
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y2, Y1, Y1
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS (SI), Y2, Y2
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS (DX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
 	VADDPS     Y2, Y1, Y1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y3
+	VBROADCASTSS (DX), Y3
 	VADDPS       Y3, Y0, Y0
-	VBROADCASTSS 4(SI), Y3
+	VBROADCASTSS 4(DX), Y3
 	VADDPS       Y3, Y1, Y1
 	ADDQ         $0x08, 16(SP)
 
@@ -816,448 +882,475 @@ noRowBias:
 	VMAXPS Y1, Y3, Y1
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y1, (DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y2
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVMSKPS Y2, R8
-	LEAQ      (SI), R9
+	VMOVUPS   (DX), Y2
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVMSKPS Y2, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part5Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part5Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part5Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part5Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part5One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part5One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part5None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part5None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y2, DI
-	LEAQ      (SI), SI
+	ADDQ      BX, DX
+	VMOVMSKPS Y2, BX
+	LEAQ      (DX), DX
 	VMOVAPS   Y1, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part6Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part6Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part6Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part6Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part6One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part6One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part6None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part6None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane2x1_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane2x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
+	VMOVUPS      (BX), Y2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y3
-	VMOVUPS      (R9), Y2
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y3
+	VMOVUPS      (DI), Y2
 	VANDPS       Y3, Y0, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
-	VMOVUPS      Y2, (R9)
-	VBROADCASTSS 160(AX), Y3
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y2, (DI)
+	VBROADCASTSS 184(AX), Y3
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R10), Y4
+	VMOVUPS      (DI), Y4
 	VPADDD       Y4, Y0, Y0
-	VMOVUPS      Y0, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Y0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y3, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (R10), Y4
+	VMOVUPS      (DI), Y4
 	VPADDD       Y4, Y1, Y1
-	VMOVUPS      Y1, (R10)
+	VMOVUPS      Y1, (DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R10), Y5
-	VBROADCASTSS 152(AX), Y3
-	VMOVUPS      (R9), Y2
+	VMOVUPS      (DI), Y5
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y3
+	VMOVUPS      (DI), Y2
 	VANDPS       Y5, Y0, Y0
 	VANDPS       Y3, Y0, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VANDPS       Y5, Y1, Y1
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
-	VMOVUPS      Y2, (R9)
-	VBROADCASTSS 160(AX), Y3
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y2, (DI)
+	VBROADCASTSS 184(AX), Y3
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (R10), Y5, Y4
+	VMASKMOVPS   (DI), Y5, Y4
 	VPADDD       Y4, Y0, Y0
-	VMOVMSKPS    Y5, R12
-	LEAQ         (R10), R13
+	VMOVMSKPS    Y5, R9
+	LEAQ         (DI), R10
 	VMOVAPS      Y0, Y0
-	POPCNTL      R12, R12
-	TESTL        $0x00000008, R12
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part7Four
-	VMOVUPS      Y0, (R13)
+	VMOVUPS      Y0, (R10)
 
 part7Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R9
 	JEQ        part7Two
-	VMOVUPS    X0, (R13)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R13
-
-part7Two:
-	TESTL     $0x00000002, R12
-	JEQ       part7One
-	VMOVLPS   X0, (R13)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R13
-
-part7One:
-	TESTL  $0x00000001, R12
-	JEQ    part7None
-	VMOVSS X0, (R13)
-
-part7None:
-	ADDQ       R11, R10
-	VMULPS     Y3, Y1, Y1
-	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (R10), Y5, Y4
-	VPADDD     Y4, Y1, Y1
-	VMOVMSKPS  Y5, R11
-	LEAQ       (R10), R10
-	VMOVAPS    Y1, Y0
-	POPCNTL    R11, R11
-	TESTL      $0x00000008, R11
-	JEQ        part8Four
-	VMOVUPS    Y0, (R10)
-
-part8Four:
-	TESTL      $0x00000004, R11
-	JEQ        part8Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part8Two:
-	TESTL     $0x00000002, R11
-	JEQ       part8One
+part7Two:
+	TESTL     $0x00000002, R9
+	JEQ       part7One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part8One:
-	TESTL  $0x00000001, R11
-	JEQ    part8None
+part7One:
+	TESTL  $0x00000001, R9
+	JEQ    part7None
 	VMOVSS X0, (R10)
+
+part7None:
+	ADDQ       R8, DI
+	VMULPS     Y3, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (DI), Y5, Y4
+	VPADDD     Y4, Y1, Y1
+	VMOVMSKPS  Y5, R8
+	LEAQ       (DI), DI
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part8Four
+	VMOVUPS    Y0, (DI)
+
+part8Four:
+	TESTL      $0x00000004, R8
+	JEQ        part8Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part8Two:
+	TESTL     $0x00000002, R8
+	JEQ       part8One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part8One:
+	TESTL  $0x00000001, R8
+	JEQ    part8None
+	VMOVSS X0, (DI)
 
 part8None:
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile2x2_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile2x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Y0
-	VMOVUPS    32(R9), Y1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y2
-	VMOVUPS    32(R9), Y3
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMOVUPS    32(DI), Y3
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R9), Y3
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Y0
-	VMASKMOVPS 32(R9), Y3, Y1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y2
-	VMASKMOVPS 32(R9), Y3, Y3
+	VMOVUPS    (DI), Y3
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y3, Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMASKMOVPS 32(DI), Y3, Y3
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y4
+	VMOVUPS (DX), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y2, Y2
-	VMOVUPS 32(SI), Y5
+	VMOVUPS 32(DX), Y5
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y3, Y3
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y5
-	VMOVUPS    (SI), Y4
+	VMOVUPS    (BX), Y5
+	VMOVUPS    (DX), Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y2, Y2
-	VMASKMOVPS 32(SI), Y5, Y5
+	VMASKMOVPS 32(DX), Y5, Y5
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y3, Y3
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (DX), Y6
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 4(SI), Y6
+	VBROADCASTSS 4(DX), Y6
 	VADDPS       Y6, Y2, Y2
 	VADDPS       Y6, Y3, Y3
 	ADDQ         $0x08, 16(SP)
@@ -1272,200 +1365,214 @@ noRowBias:
 	VMAXPS Y3, Y6, Y3
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y4
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVUPS   Y0, (SI)
-	VMOVMSKPS Y4, R8
-	LEAQ      32(SI), R9
+	VMOVUPS   (DX), Y4
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y4, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part9Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part9Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part9Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part9Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part9One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part9One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part9None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part9None:
-	ADDQ      DI, SI
-	VMOVUPS   Y2, (SI)
-	VMOVMSKPS Y4, DI
-	LEAQ      32(SI), SI
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y4, BX
+	LEAQ      32(DX), DX
 	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part10Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part10Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part10Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part10Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part10One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part10One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part10None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part10None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane2x2_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane2x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y6
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y6
-	VMOVUPS      (R9), Y4
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y6
+	VMOVUPS      (DI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VANDPS       Y6, Y1, Y7
@@ -1474,37 +1581,38 @@ kDone:
 	VPMAXSD      Y7, Y4, Y4
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
-	VMOVUPS      Y4, (R9)
-	VBROADCASTSS 160(AX), Y6
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y4, (DI)
+	VBROADCASTSS 184(AX), Y6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R10), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y6, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(R10), Y7
+	VMOVUPS      32(DI), Y7
 	VPADDD       Y7, Y1, Y1
-	VMOVUPS      Y1, 32(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y6, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R10), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y2, Y2
-	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y2, (DI)
 	VMULPS       Y6, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(R10), Y7
+	VMOVUPS      32(DI), Y7
 	VPADDD       Y7, Y3, Y3
-	VMOVUPS      Y3, 32(R10)
+	VMOVUPS      Y3, 32(DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R10), Y5
-	VBROADCASTSS 152(AX), Y6
-	VMOVUPS      (R9), Y4
+	VMOVUPS      (DI), Y5
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y6
+	VMOVUPS      (DI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VANDPS       Y5, Y1, Y1
@@ -1515,247 +1623,259 @@ lanePart:
 	VANDPS       Y5, Y3, Y3
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
-	VMOVUPS      Y4, (R9)
-	VBROADCASTSS 160(AX), Y6
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y4, (DI)
+	VBROADCASTSS 184(AX), Y6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R10), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y6, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(R10), Y5, Y7
+	VMASKMOVPS   32(DI), Y5, Y7
 	VPADDD       Y7, Y1, Y1
-	VMOVMSKPS    Y5, R12
-	LEAQ         32(R10), R13
+	VMOVMSKPS    Y5, R9
+	LEAQ         32(DI), R10
 	VMOVAPS      Y1, Y0
-	POPCNTL      R12, R12
-	TESTL        $0x00000008, R12
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part11Four
-	VMOVUPS      Y0, (R13)
+	VMOVUPS      Y0, (R10)
 
 part11Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R9
 	JEQ        part11Two
-	VMOVUPS    X0, (R13)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R13
-
-part11Two:
-	TESTL     $0x00000002, R12
-	JEQ       part11One
-	VMOVLPS   X0, (R13)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R13
-
-part11One:
-	TESTL  $0x00000001, R12
-	JEQ    part11None
-	VMOVSS X0, (R13)
-
-part11None:
-	ADDQ       R11, R10
-	VMULPS     Y6, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (R10), Y7
-	VPADDD     Y7, Y2, Y2
-	VMOVUPS    Y2, (R10)
-	VMULPS     Y6, Y3, Y3
-	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(R10), Y5, Y7
-	VPADDD     Y7, Y3, Y3
-	VMOVMSKPS  Y5, R11
-	LEAQ       32(R10), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R11, R11
-	TESTL      $0x00000008, R11
-	JEQ        part12Four
-	VMOVUPS    Y0, (R10)
-
-part12Four:
-	TESTL      $0x00000004, R11
-	JEQ        part12Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part12Two:
-	TESTL     $0x00000002, R11
-	JEQ       part12One
+part11Two:
+	TESTL     $0x00000002, R9
+	JEQ       part11One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part12One:
-	TESTL  $0x00000001, R11
-	JEQ    part12None
+part11One:
+	TESTL  $0x00000001, R9
+	JEQ    part11None
 	VMOVSS X0, (R10)
+
+part11None:
+	ADDQ       R8, DI
+	VMULPS     Y6, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (DI), Y7
+	VPADDD     Y7, Y2, Y2
+	VMOVUPS    Y2, (DI)
+	VMULPS     Y6, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(DI), Y5, Y7
+	VPADDD     Y7, Y3, Y3
+	VMOVMSKPS  Y5, R8
+	LEAQ       32(DI), DI
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part12Four
+	VMOVUPS    Y0, (DI)
+
+part12Four:
+	TESTL      $0x00000004, R8
+	JEQ        part12Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part12Two:
+	TESTL     $0x00000002, R8
+	JEQ       part12One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part12One:
+	TESTL  $0x00000001, R8
+	JEQ    part12None
+	VMOVSS X0, (DI)
 
 part12None:
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile3x1_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile3x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Y0
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y2
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R9), Y2
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMASKMOVPS (R9), Y2, Y0
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y2, Y1
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y2, Y2
+	VMOVUPS    (DI), Y2
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMASKMOVPS (DI), Y2, Y0
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y2, Y1
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y2, Y2
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(DI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(DI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(DI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(DI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	VMOVUPS      (BX), Y3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y4
+	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(DI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y3
+	VMOVUPS (DX), Y3
 	VADDPS  Y3, Y0, Y0
 	VADDPS  Y3, Y1, Y1
 	VADDPS  Y3, Y2, Y2
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y3
-	VMASKMOVPS (SI), Y3, Y3
+	VMOVUPS    (BX), Y3
+	VMASKMOVPS (DX), Y3, Y3
 	VADDPS     Y3, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 	VADDPS     Y3, Y2, Y2
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y4
+	VBROADCASTSS (DX), Y4
 	VADDPS       Y4, Y0, Y0
-	VBROADCASTSS 4(SI), Y4
+	VBROADCASTSS 4(DX), Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 8(SI), Y4
+	VBROADCASTSS 8(DX), Y4
 	VADDPS       Y4, Y2, Y2
 	ADDQ         $0x0c, 16(SP)
 
@@ -1768,256 +1888,271 @@ noRowBias:
 	VMAXPS Y2, Y4, Y2
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y3
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVMSKPS Y3, R8
-	LEAQ      (SI), R9
+	VMOVUPS   (DX), Y3
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVMSKPS Y3, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part13Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part13Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part13Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part13Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part13One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part13One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part13None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part13None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y3, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y3, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part14Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part14Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part14Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part14Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part14One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part14One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part14None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part14None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y3, DI
-	LEAQ      (SI), SI
+	ADDQ      BX, DX
+	VMOVMSKPS Y3, BX
+	LEAQ      (DX), DX
 	VMOVAPS   Y2, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part15Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part15Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part15Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part15Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part15One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part15One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part15None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part15None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane3x1_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane3x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y4
+	VMOVUPS      (BX), Y3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y4
+	VBROADCASTSS (DX)(R8*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y4
-	VMOVUPS      (R9), Y3
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y4
+	VMOVUPS      (DI), Y3
 	VANDPS       Y4, Y0, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VANDPS       Y4, Y1, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
-	VMOVUPS      Y3, (R9)
-	VBROADCASTSS 160(AX), Y4
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y3, (DI)
+	VBROADCASTSS 184(AX), Y4
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R10), Y5
+	VMOVUPS      (DI), Y5
 	VPADDD       Y5, Y0, Y0
-	VMOVUPS      Y0, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Y0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y4, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (R10), Y5
+	VMOVUPS      (DI), Y5
 	VPADDD       Y5, Y1, Y1
-	VMOVUPS      Y1, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Y1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y4, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R10), Y5
+	VMOVUPS      (DI), Y5
 	VPADDD       Y5, Y2, Y2
-	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y2, (DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R10), Y6
-	VBROADCASTSS 152(AX), Y4
-	VMOVUPS      (R9), Y3
+	VMOVUPS      (DI), Y6
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y4
+	VMOVUPS      (DI), Y3
 	VANDPS       Y6, Y0, Y0
 	VANDPS       Y4, Y0, Y5
 	VPMAXSD      Y5, Y3, Y3
@@ -2027,151 +2162,152 @@ lanePart:
 	VANDPS       Y6, Y2, Y2
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
-	VMOVUPS      Y3, (R9)
-	VBROADCASTSS 160(AX), Y4
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y3, (DI)
+	VBROADCASTSS 184(AX), Y4
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (R10), Y6, Y5
+	VMASKMOVPS   (DI), Y6, Y5
 	VPADDD       Y5, Y0, Y0
-	VMOVMSKPS    Y6, R12
-	LEAQ         (R10), R13
+	VMOVMSKPS    Y6, R9
+	LEAQ         (DI), R10
 	VMOVAPS      Y0, Y0
-	POPCNTL      R12, R12
-	TESTL        $0x00000008, R12
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part16Four
-	VMOVUPS      Y0, (R13)
+	VMOVUPS      Y0, (R10)
 
 part16Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R9
 	JEQ        part16Two
-	VMOVUPS    X0, (R13)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R13
-
-part16Two:
-	TESTL     $0x00000002, R12
-	JEQ       part16One
-	VMOVLPS   X0, (R13)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R13
-
-part16One:
-	TESTL  $0x00000001, R12
-	JEQ    part16None
-	VMOVSS X0, (R13)
-
-part16None:
-	ADDQ       R11, R10
-	VMULPS     Y4, Y1, Y1
-	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (R10), Y6, Y5
-	VPADDD     Y5, Y1, Y1
-	VMOVMSKPS  Y6, R12
-	LEAQ       (R10), R13
-	VMOVAPS    Y1, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
-	JEQ        part17Four
-	VMOVUPS    Y0, (R13)
-
-part17Four:
-	TESTL      $0x00000004, R12
-	JEQ        part17Two
-	VMOVUPS    X0, (R13)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R13
-
-part17Two:
-	TESTL     $0x00000002, R12
-	JEQ       part17One
-	VMOVLPS   X0, (R13)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R13
-
-part17One:
-	TESTL  $0x00000001, R12
-	JEQ    part17None
-	VMOVSS X0, (R13)
-
-part17None:
-	ADDQ       R11, R10
-	VMULPS     Y4, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (R10), Y6, Y5
-	VPADDD     Y5, Y2, Y2
-	VMOVMSKPS  Y6, R11
-	LEAQ       (R10), R10
-	VMOVAPS    Y2, Y0
-	POPCNTL    R11, R11
-	TESTL      $0x00000008, R11
-	JEQ        part18Four
-	VMOVUPS    Y0, (R10)
-
-part18Four:
-	TESTL      $0x00000004, R11
-	JEQ        part18Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part18Two:
-	TESTL     $0x00000002, R11
-	JEQ       part18One
+part16Two:
+	TESTL     $0x00000002, R9
+	JEQ       part16One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part18One:
-	TESTL  $0x00000001, R11
-	JEQ    part18None
+part16One:
+	TESTL  $0x00000001, R9
+	JEQ    part16None
 	VMOVSS X0, (R10)
+
+part16None:
+	ADDQ       R8, DI
+	VMULPS     Y4, Y1, Y1
+	VCVTPS2DQ  Y1, Y1
+	VMASKMOVPS (DI), Y6, Y5
+	VPADDD     Y5, Y1, Y1
+	VMOVMSKPS  Y6, R9
+	LEAQ       (DI), R10
+	VMOVAPS    Y1, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part17Four
+	VMOVUPS    Y0, (R10)
+
+part17Four:
+	TESTL      $0x00000004, R9
+	JEQ        part17Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part17Two:
+	TESTL     $0x00000002, R9
+	JEQ       part17One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part17One:
+	TESTL  $0x00000001, R9
+	JEQ    part17None
+	VMOVSS X0, (R10)
+
+part17None:
+	ADDQ       R8, DI
+	VMULPS     Y4, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (DI), Y6, Y5
+	VPADDD     Y5, Y2, Y2
+	VMOVMSKPS  Y6, R8
+	LEAQ       (DI), DI
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part18Four
+	VMOVUPS    Y0, (DI)
+
+part18Four:
+	TESTL      $0x00000004, R8
+	JEQ        part18Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part18Two:
+	TESTL     $0x00000002, R8
+	JEQ       part18One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part18One:
+	TESTL  $0x00000001, R8
+	JEQ    part18None
+	VMOVSS X0, (DI)
 
 part18None:
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile3x2_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile3x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -2180,156 +2316,167 @@ panel:
 	VXORPS     Y5, Y5, Y5
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Y0
-	VMOVUPS    32(R9), Y1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y2
-	VMOVUPS    32(R9), Y3
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y4
-	VMOVUPS    32(R9), Y5
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMOVUPS    32(DI), Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMOVUPS    32(DI), Y5
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R9), Y5
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Y0
-	VMASKMOVPS 32(R9), Y5, Y1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y2
-	VMASKMOVPS 32(R9), Y5, Y3
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Y4
-	VMASKMOVPS 32(R9), Y5, Y5
+	VMOVUPS    (DI), Y5
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y5, Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMASKMOVPS 32(DI), Y5, Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMASKMOVPS 32(DI), Y5, Y5
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(DI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(DI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(DI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(DI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(DI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y6
+	VMOVUPS (DX), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y2, Y2
 	VADDPS  Y6, Y4, Y4
-	VMOVUPS 32(SI), Y7
+	VMOVUPS 32(DX), Y7
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y3, Y3
 	VADDPS  Y7, Y5, Y5
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y7
-	VMOVUPS    (SI), Y6
+	VMOVUPS    (BX), Y7
+	VMOVUPS    (DX), Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y2, Y2
 	VADDPS     Y6, Y4, Y4
-	VMASKMOVPS 32(SI), Y7, Y7
+	VMASKMOVPS 32(DX), Y7, Y7
 	VADDPS     Y7, Y1, Y1
 	VADDPS     Y7, Y3, Y3
 	VADDPS     Y7, Y5, Y5
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y8
+	VBROADCASTSS (DX), Y8
 	VADDPS       Y8, Y0, Y0
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS 4(SI), Y8
+	VBROADCASTSS 4(DX), Y8
 	VADDPS       Y8, Y2, Y2
 	VADDPS       Y8, Y3, Y3
-	VBROADCASTSS 8(SI), Y8
+	VBROADCASTSS 8(DX), Y8
 	VADDPS       Y8, Y4, Y4
 	VADDPS       Y8, Y5, Y5
 	ADDQ         $0x0c, 16(SP)
@@ -2346,252 +2493,266 @@ noRowBias:
 	VMAXPS Y5, Y8, Y5
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y6
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVUPS   Y0, (SI)
-	VMOVMSKPS Y6, R8
-	LEAQ      32(SI), R9
+	VMOVUPS   (DX), Y6
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y6, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part19Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part19Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part19Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part19Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part19One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part19One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part19None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part19None:
-	ADDQ      DI, SI
-	VMOVUPS   Y2, (SI)
-	VMOVMSKPS Y6, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y6, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y3, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part20Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part20Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part20Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part20Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part20One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part20One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part20None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part20None:
-	ADDQ      DI, SI
-	VMOVUPS   Y4, (SI)
-	VMOVMSKPS Y6, DI
-	LEAQ      32(SI), SI
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y6, BX
+	LEAQ      32(DX), DX
 	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part21Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part21Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part21Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part21Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part21One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part21One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part21None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part21None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane3x2_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane3x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y9
+	VBROADCASTSS (DX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y9
+	VBROADCASTSS (DX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y9
+	VBROADCASTSS (DX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y9
+	VBROADCASTSS (DX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y8
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(CX*1), Y9
+	VBROADCASTSS (DX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (SI)(CX*2), Y8
+	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y8
-	VMOVUPS      (R9), Y6
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y8
+	VMOVUPS      (DI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VANDPS       Y8, Y1, Y9
@@ -2604,48 +2765,49 @@ kDone:
 	VPMAXSD      Y9, Y6, Y6
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
-	VMOVUPS      Y6, (R9)
-	VBROADCASTSS 160(AX), Y8
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y6, (DI)
+	VBROADCASTSS 184(AX), Y8
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R10), Y9
+	VMOVUPS      (DI), Y9
 	VPADDD       Y9, Y0, Y0
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y8, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(R10), Y9
+	VMOVUPS      32(DI), Y9
 	VPADDD       Y9, Y1, Y1
-	VMOVUPS      Y1, 32(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y8, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R10), Y9
+	VMOVUPS      (DI), Y9
 	VPADDD       Y9, Y2, Y2
-	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y2, (DI)
 	VMULPS       Y8, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(R10), Y9
+	VMOVUPS      32(DI), Y9
 	VPADDD       Y9, Y3, Y3
-	VMOVUPS      Y3, 32(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Y3, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y8, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R10), Y9
+	VMOVUPS      (DI), Y9
 	VPADDD       Y9, Y4, Y4
-	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y4, (DI)
 	VMULPS       Y8, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(R10), Y9
+	VMOVUPS      32(DI), Y9
 	VPADDD       Y9, Y5, Y5
-	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      Y5, 32(DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R10), Y7
-	VBROADCASTSS 152(AX), Y8
-	VMOVUPS      (R9), Y6
+	VMOVUPS      (DI), Y7
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y8
+	VMOVUPS      (DI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VANDPS       Y7, Y1, Y1
@@ -2661,287 +2823,293 @@ lanePart:
 	VANDPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
-	VMOVUPS      Y6, (R9)
-	VBROADCASTSS 160(AX), Y8
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Y6, (DI)
+	VBROADCASTSS 184(AX), Y8
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R10), Y9
+	VMOVUPS      (DI), Y9
 	VPADDD       Y9, Y0, Y0
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y8, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(R10), Y7, Y9
+	VMASKMOVPS   32(DI), Y7, Y9
 	VPADDD       Y9, Y1, Y1
-	VMOVMSKPS    Y7, R12
-	LEAQ         32(R10), R13
+	VMOVMSKPS    Y7, R9
+	LEAQ         32(DI), R10
 	VMOVAPS      Y1, Y0
-	POPCNTL      R12, R12
-	TESTL        $0x00000008, R12
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part22Four
-	VMOVUPS      Y0, (R13)
+	VMOVUPS      Y0, (R10)
 
 part22Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R9
 	JEQ        part22Two
-	VMOVUPS    X0, (R13)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R13
-
-part22Two:
-	TESTL     $0x00000002, R12
-	JEQ       part22One
-	VMOVLPS   X0, (R13)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R13
-
-part22One:
-	TESTL  $0x00000001, R12
-	JEQ    part22None
-	VMOVSS X0, (R13)
-
-part22None:
-	ADDQ       R11, R10
-	VMULPS     Y8, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (R10), Y9
-	VPADDD     Y9, Y2, Y2
-	VMOVUPS    Y2, (R10)
-	VMULPS     Y8, Y3, Y3
-	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(R10), Y7, Y9
-	VPADDD     Y9, Y3, Y3
-	VMOVMSKPS  Y7, R12
-	LEAQ       32(R10), R13
-	VMOVAPS    Y3, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
-	JEQ        part23Four
-	VMOVUPS    Y0, (R13)
-
-part23Four:
-	TESTL      $0x00000004, R12
-	JEQ        part23Two
-	VMOVUPS    X0, (R13)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R13
-
-part23Two:
-	TESTL     $0x00000002, R12
-	JEQ       part23One
-	VMOVLPS   X0, (R13)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R13
-
-part23One:
-	TESTL  $0x00000001, R12
-	JEQ    part23None
-	VMOVSS X0, (R13)
-
-part23None:
-	ADDQ       R11, R10
-	VMULPS     Y8, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (R10), Y9
-	VPADDD     Y9, Y4, Y4
-	VMOVUPS    Y4, (R10)
-	VMULPS     Y8, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(R10), Y7, Y9
-	VPADDD     Y9, Y5, Y5
-	VMOVMSKPS  Y7, R11
-	LEAQ       32(R10), R10
-	VMOVAPS    Y5, Y0
-	POPCNTL    R11, R11
-	TESTL      $0x00000008, R11
-	JEQ        part24Four
-	VMOVUPS    Y0, (R10)
-
-part24Four:
-	TESTL      $0x00000004, R11
-	JEQ        part24Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part24Two:
-	TESTL     $0x00000002, R11
-	JEQ       part24One
+part22Two:
+	TESTL     $0x00000002, R9
+	JEQ       part22One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part24One:
-	TESTL  $0x00000001, R11
-	JEQ    part24None
+part22One:
+	TESTL  $0x00000001, R9
+	JEQ    part22None
 	VMOVSS X0, (R10)
+
+part22None:
+	ADDQ       R8, DI
+	VMULPS     Y8, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMOVUPS    (DI), Y9
+	VPADDD     Y9, Y2, Y2
+	VMOVUPS    Y2, (DI)
+	VMULPS     Y8, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS 32(DI), Y7, Y9
+	VPADDD     Y9, Y3, Y3
+	VMOVMSKPS  Y7, R9
+	LEAQ       32(DI), R10
+	VMOVAPS    Y3, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part23Four
+	VMOVUPS    Y0, (R10)
+
+part23Four:
+	TESTL      $0x00000004, R9
+	JEQ        part23Two
+	VMOVUPS    X0, (R10)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R10
+
+part23Two:
+	TESTL     $0x00000002, R9
+	JEQ       part23One
+	VMOVLPS   X0, (R10)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R10
+
+part23One:
+	TESTL  $0x00000001, R9
+	JEQ    part23None
+	VMOVSS X0, (R10)
+
+part23None:
+	ADDQ       R8, DI
+	VMULPS     Y8, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (DI), Y9
+	VPADDD     Y9, Y4, Y4
+	VMOVUPS    Y4, (DI)
+	VMULPS     Y8, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(DI), Y7, Y9
+	VPADDD     Y9, Y5, Y5
+	VMOVMSKPS  Y7, R8
+	LEAQ       32(DI), DI
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part24Four
+	VMOVUPS    Y0, (DI)
+
+part24Four:
+	TESTL      $0x00000004, R8
+	JEQ        part24Two
+	VMOVUPS    X0, (DI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, DI
+
+part24Two:
+	TESTL     $0x00000002, R8
+	JEQ       part24One
+	VMOVLPS   X0, (DI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, DI
+
+part24One:
+	TESTL  $0x00000001, R8
+	JEQ    part24None
+	VMOVSS X0, (DI)
 
 part24None:
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile4x1_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile4x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y3
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y3
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R10), Y3
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMASKMOVPS (R10), Y3, Y0
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y3, Y1
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y3, Y2
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y3, Y3
+	VMOVUPS    (DI), Y3
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMASKMOVPS (DI), Y3, Y0
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y3, Y1
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y3, Y2
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y3, Y3
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(DI*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(DI*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(DI*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(DI*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(DI*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(DI*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(DI*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(DI*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	VMOVUPS      (BX), Y4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y5
+	VBROADCASTSS (DX)(DI*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(DI*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y5
+	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y4
+	VMOVUPS (DX), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y2, Y2
@@ -2949,8 +3117,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS (SI), Y4, Y4
+	VMOVUPS    (BX), Y4
+	VMASKMOVPS (DX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y1, Y1
 	VADDPS     Y4, Y2, Y2
@@ -2958,16 +3126,16 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y5
+	VBROADCASTSS (DX), Y5
 	VADDPS       Y5, Y0, Y0
-	VBROADCASTSS 4(SI), Y5
+	VBROADCASTSS 4(DX), Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS 8(SI), Y5
+	VBROADCASTSS 8(DX), Y5
 	VADDPS       Y5, Y2, Y2
-	VBROADCASTSS 12(SI), Y5
+	VBROADCASTSS 12(DX), Y5
 	VADDPS       Y5, Y3, Y3
 	ADDQ         $0x10, 16(SP)
 
@@ -2981,274 +3149,282 @@ noRowBias:
 	VMAXPS Y3, Y5, Y3
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y3, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y3, (DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y4
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVMSKPS Y4, R8
-	LEAQ      (SI), R9
+	VMOVUPS   (DX), Y4
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVMSKPS Y4, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part25Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part25Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part25Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part25Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part25One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part25One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part25None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part25None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y4, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y4, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part26Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part26Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part26Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part26Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part26One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part26One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part26None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part26None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y4, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y4, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part27Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part27Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part27Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part27Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part27One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part27One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part27None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part27None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y4, DI
-	LEAQ      (SI), SI
+	ADDQ      BX, DX
+	VMOVMSKPS Y4, BX
+	LEAQ      (DX), DX
 	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part28Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part28Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part28Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part28Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part28One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part28One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part28None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part28None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane4x1_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane4x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y5
+	VMOVUPS      (BX), Y4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y5
+	VBROADCASTSS (DX)(R8*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y5
-	VMOVUPS      (R10), Y4
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y5
+	VMOVUPS      (DI), Y4
 	VANDPS       Y5, Y0, Y6
 	VPMAXSD      Y6, Y4, Y4
 	VANDPS       Y5, Y1, Y6
@@ -3257,39 +3433,40 @@ kDone:
 	VPMAXSD      Y6, Y4, Y4
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
-	VMOVUPS      Y4, (R10)
-	VBROADCASTSS 160(AX), Y5
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y4, (DI)
+	VBROADCASTSS 184(AX), Y5
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y6
+	VMOVUPS      (DI), Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y5, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (R11), Y6
+	VMOVUPS      (DI), Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y5, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y6
+	VMOVUPS      (DI), Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y5, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      (R11), Y6
+	VMOVUPS      (DI), Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVUPS      Y3, (R11)
+	VMOVUPS      Y3, (DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R11), Y7
-	VBROADCASTSS 152(AX), Y5
-	VMOVUPS      (R10), Y4
+	VMOVUPS      (DI), Y7
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y5
+	VMOVUPS      (DI), Y4
 	VANDPS       Y7, Y0, Y0
 	VANDPS       Y5, Y0, Y6
 	VPMAXSD      Y6, Y4, Y4
@@ -3302,188 +3479,187 @@ lanePart:
 	VANDPS       Y7, Y3, Y3
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
-	VMOVUPS      Y4, (R10)
-	VBROADCASTSS 160(AX), Y5
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y4, (DI)
+	VBROADCASTSS 184(AX), Y5
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (R11), Y7, Y6
+	VMASKMOVPS   (DI), Y7, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVMSKPS    Y7, R13
-	LEAQ         (R11), R14
+	VMOVMSKPS    Y7, R9
+	LEAQ         (DI), R10
 	VMOVAPS      Y0, Y0
-	POPCNTL      R13, R13
-	TESTL        $0x00000008, R13
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part29Four
-	VMOVUPS      Y0, (R14)
+	VMOVUPS      Y0, (R10)
 
 part29Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part29Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part29Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part29One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part29One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part29None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part29None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y5, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (R11), Y7, Y6
+	VMASKMOVPS (DI), Y7, Y6
 	VPADDD     Y6, Y1, Y1
-	VMOVMSKPS  Y7, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y7, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y1, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part30Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part30Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part30Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part30Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part30One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part30One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part30None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part30None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y5, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (R11), Y7, Y6
+	VMASKMOVPS (DI), Y7, Y6
 	VPADDD     Y6, Y2, Y2
-	VMOVMSKPS  Y7, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y7, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y2, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part31Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part31Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part31Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part31Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part31One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part31One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part31None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part31None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y5, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS (R11), Y7, Y6
+	VMASKMOVPS (DI), Y7, Y6
 	VPADDD     Y6, Y3, Y3
-	VMOVMSKPS  Y7, R12
-	LEAQ       (R11), R11
+	VMOVMSKPS  Y7, R8
+	LEAQ       (DI), DI
 	VMOVAPS    Y3, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
 	JEQ        part32Four
-	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y0, (DI)
 
 part32Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R8
 	JEQ        part32Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, DI
 
 part32Two:
-	TESTL     $0x00000002, R12
+	TESTL     $0x00000002, R8
 	JEQ       part32One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, DI
 
 part32One:
-	TESTL  $0x00000001, R12
+	TESTL  $0x00000001, R8
 	JEQ    part32None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (DI)
 
 part32None:
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile4x2_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile4x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -3494,155 +3670,162 @@ panel:
 	VXORPS     Y7, Y7, Y7
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	VMOVUPS    32(R10), Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	VMOVUPS    32(R10), Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	VMOVUPS    32(R10), Y5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y6
-	VMOVUPS    32(R10), Y7
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMOVUPS    32(DI), Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMOVUPS    32(DI), Y5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y6
+	VMOVUPS    32(DI), Y7
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R10), Y7
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	VMASKMOVPS 32(R10), Y7, Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	VMASKMOVPS 32(R10), Y7, Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	VMASKMOVPS 32(R10), Y7, Y5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y6
-	VMASKMOVPS 32(R10), Y7, Y7
+	VMOVUPS    (DI), Y7
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y7, Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMASKMOVPS 32(DI), Y7, Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMASKMOVPS 32(DI), Y7, Y5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y6
+	VMASKMOVPS 32(DI), Y7, Y7
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y8
+	VMOVUPS (DX), Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y2, Y2
 	VADDPS  Y8, Y4, Y4
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(SI), Y9
+	VMOVUPS 32(DX), Y9
 	VADDPS  Y9, Y1, Y1
 	VADDPS  Y9, Y3, Y3
 	VADDPS  Y9, Y5, Y5
@@ -3650,13 +3833,13 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y9
-	VMOVUPS    (SI), Y8
+	VMOVUPS    (BX), Y9
+	VMOVUPS    (DX), Y8
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y8, Y2, Y2
 	VADDPS     Y8, Y4, Y4
 	VADDPS     Y8, Y6, Y6
-	VMASKMOVPS 32(SI), Y9, Y9
+	VMASKMOVPS 32(DX), Y9, Y9
 	VADDPS     Y9, Y1, Y1
 	VADDPS     Y9, Y3, Y3
 	VADDPS     Y9, Y5, Y5
@@ -3664,19 +3847,19 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y10
+	VBROADCASTSS (DX), Y10
 	VADDPS       Y10, Y0, Y0
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS 4(SI), Y10
+	VBROADCASTSS 4(DX), Y10
 	VADDPS       Y10, Y2, Y2
 	VADDPS       Y10, Y3, Y3
-	VBROADCASTSS 8(SI), Y10
+	VBROADCASTSS 8(DX), Y10
 	VADDPS       Y10, Y4, Y4
 	VADDPS       Y10, Y5, Y5
-	VBROADCASTSS 12(SI), Y10
+	VBROADCASTSS 12(DX), Y10
 	VADDPS       Y10, Y6, Y6
 	VADDPS       Y10, Y7, Y7
 	ADDQ         $0x10, 16(SP)
@@ -3695,197 +3878,197 @@ noRowBias:
 	VMAXPS Y7, Y10, Y7
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y6, (SI)
-	VMOVUPS Y7, 32(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y8
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVUPS   Y0, (SI)
-	VMOVMSKPS Y8, R8
-	LEAQ      32(SI), R9
+	VMOVUPS   (DX), Y8
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part33Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part33Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part33Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part33Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part33One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part33One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part33None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part33None:
-	ADDQ      DI, SI
-	VMOVUPS   Y2, (SI)
-	VMOVMSKPS Y8, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y3, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part34Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part34Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part34Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part34Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part34One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part34One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part34None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part34None:
-	ADDQ      DI, SI
-	VMOVUPS   Y4, (SI)
-	VMOVMSKPS Y8, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y8, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part35Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part35Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part35Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part35Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part35One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part35One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part35None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part35None:
-	ADDQ      DI, SI
-	VMOVUPS   Y6, (SI)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(SI), SI
+	ADDQ      BX, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(DX), DX
 	VMOVAPS   Y7, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part36Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part36Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part36Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part36Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part36One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part36One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part36None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part36None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane4x2_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane4x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3894,112 +4077,120 @@ lane:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y11
+	VBROADCASTSS (DX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y11
+	VBROADCASTSS (DX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y11
+	VBROADCASTSS (DX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y11
+	VBROADCASTSS (DX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y11
+	VBROADCASTSS (DX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y11
+	VBROADCASTSS (DX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y11
+	VBROADCASTSS (DX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y11
+	VBROADCASTSS (DX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y10
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(CX*1), Y11
+	VBROADCASTSS (DX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (SI)(CX*2), Y10
+	VBROADCASTSS (DX)(R8*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y11
+	VBROADCASTSS (DX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y10
-	VMOVUPS      (R10), Y8
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y10
+	VMOVUPS      (DI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VANDPS       Y10, Y1, Y11
@@ -4016,59 +4207,60 @@ kDone:
 	VPMAXSD      Y11, Y8, Y8
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
-	VMOVUPS      Y8, (R10)
-	VBROADCASTSS 160(AX), Y10
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y8, (DI)
+	VBROADCASTSS 184(AX), Y10
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y11
+	VMOVUPS      (DI), Y11
 	VPADDD       Y11, Y0, Y0
-	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y10, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(R11), Y11
+	VMOVUPS      32(DI), Y11
 	VPADDD       Y11, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y10, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y11
+	VMOVUPS      (DI), Y11
 	VPADDD       Y11, Y2, Y2
-	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y2, (DI)
 	VMULPS       Y10, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(R11), Y11
+	VMOVUPS      32(DI), Y11
 	VPADDD       Y11, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y3, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y10, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y11
+	VMOVUPS      (DI), Y11
 	VPADDD       Y11, Y4, Y4
-	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y4, (DI)
 	VMULPS       Y10, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(R11), Y11
+	VMOVUPS      32(DI), Y11
 	VPADDD       Y11, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y5, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y10, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (R11), Y11
+	VMOVUPS      (DI), Y11
 	VPADDD       Y11, Y6, Y6
-	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y6, (DI)
 	VMULPS       Y10, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      32(R11), Y11
+	VMOVUPS      32(DI), Y11
 	VPADDD       Y11, Y7, Y7
-	VMOVUPS      Y7, 32(R11)
+	VMOVUPS      Y7, 32(DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R11), Y9
-	VBROADCASTSS 152(AX), Y10
-	VMOVUPS      (R10), Y8
+	VMOVUPS      (DI), Y9
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y10
+	VMOVUPS      (DI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VANDPS       Y9, Y1, Y1
@@ -4089,210 +4281,209 @@ lanePart:
 	VANDPS       Y9, Y7, Y7
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
-	VMOVUPS      Y8, (R10)
-	VBROADCASTSS 160(AX), Y10
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y8, (DI)
+	VBROADCASTSS 184(AX), Y10
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y11
+	VMOVUPS      (DI), Y11
 	VPADDD       Y11, Y0, Y0
-	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y10, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(R11), Y9, Y11
+	VMASKMOVPS   32(DI), Y9, Y11
 	VPADDD       Y11, Y1, Y1
-	VMOVMSKPS    Y9, R13
-	LEAQ         32(R11), R14
+	VMOVMSKPS    Y9, R9
+	LEAQ         32(DI), R10
 	VMOVAPS      Y1, Y0
-	POPCNTL      R13, R13
-	TESTL        $0x00000008, R13
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part37Four
-	VMOVUPS      Y0, (R14)
+	VMOVUPS      Y0, (R10)
 
 part37Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part37Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part37Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part37One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part37One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part37None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part37None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y10, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (R11), Y11
+	VMOVUPS    (DI), Y11
 	VPADDD     Y11, Y2, Y2
-	VMOVUPS    Y2, (R11)
+	VMOVUPS    Y2, (DI)
 	VMULPS     Y10, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(R11), Y9, Y11
+	VMASKMOVPS 32(DI), Y9, Y11
 	VPADDD     Y11, Y3, Y3
-	VMOVMSKPS  Y9, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y9, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y3, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part38Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part38Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part38Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part38Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part38One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part38One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part38None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part38None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y10, Y4, Y4
 	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (R11), Y11
+	VMOVUPS    (DI), Y11
 	VPADDD     Y11, Y4, Y4
-	VMOVUPS    Y4, (R11)
+	VMOVUPS    Y4, (DI)
 	VMULPS     Y10, Y5, Y5
 	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(R11), Y9, Y11
+	VMASKMOVPS 32(DI), Y9, Y11
 	VPADDD     Y11, Y5, Y5
-	VMOVMSKPS  Y9, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y9, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y5, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part39Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part39Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part39Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part39Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part39One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part39One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part39None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part39None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y10, Y6, Y6
 	VCVTPS2DQ  Y6, Y6
-	VMOVUPS    (R11), Y11
+	VMOVUPS    (DI), Y11
 	VPADDD     Y11, Y6, Y6
-	VMOVUPS    Y6, (R11)
+	VMOVUPS    Y6, (DI)
 	VMULPS     Y10, Y7, Y7
 	VCVTPS2DQ  Y7, Y7
-	VMASKMOVPS 32(R11), Y9, Y11
+	VMASKMOVPS 32(DI), Y9, Y11
 	VPADDD     Y11, Y7, Y7
-	VMOVMSKPS  Y9, R12
-	LEAQ       32(R11), R11
+	VMOVMSKPS  Y9, R8
+	LEAQ       32(DI), DI
 	VMOVAPS    Y7, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
 	JEQ        part40Four
-	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y0, (DI)
 
 part40Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R8
 	JEQ        part40Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, DI
 
 part40Two:
-	TESTL     $0x00000002, R12
+	TESTL     $0x00000002, R8
 	JEQ       part40One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, DI
 
 part40One:
-	TESTL  $0x00000001, R12
+	TESTL  $0x00000001, R8
 	JEQ    part40None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (DI)
 
 part40None:
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile5x1_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile5x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -4300,131 +4491,138 @@ panel:
 	VXORPS     Y4, Y4, Y4
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R10), Y4
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMASKMOVPS (R10), Y4, Y0
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y4, Y1
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y4, Y2
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y4, Y3
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y4, Y4
+	VMOVUPS    (DI), Y4
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMASKMOVPS (DI), Y4, Y0
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y4, Y1
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y4, Y2
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y4, Y3
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y4, Y4
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(DI*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(DI*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(DI*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(DI*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	VMOVUPS      (BX), Y5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(DI*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y6
+	VBROADCASTSS (DX)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(DI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y5
+	VMOVUPS (DX), Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y2, Y2
@@ -4433,8 +4631,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y5
-	VMASKMOVPS (SI), Y5, Y5
+	VMOVUPS    (BX), Y5
+	VMASKMOVPS (DX), Y5, Y5
 	VADDPS     Y5, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y2, Y2
@@ -4443,18 +4641,18 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y6
+	VBROADCASTSS (DX), Y6
 	VADDPS       Y6, Y0, Y0
-	VBROADCASTSS 4(SI), Y6
+	VBROADCASTSS 4(DX), Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 8(SI), Y6
+	VBROADCASTSS 8(DX), Y6
 	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS 12(SI), Y6
+	VBROADCASTSS 12(DX), Y6
 	VADDPS       Y6, Y3, Y3
-	VBROADCASTSS 16(SI), Y6
+	VBROADCASTSS 16(DX), Y6
 	VADDPS       Y6, Y4, Y4
 	ADDQ         $0x14, 16(SP)
 
@@ -4469,318 +4667,326 @@ noRowBias:
 	VMAXPS Y4, Y6, Y4
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y5
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVMSKPS Y5, R8
-	LEAQ      (SI), R9
+	VMOVUPS   (DX), Y5
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVMSKPS Y5, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part41Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part41Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part41Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part41Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part41One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part41One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part41None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part41None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y5, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y5, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part42Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part42Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part42Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part42Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part42One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part42One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part42None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part42None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y5, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y5, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part43Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part43Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part43Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part43Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part43One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part43One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part43None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part43None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y5, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y5, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y3, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part44Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part44Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part44Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part44Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part44One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part44One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part44None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part44None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y5, DI
-	LEAQ      (SI), SI
+	ADDQ      BX, DX
+	VMOVMSKPS Y5, BX
+	LEAQ      (DX), DX
 	VMOVAPS   Y4, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part45Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part45Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part45Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part45Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part45One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part45One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part45None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part45None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane5x1_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane5x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y6
+	VMOVUPS      (BX), Y5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y6
+	VBROADCASTSS (DX)(R8*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y6
+	VBROADCASTSS (DX)(R8*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y6
-	VMOVUPS      (R10), Y5
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y6
+	VMOVUPS      (DI), Y5
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y5, Y5
 	VANDPS       Y6, Y1, Y7
@@ -4791,45 +4997,46 @@ kDone:
 	VPMAXSD      Y7, Y5, Y5
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
-	VMOVUPS      Y5, (R10)
-	VBROADCASTSS 160(AX), Y6
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y5, (DI)
+	VBROADCASTSS 184(AX), Y6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y6, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (R11), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y6, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y6, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      (R11), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y3, Y3
-	VMOVUPS      Y3, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y6, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y7
+	VMOVUPS      (DI), Y7
 	VPADDD       Y7, Y4, Y4
-	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y4, (DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R11), Y8
-	VBROADCASTSS 152(AX), Y6
-	VMOVUPS      (R10), Y5
+	VMOVUPS      (DI), Y8
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y6
+	VMOVUPS      (DI), Y5
 	VANDPS       Y8, Y0, Y0
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y5, Y5
@@ -4845,223 +5052,222 @@ lanePart:
 	VANDPS       Y8, Y4, Y4
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
-	VMOVUPS      Y5, (R10)
-	VBROADCASTSS 160(AX), Y6
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y5, (DI)
+	VBROADCASTSS 184(AX), Y6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (R11), Y8, Y7
+	VMASKMOVPS   (DI), Y8, Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVMSKPS    Y8, R13
-	LEAQ         (R11), R14
+	VMOVMSKPS    Y8, R9
+	LEAQ         (DI), R10
 	VMOVAPS      Y0, Y0
-	POPCNTL      R13, R13
-	TESTL        $0x00000008, R13
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part46Four
-	VMOVUPS      Y0, (R14)
+	VMOVUPS      Y0, (R10)
 
 part46Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part46Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part46Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part46One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part46One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part46None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part46None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y6, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (R11), Y8, Y7
+	VMASKMOVPS (DI), Y8, Y7
 	VPADDD     Y7, Y1, Y1
-	VMOVMSKPS  Y8, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y8, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y1, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part47Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part47Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part47Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part47Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part47One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part47One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part47None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part47None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y6, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (R11), Y8, Y7
+	VMASKMOVPS (DI), Y8, Y7
 	VPADDD     Y7, Y2, Y2
-	VMOVMSKPS  Y8, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y8, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y2, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part48Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part48Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part48Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part48Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part48One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part48One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part48None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part48None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y6, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS (R11), Y8, Y7
+	VMASKMOVPS (DI), Y8, Y7
 	VPADDD     Y7, Y3, Y3
-	VMOVMSKPS  Y8, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y8, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y3, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part49Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part49Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part49Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part49Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part49One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part49One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part49None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part49None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y6, Y4, Y4
 	VCVTPS2DQ  Y4, Y4
-	VMASKMOVPS (R11), Y8, Y7
+	VMASKMOVPS (DI), Y8, Y7
 	VPADDD     Y7, Y4, Y4
-	VMOVMSKPS  Y8, R12
-	LEAQ       (R11), R11
+	VMOVMSKPS  Y8, R8
+	LEAQ       (DI), DI
 	VMOVAPS    Y4, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
 	JEQ        part50Four
-	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y0, (DI)
 
 part50Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R8
 	JEQ        part50Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, DI
 
 part50Two:
-	TESTL     $0x00000002, R12
+	TESTL     $0x00000002, R8
 	JEQ       part50One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, DI
 
 part50One:
-	TESTL  $0x00000001, R12
+	TESTL  $0x00000001, R8
 	JEQ    part50None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (DI)
 
 part50None:
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile5x2_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile5x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -5074,177 +5280,184 @@ panel:
 	VXORPS     Y9, Y9, Y9
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	VMOVUPS    32(R10), Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	VMOVUPS    32(R10), Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	VMOVUPS    32(R10), Y5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y6
-	VMOVUPS    32(R10), Y7
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y8
-	VMOVUPS    32(R10), Y9
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMOVUPS    32(DI), Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMOVUPS    32(DI), Y5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y6
+	VMOVUPS    32(DI), Y7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y8
+	VMOVUPS    32(DI), Y9
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R10), Y9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	VMASKMOVPS 32(R10), Y9, Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	VMASKMOVPS 32(R10), Y9, Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	VMASKMOVPS 32(R10), Y9, Y5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y6
-	VMASKMOVPS 32(R10), Y9, Y7
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y8
-	VMASKMOVPS 32(R10), Y9, Y9
+	VMOVUPS    (DI), Y9
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y9, Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMASKMOVPS 32(DI), Y9, Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMASKMOVPS 32(DI), Y9, Y5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y6
+	VMASKMOVPS 32(DI), Y9, Y7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y8
+	VMASKMOVPS 32(DI), Y9, Y9
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(DI*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (DX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(DI*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (DX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(DI*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (DX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(DI*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (DX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(DI*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (DX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(DI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y10
+	VMOVUPS (DX), Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y2, Y2
 	VADDPS  Y10, Y4, Y4
 	VADDPS  Y10, Y6, Y6
 	VADDPS  Y10, Y8, Y8
-	VMOVUPS 32(SI), Y11
+	VMOVUPS 32(DX), Y11
 	VADDPS  Y11, Y1, Y1
 	VADDPS  Y11, Y3, Y3
 	VADDPS  Y11, Y5, Y5
@@ -5253,14 +5466,14 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y11
-	VMOVUPS    (SI), Y10
+	VMOVUPS    (BX), Y11
+	VMOVUPS    (DX), Y10
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y10, Y2, Y2
 	VADDPS     Y10, Y4, Y4
 	VADDPS     Y10, Y6, Y6
 	VADDPS     Y10, Y8, Y8
-	VMASKMOVPS 32(SI), Y11, Y11
+	VMASKMOVPS 32(DX), Y11, Y11
 	VADDPS     Y11, Y1, Y1
 	VADDPS     Y11, Y3, Y3
 	VADDPS     Y11, Y5, Y5
@@ -5269,22 +5482,22 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y12
+	VBROADCASTSS (DX), Y12
 	VADDPS       Y12, Y0, Y0
 	VADDPS       Y12, Y1, Y1
-	VBROADCASTSS 4(SI), Y12
+	VBROADCASTSS 4(DX), Y12
 	VADDPS       Y12, Y2, Y2
 	VADDPS       Y12, Y3, Y3
-	VBROADCASTSS 8(SI), Y12
+	VBROADCASTSS 8(DX), Y12
 	VADDPS       Y12, Y4, Y4
 	VADDPS       Y12, Y5, Y5
-	VBROADCASTSS 12(SI), Y12
+	VBROADCASTSS 12(DX), Y12
 	VADDPS       Y12, Y6, Y6
 	VADDPS       Y12, Y7, Y7
-	VBROADCASTSS 16(SI), Y12
+	VBROADCASTSS 16(DX), Y12
 	VADDPS       Y12, Y8, Y8
 	VADDPS       Y12, Y9, Y9
 	ADDQ         $0x14, 16(SP)
@@ -5305,232 +5518,232 @@ noRowBias:
 	VMAXPS Y9, Y12, Y9
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y6, (SI)
-	VMOVUPS Y7, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y8, (SI)
-	VMOVUPS Y9, 32(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y10
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVUPS   Y0, (SI)
-	VMOVMSKPS Y10, R8
-	LEAQ      32(SI), R9
+	VMOVUPS   (DX), Y10
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part51Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part51Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part51Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part51Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part51One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part51One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part51None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part51None:
-	ADDQ      DI, SI
-	VMOVUPS   Y2, (SI)
-	VMOVMSKPS Y10, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y3, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part52Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part52Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part52Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part52Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part52One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part52One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part52None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part52None:
-	ADDQ      DI, SI
-	VMOVUPS   Y4, (SI)
-	VMOVMSKPS Y10, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part53Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part53Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part53Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part53Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part53One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part53One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part53None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part53None:
-	ADDQ      DI, SI
-	VMOVUPS   Y6, (SI)
-	VMOVMSKPS Y10, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y10, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y7, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part54Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part54Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part54Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part54Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part54One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part54One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part54None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part54None:
-	ADDQ      DI, SI
-	VMOVUPS   Y8, (SI)
-	VMOVMSKPS Y10, DI
-	LEAQ      32(SI), SI
+	ADDQ      BX, DX
+	VMOVUPS   Y8, (DX)
+	VMOVMSKPS Y10, BX
+	LEAQ      32(DX), DX
 	VMOVAPS   Y9, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part55Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part55Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part55Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part55Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part55One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part55One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part55None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part55None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane5x2_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane5x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5541,127 +5754,135 @@ lane:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (DX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y13
+	VBROADCASTSS (DX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (DX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y13
+	VBROADCASTSS (DX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (DX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y13
+	VBROADCASTSS (DX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (DX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y13
+	VBROADCASTSS (DX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y12
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(CX*1), Y13
+	VBROADCASTSS (DX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (SI)(CX*2), Y12
+	VBROADCASTSS (DX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y13
+	VBROADCASTSS (DX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DI)(CX*1), Y12
+	VBROADCASTSS (DX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y12
-	VMOVUPS      (R10), Y10
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y12
+	VMOVUPS      (DI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VANDPS       Y12, Y1, Y13
@@ -5682,70 +5903,71 @@ kDone:
 	VPMAXSD      Y13, Y10, Y10
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
-	VMOVUPS      Y10, (R10)
-	VBROADCASTSS 160(AX), Y12
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y10, (DI)
+	VBROADCASTSS 184(AX), Y12
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y13
+	VMOVUPS      (DI), Y13
 	VPADDD       Y13, Y0, Y0
-	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(R11), Y13
+	VMOVUPS      32(DI), Y13
 	VPADDD       Y13, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y12, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y13
+	VMOVUPS      (DI), Y13
 	VPADDD       Y13, Y2, Y2
-	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y2, (DI)
 	VMULPS       Y12, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(R11), Y13
+	VMOVUPS      32(DI), Y13
 	VPADDD       Y13, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y3, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y12, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y13
+	VMOVUPS      (DI), Y13
 	VPADDD       Y13, Y4, Y4
-	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y4, (DI)
 	VMULPS       Y12, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(R11), Y13
+	VMOVUPS      32(DI), Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y5, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y12, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (R11), Y13
+	VMOVUPS      (DI), Y13
 	VPADDD       Y13, Y6, Y6
-	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y6, (DI)
 	VMULPS       Y12, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      32(R11), Y13
+	VMOVUPS      32(DI), Y13
 	VPADDD       Y13, Y7, Y7
-	VMOVUPS      Y7, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y7, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y12, Y8, Y8
 	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      (R11), Y13
+	VMOVUPS      (DI), Y13
 	VPADDD       Y13, Y8, Y8
-	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y8, (DI)
 	VMULPS       Y12, Y9, Y9
 	VCVTPS2DQ    Y9, Y9
-	VMOVUPS      32(R11), Y13
+	VMOVUPS      32(DI), Y13
 	VPADDD       Y13, Y9, Y9
-	VMOVUPS      Y9, 32(R11)
+	VMOVUPS      Y9, 32(DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R11), Y11
-	VBROADCASTSS 152(AX), Y12
-	VMOVUPS      (R10), Y10
+	VMOVUPS      (DI), Y11
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y12
+	VMOVUPS      (DI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VANDPS       Y11, Y1, Y1
@@ -5771,250 +5993,249 @@ lanePart:
 	VANDPS       Y11, Y9, Y9
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
-	VMOVUPS      Y10, (R10)
-	VBROADCASTSS 160(AX), Y12
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y10, (DI)
+	VBROADCASTSS 184(AX), Y12
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y13
+	VMOVUPS      (DI), Y13
 	VPADDD       Y13, Y0, Y0
-	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(R11), Y11, Y13
+	VMASKMOVPS   32(DI), Y11, Y13
 	VPADDD       Y13, Y1, Y1
-	VMOVMSKPS    Y11, R13
-	LEAQ         32(R11), R14
+	VMOVMSKPS    Y11, R9
+	LEAQ         32(DI), R10
 	VMOVAPS      Y1, Y0
-	POPCNTL      R13, R13
-	TESTL        $0x00000008, R13
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part56Four
-	VMOVUPS      Y0, (R14)
+	VMOVUPS      Y0, (R10)
 
 part56Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part56Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part56Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part56One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part56One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part56None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part56None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y12, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (R11), Y13
+	VMOVUPS    (DI), Y13
 	VPADDD     Y13, Y2, Y2
-	VMOVUPS    Y2, (R11)
+	VMOVUPS    Y2, (DI)
 	VMULPS     Y12, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(R11), Y11, Y13
+	VMASKMOVPS 32(DI), Y11, Y13
 	VPADDD     Y13, Y3, Y3
-	VMOVMSKPS  Y11, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y11, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y3, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part57Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part57Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part57Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part57Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part57One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part57One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part57None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part57None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y12, Y4, Y4
 	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (R11), Y13
+	VMOVUPS    (DI), Y13
 	VPADDD     Y13, Y4, Y4
-	VMOVUPS    Y4, (R11)
+	VMOVUPS    Y4, (DI)
 	VMULPS     Y12, Y5, Y5
 	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(R11), Y11, Y13
+	VMASKMOVPS 32(DI), Y11, Y13
 	VPADDD     Y13, Y5, Y5
-	VMOVMSKPS  Y11, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y11, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y5, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part58Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part58Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part58Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part58Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part58One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part58One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part58None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part58None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y12, Y6, Y6
 	VCVTPS2DQ  Y6, Y6
-	VMOVUPS    (R11), Y13
+	VMOVUPS    (DI), Y13
 	VPADDD     Y13, Y6, Y6
-	VMOVUPS    Y6, (R11)
+	VMOVUPS    Y6, (DI)
 	VMULPS     Y12, Y7, Y7
 	VCVTPS2DQ  Y7, Y7
-	VMASKMOVPS 32(R11), Y11, Y13
+	VMASKMOVPS 32(DI), Y11, Y13
 	VPADDD     Y13, Y7, Y7
-	VMOVMSKPS  Y11, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y11, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y7, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part59Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part59Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part59Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part59Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part59One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part59One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part59None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part59None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y12, Y8, Y8
 	VCVTPS2DQ  Y8, Y8
-	VMOVUPS    (R11), Y13
+	VMOVUPS    (DI), Y13
 	VPADDD     Y13, Y8, Y8
-	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y8, (DI)
 	VMULPS     Y12, Y9, Y9
 	VCVTPS2DQ  Y9, Y9
-	VMASKMOVPS 32(R11), Y11, Y13
+	VMASKMOVPS 32(DI), Y11, Y13
 	VPADDD     Y13, Y9, Y9
-	VMOVMSKPS  Y11, R12
-	LEAQ       32(R11), R11
+	VMOVMSKPS  Y11, R8
+	LEAQ       32(DI), DI
 	VMOVAPS    Y9, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
 	JEQ        part60Four
-	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y0, (DI)
 
 part60Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R8
 	JEQ        part60Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, DI
 
 part60Two:
-	TESTL     $0x00000002, R12
+	TESTL     $0x00000002, R8
 	JEQ       part60One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, DI
 
 part60One:
-	TESTL  $0x00000001, R12
+	TESTL  $0x00000001, R8
 	JEQ    part60None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (DI)
 
 part60None:
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x1_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile6x1_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile6x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -6023,145 +6244,153 @@ panel:
 	VXORPS     Y5, Y5, Y5
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y5
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y5
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R10), Y5
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMASKMOVPS (R10), Y5, Y0
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y5, Y1
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y5, Y2
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y5, Y3
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y5, Y4
-	ADDQ       R11, R10
-	VMASKMOVPS (R10), Y5, Y5
+	VMOVUPS    (DI), Y5
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMASKMOVPS (DI), Y5, Y0
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y5, Y1
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y5, Y2
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y5, Y3
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y5, Y4
+	ADDQ       R8, DI
+	VMASKMOVPS (DI), Y5, Y5
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(DI*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(DI*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(DI*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(DI*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R10, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	VMOVUPS      (BX), Y6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(DI*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y7
+	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(DI*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y7
+	VBROADCASTSS (DX)(R9*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R10, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y6
+	VMOVUPS (DX), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -6171,8 +6400,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS (SI), Y6, Y6
+	VMOVUPS    (BX), Y6
+	VMASKMOVPS (DX), Y6, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y2, Y2
@@ -6182,20 +6411,20 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y7
+	VBROADCASTSS (DX), Y7
 	VADDPS       Y7, Y0, Y0
-	VBROADCASTSS 4(SI), Y7
+	VBROADCASTSS 4(DX), Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS 8(SI), Y7
+	VBROADCASTSS 8(DX), Y7
 	VADDPS       Y7, Y2, Y2
-	VBROADCASTSS 12(SI), Y7
+	VBROADCASTSS 12(DX), Y7
 	VADDPS       Y7, Y3, Y3
-	VBROADCASTSS 16(SI), Y7
+	VBROADCASTSS 16(DX), Y7
 	VADDPS       Y7, Y4, Y4
-	VBROADCASTSS 20(SI), Y7
+	VBROADCASTSS 20(DX), Y7
 	VADDPS       Y7, Y5, Y5
 	ADDQ         $0x18, 16(SP)
 
@@ -6211,362 +6440,371 @@ noRowBias:
 	VMAXPS Y5, Y7, Y5
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y5, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y5, (DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y6
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVMSKPS Y6, R8
-	LEAQ      (SI), R9
+	VMOVUPS   (DX), Y6
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVMSKPS Y6, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part61Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part61Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part61Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part61Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part61One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part61One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part61None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part61None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y6, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y6, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part62Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part62Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part62Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part62Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part62One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part62One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part62None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part62None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y6, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y6, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part63Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part63Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part63Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part63Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part63One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part63One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part63None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part63None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y6, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y6, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y3, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part64Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part64Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part64Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part64Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part64One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part64One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part64None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part64None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y6, R8
-	LEAQ      (SI), R9
+	ADDQ      BX, DX
+	VMOVMSKPS Y6, SI
+	LEAQ      (DX), DI
 	VMOVAPS   Y4, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part65Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part65Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part65Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part65Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part65One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part65One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part65None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part65None:
-	ADDQ      DI, SI
-	VMOVMSKPS Y6, DI
-	LEAQ      (SI), SI
+	ADDQ      BX, DX
+	VMOVMSKPS Y6, BX
+	LEAQ      (DX), DX
 	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part66Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part66Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part66Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part66Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part66One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part66One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part66None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part66None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x1_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane6x1_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane6x1_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	MOVQ   16(AX), R11
+	MOVQ   32(AX), R12
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y8
+	VBROADCASTSS (DX)(R9*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y8
+	VBROADCASTSS (DX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Y6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y8
+	VBROADCASTSS (DX)(R9*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y8
+	VBROADCASTSS (DX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Y6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y8
+	VBROADCASTSS (DX)(R9*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y8
+	VBROADCASTSS (DX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Y6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y8
+	VBROADCASTSS (DX)(R9*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y8
+	VBROADCASTSS (DX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R11, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y7
+	VMOVUPS      (BX), Y6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y8
+	VBROADCASTSS (DX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (SI)(CX*2), Y7
+	VBROADCASTSS (DX)(R8*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DI), Y8
+	VBROADCASTSS (DX)(R9*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DI)(CX*1), Y7
+	VBROADCASTSS (DX)(R8*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DI)(CX*2), Y8
+	VBROADCASTSS (DX)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R11, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y7
-	VMOVUPS      (R10), Y6
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y7
+	VMOVUPS      (DI), Y6
 	VANDPS       Y7, Y0, Y8
 	VPMAXSD      Y8, Y6, Y6
 	VANDPS       Y7, Y1, Y8
@@ -6579,51 +6817,52 @@ kDone:
 	VPMAXSD      Y8, Y6, Y6
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
-	VMOVUPS      Y6, (R10)
-	VBROADCASTSS 160(AX), Y7
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y6, (DI)
+	VBROADCASTSS 184(AX), Y7
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y8
+	VMOVUPS      (DI), Y8
 	VPADDD       Y8, Y0, Y0
-	VMOVUPS      Y0, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y7, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (R11), Y8
+	VMOVUPS      (DI), Y8
 	VPADDD       Y8, Y1, Y1
-	VMOVUPS      Y1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y7, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y8
+	VMOVUPS      (DI), Y8
 	VPADDD       Y8, Y2, Y2
-	VMOVUPS      Y2, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y7, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      (R11), Y8
+	VMOVUPS      (DI), Y8
 	VPADDD       Y8, Y3, Y3
-	VMOVUPS      Y3, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y7, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y8
+	VMOVUPS      (DI), Y8
 	VPADDD       Y8, Y4, Y4
-	VMOVUPS      Y4, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Y7, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      (R11), Y8
+	VMOVUPS      (DI), Y8
 	VPADDD       Y8, Y5, Y5
-	VMOVUPS      Y5, (R11)
+	VMOVUPS      Y5, (DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R11), Y9
-	VBROADCASTSS 152(AX), Y7
-	VMOVUPS      (R10), Y6
+	VMOVUPS      (DI), Y9
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y7
+	VMOVUPS      (DI), Y6
 	VANDPS       Y9, Y0, Y0
 	VANDPS       Y7, Y0, Y8
 	VPMAXSD      Y8, Y6, Y6
@@ -6642,258 +6881,257 @@ lanePart:
 	VANDPS       Y9, Y5, Y5
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
-	VMOVUPS      Y6, (R10)
-	VBROADCASTSS 160(AX), Y7
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y6, (DI)
+	VBROADCASTSS 184(AX), Y7
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (R11), Y9, Y8
+	VMASKMOVPS   (DI), Y9, Y8
 	VPADDD       Y8, Y0, Y0
-	VMOVMSKPS    Y9, R13
-	LEAQ         (R11), R14
+	VMOVMSKPS    Y9, R9
+	LEAQ         (DI), R10
 	VMOVAPS      Y0, Y0
-	POPCNTL      R13, R13
-	TESTL        $0x00000008, R13
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part67Four
-	VMOVUPS      Y0, (R14)
+	VMOVUPS      Y0, (R10)
 
 part67Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part67Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part67Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part67One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part67One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part67None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part67None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y7, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (R11), Y9, Y8
+	VMASKMOVPS (DI), Y9, Y8
 	VPADDD     Y8, Y1, Y1
-	VMOVMSKPS  Y9, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y9, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y1, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part68Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part68Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part68Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part68Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part68One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part68One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part68None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part68None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y7, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (R11), Y9, Y8
+	VMASKMOVPS (DI), Y9, Y8
 	VPADDD     Y8, Y2, Y2
-	VMOVMSKPS  Y9, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y9, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y2, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part69Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part69Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part69Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part69Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part69One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part69One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part69None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part69None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y7, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS (R11), Y9, Y8
+	VMASKMOVPS (DI), Y9, Y8
 	VPADDD     Y8, Y3, Y3
-	VMOVMSKPS  Y9, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y9, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y3, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part70Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part70Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part70Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part70Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part70One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part70One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part70None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part70None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y7, Y4, Y4
 	VCVTPS2DQ  Y4, Y4
-	VMASKMOVPS (R11), Y9, Y8
+	VMASKMOVPS (DI), Y9, Y8
 	VPADDD     Y8, Y4, Y4
-	VMOVMSKPS  Y9, R13
-	LEAQ       (R11), R14
+	VMOVMSKPS  Y9, R9
+	LEAQ       (DI), R10
 	VMOVAPS    Y4, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part71Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part71Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part71Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part71Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part71One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part71One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part71None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part71None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y7, Y5, Y5
 	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS (R11), Y9, Y8
+	VMASKMOVPS (DI), Y9, Y8
 	VPADDD     Y8, Y5, Y5
-	VMOVMSKPS  Y9, R12
-	LEAQ       (R11), R11
+	VMOVMSKPS  Y9, R8
+	LEAQ       (DI), DI
 	VMOVAPS    Y5, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
 	JEQ        part72Four
-	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y0, (DI)
 
 part72Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R8
 	JEQ        part72Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, DI
 
 part72Two:
-	TESTL     $0x00000002, R12
+	TESTL     $0x00000002, R8
 	JEQ       part72One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, DI
 
 part72One:
-	TESTL  $0x00000001, R12
+	TESTL  $0x00000001, R8
 	JEQ    part72None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (DI)
 
 part72None:
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
-TEXT ·tile6x2_avx2(SB), $40-8
+// Requires: AVX, CMOV, FMA3, MMX+, POPCNT
+TEXT ·tile6x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -6908,199 +7146,207 @@ panel:
 	VXORPS     Y11, Y11, Y11
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	VMOVUPS    32(R10), Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	VMOVUPS    32(R10), Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	VMOVUPS    32(R10), Y5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y6
-	VMOVUPS    32(R10), Y7
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y8
-	VMOVUPS    32(R10), Y9
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y10
-	VMOVUPS    32(R10), Y11
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMOVUPS    32(DI), Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMOVUPS    32(DI), Y5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y6
+	VMOVUPS    32(DI), Y7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y8
+	VMOVUPS    32(DI), Y9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y10
+	VMOVUPS    32(DI), Y11
 	JMP        loadEnd
 
 loadPart:
-	VMOVUPS    (R10), Y11
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Y0
-	VMASKMOVPS 32(R10), Y11, Y1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y2
-	VMASKMOVPS 32(R10), Y11, Y3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y4
-	VMASKMOVPS 32(R10), Y11, Y5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y6
-	VMASKMOVPS 32(R10), Y11, Y7
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y8
-	VMASKMOVPS 32(R10), Y11, Y9
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Y10
-	VMASKMOVPS 32(R10), Y11, Y11
+	VMOVUPS    (DI), Y11
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y11, Y1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y2
+	VMASKMOVPS 32(DI), Y11, Y3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y4
+	VMASKMOVPS 32(DI), Y11, Y5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y6
+	VMASKMOVPS 32(DI), Y11, Y7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y8
+	VMASKMOVPS 32(DI), Y11, Y9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Y10
+	VMASKMOVPS 32(DI), Y11, Y11
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(DI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (DX)(R8*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y14
+	VBROADCASTSS (DX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(DI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (DX)(R8*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y14
+	VBROADCASTSS (DX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(DI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (DX)(R8*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y14
+	VBROADCASTSS (DX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(DI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (DX)(R8*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y14
+	VBROADCASTSS (DX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R10, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(DI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (DX)(R8*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(DI*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y14
+	VBROADCASTSS (DX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R10, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Y12
+	VMOVUPS (DX), Y12
 	VADDPS  Y12, Y0, Y0
 	VADDPS  Y12, Y2, Y2
 	VADDPS  Y12, Y4, Y4
 	VADDPS  Y12, Y6, Y6
 	VADDPS  Y12, Y8, Y8
 	VADDPS  Y12, Y10, Y10
-	VMOVUPS 32(SI), Y13
+	VMOVUPS 32(DX), Y13
 	VADDPS  Y13, Y1, Y1
 	VADDPS  Y13, Y3, Y3
 	VADDPS  Y13, Y5, Y5
@@ -7110,15 +7356,15 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (DI), Y13
-	VMOVUPS    (SI), Y12
+	VMOVUPS    (BX), Y13
+	VMOVUPS    (DX), Y12
 	VADDPS     Y12, Y0, Y0
 	VADDPS     Y12, Y2, Y2
 	VADDPS     Y12, Y4, Y4
 	VADDPS     Y12, Y6, Y6
 	VADDPS     Y12, Y8, Y8
 	VADDPS     Y12, Y10, Y10
-	VMASKMOVPS 32(SI), Y13, Y13
+	VMASKMOVPS 32(DX), Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	VADDPS     Y13, Y3, Y3
 	VADDPS     Y13, Y5, Y5
@@ -7128,25 +7374,25 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Y14
+	VBROADCASTSS (DX), Y14
 	VADDPS       Y14, Y0, Y0
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS 4(SI), Y14
+	VBROADCASTSS 4(DX), Y14
 	VADDPS       Y14, Y2, Y2
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS 8(SI), Y14
+	VBROADCASTSS 8(DX), Y14
 	VADDPS       Y14, Y4, Y4
 	VADDPS       Y14, Y5, Y5
-	VBROADCASTSS 12(SI), Y14
+	VBROADCASTSS 12(DX), Y14
 	VADDPS       Y14, Y6, Y6
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS 16(SI), Y14
+	VBROADCASTSS 16(DX), Y14
 	VADDPS       Y14, Y8, Y8
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS 20(SI), Y14
+	VBROADCASTSS 20(DX), Y14
 	VADDPS       Y14, Y10, Y10
 	VADDPS       Y14, Y11, Y11
 	ADDQ         $0x18, 16(SP)
@@ -7169,267 +7415,267 @@ noRowBias:
 	VMAXPS Y11, Y14, Y11
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y6, (SI)
-	VMOVUPS Y7, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y8, (SI)
-	VMOVUPS Y9, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y10, (SI)
-	VMOVUPS Y11, 32(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    BX, DX
+	VMOVUPS Y10, (DX)
+	VMOVUPS Y11, 32(DX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (SI), Y12
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), SI
-	VMOVUPS   Y0, (SI)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(SI), R9
+	VMOVUPS   (DX), Y12
+	MOVQ      48(AX), BX
+	MOVQ      8(SP), DX
+	VMOVUPS   Y0, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part73Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part73Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part73Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part73Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part73One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part73One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part73None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part73None:
-	ADDQ      DI, SI
-	VMOVUPS   Y2, (SI)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y2, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y3, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part74Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part74Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part74Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part74Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part74One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part74One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part74None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part74None:
-	ADDQ      DI, SI
-	VMOVUPS   Y4, (SI)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y4, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part75Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part75Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part75Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part75Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part75One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part75One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part75None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part75None:
-	ADDQ      DI, SI
-	VMOVUPS   Y6, (SI)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y6, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y7, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part76Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part76Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part76Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part76Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part76One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part76One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part76None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part76None:
-	ADDQ      DI, SI
-	VMOVUPS   Y8, (SI)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(SI), R9
+	ADDQ      BX, DX
+	VMOVUPS   Y8, (DX)
+	VMOVMSKPS Y12, SI
+	LEAQ      32(DX), DI
 	VMOVAPS   Y9, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
+	POPCNTL   SI, SI
+	TESTL     $0x00000008, SI
 	JEQ       part77Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS   Y0, (DI)
 
 part77Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, SI
 	JEQ        part77Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, DI
 
 part77Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, SI
 	JEQ       part77One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, DI
 
 part77One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, SI
 	JEQ    part77None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (DI)
 
 part77None:
-	ADDQ      DI, SI
-	VMOVUPS   Y10, (SI)
-	VMOVMSKPS Y12, DI
-	LEAQ      32(SI), SI
+	ADDQ      BX, DX
+	VMOVUPS   Y10, (DX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(DX), DX
 	VMOVAPS   Y11, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
 	JEQ       part78Four
-	VMOVUPS   Y0, (SI)
+	VMOVUPS   Y0, (DX)
 
 part78Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, BX
 	JEQ        part78Two
-	VMOVUPS    X0, (SI)
+	VMOVUPS    X0, (DX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
+	ADDQ       $0x10, DX
 
 part78Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, BX
 	JEQ       part78One
-	VMOVLPS   X0, (SI)
+	VMOVLPS   X0, (DX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
+	ADDQ      $0x08, DX
 
 part78One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, BX
 	JEQ    part78None
-	VMOVSS X0, (SI)
+	VMOVSS X0, (DX)
 
 part78None:
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x2_avx2(p *tile)
-// Requires: AVX, AVX2, FMA3, MMX+, POPCNT
-TEXT ·lane6x2_avx2(SB), $40-8
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
+TEXT ·lane6x2_avx2(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7442,142 +7688,151 @@ lane:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	MOVQ   16(AX), R11
+	MOVQ   32(AX), R12
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y15
+	VBROADCASTSS (DX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y15
+	VBROADCASTSS (DX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y15
+	VBROADCASTSS (DX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y15
+	VBROADCASTSS (DX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y15
+	VBROADCASTSS (DX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y15
+	VBROADCASTSS (DX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y15
+	VBROADCASTSS (DX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y15
+	VBROADCASTSS (DX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y15
+	VBROADCASTSS (DX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y15
+	VBROADCASTSS (DX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y15
+	VBROADCASTSS (DX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y15
+	VBROADCASTSS (DX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R11, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Y14
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(CX*1), Y15
+	VBROADCASTSS (DX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (SI)(CX*2), Y14
+	VBROADCASTSS (DX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y15
+	VBROADCASTSS (DX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DI)(CX*1), Y14
+	VBROADCASTSS (DX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(CX*2), Y15
+	VBROADCASTSS (DX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R11, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Y14
-	VMOVUPS      (R10), Y12
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y14
+	VMOVUPS      (DI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VANDPS       Y14, Y1, Y15
@@ -7602,81 +7857,82 @@ kDone:
 	VPMAXSD      Y15, Y12, Y12
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
-	VMOVUPS      Y12, (R10)
-	VBROADCASTSS 160(AX), Y14
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y12, (DI)
+	VBROADCASTSS 184(AX), Y14
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y0, Y0
-	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y14, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(R11), Y15
+	VMOVUPS      32(DI), Y15
 	VPADDD       Y15, Y1, Y1
-	VMOVUPS      Y1, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y14, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y2, Y2
-	VMOVUPS      Y2, (R11)
+	VMOVUPS      Y2, (DI)
 	VMULPS       Y14, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(R11), Y15
+	VMOVUPS      32(DI), Y15
 	VPADDD       Y15, Y3, Y3
-	VMOVUPS      Y3, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y3, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y14, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y4, Y4
-	VMOVUPS      Y4, (R11)
+	VMOVUPS      Y4, (DI)
 	VMULPS       Y14, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(R11), Y15
+	VMOVUPS      32(DI), Y15
 	VPADDD       Y15, Y5, Y5
-	VMOVUPS      Y5, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y5, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y14, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y6, Y6
-	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y6, (DI)
 	VMULPS       Y14, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      32(R11), Y15
+	VMOVUPS      32(DI), Y15
 	VPADDD       Y15, Y7, Y7
-	VMOVUPS      Y7, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y7, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y14, Y8, Y8
 	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y8, Y8
-	VMOVUPS      Y8, (R11)
+	VMOVUPS      Y8, (DI)
 	VMULPS       Y14, Y9, Y9
 	VCVTPS2DQ    Y9, Y9
-	VMOVUPS      32(R11), Y15
+	VMOVUPS      32(DI), Y15
 	VPADDD       Y15, Y9, Y9
-	VMOVUPS      Y9, 32(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Y9, 32(DI)
+	ADDQ         R8, DI
 	VMULPS       Y14, Y10, Y10
 	VCVTPS2DQ    Y10, Y10
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y10, Y10
-	VMOVUPS      Y10, (R11)
+	VMOVUPS      Y10, (DI)
 	VMULPS       Y14, Y11, Y11
 	VCVTPS2DQ    Y11, Y11
-	VMOVUPS      32(R11), Y15
+	VMOVUPS      32(DI), Y15
 	VPADDD       Y15, Y11, Y11
-	VMOVUPS      Y11, 32(R11)
+	VMOVUPS      Y11, 32(DI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (R11), Y13
-	VBROADCASTSS 152(AX), Y14
-	VMOVUPS      (R10), Y12
+	VMOVUPS      (DI), Y13
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Y14
+	VMOVUPS      (DI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VANDPS       Y13, Y1, Y1
@@ -7707,246 +7963,246 @@ lanePart:
 	VANDPS       Y13, Y11, Y11
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
-	VMOVUPS      Y12, (R10)
-	VBROADCASTSS 160(AX), Y14
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Y12, (DI)
+	VBROADCASTSS 184(AX), Y14
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (R11), Y15
+	VMOVUPS      (DI), Y15
 	VPADDD       Y15, Y0, Y0
-	VMOVUPS      Y0, (R11)
+	VMOVUPS      Y0, (DI)
 	VMULPS       Y14, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(R11), Y13, Y15
+	VMASKMOVPS   32(DI), Y13, Y15
 	VPADDD       Y15, Y1, Y1
-	VMOVMSKPS    Y13, R13
-	LEAQ         32(R11), R14
+	VMOVMSKPS    Y13, R9
+	LEAQ         32(DI), R10
 	VMOVAPS      Y1, Y0
-	POPCNTL      R13, R13
-	TESTL        $0x00000008, R13
+	POPCNTL      R9, R9
+	TESTL        $0x00000008, R9
 	JEQ          part79Four
-	VMOVUPS      Y0, (R14)
+	VMOVUPS      Y0, (R10)
 
 part79Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part79Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part79Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part79One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part79One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part79None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part79None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y14, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (R11), Y15
+	VMOVUPS    (DI), Y15
 	VPADDD     Y15, Y2, Y2
-	VMOVUPS    Y2, (R11)
+	VMOVUPS    Y2, (DI)
 	VMULPS     Y14, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(R11), Y13, Y15
+	VMASKMOVPS 32(DI), Y13, Y15
 	VPADDD     Y15, Y3, Y3
-	VMOVMSKPS  Y13, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y13, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y3, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part80Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part80Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part80Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part80Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part80One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part80One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part80None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part80None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y14, Y4, Y4
 	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (R11), Y15
+	VMOVUPS    (DI), Y15
 	VPADDD     Y15, Y4, Y4
-	VMOVUPS    Y4, (R11)
+	VMOVUPS    Y4, (DI)
 	VMULPS     Y14, Y5, Y5
 	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(R11), Y13, Y15
+	VMASKMOVPS 32(DI), Y13, Y15
 	VPADDD     Y15, Y5, Y5
-	VMOVMSKPS  Y13, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y13, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y5, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part81Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part81Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part81Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part81Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part81One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part81One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part81None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part81None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y14, Y6, Y6
 	VCVTPS2DQ  Y6, Y6
-	VMOVUPS    (R11), Y15
+	VMOVUPS    (DI), Y15
 	VPADDD     Y15, Y6, Y6
-	VMOVUPS    Y6, (R11)
+	VMOVUPS    Y6, (DI)
 	VMULPS     Y14, Y7, Y7
 	VCVTPS2DQ  Y7, Y7
-	VMASKMOVPS 32(R11), Y13, Y15
+	VMASKMOVPS 32(DI), Y13, Y15
 	VPADDD     Y15, Y7, Y7
-	VMOVMSKPS  Y13, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y13, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y7, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part82Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part82Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part82Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part82Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part82One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part82One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part82None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part82None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y14, Y8, Y8
 	VCVTPS2DQ  Y8, Y8
-	VMOVUPS    (R11), Y15
+	VMOVUPS    (DI), Y15
 	VPADDD     Y15, Y8, Y8
-	VMOVUPS    Y8, (R11)
+	VMOVUPS    Y8, (DI)
 	VMULPS     Y14, Y9, Y9
 	VCVTPS2DQ  Y9, Y9
-	VMASKMOVPS 32(R11), Y13, Y15
+	VMASKMOVPS 32(DI), Y13, Y15
 	VPADDD     Y15, Y9, Y9
-	VMOVMSKPS  Y13, R13
-	LEAQ       32(R11), R14
+	VMOVMSKPS  Y13, R9
+	LEAQ       32(DI), R10
 	VMOVAPS    Y9, Y0
-	POPCNTL    R13, R13
-	TESTL      $0x00000008, R13
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
 	JEQ        part83Four
-	VMOVUPS    Y0, (R14)
+	VMOVUPS    Y0, (R10)
 
 part83Four:
-	TESTL      $0x00000004, R13
+	TESTL      $0x00000004, R9
 	JEQ        part83Two
-	VMOVUPS    X0, (R14)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R14
+	ADDQ       $0x10, R10
 
 part83Two:
-	TESTL     $0x00000002, R13
+	TESTL     $0x00000002, R9
 	JEQ       part83One
-	VMOVLPS   X0, (R14)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R14
+	ADDQ      $0x08, R10
 
 part83One:
-	TESTL  $0x00000001, R13
+	TESTL  $0x00000001, R9
 	JEQ    part83None
-	VMOVSS X0, (R14)
+	VMOVSS X0, (R10)
 
 part83None:
-	ADDQ       R12, R11
+	ADDQ       R8, DI
 	VMULPS     Y14, Y10, Y10
 	VCVTPS2DQ  Y10, Y10
-	VMOVUPS    (R11), Y15
+	VMOVUPS    (DI), Y15
 	VPADDD     Y15, Y10, Y10
-	VMOVUPS    Y10, (R11)
+	VMOVUPS    Y10, (DI)
 	VMULPS     Y14, Y11, Y11
 	VCVTPS2DQ  Y11, Y11
-	VMASKMOVPS 32(R11), Y13, Y15
+	VMASKMOVPS 32(DI), Y13, Y15
 	VPADDD     Y15, Y11, Y11
-	VMOVMSKPS  Y13, R12
-	LEAQ       32(R11), R11
+	VMOVMSKPS  Y13, R8
+	LEAQ       32(DI), DI
 	VMOVAPS    Y11, Y0
-	POPCNTL    R12, R12
-	TESTL      $0x00000008, R12
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
 	JEQ        part84Four
-	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y0, (DI)
 
 part84Four:
-	TESTL      $0x00000004, R12
+	TESTL      $0x00000004, R8
 	JEQ        part84Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (DI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, DI
 
 part84Two:
-	TESTL     $0x00000002, R12
+	TESTL     $0x00000002, R8
 	JEQ       part84One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (DI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, DI
 
 part84One:
-	TESTL  $0x00000001, R12
+	TESTL  $0x00000001, R8
 	JEQ    part84None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (DI)
 
 part84None:
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER

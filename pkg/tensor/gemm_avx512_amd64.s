@@ -3,111 +3,123 @@
 //go:build !purego
 
 // func tile1x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile1x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile1x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	MOVQ       56(AX), DI
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R8
-	TESTQ      R8, R8
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), R8
-	VMOVUPS    (R8), Z0
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R8), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), R8
-	VMOVUPS.Z (R8), K1, Z0
+	KMOVW     (DI), K1
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
 
 loadEnd:
 begun:
-	SUBQ $0x04, DI
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), DI
+	MOVQ 32(AX), R8
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	MOVQ         144(AX), R9
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
+	LEAQ         (CX)(R9*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Z1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Z1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Z1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	SUBQ         $0x04, DI
+	ADDQ         DI, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, DI
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	VMOVUPS      (BX), Z1
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	DECQ         DI
+	ADDQ         DI, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), BX
-	TESTQ   BX, BX
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (BX), Z1
+	VMOVUPS (DX), Z1
 	VADDPS  Z1, Z0, Z0
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (SI), K1
-	VMOVUPS.Z (BX), K1, Z1
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), BX
-	TESTQ        BX, BX
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (BX), Z2
+	VBROADCASTSS (DX), Z2
 	VADDPS       Z2, Z0, Z0
 	ADDQ         $0x04, 16(SP)
 
@@ -118,233 +130,100 @@ noRowBias:
 	VMAXPS Z0, Z2, Z0
 
 rectified:
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), BX
-	VMOVUPS Z0, (BX)
+	MOVQ    48(AX), DX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (BX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), BX
-	VMOVUPS Z0, K1, (BX)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), DX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane1x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane1x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	MOVQ       128(AX), DI
-	MOVQ       144(AX), R8
-	MOVQ       136(AX), R9
-	LEAQ       (DI)(R9*8), R9
-	MOVQ       R9, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (DI), R9
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
-	SUBQ   $0x04, R9
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R8
+	MOVQ   32(AX), R9
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	SUBQ         $0x04, R9
-	JGE          kSteps
-
-kRest:
-	ADDQ $0x04, R9
-	JEQ  kDone
-
-kOne:
-	VMOVUPS      (SI), Z1
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, BX
-	DECQ         R9
-	JNE          kOne
-
-kDone:
-	MOVQ         88(AX), R9
-	TESTQ        R9, R9
-	JNE          lanePart
-	VBROADCASTSS 152(AX), Z2
-	VMOVUPS      (R8), Z1
-	VPANDD       Z2, Z0, Z2
-	VPMAXSD      Z2, Z1, Z1
-	VMOVUPS      Z1, (R8)
-	VBROADCASTSS 160(AX), Z2
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
-	VMULPS       Z2, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R9), Z2
-	VPADDD       Z2, Z0, Z0
-	VMOVUPS      Z0, (R9)
-	JMP          laneEnd
-
-lanePart:
-	KMOVW        (R9), K1
-	VBROADCASTSS 152(AX), Z2
-	VMOVUPS      (R8), Z1
-	VMOVAPS.Z    Z0, K1, Z0
-	VPANDD       Z2, Z0, Z2
-	VPMAXSD      Z2, Z1, Z1
-	VMOVUPS      Z1, (R8)
-	VBROADCASTSS 160(AX), Z2
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
-	VMULPS       Z2, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R9), K1, Z2
-	VPADDD       Z2, Z0, Z0
-	VMOVUPS      Z0, K1, (R9)
-
-laneEnd:
-	ADDQ $0x08, DI
-	ADDQ $0x40, R8
-	CMPQ DI, 32(SP)
-	JNE  lane
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
-	DECQ 24(SP)
-	JNE  panel
-	VZEROUPPER
-	RET
-
-// func tile1x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile1x2_avx512(SB), $40-8
-	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
-
-panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	MOVQ       56(AX), DI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), R8
-	TESTQ      R8, R8
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), R8
-	VMOVUPS    (R8), Z0
-	VMOVUPS    64(R8), Z1
-	JMP        loadEnd
-
-loadPart:
-	KMOVW     (R8), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), R8
-	VMOVUPS   (R8), Z0
-	VMOVUPS.Z 64(R8), K1, Z1
-
-loadEnd:
-begun:
-	SUBQ $0x04, DI
-	JLT  kRest
-
-kSteps:
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
+	ADDQ         R8, DX
 	SUBQ         $0x04, DI
 	JGE          kSteps
 
@@ -353,42 +232,202 @@ kRest:
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
+	VMOVUPS      (BX), Z1
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         R8, DX
 	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), BX
-	TESTQ   BX, BX
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
+	JNE          lanePart
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z2
+	VMOVUPS      (DI), Z1
+	VPANDD       Z2, Z0, Z2
+	VPMAXSD      Z2, Z1, Z1
+	VMOVUPS      Z1, (DI)
+	VBROADCASTSS 184(AX), Z2
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
+	VMULPS       Z2, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VMOVUPS      (DI), Z2
+	VPADDD       Z2, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	JMP          laneEnd
+
+lanePart:
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z2
+	VMOVUPS      (DI), Z1
+	VMOVAPS.Z    Z0, K1, Z0
+	VPANDD       Z2, Z0, Z2
+	VPMAXSD      Z2, Z1, Z1
+	VMOVUPS      Z1, (DI)
+	VBROADCASTSS 184(AX), Z2
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
+	VMULPS       Z2, Z0, Z0
+	VCVTPS2DQ    Z0, Z0
+	VMOVUPS.Z    (DI), K1, Z2
+	VPADDD       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (DI)
+
+laneEnd:
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
+	JNE  lane
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
+	DECQ 24(SP)
+	JNE  panel
+	VZEROUPPER
+	RET
+
+// func tile1x2_avx512(p *tile)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile1x2_avx512(SB), $48-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
+
+panel:
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	CMPQ       96(AX), $0x00
+	JEQ        begun
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
+	JNE        loadPart
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	JMP        loadEnd
+
+loadPart:
+	KMOVW     (DI), K1
+	MOVQ      48(AX), DI
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+
+loadEnd:
+begun:
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), DI
+	MOVQ 32(AX), R8
+	SUBQ $0x04, SI
+	JLT  kRest
+
+kSteps:
+	MOVQ         144(AX), R9
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   64(CX)(R9*1)
+	LEAQ         (CX)(R9*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, DX
+	SUBQ         $0x04, SI
+	JGE          kSteps
+
+kRest:
+	ADDQ $0x04, SI
+	JEQ  kDone
+
+kOne:
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R8, BX
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         DI, DX
+	DECQ         SI
+	JNE          kOne
+
+kDone:
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (BX), Z2
+	VMOVUPS (DX), Z2
 	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(BX), Z3
+	VMOVUPS 64(DX), Z3
 	VADDPS  Z3, Z1, Z1
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (SI), K1
-	VMOVUPS   (BX), Z2
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(BX), K1, Z3
+	VMOVUPS.Z 64(DX), K1, Z3
 	VADDPS    Z3, Z1, Z1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), BX
-	TESTQ        BX, BX
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (BX), Z4
+	VBROADCASTSS (DX), Z4
 	VADDPS       Z4, Z0, Z0
 	VADDPS       Z4, Z1, Z1
 	ADDQ         $0x04, 16(SP)
@@ -401,308 +440,335 @@ noRowBias:
 	VMAXPS Z1, Z4, Z1
 
 rectified:
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
+	MOVQ    48(AX), DX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (BX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, K1, 64(BX)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), DX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane1x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane1x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), CX
-	MOVQ 32(AX), DX
-	MOVQ (AX), BX
-	MOVQ BX, (SP)
-	MOVQ 40(AX), BX
-	MOVQ BX, 8(SP)
-	MOVQ 120(AX), BX
-	MOVQ BX, 16(SP)
-	MOVQ 64(AX), BX
-	MOVQ BX, 24(SP)
-	MOVQ 136(AX), BX
-	MOVQ BX, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), BX
-	MOVQ       24(AX), SI
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	MOVQ       128(AX), DI
-	MOVQ       144(AX), R8
-	MOVQ       136(AX), R9
-	LEAQ       (DI)(R9*8), R9
-	MOVQ       R9, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), SI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (DI), R9
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $0x04, R9
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R8
+	MOVQ   32(AX), R9
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	SUBQ         $0x04, R9
+	ADDQ         R8, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (SI), Z2
-	VMOVUPS      64(SI), Z3
-	ADDQ         DX, SI
-	VBROADCASTSS (BX), Z4
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, BX
-	DECQ         R9
+	ADDQ         R8, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R9
-	TESTQ        R9, R9
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z4
-	VMOVUPS      (R8), Z2
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z4
+	VMOVUPS      (DI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
-	VMOVUPS      Z2, (R8)
-	VBROADCASTSS 160(AX), Z4
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
+	VMOVUPS      Z2, (DI)
+	VBROADCASTSS 184(AX), Z4
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R9), Z3
+	VMOVUPS      (DI), Z3
 	VPADDD       Z3, Z0, Z0
-	VMOVUPS      Z0, (R9)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R9), Z3
+	VMOVUPS      64(DI), Z3
 	VPADDD       Z3, Z1, Z1
-	VMOVUPS      Z1, 64(R9)
+	VMOVUPS      Z1, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R9), K1
-	VBROADCASTSS 152(AX), Z4
-	VMOVUPS      (R8), Z2
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z4
+	VMOVUPS      (DI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VMOVAPS.Z    Z1, K1, Z1
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
-	VMOVUPS      Z2, (R8)
-	VBROADCASTSS 160(AX), Z4
-	MOVQ         48(AX), R9
-	MOVQ         8(SP), R9
+	VMOVUPS      Z2, (DI)
+	VBROADCASTSS 184(AX), Z4
+	MOVQ         48(AX), DI
+	MOVQ         8(SP), DI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R9), Z3
+	VMOVUPS      (DI), Z3
 	VPADDD       Z3, Z0, Z0
-	VMOVUPS      Z0, (R9)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R9), K1, Z3
+	VMOVUPS.Z    64(DI), K1, Z3
 	VPADDD       Z3, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R9)
+	VMOVUPS      Z1, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, DI
-	ADDQ $0x40, R8
-	CMPQ DI, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), BX
-	ADDQ BX, (SP)
-	MOVQ 80(AX), BX
-	ADDQ BX, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile2x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile2x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Z0
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Z1
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R9), K1
-	MOVQ      48(AX), R10
-	MOVQ      8(SP), R9
-	VMOVUPS.Z (R9), K1, Z0
-	ADDQ      R10, R9
-	VMOVUPS.Z (R9), K1, Z1
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	VMOVUPS      (BX), Z2
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z2
+	VMOVUPS (DX), Z2
 	VADDPS  Z2, Z0, Z0
 	VADDPS  Z2, Z1, Z1
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z2
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VADDPS    Z2, Z1, Z1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z3
+	VBROADCASTSS (DX), Z3
 	VADDPS       Z3, Z0, Z0
-	VBROADCASTSS 4(SI), Z3
+	VBROADCASTSS 4(DX), Z3
 	VADDPS       Z3, Z1, Z1
 	ADDQ         $0x08, 16(SP)
 
@@ -714,344 +780,371 @@ noRowBias:
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane2x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane2x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
+	VMOVUPS      (BX), Z2
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z3
-	VMOVUPS      (R9), Z2
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z3
+	VMOVUPS      (DI), Z2
 	VPANDD       Z3, Z0, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
-	VMOVUPS      Z2, (R9)
-	VBROADCASTSS 160(AX), Z3
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z2, (DI)
+	VBROADCASTSS 184(AX), Z3
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R10), Z4
+	VMOVUPS      (DI), Z4
 	VPADDD       Z4, Z0, Z0
-	VMOVUPS      Z0, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z3, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R10), Z4
+	VMOVUPS      (DI), Z4
 	VPADDD       Z4, Z1, Z1
-	VMOVUPS      Z1, (R10)
+	VMOVUPS      Z1, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R10), K1
-	VBROADCASTSS 152(AX), Z3
-	VMOVUPS      (R9), Z2
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z3
+	VMOVUPS      (DI), Z2
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z3, Z0, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VMOVAPS.Z    Z1, K1, Z1
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
-	VMOVUPS      Z2, (R9)
-	VBROADCASTSS 160(AX), Z3
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z2, (DI)
+	VBROADCASTSS 184(AX), Z3
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R10), K1, Z4
+	VMOVUPS.Z    (DI), K1, Z4
 	VPADDD       Z4, Z0, Z0
-	VMOVUPS      Z0, K1, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z3, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R10), K1, Z4
+	VMOVUPS.Z    (DI), K1, Z4
 	VPADDD       Z4, Z1, Z1
-	VMOVUPS      Z1, K1, (R10)
+	VMOVUPS      Z1, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile2x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile2x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Z0
-	VMOVUPS    64(R9), Z1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Z2
-	VMOVUPS    64(R9), Z3
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R9), K1
-	MOVQ      48(AX), R10
-	MOVQ      8(SP), R9
-	VMOVUPS   (R9), Z0
-	VMOVUPS.Z 64(R9), K1, Z1
-	ADDQ      R10, R9
-	VMOVUPS   (R9), Z2
-	VMOVUPS.Z 64(R9), K1, Z3
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z4
+	VMOVUPS (DX), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z2, Z2
-	VMOVUPS 64(SI), Z5
+	VMOVUPS 64(DX), Z5
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z3, Z3
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z4
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z 64(SI), K1, Z5
+	VMOVUPS.Z 64(DX), K1, Z5
 	VADDPS    Z5, Z1, Z1
 	VADDPS    Z5, Z3, Z3
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (DX), Z6
 	VADDPS       Z6, Z0, Z0
 	VADDPS       Z6, Z1, Z1
-	VBROADCASTSS 4(SI), Z6
+	VBROADCASTSS 4(DX), Z6
 	VADDPS       Z6, Z2, Z2
 	VADDPS       Z6, Z3, Z3
 	ADDQ         $0x08, 16(SP)
@@ -1066,149 +1159,163 @@ noRowBias:
 	VMAXPS Z3, Z6, Z3
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane2x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane2x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z6
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z6
-	VMOVUPS      (R9), Z4
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z6
+	VMOVUPS      (DI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VPANDD       Z6, Z1, Z7
@@ -1217,37 +1324,38 @@ kDone:
 	VPMAXSD      Z7, Z4, Z4
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
-	VMOVUPS      Z4, (R9)
-	VBROADCASTSS 160(AX), Z6
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z4, (DI)
+	VBROADCASTSS 184(AX), Z6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R10), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, (R10)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R10), Z7
+	VMOVUPS      64(DI), Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, 64(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R10), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R10), Z7
+	VMOVUPS      64(DI), Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, 64(R10)
+	VMOVUPS      Z3, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R10), K1
-	VBROADCASTSS 152(AX), Z6
-	VMOVUPS      (R9), Z4
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z6
+	VMOVUPS      (DI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VMOVAPS.Z    Z1, K1, Z1
@@ -1258,194 +1366,206 @@ lanePart:
 	VMOVAPS.Z    Z3, K1, Z3
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
-	VMOVUPS      Z4, (R9)
-	VBROADCASTSS 160(AX), Z6
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z4, (DI)
+	VBROADCASTSS 184(AX), Z6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R10), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, (R10)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R10), K1, Z7
+	VMOVUPS.Z    64(DI), K1, Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R10), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R10), K1, Z7
+	VMOVUPS.Z    64(DI), K1, Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R10)
+	VMOVUPS      Z3, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile3x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile3x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Z0
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Z1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Z2
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R9), K1
-	MOVQ      48(AX), R10
-	MOVQ      8(SP), R9
-	VMOVUPS.Z (R9), K1, Z0
-	ADDQ      R10, R9
-	VMOVUPS.Z (R9), K1, Z1
-	ADDQ      R10, R9
-	VMOVUPS.Z (R9), K1, Z2
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(DI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(DI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(DI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(DI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	VMOVUPS      (BX), Z3
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z4
+	VBROADCASTSS (DX)(DI*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(DI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z3
+	VMOVUPS (DX), Z3
 	VADDPS  Z3, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 	VADDPS  Z3, Z2, Z2
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z3
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z3, Z1, Z1
 	VADDPS    Z3, Z2, Z2
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z4
+	VBROADCASTSS (DX), Z4
 	VADDPS       Z4, Z0, Z0
-	VBROADCASTSS 4(SI), Z4
+	VBROADCASTSS 4(DX), Z4
 	VADDPS       Z4, Z1, Z1
-	VBROADCASTSS 8(SI), Z4
+	VBROADCASTSS 8(DX), Z4
 	VADDPS       Z4, Z2, Z2
 	ADDQ         $0x0c, 16(SP)
 
@@ -1458,176 +1578,191 @@ noRowBias:
 	VMAXPS Z2, Z4, Z2
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane3x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane3x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z5
+	VBROADCASTSS (DX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z5
+	VBROADCASTSS (DX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z5
+	VBROADCASTSS (DX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z5
+	VBROADCASTSS (DX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z3
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z4
+	VMOVUPS      (BX), Z3
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (SI)(CX*1), Z5
+	VBROADCASTSS (DX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (SI)(CX*2), Z4
+	VBROADCASTSS (DX)(R8*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z4
-	VMOVUPS      (R9), Z3
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z4
+	VMOVUPS      (DI), Z3
 	VPANDD       Z4, Z0, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VPANDD       Z4, Z1, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
-	VMOVUPS      Z3, (R9)
-	VBROADCASTSS 160(AX), Z4
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z3, (DI)
+	VBROADCASTSS 184(AX), Z4
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R10), Z5
+	VMOVUPS      (DI), Z5
 	VPADDD       Z5, Z0, Z0
-	VMOVUPS      Z0, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R10), Z5
+	VMOVUPS      (DI), Z5
 	VPADDD       Z5, Z1, Z1
-	VMOVUPS      Z1, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z4, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R10), Z5
+	VMOVUPS      (DI), Z5
 	VPADDD       Z5, Z2, Z2
-	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z2, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R10), K1
-	VBROADCASTSS 152(AX), Z4
-	VMOVUPS      (R9), Z3
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z4
+	VMOVUPS      (DI), Z3
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z4, Z0, Z5
 	VPMAXSD      Z5, Z3, Z3
@@ -1637,74 +1772,75 @@ lanePart:
 	VMOVAPS.Z    Z2, K1, Z2
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
-	VMOVUPS      Z3, (R9)
-	VBROADCASTSS 160(AX), Z4
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z3, (DI)
+	VBROADCASTSS 184(AX), Z4
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R10), K1, Z5
+	VMOVUPS.Z    (DI), K1, Z5
 	VPADDD       Z5, Z0, Z0
-	VMOVUPS      Z0, K1, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R10), K1, Z5
+	VMOVUPS.Z    (DI), K1, Z5
 	VPADDD       Z5, Z1, Z1
-	VMOVUPS      Z1, K1, (R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z4, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R10), K1, Z5
+	VMOVUPS.Z    (DI), K1, Z5
 	VPADDD       Z5, Z2, Z2
-	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS      Z2, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile3x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile3x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	MOVQ       56(AX), R8
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -1713,156 +1849,167 @@ panel:
 	VPXORD     Z5, Z5, Z5
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R9
-	TESTQ      R9, R9
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	VMOVUPS    (R9), Z0
-	VMOVUPS    64(R9), Z1
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Z2
-	VMOVUPS    64(R9), Z3
-	ADDQ       R10, R9
-	VMOVUPS    (R9), Z4
-	VMOVUPS    64(R9), Z5
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R9), K1
-	MOVQ      48(AX), R10
-	MOVQ      8(SP), R9
-	VMOVUPS   (R9), Z0
-	VMOVUPS.Z 64(R9), K1, Z1
-	ADDQ      R10, R9
-	VMOVUPS   (R9), Z2
-	VMOVUPS.Z 64(R9), K1, Z3
-	ADDQ      R10, R9
-	VMOVUPS   (R9), Z4
-	VMOVUPS.Z 64(R9), K1, Z5
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
 
 loadEnd:
 begun:
-	SUBQ $0x04, R8
+	MOVQ 8(AX), DI
+	MOVQ 16(AX), R8
+	MOVQ 32(AX), R9
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	MOVQ         144(AX), R10
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R10*1)
+	PREFETCHT0   64(CX)(R10*1)
+	LEAQ         (CX)(R10*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	ADDQ         R8, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	SUBQ         $0x04, R8
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R9, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	DECQ         R8
+	ADDQ         R8, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z6
+	VMOVUPS (DX), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z2, Z2
 	VADDPS  Z6, Z4, Z4
-	VMOVUPS 64(SI), Z7
+	VMOVUPS 64(DX), Z7
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z3, Z3
 	VADDPS  Z7, Z5, Z5
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z6
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z2, Z2
 	VADDPS    Z6, Z4, Z4
-	VMOVUPS.Z 64(SI), K1, Z7
+	VMOVUPS.Z 64(DX), K1, Z7
 	VADDPS    Z7, Z1, Z1
 	VADDPS    Z7, Z3, Z3
 	VADDPS    Z7, Z5, Z5
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (DX), Z8
 	VADDPS       Z8, Z0, Z0
 	VADDPS       Z8, Z1, Z1
-	VBROADCASTSS 4(SI), Z8
+	VBROADCASTSS 4(DX), Z8
 	VADDPS       Z8, Z2, Z2
 	VADDPS       Z8, Z3, Z3
-	VBROADCASTSS 8(SI), Z8
+	VBROADCASTSS 8(DX), Z8
 	VADDPS       Z8, Z4, Z4
 	VADDPS       Z8, Z5, Z5
 	ADDQ         $0x0c, 16(SP)
@@ -1879,175 +2026,189 @@ noRowBias:
 	VMAXPS Z5, Z8, Z5
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane3x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane3x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	MOVQ       24(AX), DI
-	MOVQ       48(AX), R9
-	MOVQ       8(SP), R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	MOVQ       128(AX), R8
-	MOVQ       144(AX), R9
-	MOVQ       136(AX), R10
-	LEAQ       (R8)(R10*8), R10
-	MOVQ       R10, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R8), R10
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	SUBQ   $0x04, R10
+	MOVQ   8(AX), R8
+	MOVQ   16(AX), R9
+	MOVQ   32(AX), R10
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	SUBQ         $0x04, R10
+	ADDQ         R9, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z8
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         DX, SI
-	DECQ         R10
+	ADDQ         R9, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R10
-	TESTQ        R10, R10
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z8
-	VMOVUPS      (R9), Z6
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z8
+	VMOVUPS      (DI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VPANDD       Z8, Z1, Z9
@@ -2060,48 +2221,49 @@ kDone:
 	VPMAXSD      Z9, Z6, Z6
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
-	VMOVUPS      Z6, (R9)
-	VBROADCASTSS 160(AX), Z8
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z6, (DI)
+	VBROADCASTSS 184(AX), Z8
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R10), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, (R10)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R10), Z9
+	VMOVUPS      64(DI), Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, 64(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R10), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R10), Z9
+	VMOVUPS      64(DI), Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, 64(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R10), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R10), Z9
+	VMOVUPS      64(DI), Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, 64(R10)
+	VMOVUPS      Z5, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R10), K1
-	VBROADCASTSS 152(AX), Z8
-	VMOVUPS      (R9), Z6
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z8
+	VMOVUPS      (DI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VMOVAPS.Z    Z1, K1, Z1
@@ -2117,207 +2279,213 @@ lanePart:
 	VMOVAPS.Z    Z5, K1, Z5
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
-	VMOVUPS      Z6, (R9)
-	VBROADCASTSS 160(AX), Z8
-	MOVQ         48(AX), R11
-	MOVQ         8(SP), R10
+	VMOVUPS      Z6, (DI)
+	VBROADCASTSS 184(AX), Z8
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R10), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, (R10)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R10), K1, Z9
+	VMOVUPS.Z    64(DI), K1, Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R10), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R10), K1, Z9
+	VMOVUPS.Z    64(DI), K1, Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R10)
-	ADDQ         R11, R10
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R10), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R10), K1, Z9
+	VMOVUPS.Z    64(DI), K1, Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R10)
+	VMOVUPS      Z5, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R8
-	ADDQ $0x40, R9
-	CMPQ R8, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile4x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile4x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Z0
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z2
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z3
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R10), K1
-	MOVQ      48(AX), R11
-	MOVQ      8(SP), R10
-	VMOVUPS.Z (R10), K1, Z0
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z1
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z2
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z3
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(DI*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(DI*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(DI*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(DI*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	VMOVUPS      (BX), Z4
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(DI*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z4
+	VMOVUPS (DX), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
 	VADDPS  Z4, Z2, Z2
@@ -2325,8 +2493,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z4
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z1, Z1
 	VADDPS    Z4, Z2, Z2
@@ -2334,16 +2502,16 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z5
+	VBROADCASTSS (DX), Z5
 	VADDPS       Z5, Z0, Z0
-	VBROADCASTSS 4(SI), Z5
+	VBROADCASTSS 4(DX), Z5
 	VADDPS       Z5, Z1, Z1
-	VBROADCASTSS 8(SI), Z5
+	VBROADCASTSS 8(DX), Z5
 	VADDPS       Z5, Z2, Z2
-	VBROADCASTSS 12(SI), Z5
+	VBROADCASTSS 12(DX), Z5
 	VADDPS       Z5, Z3, Z3
 	ADDQ         $0x10, 16(SP)
 
@@ -2357,167 +2525,175 @@ noRowBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane4x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane4x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z4
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z5
+	VMOVUPS      (BX), Z4
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z5
+	VBROADCASTSS (DX)(R8*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z5
-	VMOVUPS      (R10), Z4
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z5
+	VMOVUPS      (DI), Z4
 	VPANDD       Z5, Z0, Z6
 	VPMAXSD      Z6, Z4, Z4
 	VPANDD       Z5, Z1, Z6
@@ -2526,39 +2702,40 @@ kDone:
 	VPMAXSD      Z6, Z4, Z4
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
-	VMOVUPS      Z4, (R10)
-	VBROADCASTSS 160(AX), Z5
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z4, (DI)
+	VBROADCASTSS 184(AX), Z5
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z6
+	VMOVUPS      (DI), Z6
 	VPADDD       Z6, Z0, Z0
-	VMOVUPS      Z0, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z5, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R11), Z6
+	VMOVUPS      (DI), Z6
 	VPADDD       Z6, Z1, Z1
-	VMOVUPS      Z1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z5, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z6
+	VMOVUPS      (DI), Z6
 	VPADDD       Z6, Z2, Z2
-	VMOVUPS      Z2, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z5, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R11), Z6
+	VMOVUPS      (DI), Z6
 	VPADDD       Z6, Z3, Z3
-	VMOVUPS      Z3, (R11)
+	VMOVUPS      Z3, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R11), K1
-	VBROADCASTSS 152(AX), Z5
-	VMOVUPS      (R10), Z4
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z5
+	VMOVUPS      (DI), Z4
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z5, Z0, Z6
 	VPMAXSD      Z6, Z4, Z4
@@ -2571,85 +2748,84 @@ lanePart:
 	VMOVAPS.Z    Z3, K1, Z3
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
-	VMOVUPS      Z4, (R10)
-	VBROADCASTSS 160(AX), Z5
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z4, (DI)
+	VBROADCASTSS 184(AX), Z5
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R11), K1, Z6
+	VMOVUPS.Z    (DI), K1, Z6
 	VPADDD       Z6, Z0, Z0
-	VMOVUPS      Z0, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z5, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R11), K1, Z6
+	VMOVUPS.Z    (DI), K1, Z6
 	VPADDD       Z6, Z1, Z1
-	VMOVUPS      Z1, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z5, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R11), K1, Z6
+	VMOVUPS.Z    (DI), K1, Z6
 	VPADDD       Z6, Z2, Z2
-	VMOVUPS      Z2, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z5, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R11), K1, Z6
+	VMOVUPS.Z    (DI), K1, Z6
 	VPADDD       Z6, Z3, Z3
-	VMOVUPS      Z3, K1, (R11)
+	VMOVUPS      Z3, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile4x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile4x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -2660,155 +2836,162 @@ panel:
 	VPXORD     Z7, Z7, Z7
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Z0
-	VMOVUPS    64(R10), Z1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z2
-	VMOVUPS    64(R10), Z3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z4
-	VMOVUPS    64(R10), Z5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z6
-	VMOVUPS    64(R10), Z7
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R10), K1
-	MOVQ      48(AX), R11
-	MOVQ      8(SP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS.Z 64(R10), K1, Z1
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z2
-	VMOVUPS.Z 64(R10), K1, Z3
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS.Z 64(R10), K1, Z5
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z6
-	VMOVUPS.Z 64(R10), K1, Z7
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z8
+	VMOVUPS (DX), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z2, Z2
 	VADDPS  Z8, Z4, Z4
 	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(SI), Z9
+	VMOVUPS 64(DX), Z9
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z3, Z3
 	VADDPS  Z9, Z5, Z5
@@ -2816,13 +2999,13 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z8
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z2, Z2
 	VADDPS    Z8, Z4, Z4
 	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z 64(SI), K1, Z9
+	VMOVUPS.Z 64(DX), K1, Z9
 	VADDPS    Z9, Z1, Z1
 	VADDPS    Z9, Z3, Z3
 	VADDPS    Z9, Z5, Z5
@@ -2830,19 +3013,19 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (DX), Z10
 	VADDPS       Z10, Z0, Z0
 	VADDPS       Z10, Z1, Z1
-	VBROADCASTSS 4(SI), Z10
+	VBROADCASTSS 4(DX), Z10
 	VADDPS       Z10, Z2, Z2
 	VADDPS       Z10, Z3, Z3
-	VBROADCASTSS 8(SI), Z10
+	VBROADCASTSS 8(DX), Z10
 	VADDPS       Z10, Z4, Z4
 	VADDPS       Z10, Z5, Z5
-	VBROADCASTSS 12(SI), Z10
+	VBROADCASTSS 12(DX), Z10
 	VADDPS       Z10, Z6, Z6
 	VADDPS       Z10, Z7, Z7
 	ADDQ         $0x10, 16(SP)
@@ -2861,94 +3044,94 @@ noRowBias:
 	VMAXPS Z7, Z10, Z7
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane4x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane4x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2957,112 +3140,120 @@ lane:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z10
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z10
-	VMOVUPS      (R10), Z8
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z10
+	VMOVUPS      (DI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VPANDD       Z10, Z1, Z11
@@ -3079,59 +3270,60 @@ kDone:
 	VPMAXSD      Z11, Z8, Z8
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
-	VMOVUPS      Z8, (R10)
-	VBROADCASTSS 160(AX), Z10
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z8, (DI)
+	VBROADCASTSS 184(AX), Z10
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, (R11)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R11), Z11
+	VMOVUPS      64(DI), Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R11), Z11
+	VMOVUPS      64(DI), Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R11), Z11
+	VMOVUPS      64(DI), Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R11), Z11
+	VMOVUPS      64(DI), Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, 64(R11)
+	VMOVUPS      Z7, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R11), K1
-	VBROADCASTSS 152(AX), Z10
-	VMOVUPS      (R10), Z8
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z10
+	VMOVUPS      (DI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VMOVAPS.Z    Z1, K1, Z1
@@ -3152,103 +3344,102 @@ lanePart:
 	VMOVAPS.Z    Z7, K1, Z7
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
-	VMOVUPS      Z8, (R10)
-	VBROADCASTSS 160(AX), Z10
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z8, (DI)
+	VBROADCASTSS 184(AX), Z10
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, (R11)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R11), K1, Z11
+	VMOVUPS.Z    64(DI), K1, Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R11), K1, Z11
+	VMOVUPS.Z    64(DI), K1, Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R11), K1, Z11
+	VMOVUPS.Z    64(DI), K1, Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R11), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R11), K1, Z11
+	VMOVUPS.Z    64(DI), K1, Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R11)
+	VMOVUPS      Z7, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile5x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile5x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3256,131 +3447,138 @@ panel:
 	VPXORD     Z4, Z4, Z4
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Z0
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z2
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z4
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R10), K1
-	MOVQ      48(AX), R11
-	MOVQ      8(SP), R10
-	VMOVUPS.Z (R10), K1, Z0
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z1
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z2
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z3
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z4
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(DI*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(DI*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(DI*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(DI*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	VMOVUPS      (BX), Z5
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(DI*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z6
+	VBROADCASTSS (DX)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(DI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z5
+	VMOVUPS (DX), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z2, Z2
@@ -3389,8 +3587,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z5
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	VADDPS    Z5, Z1, Z1
 	VADDPS    Z5, Z2, Z2
@@ -3399,18 +3597,18 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z6
+	VBROADCASTSS (DX), Z6
 	VADDPS       Z6, Z0, Z0
-	VBROADCASTSS 4(SI), Z6
+	VBROADCASTSS 4(DX), Z6
 	VADDPS       Z6, Z1, Z1
-	VBROADCASTSS 8(SI), Z6
+	VBROADCASTSS 8(DX), Z6
 	VADDPS       Z6, Z2, Z2
-	VBROADCASTSS 12(SI), Z6
+	VBROADCASTSS 12(DX), Z6
 	VADDPS       Z6, Z3, Z3
-	VBROADCASTSS 16(SI), Z6
+	VBROADCASTSS 16(DX), Z6
 	VADDPS       Z6, Z4, Z4
 	ADDQ         $0x14, 16(SP)
 
@@ -3425,184 +3623,192 @@ noRowBias:
 	VMAXPS Z4, Z6, Z4
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane5x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane5x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z7
+	VBROADCASTSS (DX)(R9*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z7
+	VBROADCASTSS (DX)(R9*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z7
+	VBROADCASTSS (DX)(R9*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z7
+	VBROADCASTSS (DX)(R9*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z5
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z6
+	VMOVUPS      (BX), Z5
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (SI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (SI)(CX*2), Z6
+	VBROADCASTSS (DX)(R8*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DI), Z7
+	VBROADCASTSS (DX)(R9*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DI)(CX*1), Z6
+	VBROADCASTSS (DX)(R8*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z6
-	VMOVUPS      (R10), Z5
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z6
+	VMOVUPS      (DI), Z5
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z5, Z5
 	VPANDD       Z6, Z1, Z7
@@ -3613,45 +3819,46 @@ kDone:
 	VPMAXSD      Z7, Z5, Z5
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
-	VMOVUPS      Z5, (R10)
-	VBROADCASTSS 160(AX), Z6
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z5, (DI)
+	VBROADCASTSS 184(AX), Z6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R11), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R11), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z7
+	VMOVUPS      (DI), Z7
 	VPADDD       Z7, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R11), K1
-	VBROADCASTSS 152(AX), Z6
-	VMOVUPS      (R10), Z5
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z6
+	VMOVUPS      (DI), Z5
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z5, Z5
@@ -3667,94 +3874,93 @@ lanePart:
 	VMOVAPS.Z    Z4, K1, Z4
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
-	VMOVUPS      Z5, (R10)
-	VBROADCASTSS 160(AX), Z6
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z5, (DI)
+	VBROADCASTSS 184(AX), Z6
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R11), K1, Z7
+	VMOVUPS.Z    (DI), K1, Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R11), K1, Z7
+	VMOVUPS.Z    (DI), K1, Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R11), K1, Z7
+	VMOVUPS.Z    (DI), K1, Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R11), K1, Z7
+	VMOVUPS.Z    (DI), K1, Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z6, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R11), K1, Z7
+	VMOVUPS.Z    (DI), K1, Z7
 	VPADDD       Z7, Z4, Z4
-	VMOVUPS      Z4, K1, (R11)
+	VMOVUPS      Z4, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile5x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile5x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3767,177 +3973,184 @@ panel:
 	VPXORD     Z9, Z9, Z9
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Z0
-	VMOVUPS    64(R10), Z1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z2
-	VMOVUPS    64(R10), Z3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z4
-	VMOVUPS    64(R10), Z5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z6
-	VMOVUPS    64(R10), Z7
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z8
-	VMOVUPS    64(R10), Z9
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R10), K1
-	MOVQ      48(AX), R11
-	MOVQ      8(SP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS.Z 64(R10), K1, Z1
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z2
-	VMOVUPS.Z 64(R10), K1, Z3
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS.Z 64(R10), K1, Z5
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z6
-	VMOVUPS.Z 64(R10), K1, Z7
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z8
-	VMOVUPS.Z 64(R10), K1, Z9
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ 16(AX), R9
+	MOVQ 32(AX), R10
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	MOVQ         144(AX), R11
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R11*1)
+	PREFETCHT0   64(CX)(R11*1)
+	LEAQ         (CX)(R11*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	ADDQ         R9, DX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R9, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R10, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R9, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z10
+	VMOVUPS (DX), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z2, Z2
 	VADDPS  Z10, Z4, Z4
 	VADDPS  Z10, Z6, Z6
 	VADDPS  Z10, Z8, Z8
-	VMOVUPS 64(SI), Z11
+	VMOVUPS 64(DX), Z11
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z3, Z3
 	VADDPS  Z11, Z5, Z5
@@ -3946,14 +4159,14 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z10
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z2, Z2
 	VADDPS    Z10, Z4, Z4
 	VADDPS    Z10, Z6, Z6
 	VADDPS    Z10, Z8, Z8
-	VMOVUPS.Z 64(SI), K1, Z11
+	VMOVUPS.Z 64(DX), K1, Z11
 	VADDPS    Z11, Z1, Z1
 	VADDPS    Z11, Z3, Z3
 	VADDPS    Z11, Z5, Z5
@@ -3962,22 +4175,22 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (DX), Z12
 	VADDPS       Z12, Z0, Z0
 	VADDPS       Z12, Z1, Z1
-	VBROADCASTSS 4(SI), Z12
+	VBROADCASTSS 4(DX), Z12
 	VADDPS       Z12, Z2, Z2
 	VADDPS       Z12, Z3, Z3
-	VBROADCASTSS 8(SI), Z12
+	VBROADCASTSS 8(DX), Z12
 	VADDPS       Z12, Z4, Z4
 	VADDPS       Z12, Z5, Z5
-	VBROADCASTSS 12(SI), Z12
+	VBROADCASTSS 12(DX), Z12
 	VADDPS       Z12, Z6, Z6
 	VADDPS       Z12, Z7, Z7
-	VBROADCASTSS 16(SI), Z12
+	VBROADCASTSS 16(DX), Z12
 	VADDPS       Z12, Z8, Z8
 	VADDPS       Z12, Z9, Z9
 	ADDQ         $0x14, 16(SP)
@@ -3998,103 +4211,103 @@ noRowBias:
 	VMAXPS Z9, Z12, Z9
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane5x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane5x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4105,127 +4318,135 @@ lane:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   16(AX), R10
+	MOVQ   32(AX), R11
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R10, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z12
+	VMOVUPS      (BX), Z10
+	VMOVUPS      64(BX), Z11
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R10, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z12
-	VMOVUPS      (R10), Z10
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z12
+	VMOVUPS      (DI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VPANDD       Z12, Z1, Z13
@@ -4246,70 +4467,71 @@ kDone:
 	VPMAXSD      Z13, Z10, Z10
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
-	VMOVUPS      Z10, (R10)
-	VBROADCASTSS 160(AX), Z12
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z10, (DI)
+	VBROADCASTSS 184(AX), Z12
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, (R11)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R11), Z13
+	VMOVUPS      64(DI), Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R11), Z13
+	VMOVUPS      64(DI), Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R11), Z13
+	VMOVUPS      64(DI), Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R11), Z13
+	VMOVUPS      64(DI), Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, (R11)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R11), Z13
+	VMOVUPS      64(DI), Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, 64(R11)
+	VMOVUPS      Z9, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R11), K1
-	VBROADCASTSS 152(AX), Z12
-	VMOVUPS      (R10), Z10
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z12
+	VMOVUPS      (DI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VMOVAPS.Z    Z1, K1, Z1
@@ -4335,116 +4557,115 @@ lanePart:
 	VMOVAPS.Z    Z9, K1, Z9
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
-	VMOVUPS      Z10, (R10)
-	VBROADCASTSS 160(AX), Z12
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z10, (DI)
+	VBROADCASTSS 184(AX), Z12
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, (R11)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R11), K1, Z13
+	VMOVUPS.Z    64(DI), K1, Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R11), K1, Z13
+	VMOVUPS.Z    64(DI), K1, Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R11), K1, Z13
+	VMOVUPS.Z    64(DI), K1, Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R11), K1, Z13
+	VMOVUPS.Z    64(DI), K1, Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R11), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, (R11)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R11), K1, Z13
+	VMOVUPS.Z    64(DI), K1, Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R11)
+	VMOVUPS      Z9, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile6x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile6x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -4453,145 +4674,153 @@ panel:
 	VPXORD     Z5, Z5, Z5
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Z0
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z2
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z4
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z5
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R10), K1
-	MOVQ      48(AX), R11
-	MOVQ      8(SP), R10
-	VMOVUPS.Z (R10), K1, Z0
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z1
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z2
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z3
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z4
-	ADDQ      R11, R10
-	VMOVUPS.Z (R10), K1, Z5
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(DI*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(DI*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(DI*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(DI*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R10, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	VMOVUPS      (BX), Z6
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(DI*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(DI*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R10, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z6
+	VMOVUPS (DX), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -4601,8 +4830,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z6
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z1, Z1
 	VADDPS    Z6, Z2, Z2
@@ -4612,20 +4841,20 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z7
+	VBROADCASTSS (DX), Z7
 	VADDPS       Z7, Z0, Z0
-	VBROADCASTSS 4(SI), Z7
+	VBROADCASTSS 4(DX), Z7
 	VADDPS       Z7, Z1, Z1
-	VBROADCASTSS 8(SI), Z7
+	VBROADCASTSS 8(DX), Z7
 	VADDPS       Z7, Z2, Z2
-	VBROADCASTSS 12(SI), Z7
+	VBROADCASTSS 12(DX), Z7
 	VADDPS       Z7, Z3, Z3
-	VBROADCASTSS 16(SI), Z7
+	VBROADCASTSS 16(DX), Z7
 	VADDPS       Z7, Z4, Z4
-	VBROADCASTSS 20(SI), Z7
+	VBROADCASTSS 20(DX), Z7
 	VADDPS       Z7, Z5, Z5
 	ADDQ         $0x18, 16(SP)
 
@@ -4641,201 +4870,210 @@ noRowBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane6x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane6x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	MOVQ   16(AX), R11
+	MOVQ   32(AX), R12
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R11, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z6
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z7
+	VMOVUPS      (BX), Z6
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z7
+	VBROADCASTSS (DX)(R8*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z7
+	VBROADCASTSS (DX)(R8*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R10*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R11, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z7
-	VMOVUPS      (R10), Z6
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z7
+	VMOVUPS      (DI), Z6
 	VPANDD       Z7, Z0, Z8
 	VPMAXSD      Z8, Z6, Z6
 	VPANDD       Z7, Z1, Z8
@@ -4848,51 +5086,52 @@ kDone:
 	VPMAXSD      Z8, Z6, Z6
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
-	VMOVUPS      Z6, (R10)
-	VBROADCASTSS 160(AX), Z7
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z6, (DI)
+	VBROADCASTSS 184(AX), Z7
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z8
+	VMOVUPS      (DI), Z8
 	VPADDD       Z8, Z0, Z0
-	VMOVUPS      Z0, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R11), Z8
+	VMOVUPS      (DI), Z8
 	VPADDD       Z8, Z1, Z1
-	VMOVUPS      Z1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z8
+	VMOVUPS      (DI), Z8
 	VPADDD       Z8, Z2, Z2
-	VMOVUPS      Z2, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R11), Z8
+	VMOVUPS      (DI), Z8
 	VPADDD       Z8, Z3, Z3
-	VMOVUPS      Z3, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z8
+	VMOVUPS      (DI), Z8
 	VPADDD       Z8, Z4, Z4
-	VMOVUPS      Z4, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R11), Z8
+	VMOVUPS      (DI), Z8
 	VPADDD       Z8, Z5, Z5
-	VMOVUPS      Z5, (R11)
+	VMOVUPS      Z5, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R11), K1
-	VBROADCASTSS 152(AX), Z7
-	VMOVUPS      (R10), Z6
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z7
+	VMOVUPS      (DI), Z6
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z7, Z0, Z8
 	VPMAXSD      Z8, Z6, Z6
@@ -4911,103 +5150,102 @@ lanePart:
 	VMOVAPS.Z    Z5, K1, Z5
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
-	VMOVUPS      Z6, (R10)
-	VBROADCASTSS 160(AX), Z7
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z6, (DI)
+	VBROADCASTSS 184(AX), Z7
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R11), K1, Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VPADDD       Z8, Z0, Z0
-	VMOVUPS      Z0, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R11), K1, Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VPADDD       Z8, Z1, Z1
-	VMOVUPS      Z1, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R11), K1, Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VPADDD       Z8, Z2, Z2
-	VMOVUPS      Z2, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R11), K1, Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VPADDD       Z8, Z3, Z3
-	VMOVUPS      Z3, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R11), K1, Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VPADDD       Z8, Z4, Z4
-	VMOVUPS      Z4, K1, (R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z7, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R11), K1, Z8
+	VMOVUPS.Z    (DI), K1, Z8
 	VPADDD       Z8, Z5, Z5
-	VMOVUPS      Z5, K1, (R11)
+	VMOVUPS      Z5, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile6x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile6x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	MOVQ       56(AX), R9
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -5022,199 +5260,207 @@ panel:
 	VPXORD     Z11, Z11, Z11
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R10
-	TESTQ      R10, R10
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	VMOVUPS    (R10), Z0
-	VMOVUPS    64(R10), Z1
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z2
-	VMOVUPS    64(R10), Z3
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z4
-	VMOVUPS    64(R10), Z5
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z6
-	VMOVUPS    64(R10), Z7
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z8
-	VMOVUPS    64(R10), Z9
-	ADDQ       R11, R10
-	VMOVUPS    (R10), Z10
-	VMOVUPS    64(R10), Z11
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R10), K1
-	MOVQ      48(AX), R11
-	MOVQ      8(SP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS.Z 64(R10), K1, Z1
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z2
-	VMOVUPS.Z 64(R10), K1, Z3
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS.Z 64(R10), K1, Z5
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z6
-	VMOVUPS.Z 64(R10), K1, Z7
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z8
-	VMOVUPS.Z 64(R10), K1, Z9
-	ADDQ      R11, R10
-	VMOVUPS   (R10), Z10
-	VMOVUPS.Z 64(R10), K1, Z11
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
 
 loadEnd:
 begun:
-	SUBQ $0x04, R9
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(DI*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(DI*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(DI*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(DI*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R9
+	ADDQ         R10, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(DI*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R9
+	ADDQ         R10, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z12
+	VMOVUPS (DX), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z2, Z2
 	VADDPS  Z12, Z4, Z4
 	VADDPS  Z12, Z6, Z6
 	VADDPS  Z12, Z8, Z8
 	VADDPS  Z12, Z10, Z10
-	VMOVUPS 64(SI), Z13
+	VMOVUPS 64(DX), Z13
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z3, Z3
 	VADDPS  Z13, Z5, Z5
@@ -5224,15 +5470,15 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z12
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z2, Z2
 	VADDPS    Z12, Z4, Z4
 	VADDPS    Z12, Z6, Z6
 	VADDPS    Z12, Z8, Z8
 	VADDPS    Z12, Z10, Z10
-	VMOVUPS.Z 64(SI), K1, Z13
+	VMOVUPS.Z 64(DX), K1, Z13
 	VADDPS    Z13, Z1, Z1
 	VADDPS    Z13, Z3, Z3
 	VADDPS    Z13, Z5, Z5
@@ -5242,25 +5488,25 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z14
+	VBROADCASTSS (DX), Z14
 	VADDPS       Z14, Z0, Z0
 	VADDPS       Z14, Z1, Z1
-	VBROADCASTSS 4(SI), Z14
+	VBROADCASTSS 4(DX), Z14
 	VADDPS       Z14, Z2, Z2
 	VADDPS       Z14, Z3, Z3
-	VBROADCASTSS 8(SI), Z14
+	VBROADCASTSS 8(DX), Z14
 	VADDPS       Z14, Z4, Z4
 	VADDPS       Z14, Z5, Z5
-	VBROADCASTSS 12(SI), Z14
+	VBROADCASTSS 12(DX), Z14
 	VADDPS       Z14, Z6, Z6
 	VADDPS       Z14, Z7, Z7
-	VBROADCASTSS 16(SI), Z14
+	VBROADCASTSS 16(DX), Z14
 	VADDPS       Z14, Z8, Z8
 	VADDPS       Z14, Z9, Z9
-	VBROADCASTSS 20(SI), Z14
+	VBROADCASTSS 20(DX), Z14
 	VADDPS       Z14, Z10, Z10
 	VADDPS       Z14, Z11, Z11
 	ADDQ         $0x18, 16(SP)
@@ -5283,112 +5529,112 @@ noRowBias:
 	VMAXPS Z11, Z14, Z11
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane6x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane6x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	MOVQ       24(AX), R8
-	MOVQ       48(AX), R10
-	MOVQ       8(SP), R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	MOVQ       128(AX), R9
-	MOVQ       144(AX), R10
-	MOVQ       136(AX), R11
-	LEAQ       (R9)(R11*8), R11
-	MOVQ       R11, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R9), R11
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5401,142 +5647,151 @@ lane:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x04, R11
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	MOVQ   16(AX), R11
+	MOVQ   32(AX), R12
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x04, R11
+	ADDQ         R11, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	ADDQ         BX, R8
-	VBROADCASTSS (SI), Z14
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z15
+	VBROADCASTSS (DX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (SI)(CX*2), Z14
+	VBROADCASTSS (DX)(R8*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(CX*2), Z15
+	VBROADCASTSS (DX)(R10*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	DECQ         R11
+	ADDQ         R11, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R11
-	TESTQ        R11, R11
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z14
-	VMOVUPS      (R10), Z12
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z14
+	VMOVUPS      (DI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VPANDD       Z14, Z1, Z15
@@ -5561,81 +5816,82 @@ kDone:
 	VPMAXSD      Z15, Z12, Z12
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
-	VMOVUPS      Z12, (R10)
-	VBROADCASTSS 160(AX), Z14
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z12, (DI)
+	VBROADCASTSS 184(AX), Z14
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z0, Z0
-	VMOVUPS      Z0, (R11)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z14, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(DI), Z15
 	VPADDD       Z15, Z1, Z1
-	VMOVUPS      Z1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z2, Z2
-	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z14, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(DI), Z15
 	VPADDD       Z15, Z3, Z3
-	VMOVUPS      Z3, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z14, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(DI), Z15
 	VPADDD       Z15, Z5, Z5
-	VMOVUPS      Z5, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z6, Z6
-	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z14, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(DI), Z15
 	VPADDD       Z15, Z7, Z7
-	VMOVUPS      Z7, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z8, Z8
-	VMOVUPS      Z8, (R11)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z14, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(DI), Z15
 	VPADDD       Z15, Z9, Z9
-	VMOVUPS      Z9, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z10, Z10
-	VMOVUPS      Z10, (R11)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z14, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R11), Z15
+	VMOVUPS      64(DI), Z15
 	VPADDD       Z15, Z11, Z11
-	VMOVUPS      Z11, 64(R11)
+	VMOVUPS      Z11, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R11), K1
-	VBROADCASTSS 152(AX), Z14
-	VMOVUPS      (R10), Z12
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z14
+	VMOVUPS      (DI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VMOVAPS.Z    Z1, K1, Z1
@@ -5666,131 +5922,128 @@ lanePart:
 	VMOVAPS.Z    Z11, K1, Z11
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
-	VMOVUPS      Z12, (R10)
-	VBROADCASTSS 160(AX), Z14
-	MOVQ         48(AX), R12
-	MOVQ         8(SP), R11
+	VMOVUPS      Z12, (DI)
+	VBROADCASTSS 184(AX), Z14
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z0, Z0
-	VMOVUPS      Z0, (R11)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z14, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R11), K1, Z15
+	VMOVUPS.Z    64(DI), K1, Z15
 	VPADDD       Z15, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z2, Z2
-	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z14, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R11), K1, Z15
+	VMOVUPS.Z    64(DI), K1, Z15
 	VPADDD       Z15, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z4, Z4
-	VMOVUPS      Z4, (R11)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z14, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R11), K1, Z15
+	VMOVUPS.Z    64(DI), K1, Z15
 	VPADDD       Z15, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z6, Z6
-	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z14, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R11), K1, Z15
+	VMOVUPS.Z    64(DI), K1, Z15
 	VPADDD       Z15, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z8, Z8
-	VMOVUPS      Z8, (R11)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z14, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R11), K1, Z15
+	VMOVUPS.Z    64(DI), K1, Z15
 	VPADDD       Z15, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R11)
-	ADDQ         R12, R11
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z14, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R11), Z15
+	VMOVUPS      (DI), Z15
 	VPADDD       Z15, Z10, Z10
-	VMOVUPS      Z10, (R11)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z14, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R11), K1, Z15
+	VMOVUPS.Z    64(DI), K1, Z15
 	VPADDD       Z15, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R11)
+	VMOVUPS      Z11, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R9
-	ADDQ $0x40, R10
-	CMPQ R9, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile7x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile7x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile7x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	MOVQ       56(AX), R10
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -5800,164 +6053,167 @@ panel:
 	VPXORD     Z6, Z6, Z6
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R11
-	TESTQ      R11, R11
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	VMOVUPS    (R11), Z0
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z1
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z2
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z3
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z4
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z5
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z6
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R11), K1
-	MOVQ      48(AX), R12
-	MOVQ      8(SP), R11
-	VMOVUPS.Z (R11), K1, Z0
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z1
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z2
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z3
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z4
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z5
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z6
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z6
 
 loadEnd:
 begun:
-	SUBQ $0x04, R10
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z7
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z7
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z7
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z7
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x04, R10
+	ADDQ         R10, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	VMOVUPS      (BX), Z7
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z8
+	VBROADCASTSS (DX)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(DI*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z8
+	VBROADCASTSS (DX)(R9*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R10
+	ADDQ         R10, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z7
+	VMOVUPS (DX), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
@@ -5968,8 +6224,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z7
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	VADDPS    Z7, Z1, Z1
 	VADDPS    Z7, Z2, Z2
@@ -5980,22 +6236,22 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z8
+	VBROADCASTSS (DX), Z8
 	VADDPS       Z8, Z0, Z0
-	VBROADCASTSS 4(SI), Z8
+	VBROADCASTSS 4(DX), Z8
 	VADDPS       Z8, Z1, Z1
-	VBROADCASTSS 8(SI), Z8
+	VBROADCASTSS 8(DX), Z8
 	VADDPS       Z8, Z2, Z2
-	VBROADCASTSS 12(SI), Z8
+	VBROADCASTSS 12(DX), Z8
 	VADDPS       Z8, Z3, Z3
-	VBROADCASTSS 16(SI), Z8
+	VBROADCASTSS 16(DX), Z8
 	VADDPS       Z8, Z4, Z4
-	VBROADCASTSS 20(SI), Z8
+	VBROADCASTSS 20(DX), Z8
 	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS 24(SI), Z8
+	VBROADCASTSS 24(DX), Z8
 	VADDPS       Z8, Z6, Z6
 	ADDQ         $0x1c, 16(SP)
 
@@ -6012,102 +6268,100 @@ noRowBias:
 	VMAXPS Z6, Z8, Z6
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane7x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane7x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane7x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	MOVQ       128(AX), R10
-	MOVQ       144(AX), R11
-	MOVQ       136(AX), R12
-	LEAQ       (R10)(R12*8), R12
-	MOVQ       R12, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R10), R12
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6115,122 +6369,126 @@ lane:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	SUBQ   $0x04, R12
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	MOVQ   16(AX), R11
+	MOVQ   32(AX), R12
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z7
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z9
+	VBROADCASTSS (DX)(R9*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z9
+	VBROADCASTSS (DX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z7
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z9
+	VBROADCASTSS (DX)(R9*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z9
+	VBROADCASTSS (DX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z7
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z9
+	VBROADCASTSS (DX)(R9*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z9
+	VBROADCASTSS (DX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z7
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z9
+	VBROADCASTSS (DX)(R9*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z9
+	VBROADCASTSS (DX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x04, R12
+	ADDQ         R11, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R12
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z7
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z8
+	VMOVUPS      (BX), Z7
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (SI)(CX*2), Z8
+	VBROADCASTSS (DX)(R8*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DI), Z9
+	VBROADCASTSS (DX)(R9*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DI)(CX*1), Z8
+	VBROADCASTSS (DX)(R8*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DI)(CX*2), Z9
+	VBROADCASTSS (DX)(R10*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (R8), Z8
+	VBROADCASTSS (DX)(R9*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R12
+	ADDQ         R11, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z8
-	VMOVUPS      (R11), Z7
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z8
+	VMOVUPS      (DI), Z7
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z7, Z7
 	VPANDD       Z8, Z1, Z9
@@ -6245,57 +6503,58 @@ kDone:
 	VPMAXSD      Z9, Z7, Z7
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
-	VMOVUPS      Z7, (R11)
-	VBROADCASTSS 160(AX), Z8
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z7, (DI)
+	VBROADCASTSS 184(AX), Z8
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z9
+	VMOVUPS      (DI), Z9
 	VPADDD       Z9, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R12), K1
-	VBROADCASTSS 152(AX), Z8
-	VMOVUPS      (R11), Z7
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z8
+	VMOVUPS      (DI), Z7
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z7, Z7
@@ -6317,114 +6576,111 @@ lanePart:
 	VMOVAPS.Z    Z6, K1, Z6
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
-	VMOVUPS      Z7, (R11)
-	VBROADCASTSS 160(AX), Z8
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z7, (DI)
+	VBROADCASTSS 184(AX), Z8
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z8, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (R12), K1, Z9
+	VMOVUPS.Z    (DI), K1, Z9
 	VPADDD       Z9, Z6, Z6
-	VMOVUPS      Z6, K1, (R12)
+	VMOVUPS      Z6, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R10
-	ADDQ $0x40, R11
-	CMPQ R10, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile7x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile7x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile7x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	MOVQ       56(AX), R10
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -6441,164 +6697,221 @@ panel:
 	VPXORD     Z13, Z13, Z13
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R11
-	TESTQ      R11, R11
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	VMOVUPS    (R11), Z0
-	VMOVUPS    64(R11), Z1
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z2
-	VMOVUPS    64(R11), Z3
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z4
-	VMOVUPS    64(R11), Z5
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z6
-	VMOVUPS    64(R11), Z7
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z8
-	VMOVUPS    64(R11), Z9
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z10
-	VMOVUPS    64(R11), Z11
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z12
-	VMOVUPS    64(R11), Z13
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z12
+	VMOVUPS    64(DI), Z13
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R11), K1
-	MOVQ      48(AX), R12
-	MOVQ      8(SP), R11
-	VMOVUPS   (R11), Z0
-	VMOVUPS.Z 64(R11), K1, Z1
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z2
-	VMOVUPS.Z 64(R11), K1, Z3
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z4
-	VMOVUPS.Z 64(R11), K1, Z5
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z6
-	VMOVUPS.Z 64(R11), K1, Z7
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z8
-	VMOVUPS.Z 64(R11), K1, Z9
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z10
-	VMOVUPS.Z 64(R11), K1, Z11
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z12
-	VMOVUPS.Z 64(R11), K1, Z13
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z12
+	VMOVUPS.Z 64(DI), K1, Z13
 
 loadEnd:
 begun:
-	SUBQ $0x02, R10
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z16
+	MOVQ         144(AX), R12
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R12*1)
+	PREFETCHT0   64(CX)(R12*1)
+	LEAQ         (CX)(R12*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z16
+	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (SI)(CX*2), Z16
+	VBROADCASTSS (DX)(DI*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DX)(R8*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DI)(CX*1), Z16
+	VBROADCASTSS (DX)(DI*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(CX*2), Z16
+	VBROADCASTSS (DX)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z16
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z16
+	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (SI)(CX*2), Z16
+	VBROADCASTSS (DX)(DI*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DX)(R8*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DI)(CX*1), Z16
+	VBROADCASTSS (DX)(DI*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(CX*2), Z16
+	VBROADCASTSS (DX)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x02, R10
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DX)(DI*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DX)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (DX)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R10, DX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DX)(DI*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DX)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (DX)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R10, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R10
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z16
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R11, BX
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z16
+	VBROADCASTSS (DX)(DI*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (SI)(CX*2), Z16
+	VBROADCASTSS (DX)(DI*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DX)(R8*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DI)(CX*1), Z16
+	VBROADCASTSS (DX)(DI*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(CX*2), Z16
+	VBROADCASTSS (DX)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R10
+	ADDQ         R10, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z14
+	VMOVUPS (DX), Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z2, Z2
 	VADDPS  Z14, Z4, Z4
@@ -6606,7 +6919,7 @@ kDone:
 	VADDPS  Z14, Z8, Z8
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z14, Z12, Z12
-	VMOVUPS 64(SI), Z15
+	VMOVUPS 64(DX), Z15
 	VADDPS  Z15, Z1, Z1
 	VADDPS  Z15, Z3, Z3
 	VADDPS  Z15, Z5, Z5
@@ -6617,8 +6930,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z14
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z14
 	VADDPS    Z14, Z0, Z0
 	VADDPS    Z14, Z2, Z2
 	VADDPS    Z14, Z4, Z4
@@ -6626,7 +6939,7 @@ colBiasPart:
 	VADDPS    Z14, Z8, Z8
 	VADDPS    Z14, Z10, Z10
 	VADDPS    Z14, Z12, Z12
-	VMOVUPS.Z 64(SI), K1, Z15
+	VMOVUPS.Z 64(DX), K1, Z15
 	VADDPS    Z15, Z1, Z1
 	VADDPS    Z15, Z3, Z3
 	VADDPS    Z15, Z5, Z5
@@ -6637,28 +6950,28 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (DX), Z16
 	VADDPS       Z16, Z0, Z0
 	VADDPS       Z16, Z1, Z1
-	VBROADCASTSS 4(SI), Z16
+	VBROADCASTSS 4(DX), Z16
 	VADDPS       Z16, Z2, Z2
 	VADDPS       Z16, Z3, Z3
-	VBROADCASTSS 8(SI), Z16
+	VBROADCASTSS 8(DX), Z16
 	VADDPS       Z16, Z4, Z4
 	VADDPS       Z16, Z5, Z5
-	VBROADCASTSS 12(SI), Z16
+	VBROADCASTSS 12(DX), Z16
 	VADDPS       Z16, Z6, Z6
 	VADDPS       Z16, Z7, Z7
-	VBROADCASTSS 16(SI), Z16
+	VBROADCASTSS 16(DX), Z16
 	VADDPS       Z16, Z8, Z8
 	VADDPS       Z16, Z9, Z9
-	VBROADCASTSS 20(SI), Z16
+	VBROADCASTSS 20(DX), Z16
 	VADDPS       Z16, Z10, Z10
 	VADDPS       Z16, Z11, Z11
-	VBROADCASTSS 24(SI), Z16
+	VBROADCASTSS 24(DX), Z16
 	VADDPS       Z16, Z12, Z12
 	VADDPS       Z16, Z13, Z13
 	ADDQ         $0x1c, 16(SP)
@@ -6683,123 +6996,121 @@ noRowBias:
 	VMAXPS Z13, Z16, Z13
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane7x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane7x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane7x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	MOVQ       128(AX), R10
-	MOVQ       144(AX), R11
-	MOVQ       136(AX), R12
-	LEAQ       (R10)(R12*8), R12
-	MOVQ       R12, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R10), R12
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6814,108 +7125,166 @@ lane:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	SUBQ   $0x02, R12
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	MOVQ   16(AX), R11
+	MOVQ   32(AX), R12
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z16
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z17
+	VBROADCASTSS (DX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(CX*2), Z16
+	VBROADCASTSS (DX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z17
+	VBROADCASTSS (DX)(R9*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DI)(CX*1), Z16
+	VBROADCASTSS (DX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(CX*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DX)(R9*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z16
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z17
+	VBROADCASTSS (DX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(CX*2), Z16
+	VBROADCASTSS (DX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z17
+	VBROADCASTSS (DX)(R9*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DI)(CX*1), Z16
+	VBROADCASTSS (DX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(CX*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DX)(R9*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x02, R12
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (DX)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (DX)(R8*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DX)(R10*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (DX)(R9*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (DX)(R8*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (DX)(R8*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DX)(R10*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (DX)(R9*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R11, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R12
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z16
+	VMOVUPS      (BX), Z14
+	VMOVUPS      64(BX), Z15
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z17
+	VBROADCASTSS (DX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (SI)(CX*2), Z16
+	VBROADCASTSS (DX)(R8*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z17
+	VBROADCASTSS (DX)(R9*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DI)(CX*1), Z16
+	VBROADCASTSS (DX)(R8*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(CX*2), Z17
+	VBROADCASTSS (DX)(R10*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DX)(R9*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R12
+	ADDQ         R11, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z16
-	VMOVUPS      (R11), Z14
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z16
+	VMOVUPS      (DI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VPANDD       Z16, Z1, Z17
@@ -6944,92 +7313,93 @@ kDone:
 	VPMAXSD      Z17, Z14, Z14
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
-	VMOVUPS      Z14, (R11)
-	VBROADCASTSS 160(AX), Z16
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z14, (DI)
+	VBROADCASTSS 184(AX), Z16
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z0, Z0
-	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z16, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z1, Z1
-	VMOVUPS      Z1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z2, Z2
-	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z16, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z3, Z3
-	VMOVUPS      Z3, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z4, Z4
-	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z16, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z5, Z5
-	VMOVUPS      Z5, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z16, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z7, Z7
-	VMOVUPS      Z7, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z16, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z9, Z9
-	VMOVUPS      Z9, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z10, Z10
-	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z16, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z11, Z11
-	VMOVUPS      Z11, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z12, Z12
-	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z16, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(R12), Z17
+	VMOVUPS      64(DI), Z17
 	VPADDD       Z17, Z13, Z13
-	VMOVUPS      Z13, 64(R12)
+	VMOVUPS      Z13, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R12), K1
-	VBROADCASTSS 152(AX), Z16
-	VMOVUPS      (R11), Z14
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z16
+	VMOVUPS      (DI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VMOVAPS.Z    Z1, K1, Z1
@@ -7065,144 +7435,141 @@ lanePart:
 	VMOVAPS.Z    Z13, K1, Z13
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
-	VMOVUPS      Z14, (R11)
-	VBROADCASTSS 160(AX), Z16
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z14, (DI)
+	VBROADCASTSS 184(AX), Z16
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z0, Z0
-	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z16, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z2, Z2
-	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z16, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z4, Z4
-	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z16, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z16, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z16, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z10, Z10
-	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z16, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z11, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z16, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R12), Z17
+	VMOVUPS      (DI), Z17
 	VPADDD       Z17, Z12, Z12
-	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z16, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(R12), K1, Z17
+	VMOVUPS.Z    64(DI), K1, Z17
 	VPADDD       Z17, Z13, Z13
-	VMOVUPS      Z13, K1, 64(R12)
+	VMOVUPS      Z13, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R10
-	ADDQ $0x40, R11
-	CMPQ R10, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile8x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile8x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile8x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	MOVQ       56(AX), R10
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -7213,178 +7580,182 @@ panel:
 	VPXORD     Z7, Z7, Z7
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R11
-	TESTQ      R11, R11
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	VMOVUPS    (R11), Z0
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z1
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z2
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z3
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z4
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z5
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z6
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z7
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z7
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R11), K1
-	MOVQ      48(AX), R12
-	MOVQ      8(SP), R11
-	VMOVUPS.Z (R11), K1, Z0
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z1
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z2
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z3
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z4
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z5
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z6
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z7
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z6
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z7
 
 loadEnd:
 begun:
-	SUBQ $0x04, R10
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	MOVQ 16(AX), R11
+	MOVQ 32(AX), R12
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z8
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(DI*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(DI*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z8
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(DI*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(DI*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z8
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(DI*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(DI*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z8
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(DI*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(DI*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x04, R10
+	ADDQ         R11, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	VMOVUPS      (BX), Z8
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(DI*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(DI*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R10
+	ADDQ         R11, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z8
+	VMOVUPS (DX), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
@@ -7396,8 +7767,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z8
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z1, Z1
 	VADDPS    Z8, Z2, Z2
@@ -7409,24 +7780,24 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z9
+	VBROADCASTSS (DX), Z9
 	VADDPS       Z9, Z0, Z0
-	VBROADCASTSS 4(SI), Z9
+	VBROADCASTSS 4(DX), Z9
 	VADDPS       Z9, Z1, Z1
-	VBROADCASTSS 8(SI), Z9
+	VBROADCASTSS 8(DX), Z9
 	VADDPS       Z9, Z2, Z2
-	VBROADCASTSS 12(SI), Z9
+	VBROADCASTSS 12(DX), Z9
 	VADDPS       Z9, Z3, Z3
-	VBROADCASTSS 16(SI), Z9
+	VBROADCASTSS 16(DX), Z9
 	VADDPS       Z9, Z4, Z4
-	VBROADCASTSS 20(SI), Z9
+	VBROADCASTSS 20(DX), Z9
 	VADDPS       Z9, Z5, Z5
-	VBROADCASTSS 24(SI), Z9
+	VBROADCASTSS 24(DX), Z9
 	VADDPS       Z9, Z6, Z6
-	VBROADCASTSS 28(SI), Z9
+	VBROADCASTSS 28(DX), Z9
 	VADDPS       Z9, Z7, Z7
 	ADDQ         $0x20, 16(SP)
 
@@ -7444,108 +7815,106 @@ noRowBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane8x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane8x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane8x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	MOVQ       128(AX), R10
-	MOVQ       144(AX), R11
-	MOVQ       136(AX), R12
-	LEAQ       (R10)(R12*8), R12
-	MOVQ       R12, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R10), R12
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7554,132 +7923,137 @@ lane:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x04, R12
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	MOVQ   16(AX), R12
+	MOVQ   32(AX), R13
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z8
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z8
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z8
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z8
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x04, R12
+	ADDQ         R12, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R12
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z8
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z9
+	VMOVUPS      (BX), Z8
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z9
+	VBROADCASTSS (DX)(R8*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z9
+	VBROADCASTSS (DX)(R8*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (DX)(R9*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R11*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R12
+	ADDQ         R12, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z9
-	VMOVUPS      (R11), Z8
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z9
+	VMOVUPS      (DI), Z8
 	VPANDD       Z9, Z0, Z10
 	VPMAXSD      Z10, Z8, Z8
 	VPANDD       Z9, Z1, Z10
@@ -7696,63 +8070,64 @@ kDone:
 	VPMAXSD      Z10, Z8, Z8
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
-	VMOVUPS      Z8, (R11)
-	VBROADCASTSS 160(AX), Z9
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z8, (DI)
+	VBROADCASTSS 184(AX), Z9
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z0, Z0
-	VMOVUPS      Z0, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z1, Z1
-	VMOVUPS      Z1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z2, Z2
-	VMOVUPS      Z2, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z3, Z3
-	VMOVUPS      Z3, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z4, Z4
-	VMOVUPS      Z4, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z5, Z5
-	VMOVUPS      Z5, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z6, Z6
-	VMOVUPS      Z6, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z6, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (R12), Z10
+	VMOVUPS      (DI), Z10
 	VPADDD       Z10, Z7, Z7
-	VMOVUPS      Z7, (R12)
+	VMOVUPS      Z7, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R12), K1
-	VBROADCASTSS 152(AX), Z9
-	VMOVUPS      (R11), Z8
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z9
+	VMOVUPS      (DI), Z8
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z9, Z0, Z10
 	VPMAXSD      Z10, Z8, Z8
@@ -7777,123 +8152,120 @@ lanePart:
 	VMOVAPS.Z    Z7, K1, Z7
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
-	VMOVUPS      Z8, (R11)
-	VBROADCASTSS 160(AX), Z9
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z8, (DI)
+	VBROADCASTSS 184(AX), Z9
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z0, Z0
-	VMOVUPS      Z0, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z1, Z1
-	VMOVUPS      Z1, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z2, Z2
-	VMOVUPS      Z2, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z3, Z3
-	VMOVUPS      Z3, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z4, Z4
-	VMOVUPS      Z4, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z5, Z5
-	VMOVUPS      Z5, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z6, Z6
-	VMOVUPS      Z6, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z6, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z9, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    (DI), K1, Z10
 	VPADDD       Z10, Z7, Z7
-	VMOVUPS      Z7, K1, (R12)
+	VMOVUPS      Z7, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R10
-	ADDQ $0x40, R11
-	CMPQ R10, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile8x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile8x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile8x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	MOVQ       56(AX), R10
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -7912,179 +8284,243 @@ panel:
 	VPXORD     Z15, Z15, Z15
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R11
-	TESTQ      R11, R11
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	VMOVUPS    (R11), Z0
-	VMOVUPS    64(R11), Z1
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z2
-	VMOVUPS    64(R11), Z3
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z4
-	VMOVUPS    64(R11), Z5
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z6
-	VMOVUPS    64(R11), Z7
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z8
-	VMOVUPS    64(R11), Z9
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z10
-	VMOVUPS    64(R11), Z11
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z12
-	VMOVUPS    64(R11), Z13
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z14
-	VMOVUPS    64(R11), Z15
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z12
+	VMOVUPS    64(DI), Z13
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z14
+	VMOVUPS    64(DI), Z15
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R11), K1
-	MOVQ      48(AX), R12
-	MOVQ      8(SP), R11
-	VMOVUPS   (R11), Z0
-	VMOVUPS.Z 64(R11), K1, Z1
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z2
-	VMOVUPS.Z 64(R11), K1, Z3
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z4
-	VMOVUPS.Z 64(R11), K1, Z5
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z6
-	VMOVUPS.Z 64(R11), K1, Z7
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z8
-	VMOVUPS.Z 64(R11), K1, Z9
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z10
-	VMOVUPS.Z 64(R11), K1, Z11
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z12
-	VMOVUPS.Z 64(R11), K1, Z13
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z14
-	VMOVUPS.Z 64(R11), K1, Z15
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z12
+	VMOVUPS.Z 64(DI), K1, Z13
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z14
+	VMOVUPS.Z 64(DI), K1, Z15
 
 loadEnd:
 begun:
-	SUBQ $0x02, R10
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	MOVQ 16(AX), R11
+	MOVQ 32(AX), R12
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z18
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z19
+	VBROADCASTSS (DX)(DI*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(CX*2), Z18
+	VBROADCASTSS (DX)(DI*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z19
+	VBROADCASTSS (DX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DI)(CX*1), Z18
+	VBROADCASTSS (DX)(DI*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(CX*2), Z19
+	VBROADCASTSS (DX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(CX*1), Z19
+	VBROADCASTSS (DX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z18
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z19
+	VBROADCASTSS (DX)(DI*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(CX*2), Z18
+	VBROADCASTSS (DX)(DI*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z19
+	VBROADCASTSS (DX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DI)(CX*1), Z18
+	VBROADCASTSS (DX)(DI*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(CX*2), Z19
+	VBROADCASTSS (DX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(CX*1), Z19
+	VBROADCASTSS (DX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x02, R10
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (DX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (DX)(DI*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (DX)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DX)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (DX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (DX)(DI*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (DX)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DX)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R11, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R10
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z18
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z19
+	VBROADCASTSS (DX)(DI*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(CX*2), Z18
+	VBROADCASTSS (DX)(DI*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z19
+	VBROADCASTSS (DX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DI)(CX*1), Z18
+	VBROADCASTSS (DX)(DI*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(CX*2), Z19
+	VBROADCASTSS (DX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(CX*1), Z19
+	VBROADCASTSS (DX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R10
+	ADDQ         R11, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z16
+	VMOVUPS (DX), Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z2, Z2
 	VADDPS  Z16, Z4, Z4
@@ -8093,7 +8529,7 @@ kDone:
 	VADDPS  Z16, Z10, Z10
 	VADDPS  Z16, Z12, Z12
 	VADDPS  Z16, Z14, Z14
-	VMOVUPS 64(SI), Z17
+	VMOVUPS 64(DX), Z17
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z3, Z3
 	VADDPS  Z17, Z5, Z5
@@ -8105,8 +8541,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z16
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z16
 	VADDPS    Z16, Z0, Z0
 	VADDPS    Z16, Z2, Z2
 	VADDPS    Z16, Z4, Z4
@@ -8115,7 +8551,7 @@ colBiasPart:
 	VADDPS    Z16, Z10, Z10
 	VADDPS    Z16, Z12, Z12
 	VADDPS    Z16, Z14, Z14
-	VMOVUPS.Z 64(SI), K1, Z17
+	VMOVUPS.Z 64(DX), K1, Z17
 	VADDPS    Z17, Z1, Z1
 	VADDPS    Z17, Z3, Z3
 	VADDPS    Z17, Z5, Z5
@@ -8127,31 +8563,31 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (DX), Z18
 	VADDPS       Z18, Z0, Z0
 	VADDPS       Z18, Z1, Z1
-	VBROADCASTSS 4(SI), Z18
+	VBROADCASTSS 4(DX), Z18
 	VADDPS       Z18, Z2, Z2
 	VADDPS       Z18, Z3, Z3
-	VBROADCASTSS 8(SI), Z18
+	VBROADCASTSS 8(DX), Z18
 	VADDPS       Z18, Z4, Z4
 	VADDPS       Z18, Z5, Z5
-	VBROADCASTSS 12(SI), Z18
+	VBROADCASTSS 12(DX), Z18
 	VADDPS       Z18, Z6, Z6
 	VADDPS       Z18, Z7, Z7
-	VBROADCASTSS 16(SI), Z18
+	VBROADCASTSS 16(DX), Z18
 	VADDPS       Z18, Z8, Z8
 	VADDPS       Z18, Z9, Z9
-	VBROADCASTSS 20(SI), Z18
+	VBROADCASTSS 20(DX), Z18
 	VADDPS       Z18, Z10, Z10
 	VADDPS       Z18, Z11, Z11
-	VBROADCASTSS 24(SI), Z18
+	VBROADCASTSS 24(DX), Z18
 	VADDPS       Z18, Z12, Z12
 	VADDPS       Z18, Z13, Z13
-	VBROADCASTSS 28(SI), Z18
+	VBROADCASTSS 28(DX), Z18
 	VADDPS       Z18, Z14, Z14
 	VADDPS       Z18, Z15, Z15
 	ADDQ         $0x20, 16(SP)
@@ -8178,132 +8614,130 @@ noRowBias:
 	VMAXPS Z15, Z18, Z15
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane8x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane8x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane8x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	MOVQ       128(AX), R10
-	MOVQ       144(AX), R11
-	MOVQ       136(AX), R12
-	LEAQ       (R10)(R12*8), R12
-	MOVQ       R12, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R10), R12
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8320,117 +8754,182 @@ lane:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $0x02, R12
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	MOVQ   16(AX), R12
+	MOVQ   32(AX), R13
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z18
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z19
+	VBROADCASTSS (DX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(CX*2), Z18
+	VBROADCASTSS (DX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z19
+	VBROADCASTSS (DX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DI)(CX*1), Z18
+	VBROADCASTSS (DX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(CX*2), Z19
+	VBROADCASTSS (DX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DX)(R9*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(CX*1), Z19
+	VBROADCASTSS (DX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z18
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z19
+	VBROADCASTSS (DX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(CX*2), Z18
+	VBROADCASTSS (DX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z19
+	VBROADCASTSS (DX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DI)(CX*1), Z18
+	VBROADCASTSS (DX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(CX*2), Z19
+	VBROADCASTSS (DX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DX)(R9*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(CX*1), Z19
+	VBROADCASTSS (DX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x02, R12
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (DX)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (DX)(R8*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DX)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (DX)(R9*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DX)(R11*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (DX)(R8*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (DX)(R8*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DX)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (DX)(R9*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (DX)(R11*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R12, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R12
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z18
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z19
+	VBROADCASTSS (DX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (SI)(CX*2), Z18
+	VBROADCASTSS (DX)(R8*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z19
+	VBROADCASTSS (DX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DI)(CX*1), Z18
+	VBROADCASTSS (DX)(R8*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(CX*2), Z19
+	VBROADCASTSS (DX)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DX)(R9*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(CX*1), Z19
+	VBROADCASTSS (DX)(R11*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R12
+	ADDQ         R12, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z18
-	VMOVUPS      (R11), Z16
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z18
+	VMOVUPS      (DI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VPANDD       Z18, Z1, Z19
@@ -8463,103 +8962,104 @@ kDone:
 	VPMAXSD      Z19, Z16, Z16
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
-	VMOVUPS      Z16, (R11)
-	VBROADCASTSS 160(AX), Z18
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z16, (DI)
+	VBROADCASTSS 184(AX), Z18
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z0, Z0
-	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z18, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z1, Z1
-	VMOVUPS      Z1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z2, Z2
-	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z18, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z3, Z3
-	VMOVUPS      Z3, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z4, Z4
-	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z18, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z5, Z5
-	VMOVUPS      Z5, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z18, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z7, Z7
-	VMOVUPS      Z7, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z18, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z9, Z9
-	VMOVUPS      Z9, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z10, Z10
-	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z18, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z11, Z11
-	VMOVUPS      Z11, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z12, Z12
-	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z18, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z13, Z13
-	VMOVUPS      Z13, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z13, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z14, Z14
-	VMOVUPS      Z14, (R12)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z18, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(R12), Z19
+	VMOVUPS      64(DI), Z19
 	VPADDD       Z19, Z15, Z15
-	VMOVUPS      Z15, 64(R12)
+	VMOVUPS      Z15, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R12), K1
-	VBROADCASTSS 152(AX), Z18
-	VMOVUPS      (R11), Z16
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z18
+	VMOVUPS      (DI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VMOVAPS.Z    Z1, K1, Z1
@@ -8600,157 +9100,154 @@ lanePart:
 	VMOVAPS.Z    Z15, K1, Z15
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
-	VMOVUPS      Z16, (R11)
-	VBROADCASTSS 160(AX), Z18
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z16, (DI)
+	VBROADCASTSS 184(AX), Z18
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z0, Z0
-	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z18, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z2, Z2
-	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z18, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z4, Z4
-	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z18, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z18, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z18, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z10, Z10
-	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z18, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z11, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z12, Z12
-	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z18, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z13, Z13
-	VMOVUPS      Z13, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z13, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z18, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R12), Z19
+	VMOVUPS      (DI), Z19
 	VPADDD       Z19, Z14, Z14
-	VMOVUPS      Z14, (R12)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z18, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(R12), K1, Z19
+	VMOVUPS.Z    64(DI), K1, Z19
 	VPADDD       Z19, Z15, Z15
-	VMOVUPS      Z15, K1, 64(R12)
+	VMOVUPS      Z15, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R10
-	ADDQ $0x40, R11
-	CMPQ R10, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile9x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile9x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile9x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	MOVQ       56(AX), R10
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -8762,192 +9259,196 @@ panel:
 	VPXORD     Z8, Z8, Z8
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R11
-	TESTQ      R11, R11
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	VMOVUPS    (R11), Z0
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z1
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z2
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z3
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z4
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z5
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z6
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z7
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z8
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R11), K1
-	MOVQ      48(AX), R12
-	MOVQ      8(SP), R11
-	VMOVUPS.Z (R11), K1, Z0
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z1
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z2
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z3
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z4
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z5
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z6
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z7
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z8
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z6
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z8
 
 loadEnd:
 begun:
-	SUBQ $0x04, R10
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	MOVQ 16(AX), R11
+	MOVQ 32(AX), R12
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z9
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z9
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z9
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z9
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x04, R10
+	ADDQ         R11, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	VMOVUPS      (BX), Z9
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DX)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(DI*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z10
+	VBROADCASTSS (DX)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z10
+	VBROADCASTSS (DX)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(DI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R10
+	ADDQ         R11, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z9
+	VMOVUPS (DX), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -8960,8 +9461,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z9
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	VADDPS    Z9, Z1, Z1
 	VADDPS    Z9, Z2, Z2
@@ -8974,26 +9475,26 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z10
+	VBROADCASTSS (DX), Z10
 	VADDPS       Z10, Z0, Z0
-	VBROADCASTSS 4(SI), Z10
+	VBROADCASTSS 4(DX), Z10
 	VADDPS       Z10, Z1, Z1
-	VBROADCASTSS 8(SI), Z10
+	VBROADCASTSS 8(DX), Z10
 	VADDPS       Z10, Z2, Z2
-	VBROADCASTSS 12(SI), Z10
+	VBROADCASTSS 12(DX), Z10
 	VADDPS       Z10, Z3, Z3
-	VBROADCASTSS 16(SI), Z10
+	VBROADCASTSS 16(DX), Z10
 	VADDPS       Z10, Z4, Z4
-	VBROADCASTSS 20(SI), Z10
+	VBROADCASTSS 20(DX), Z10
 	VADDPS       Z10, Z5, Z5
-	VBROADCASTSS 24(SI), Z10
+	VBROADCASTSS 24(DX), Z10
 	VADDPS       Z10, Z6, Z6
-	VBROADCASTSS 28(SI), Z10
+	VBROADCASTSS 28(DX), Z10
 	VADDPS       Z10, Z7, Z7
-	VBROADCASTSS 32(SI), Z10
+	VBROADCASTSS 32(DX), Z10
 	VADDPS       Z10, Z8, Z8
 	ADDQ         $0x24, 16(SP)
 
@@ -9012,114 +9513,112 @@ noRowBias:
 	VMAXPS Z8, Z10, Z8
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane9x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane9x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane9x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	MOVQ       128(AX), R10
-	MOVQ       144(AX), R11
-	MOVQ       136(AX), R12
-	LEAQ       (R10)(R12*8), R12
-	MOVQ       R12, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R10), R12
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9129,142 +9628,147 @@ lane:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	SUBQ   $0x04, R12
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	MOVQ   16(AX), R12
+	MOVQ   32(AX), R13
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z9
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z11
+	VBROADCASTSS (DX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z11
+	VBROADCASTSS (DX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z9
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z11
+	VBROADCASTSS (DX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z11
+	VBROADCASTSS (DX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z9
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z11
+	VBROADCASTSS (DX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z11
+	VBROADCASTSS (DX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z9
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z11
+	VBROADCASTSS (DX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z11
+	VBROADCASTSS (DX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x04, R12
+	ADDQ         R12, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R12
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z9
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z10
+	VMOVUPS      (BX), Z9
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (SI)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DI), Z11
+	VBROADCASTSS (DX)(R9*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DI)(CX*1), Z10
+	VBROADCASTSS (DX)(R8*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DI)(CX*2), Z11
+	VBROADCASTSS (DX)(R10*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DX)(R9*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R8)(CX*1), Z11
+	VBROADCASTSS (DX)(R11*1), Z11
 	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (R8)(CX*2), Z10
+	VBROADCASTSS (DX)(R8*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R12
+	ADDQ         R12, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z10
-	VMOVUPS      (R11), Z9
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z10
+	VMOVUPS      (DI), Z9
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z9, Z9
 	VPANDD       Z10, Z1, Z11
@@ -9283,69 +9787,70 @@ kDone:
 	VPMAXSD      Z11, Z9, Z9
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
-	VMOVUPS      Z9, (R11)
-	VBROADCASTSS 160(AX), Z10
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z9, (DI)
+	VBROADCASTSS 184(AX), Z10
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z6, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z11
+	VMOVUPS      (DI), Z11
 	VPADDD       Z11, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R12), K1
-	VBROADCASTSS 152(AX), Z10
-	VMOVUPS      (R11), Z9
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z10
+	VMOVUPS      (DI), Z9
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z9, Z9
@@ -9373,132 +9878,129 @@ lanePart:
 	VMOVAPS.Z    Z8, K1, Z8
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
-	VMOVUPS      Z9, (R11)
-	VBROADCASTSS 160(AX), Z10
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z9, (DI)
+	VBROADCASTSS 184(AX), Z10
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z6, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, K1, (R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z10, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (R12), K1, Z11
+	VMOVUPS.Z    (DI), K1, Z11
 	VPADDD       Z11, Z8, Z8
-	VMOVUPS      Z8, K1, (R12)
+	VMOVUPS      Z8, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R10
-	ADDQ $0x40, R11
-	CMPQ R10, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile9x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile9x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile9x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	MOVQ       56(AX), R10
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -9519,194 +10021,264 @@ panel:
 	VPXORD     Z17, Z17, Z17
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R11
-	TESTQ      R11, R11
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	VMOVUPS    (R11), Z0
-	VMOVUPS    64(R11), Z1
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z2
-	VMOVUPS    64(R11), Z3
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z4
-	VMOVUPS    64(R11), Z5
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z6
-	VMOVUPS    64(R11), Z7
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z8
-	VMOVUPS    64(R11), Z9
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z10
-	VMOVUPS    64(R11), Z11
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z12
-	VMOVUPS    64(R11), Z13
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z14
-	VMOVUPS    64(R11), Z15
-	ADDQ       R12, R11
-	VMOVUPS    (R11), Z16
-	VMOVUPS    64(R11), Z17
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z12
+	VMOVUPS    64(DI), Z13
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z14
+	VMOVUPS    64(DI), Z15
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z16
+	VMOVUPS    64(DI), Z17
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R11), K1
-	MOVQ      48(AX), R12
-	MOVQ      8(SP), R11
-	VMOVUPS   (R11), Z0
-	VMOVUPS.Z 64(R11), K1, Z1
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z2
-	VMOVUPS.Z 64(R11), K1, Z3
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z4
-	VMOVUPS.Z 64(R11), K1, Z5
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z6
-	VMOVUPS.Z 64(R11), K1, Z7
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z8
-	VMOVUPS.Z 64(R11), K1, Z9
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z10
-	VMOVUPS.Z 64(R11), K1, Z11
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z12
-	VMOVUPS.Z 64(R11), K1, Z13
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z14
-	VMOVUPS.Z 64(R11), K1, Z15
-	ADDQ      R12, R11
-	VMOVUPS   (R11), Z16
-	VMOVUPS.Z 64(R11), K1, Z17
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z12
+	VMOVUPS.Z 64(DI), K1, Z13
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z14
+	VMOVUPS.Z 64(DI), K1, Z15
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z16
+	VMOVUPS.Z 64(DI), K1, Z17
 
 loadEnd:
 begun:
-	SUBQ $0x02, R10
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	MOVQ 16(AX), R11
+	MOVQ 32(AX), R12
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z20
+	MOVQ         144(AX), R13
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R13*1)
+	PREFETCHT0   64(CX)(R13*1)
+	LEAQ         (CX)(R13*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z20
+	VBROADCASTSS (DX)(DI*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (DX)(DI*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DI)(CX*1), Z20
+	VBROADCASTSS (DX)(DI*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(CX*2), Z20
+	VBROADCASTSS (DX)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(CX*1), Z20
+	VBROADCASTSS (DX)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (R8)(CX*2), Z20
+	VBROADCASTSS (DX)(DI*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z20
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z20
+	VBROADCASTSS (DX)(DI*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (DX)(DI*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DI)(CX*1), Z20
+	VBROADCASTSS (DX)(DI*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(CX*2), Z20
+	VBROADCASTSS (DX)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(CX*1), Z20
+	VBROADCASTSS (DX)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (R8)(CX*2), Z20
+	VBROADCASTSS (DX)(DI*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x02, R10
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(DI*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(R9*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DX)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DX)(R10*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (DX)(DI*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R11, DX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(DI*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(R9*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (DX)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DX)(R10*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (DX)(DI*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R11, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R10
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z20
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R12, BX
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z20
+	VBROADCASTSS (DX)(DI*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (DX)(DI*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DX)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DI)(CX*1), Z20
+	VBROADCASTSS (DX)(DI*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(CX*2), Z20
+	VBROADCASTSS (DX)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(CX*1), Z20
+	VBROADCASTSS (DX)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (R8)(CX*2), Z20
+	VBROADCASTSS (DX)(DI*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R10
+	ADDQ         R11, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z18
+	VMOVUPS (DX), Z18
 	VADDPS  Z18, Z0, Z0
 	VADDPS  Z18, Z2, Z2
 	VADDPS  Z18, Z4, Z4
@@ -9716,7 +10288,7 @@ kDone:
 	VADDPS  Z18, Z12, Z12
 	VADDPS  Z18, Z14, Z14
 	VADDPS  Z18, Z16, Z16
-	VMOVUPS 64(SI), Z19
+	VMOVUPS 64(DX), Z19
 	VADDPS  Z19, Z1, Z1
 	VADDPS  Z19, Z3, Z3
 	VADDPS  Z19, Z5, Z5
@@ -9729,8 +10301,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z18
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z18
 	VADDPS    Z18, Z0, Z0
 	VADDPS    Z18, Z2, Z2
 	VADDPS    Z18, Z4, Z4
@@ -9740,7 +10312,7 @@ colBiasPart:
 	VADDPS    Z18, Z12, Z12
 	VADDPS    Z18, Z14, Z14
 	VADDPS    Z18, Z16, Z16
-	VMOVUPS.Z 64(SI), K1, Z19
+	VMOVUPS.Z 64(DX), K1, Z19
 	VADDPS    Z19, Z1, Z1
 	VADDPS    Z19, Z3, Z3
 	VADDPS    Z19, Z5, Z5
@@ -9753,34 +10325,34 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z20
+	VBROADCASTSS (DX), Z20
 	VADDPS       Z20, Z0, Z0
 	VADDPS       Z20, Z1, Z1
-	VBROADCASTSS 4(SI), Z20
+	VBROADCASTSS 4(DX), Z20
 	VADDPS       Z20, Z2, Z2
 	VADDPS       Z20, Z3, Z3
-	VBROADCASTSS 8(SI), Z20
+	VBROADCASTSS 8(DX), Z20
 	VADDPS       Z20, Z4, Z4
 	VADDPS       Z20, Z5, Z5
-	VBROADCASTSS 12(SI), Z20
+	VBROADCASTSS 12(DX), Z20
 	VADDPS       Z20, Z6, Z6
 	VADDPS       Z20, Z7, Z7
-	VBROADCASTSS 16(SI), Z20
+	VBROADCASTSS 16(DX), Z20
 	VADDPS       Z20, Z8, Z8
 	VADDPS       Z20, Z9, Z9
-	VBROADCASTSS 20(SI), Z20
+	VBROADCASTSS 20(DX), Z20
 	VADDPS       Z20, Z10, Z10
 	VADDPS       Z20, Z11, Z11
-	VBROADCASTSS 24(SI), Z20
+	VBROADCASTSS 24(DX), Z20
 	VADDPS       Z20, Z12, Z12
 	VADDPS       Z20, Z13, Z13
-	VBROADCASTSS 28(SI), Z20
+	VBROADCASTSS 28(DX), Z20
 	VADDPS       Z20, Z14, Z14
 	VADDPS       Z20, Z15, Z15
-	VBROADCASTSS 32(SI), Z20
+	VBROADCASTSS 32(DX), Z20
 	VADDPS       Z20, Z16, Z16
 	VADDPS       Z20, Z17, Z17
 	ADDQ         $0x24, 16(SP)
@@ -9809,141 +10381,139 @@ noRowBias:
 	VMAXPS Z17, Z20, Z17
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane9x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane9x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane9x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	MOVQ       24(AX), R9
-	MOVQ       48(AX), R11
-	MOVQ       8(SP), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	MOVQ       128(AX), R10
-	MOVQ       144(AX), R11
-	MOVQ       136(AX), R12
-	LEAQ       (R10)(R12*8), R12
-	MOVQ       R12, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R10), R12
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9962,126 +10532,197 @@ lane:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-	SUBQ   $0x02, R12
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	MOVQ   16(AX), R12
+	MOVQ   32(AX), R13
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z20
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z21
+	VBROADCASTSS (DX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (DX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DX)(R9*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DI)(CX*1), Z20
+	VBROADCASTSS (DX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(CX*2), Z21
+	VBROADCASTSS (DX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DX)(R9*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(CX*1), Z21
+	VBROADCASTSS (DX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z14
 	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (R8)(CX*2), Z20
+	VBROADCASTSS (DX)(R8*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z20
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z21
+	VBROADCASTSS (DX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (DX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DX)(R9*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DI)(CX*1), Z20
+	VBROADCASTSS (DX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(CX*2), Z21
+	VBROADCASTSS (DX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DX)(R9*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(CX*1), Z21
+	VBROADCASTSS (DX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z14
 	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (R8)(CX*2), Z20
+	VBROADCASTSS (DX)(R8*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	SUBQ         $0x02, R12
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (DX)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (DX)(R8*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (DX)(R9*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DX)(R11*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (DX)(R8*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (DX)(R8*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (DX)(R8*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (DX)(R9*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (DX)(R11*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (DX)(R8*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R12, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R12
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	ADDQ         BX, R9
-	VBROADCASTSS (SI), Z20
+	VMOVUPS      (BX), Z18
+	VMOVUPS      64(BX), Z19
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z21
+	VBROADCASTSS (DX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (SI)(CX*2), Z20
+	VBROADCASTSS (DX)(R8*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DX)(R9*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DI)(CX*1), Z20
+	VBROADCASTSS (DX)(R8*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(CX*2), Z21
+	VBROADCASTSS (DX)(R10*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DX)(R9*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(CX*1), Z21
+	VBROADCASTSS (DX)(R11*1), Z21
 	VFMADD231PS  Z18, Z21, Z14
 	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (R8)(CX*2), Z20
+	VBROADCASTSS (DX)(R8*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	DECQ         R12
+	ADDQ         R12, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R12
-	TESTQ        R12, R12
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z20
-	VMOVUPS      (R11), Z18
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z20
+	VMOVUPS      (DI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VPANDD       Z20, Z1, Z21
@@ -10118,114 +10759,115 @@ kDone:
 	VPMAXSD      Z21, Z18, Z18
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
-	VMOVUPS      Z18, (R11)
-	VBROADCASTSS 160(AX), Z20
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z18, (DI)
+	VBROADCASTSS 184(AX), Z20
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z0, Z0
-	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z20, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z1, Z1
-	VMOVUPS      Z1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z2, Z2
-	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z20, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z3, Z3
-	VMOVUPS      Z3, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z4, Z4
-	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z20, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z5, Z5
-	VMOVUPS      Z5, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z20, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z7, Z7
-	VMOVUPS      Z7, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z20, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z9, Z9
-	VMOVUPS      Z9, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z10, Z10
-	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z20, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z11, Z11
-	VMOVUPS      Z11, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z12, Z12
-	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z20, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z13, Z13
-	VMOVUPS      Z13, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z13, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z14, Z14
-	VMOVUPS      Z14, (R12)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z20, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z15, Z15
-	VMOVUPS      Z15, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z15, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z16, Z16
-	VMOVUPS      Z16, (R12)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z20, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(R12), Z21
+	VMOVUPS      64(DI), Z21
 	VPADDD       Z21, Z17, Z17
-	VMOVUPS      Z17, 64(R12)
+	VMOVUPS      Z17, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R12), K1
-	VBROADCASTSS 152(AX), Z20
-	VMOVUPS      (R11), Z18
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z20
+	VMOVUPS      (DI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VMOVAPS.Z    Z1, K1, Z1
@@ -10271,172 +10913,167 @@ lanePart:
 	VMOVAPS.Z    Z17, K1, Z17
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
-	VMOVUPS      Z18, (R11)
-	VBROADCASTSS 160(AX), Z20
-	MOVQ         48(AX), R13
-	MOVQ         8(SP), R12
+	VMOVUPS      Z18, (DI)
+	VBROADCASTSS 184(AX), Z20
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z0, Z0
-	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z20, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z2, Z2
-	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z20, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z4, Z4
-	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z20, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z6, Z6
-	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z20, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z8, Z8
-	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z20, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z10, Z10
-	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z20, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z11, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z12, Z12
-	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z20, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z13, Z13
-	VMOVUPS      Z13, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z13, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z14, Z14
-	VMOVUPS      Z14, (R12)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z20, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z15, Z15
-	VMOVUPS      Z15, K1, 64(R12)
-	ADDQ         R13, R12
+	VMOVUPS      Z15, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z20, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R12), Z21
+	VMOVUPS      (DI), Z21
 	VPADDD       Z21, Z16, Z16
-	VMOVUPS      Z16, (R12)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z20, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(R12), K1, Z21
+	VMOVUPS.Z    64(DI), K1, Z21
 	VPADDD       Z21, Z17, Z17
-	VMOVUPS      Z17, K1, 64(R12)
+	VMOVUPS      Z17, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R10
-	ADDQ $0x40, R11
-	CMPQ R10, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile10x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile10x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile10x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	MOVQ       56(AX), R11
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -10449,211 +11086,211 @@ panel:
 	VPXORD     Z9, Z9, Z9
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R12
-	TESTQ      R12, R12
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R13
-	MOVQ       8(SP), R12
-	VMOVUPS    (R12), Z0
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z1
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z2
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z3
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z4
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z5
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z6
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z7
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z8
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z9
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z9
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R12), K1
-	MOVQ      48(AX), R13
-	MOVQ      8(SP), R12
-	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z4
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z5
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z6
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z7
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z8
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z9
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z6
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z8
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z9
 
 loadEnd:
 begun:
-	SUBQ $0x04, R11
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	LEAQ (R10)(DI*2), R11
+	MOVQ 16(AX), R12
+	MOVQ 32(AX), R13
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z10
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z10
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z10
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z10
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x04, R11
+	ADDQ         R12, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	VMOVUPS      (BX), Z10
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(DI*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(DI*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R11
+	ADDQ         R12, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z10
+	VMOVUPS (DX), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
 	VADDPS  Z10, Z2, Z2
@@ -10667,8 +11304,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z10
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z1, Z1
 	VADDPS    Z10, Z2, Z2
@@ -10682,28 +11319,28 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z11
+	VBROADCASTSS (DX), Z11
 	VADDPS       Z11, Z0, Z0
-	VBROADCASTSS 4(SI), Z11
+	VBROADCASTSS 4(DX), Z11
 	VADDPS       Z11, Z1, Z1
-	VBROADCASTSS 8(SI), Z11
+	VBROADCASTSS 8(DX), Z11
 	VADDPS       Z11, Z2, Z2
-	VBROADCASTSS 12(SI), Z11
+	VBROADCASTSS 12(DX), Z11
 	VADDPS       Z11, Z3, Z3
-	VBROADCASTSS 16(SI), Z11
+	VBROADCASTSS 16(DX), Z11
 	VADDPS       Z11, Z4, Z4
-	VBROADCASTSS 20(SI), Z11
+	VBROADCASTSS 20(DX), Z11
 	VADDPS       Z11, Z5, Z5
-	VBROADCASTSS 24(SI), Z11
+	VBROADCASTSS 24(DX), Z11
 	VADDPS       Z11, Z6, Z6
-	VBROADCASTSS 28(SI), Z11
+	VBROADCASTSS 28(DX), Z11
 	VADDPS       Z11, Z7, Z7
-	VBROADCASTSS 32(SI), Z11
+	VBROADCASTSS 32(DX), Z11
 	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS 36(SI), Z11
+	VBROADCASTSS 36(DX), Z11
 	VADDPS       Z11, Z9, Z9
 	ADDQ         $0x28, 16(SP)
 
@@ -10723,122 +11360,118 @@ noRowBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z9, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z9, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z9, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z9, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane10x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane10x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane10x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	MOVQ       128(AX), R11
-	MOVQ       144(AX), R12
-	MOVQ       136(AX), R13
-	LEAQ       (R11)(R13*8), R13
-	MOVQ       R13, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R11), R13
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10849,157 +11482,158 @@ lane:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	SUBQ   $0x04, R13
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	LEAQ   (R11)(R8*2), R12
+	MOVQ   16(AX), R13
+	MOVQ   32(AX), R14
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	MOVQ         144(AX), R15
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R15*1)
+	PREFETCHT0   64(CX)(R15*1)
+	LEAQ         (CX)(R15*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z10
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R12*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z10
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R12*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z10
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R12*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z10
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R12*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x04, R13
+	ADDQ         R13, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R13
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z10
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z11
+	VMOVUPS      (BX), Z10
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z11
+	VBROADCASTSS (DX)(R8*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (R8), Z11
+	VBROADCASTSS (DX)(R9*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z11
+	VBROADCASTSS (DX)(R8*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R12*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R13
+	ADDQ         R13, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R13
-	TESTQ        R13, R13
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z11
-	VMOVUPS      (R12), Z10
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z11
+	VMOVUPS      (DI), Z10
 	VPANDD       Z11, Z0, Z12
 	VPMAXSD      Z12, Z10, Z10
 	VPANDD       Z11, Z1, Z12
@@ -11020,75 +11654,76 @@ kDone:
 	VPMAXSD      Z12, Z10, Z10
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
-	VMOVUPS      Z10, (R12)
-	VBROADCASTSS 160(AX), Z11
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z10, (DI)
+	VBROADCASTSS 184(AX), Z11
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z0, Z0
-	VMOVUPS      Z0, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z1, Z1
-	VMOVUPS      Z1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z2, Z2
-	VMOVUPS      Z2, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z3, Z3
-	VMOVUPS      Z3, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z4, Z4
-	VMOVUPS      Z4, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z5, Z5
-	VMOVUPS      Z5, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z6, Z6
-	VMOVUPS      Z6, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z6, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z7, Z7
-	VMOVUPS      Z7, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z8, Z8
-	VMOVUPS      Z8, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z8, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      (R13), Z12
+	VMOVUPS      (DI), Z12
 	VPADDD       Z12, Z9, Z9
-	VMOVUPS      Z9, (R13)
+	VMOVUPS      Z9, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R13), K1
-	VBROADCASTSS 152(AX), Z11
-	VMOVUPS      (R12), Z10
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z11
+	VMOVUPS      (DI), Z10
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z11, Z0, Z12
 	VPMAXSD      Z12, Z10, Z10
@@ -11119,143 +11754,138 @@ lanePart:
 	VMOVAPS.Z    Z9, K1, Z9
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
-	VMOVUPS      Z10, (R12)
-	VBROADCASTSS 160(AX), Z11
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z10, (DI)
+	VBROADCASTSS 184(AX), Z11
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z0, Z0
-	VMOVUPS      Z0, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z1, Z1
-	VMOVUPS      Z1, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z2, Z2
-	VMOVUPS      Z2, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z3, Z3
-	VMOVUPS      Z3, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z4, Z4
-	VMOVUPS      Z4, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z5, Z5
-	VMOVUPS      Z5, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z6, Z6
-	VMOVUPS      Z6, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z6, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z7, Z7
-	VMOVUPS      Z7, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z8, Z8
-	VMOVUPS      Z8, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z8, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z11, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (DI), K1, Z12
 	VPADDD       Z12, Z9, Z9
-	VMOVUPS      Z9, K1, (R13)
+	VMOVUPS      Z9, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R11
-	ADDQ $0x40, R12
-	CMPQ R11, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile10x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile10x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile10x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       56(AX), R11
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -11278,212 +11908,286 @@ panel:
 	VPXORD     Z19, Z19, Z19
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R12
-	TESTQ      R12, R12
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R13
-	MOVQ       8(SP), R12
-	VMOVUPS    (R12), Z0
-	VMOVUPS    64(R12), Z1
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z2
-	VMOVUPS    64(R12), Z3
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z4
-	VMOVUPS    64(R12), Z5
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z6
-	VMOVUPS    64(R12), Z7
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z8
-	VMOVUPS    64(R12), Z9
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z10
-	VMOVUPS    64(R12), Z11
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z12
-	VMOVUPS    64(R12), Z13
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z14
-	VMOVUPS    64(R12), Z15
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z16
-	VMOVUPS    64(R12), Z17
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z18
-	VMOVUPS    64(R12), Z19
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z12
+	VMOVUPS    64(DI), Z13
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z14
+	VMOVUPS    64(DI), Z15
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z16
+	VMOVUPS    64(DI), Z17
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z18
+	VMOVUPS    64(DI), Z19
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R12), K1
-	MOVQ      48(AX), R13
-	MOVQ      8(SP), R12
-	VMOVUPS   (R12), Z0
-	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z2
-	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z4
-	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z6
-	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z8
-	VMOVUPS.Z 64(R12), K1, Z9
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z10
-	VMOVUPS.Z 64(R12), K1, Z11
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z12
-	VMOVUPS.Z 64(R12), K1, Z13
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z14
-	VMOVUPS.Z 64(R12), K1, Z15
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z16
-	VMOVUPS.Z 64(R12), K1, Z17
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z18
-	VMOVUPS.Z 64(R12), K1, Z19
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z12
+	VMOVUPS.Z 64(DI), K1, Z13
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z14
+	VMOVUPS.Z 64(DI), K1, Z15
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z16
+	VMOVUPS.Z 64(DI), K1, Z17
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Z19
 
 loadEnd:
 begun:
-	SUBQ $0x02, R11
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	LEAQ (R10)(DI*2), R11
+	MOVQ 16(AX), R12
+	MOVQ 32(AX), R13
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z22
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z23
+	VBROADCASTSS (DX)(DI*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (DX)(DI*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z23
+	VBROADCASTSS (DX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DI)(CX*1), Z22
+	VBROADCASTSS (DX)(DI*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(CX*2), Z23
+	VBROADCASTSS (DX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(CX*1), Z23
+	VBROADCASTSS (DX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (R8)(CX*2), Z22
+	VBROADCASTSS (DX)(DI*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z23
+	VBROADCASTSS (DX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z22
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z23
+	VBROADCASTSS (DX)(DI*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (DX)(DI*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z23
+	VBROADCASTSS (DX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DI)(CX*1), Z22
+	VBROADCASTSS (DX)(DI*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(CX*2), Z23
+	VBROADCASTSS (DX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(CX*1), Z23
+	VBROADCASTSS (DX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (R8)(CX*2), Z22
+	VBROADCASTSS (DX)(DI*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z23
+	VBROADCASTSS (DX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x02, R11
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (DX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (DX)(DI*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (DX)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (DX)(DI*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (DX)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (DX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (DX)(DI*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (DX)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (DX)(DI*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (DX)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R12, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R11
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z22
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z23
+	VBROADCASTSS (DX)(DI*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (DX)(DI*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z23
+	VBROADCASTSS (DX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DI)(CX*1), Z22
+	VBROADCASTSS (DX)(DI*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(CX*2), Z23
+	VBROADCASTSS (DX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(CX*1), Z23
+	VBROADCASTSS (DX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (R8)(CX*2), Z22
+	VBROADCASTSS (DX)(DI*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z23
+	VBROADCASTSS (DX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R11
+	ADDQ         R12, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z20
+	VMOVUPS (DX), Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z2, Z2
 	VADDPS  Z20, Z4, Z4
@@ -11494,7 +12198,7 @@ kDone:
 	VADDPS  Z20, Z14, Z14
 	VADDPS  Z20, Z16, Z16
 	VADDPS  Z20, Z18, Z18
-	VMOVUPS 64(SI), Z21
+	VMOVUPS 64(DX), Z21
 	VADDPS  Z21, Z1, Z1
 	VADDPS  Z21, Z3, Z3
 	VADDPS  Z21, Z5, Z5
@@ -11508,8 +12212,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z20
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z20
 	VADDPS    Z20, Z0, Z0
 	VADDPS    Z20, Z2, Z2
 	VADDPS    Z20, Z4, Z4
@@ -11520,7 +12224,7 @@ colBiasPart:
 	VADDPS    Z20, Z14, Z14
 	VADDPS    Z20, Z16, Z16
 	VADDPS    Z20, Z18, Z18
-	VMOVUPS.Z 64(SI), K1, Z21
+	VMOVUPS.Z 64(DX), K1, Z21
 	VADDPS    Z21, Z1, Z1
 	VADDPS    Z21, Z3, Z3
 	VADDPS    Z21, Z5, Z5
@@ -11534,37 +12238,37 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (DX), Z22
 	VADDPS       Z22, Z0, Z0
 	VADDPS       Z22, Z1, Z1
-	VBROADCASTSS 4(SI), Z22
+	VBROADCASTSS 4(DX), Z22
 	VADDPS       Z22, Z2, Z2
 	VADDPS       Z22, Z3, Z3
-	VBROADCASTSS 8(SI), Z22
+	VBROADCASTSS 8(DX), Z22
 	VADDPS       Z22, Z4, Z4
 	VADDPS       Z22, Z5, Z5
-	VBROADCASTSS 12(SI), Z22
+	VBROADCASTSS 12(DX), Z22
 	VADDPS       Z22, Z6, Z6
 	VADDPS       Z22, Z7, Z7
-	VBROADCASTSS 16(SI), Z22
+	VBROADCASTSS 16(DX), Z22
 	VADDPS       Z22, Z8, Z8
 	VADDPS       Z22, Z9, Z9
-	VBROADCASTSS 20(SI), Z22
+	VBROADCASTSS 20(DX), Z22
 	VADDPS       Z22, Z10, Z10
 	VADDPS       Z22, Z11, Z11
-	VBROADCASTSS 24(SI), Z22
+	VBROADCASTSS 24(DX), Z22
 	VADDPS       Z22, Z12, Z12
 	VADDPS       Z22, Z13, Z13
-	VBROADCASTSS 28(SI), Z22
+	VBROADCASTSS 28(DX), Z22
 	VADDPS       Z22, Z14, Z14
 	VADDPS       Z22, Z15, Z15
-	VBROADCASTSS 32(SI), Z22
+	VBROADCASTSS 32(DX), Z22
 	VADDPS       Z22, Z16, Z16
 	VADDPS       Z22, Z17, Z17
-	VBROADCASTSS 36(SI), Z22
+	VBROADCASTSS 36(DX), Z22
 	VADDPS       Z22, Z18, Z18
 	VADDPS       Z22, Z19, Z19
 	ADDQ         $0x28, 16(SP)
@@ -11595,152 +12299,148 @@ noRowBias:
 	VMAXPS Z19, Z22, Z19
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane10x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane10x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane10x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       128(AX), R11
-	MOVQ       144(AX), R12
-	MOVQ       136(AX), R13
-	LEAQ       (R11)(R13*8), R13
-	MOVQ       R13, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R11), R13
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11761,138 +12461,213 @@ lane:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	SUBQ   $0x02, R13
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	LEAQ   (R11)(R8*2), R12
+	MOVQ   16(AX), R13
+	MOVQ   32(AX), R14
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z22
+	MOVQ         144(AX), R15
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R15*1)
+	PREFETCHT0   64(CX)(R15*1)
+	LEAQ         (CX)(R15*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z23
+	VBROADCASTSS (DX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (DX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z23
+	VBROADCASTSS (DX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DI)(CX*1), Z22
+	VBROADCASTSS (DX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(CX*2), Z23
+	VBROADCASTSS (DX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DX)(R9*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(CX*1), Z23
+	VBROADCASTSS (DX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (R8)(CX*2), Z22
+	VBROADCASTSS (DX)(R8*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z23
+	VBROADCASTSS (DX)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z22
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z23
+	VBROADCASTSS (DX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (DX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z23
+	VBROADCASTSS (DX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DI)(CX*1), Z22
+	VBROADCASTSS (DX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(CX*2), Z23
+	VBROADCASTSS (DX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DX)(R9*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(CX*1), Z23
+	VBROADCASTSS (DX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (R8)(CX*2), Z22
+	VBROADCASTSS (DX)(R8*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z23
+	VBROADCASTSS (DX)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x02, R13
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (DX)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (DX)(R8*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (DX)(R9*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DX)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (DX)(R8*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (DX)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (DX)(R8*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (DX)(R8*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (DX)(R9*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (DX)(R11*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (DX)(R8*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (DX)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R13, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R13
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z22
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z23
+	VBROADCASTSS (DX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (DX)(R8*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z23
+	VBROADCASTSS (DX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DI)(CX*1), Z22
+	VBROADCASTSS (DX)(R8*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(CX*2), Z23
+	VBROADCASTSS (DX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DX)(R9*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(CX*1), Z23
+	VBROADCASTSS (DX)(R11*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (R8)(CX*2), Z22
+	VBROADCASTSS (DX)(R8*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z23
+	VBROADCASTSS (DX)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R13
+	ADDQ         R13, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R13
-	TESTQ        R13, R13
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z22
-	VMOVUPS      (R12), Z20
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z22
+	VMOVUPS      (DI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VPANDD       Z22, Z1, Z23
@@ -11933,125 +12708,126 @@ kDone:
 	VPMAXSD      Z23, Z20, Z20
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
-	VMOVUPS      Z20, (R12)
-	VBROADCASTSS 160(AX), Z22
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z20, (DI)
+	VBROADCASTSS 184(AX), Z22
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z0, Z0
-	VMOVUPS      Z0, (R13)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z22, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z1, Z1
-	VMOVUPS      Z1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z2, Z2
-	VMOVUPS      Z2, (R13)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z22, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z3, Z3
-	VMOVUPS      Z3, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z4, Z4
-	VMOVUPS      Z4, (R13)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z22, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z5, Z5
-	VMOVUPS      Z5, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z6, Z6
-	VMOVUPS      Z6, (R13)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z22, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z7, Z7
-	VMOVUPS      Z7, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z8, Z8
-	VMOVUPS      Z8, (R13)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z22, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z9, Z9
-	VMOVUPS      Z9, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z22, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z11, Z11
-	VMOVUPS      Z11, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z12, Z12
-	VMOVUPS      Z12, (R13)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z22, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z13, Z13
-	VMOVUPS      Z13, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z13, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z14, Z14
-	VMOVUPS      Z14, (R13)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z22, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z15, Z15
-	VMOVUPS      Z15, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z15, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z16, Z16
-	VMOVUPS      Z16, (R13)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z22, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z17, Z17
-	VMOVUPS      Z17, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z17, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z18, Z18
-	VMOVUPS      Z18, (R13)
+	VMOVUPS      Z18, (DI)
 	VMULPS       Z22, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS      64(R13), Z23
+	VMOVUPS      64(DI), Z23
 	VPADDD       Z23, Z19, Z19
-	VMOVUPS      Z19, 64(R13)
+	VMOVUPS      Z19, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R13), K1
-	VBROADCASTSS 152(AX), Z22
-	VMOVUPS      (R12), Z20
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z22
+	VMOVUPS      (DI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VMOVAPS.Z    Z1, K1, Z1
@@ -12102,185 +12878,180 @@ lanePart:
 	VMOVAPS.Z    Z19, K1, Z19
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
-	VMOVUPS      Z20, (R12)
-	VBROADCASTSS 160(AX), Z22
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z20, (DI)
+	VBROADCASTSS 184(AX), Z22
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z0, Z0
-	VMOVUPS      Z0, (R13)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z22, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z2, Z2
-	VMOVUPS      Z2, (R13)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z22, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z4, Z4
-	VMOVUPS      Z4, (R13)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z22, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z6, Z6
-	VMOVUPS      Z6, (R13)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z22, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z8, Z8
-	VMOVUPS      Z8, (R13)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z22, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z22, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z11, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z12, Z12
-	VMOVUPS      Z12, (R13)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z22, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z13, Z13
-	VMOVUPS      Z13, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z13, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z14, Z14
-	VMOVUPS      Z14, (R13)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z22, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z15, Z15
-	VMOVUPS      Z15, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z15, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z16, Z16
-	VMOVUPS      Z16, (R13)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z22, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z17, Z17
-	VMOVUPS      Z17, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z17, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z22, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (R13), Z23
+	VMOVUPS      (DI), Z23
 	VPADDD       Z23, Z18, Z18
-	VMOVUPS      Z18, (R13)
+	VMOVUPS      Z18, (DI)
 	VMULPS       Z22, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS.Z    64(R13), K1, Z23
+	VMOVUPS.Z    64(DI), K1, Z23
 	VPADDD       Z23, Z19, Z19
-	VMOVUPS      Z19, K1, 64(R13)
+	VMOVUPS      Z19, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R11
-	ADDQ $0x40, R12
-	CMPQ R11, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile11x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile11x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile11x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	MOVQ       56(AX), R11
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -12294,225 +13065,225 @@ panel:
 	VPXORD     Z10, Z10, Z10
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R12
-	TESTQ      R12, R12
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R13
-	MOVQ       8(SP), R12
-	VMOVUPS    (R12), Z0
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z1
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z2
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z3
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z4
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z5
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z6
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z7
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z8
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z9
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z10
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R12), K1
-	MOVQ      48(AX), R13
-	MOVQ      8(SP), R12
-	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z4
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z5
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z6
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z7
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z8
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z9
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z10
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z6
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z8
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z10
 
 loadEnd:
 begun:
-	SUBQ $0x04, R11
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	LEAQ (R10)(DI*2), R11
+	MOVQ 16(AX), R12
+	MOVQ 32(AX), R13
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z11
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z11
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z11
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z11
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x04, R11
+	ADDQ         R12, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	VMOVUPS      (BX), Z11
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DX)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(DI*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z12
+	VBROADCASTSS (DX)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(DI*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z12
+	VBROADCASTSS (DX)(R11*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R11
+	ADDQ         R12, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z11
+	VMOVUPS (DX), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z2, Z2
@@ -12527,8 +13298,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z11
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	VADDPS    Z11, Z1, Z1
 	VADDPS    Z11, Z2, Z2
@@ -12543,30 +13314,30 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (DX), Z12
 	VADDPS       Z12, Z0, Z0
-	VBROADCASTSS 4(SI), Z12
+	VBROADCASTSS 4(DX), Z12
 	VADDPS       Z12, Z1, Z1
-	VBROADCASTSS 8(SI), Z12
+	VBROADCASTSS 8(DX), Z12
 	VADDPS       Z12, Z2, Z2
-	VBROADCASTSS 12(SI), Z12
+	VBROADCASTSS 12(DX), Z12
 	VADDPS       Z12, Z3, Z3
-	VBROADCASTSS 16(SI), Z12
+	VBROADCASTSS 16(DX), Z12
 	VADDPS       Z12, Z4, Z4
-	VBROADCASTSS 20(SI), Z12
+	VBROADCASTSS 20(DX), Z12
 	VADDPS       Z12, Z5, Z5
-	VBROADCASTSS 24(SI), Z12
+	VBROADCASTSS 24(DX), Z12
 	VADDPS       Z12, Z6, Z6
-	VBROADCASTSS 28(SI), Z12
+	VBROADCASTSS 28(DX), Z12
 	VADDPS       Z12, Z7, Z7
-	VBROADCASTSS 32(SI), Z12
+	VBROADCASTSS 32(DX), Z12
 	VADDPS       Z12, Z8, Z8
-	VBROADCASTSS 36(SI), Z12
+	VBROADCASTSS 36(DX), Z12
 	VADDPS       Z12, Z9, Z9
-	VBROADCASTSS 40(SI), Z12
+	VBROADCASTSS 40(DX), Z12
 	VADDPS       Z12, Z10, Z10
 	ADDQ         $0x2c, 16(SP)
 
@@ -12587,128 +13358,124 @@ noRowBias:
 	VMAXPS Z10, Z12, Z10
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z9, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z9, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane11x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane11x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane11x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	MOVQ       128(AX), R11
-	MOVQ       144(AX), R12
-	MOVQ       136(AX), R13
-	LEAQ       (R11)(R13*8), R13
-	MOVQ       R13, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R11), R13
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12720,167 +13487,168 @@ lane:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	SUBQ   $0x04, R13
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	LEAQ   (R11)(R8*2), R12
+	MOVQ   16(AX), R13
+	MOVQ   32(AX), R14
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	MOVQ         144(AX), R15
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R15*1)
+	PREFETCHT0   64(CX)(R15*1)
+	LEAQ         (CX)(R15*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z11
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z13
+	VBROADCASTSS (DX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z13
+	VBROADCASTSS (DX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z13
+	VBROADCASTSS (DX)(R12*1), Z13
 	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z11
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z13
+	VBROADCASTSS (DX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z13
+	VBROADCASTSS (DX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z13
+	VBROADCASTSS (DX)(R12*1), Z13
 	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z11
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z13
+	VBROADCASTSS (DX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z13
+	VBROADCASTSS (DX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z13
+	VBROADCASTSS (DX)(R12*1), Z13
 	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z11
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z13
+	VBROADCASTSS (DX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z13
+	VBROADCASTSS (DX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z13
+	VBROADCASTSS (DX)(R12*1), Z13
 	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x04, R13
+	ADDQ         R13, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R13
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z11
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z12
+	VMOVUPS      (BX), Z11
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (SI)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DI), Z13
+	VBROADCASTSS (DX)(R9*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
+	VBROADCASTSS (DX)(R8*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DI)(CX*2), Z13
+	VBROADCASTSS (DX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DX)(R9*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R8)(CX*1), Z13
+	VBROADCASTSS (DX)(R11*1), Z13
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (R8)(CX*2), Z12
+	VBROADCASTSS (DX)(R8*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R9), Z13
+	VBROADCASTSS (DX)(R12*1), Z13
 	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (R9)(CX*1), Z12
+	VBROADCASTSS (DX)(R10*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R13
+	ADDQ         R13, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R13
-	TESTQ        R13, R13
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z12
-	VMOVUPS      (R12), Z11
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z12
+	VMOVUPS      (DI), Z11
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z11, Z11
 	VPANDD       Z12, Z1, Z13
@@ -12903,81 +13671,82 @@ kDone:
 	VPMAXSD      Z13, Z11, Z11
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
-	VMOVUPS      Z11, (R12)
-	VBROADCASTSS 160(AX), Z12
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z11, (DI)
+	VBROADCASTSS 184(AX), Z12
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z6, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z8, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z13
+	VMOVUPS      (DI), Z13
 	VPADDD       Z13, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R13), K1
-	VBROADCASTSS 152(AX), Z12
-	VMOVUPS      (R12), Z11
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z12
+	VMOVUPS      (DI), Z11
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z11, Z11
@@ -13011,152 +13780,147 @@ lanePart:
 	VMOVAPS.Z    Z10, K1, Z10
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
-	VMOVUPS      Z11, (R12)
-	VBROADCASTSS 160(AX), Z12
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z11, (DI)
+	VBROADCASTSS 184(AX), Z12
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z6, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z8, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z12, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS.Z    (R13), K1, Z13
+	VMOVUPS.Z    (DI), K1, Z13
 	VPADDD       Z13, Z10, Z10
-	VMOVUPS      Z10, K1, (R13)
+	VMOVUPS      Z10, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R11
-	ADDQ $0x40, R12
-	CMPQ R11, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile11x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile11x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile11x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       56(AX), R11
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -13181,227 +13945,307 @@ panel:
 	VPXORD     Z21, Z21, Z21
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R12
-	TESTQ      R12, R12
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R13
-	MOVQ       8(SP), R12
-	VMOVUPS    (R12), Z0
-	VMOVUPS    64(R12), Z1
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z2
-	VMOVUPS    64(R12), Z3
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z4
-	VMOVUPS    64(R12), Z5
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z6
-	VMOVUPS    64(R12), Z7
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z8
-	VMOVUPS    64(R12), Z9
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z10
-	VMOVUPS    64(R12), Z11
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z12
-	VMOVUPS    64(R12), Z13
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z14
-	VMOVUPS    64(R12), Z15
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z16
-	VMOVUPS    64(R12), Z17
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z18
-	VMOVUPS    64(R12), Z19
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z20
-	VMOVUPS    64(R12), Z21
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z12
+	VMOVUPS    64(DI), Z13
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z14
+	VMOVUPS    64(DI), Z15
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z16
+	VMOVUPS    64(DI), Z17
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z18
+	VMOVUPS    64(DI), Z19
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z20
+	VMOVUPS    64(DI), Z21
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R12), K1
-	MOVQ      48(AX), R13
-	MOVQ      8(SP), R12
-	VMOVUPS   (R12), Z0
-	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z2
-	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z4
-	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z6
-	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z8
-	VMOVUPS.Z 64(R12), K1, Z9
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z10
-	VMOVUPS.Z 64(R12), K1, Z11
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z12
-	VMOVUPS.Z 64(R12), K1, Z13
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z14
-	VMOVUPS.Z 64(R12), K1, Z15
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z16
-	VMOVUPS.Z 64(R12), K1, Z17
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z18
-	VMOVUPS.Z 64(R12), K1, Z19
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z20
-	VMOVUPS.Z 64(R12), K1, Z21
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z12
+	VMOVUPS.Z 64(DI), K1, Z13
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z14
+	VMOVUPS.Z 64(DI), K1, Z15
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z16
+	VMOVUPS.Z 64(DI), K1, Z17
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Z19
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z20
+	VMOVUPS.Z 64(DI), K1, Z21
 
 loadEnd:
 begun:
-	SUBQ $0x02, R11
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	LEAQ (R10)(DI*2), R11
+	MOVQ 16(AX), R12
+	MOVQ 32(AX), R13
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z24
+	MOVQ         144(AX), R14
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R14*1)
+	PREFETCHT0   64(CX)(R14*1)
+	LEAQ         (CX)(R14*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(CX*1), Z24
+	VBROADCASTSS (DX)(DI*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (DX)(DI*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DX)(R8*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (DX)(DI*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(CX*2), Z24
+	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(CX*1), Z24
+	VBROADCASTSS (DX)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (R8)(CX*2), Z24
+	VBROADCASTSS (DX)(DI*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z24
+	VBROADCASTSS (DX)(R11*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (R9)(CX*1), Z24
+	VBROADCASTSS (DX)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z24
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(CX*1), Z24
+	VBROADCASTSS (DX)(DI*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (DX)(DI*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DX)(R8*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (DX)(DI*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(CX*2), Z24
+	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(CX*1), Z24
+	VBROADCASTSS (DX)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (R8)(CX*2), Z24
+	VBROADCASTSS (DX)(DI*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z24
+	VBROADCASTSS (DX)(R11*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (R9)(CX*1), Z24
+	VBROADCASTSS (DX)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x02, R11
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (DX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DX)(DI*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(R9*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DX)(R10*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (DX)(DI*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (DX)(R11*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (DX)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R12, DX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (DX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DX)(DI*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(R9*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DX)(R10*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (DX)(DI*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (DX)(R11*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (DX)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R12, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R11
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z24
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R13, BX
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(CX*1), Z24
+	VBROADCASTSS (DX)(DI*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (DX)(DI*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DX)(R8*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (DX)(DI*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(CX*2), Z24
+	VBROADCASTSS (DX)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(CX*1), Z24
+	VBROADCASTSS (DX)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (R8)(CX*2), Z24
+	VBROADCASTSS (DX)(DI*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z24
+	VBROADCASTSS (DX)(R11*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (R9)(CX*1), Z24
+	VBROADCASTSS (DX)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R11
+	ADDQ         R12, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z22
+	VMOVUPS (DX), Z22
 	VADDPS  Z22, Z0, Z0
 	VADDPS  Z22, Z2, Z2
 	VADDPS  Z22, Z4, Z4
@@ -13413,7 +14257,7 @@ kDone:
 	VADDPS  Z22, Z16, Z16
 	VADDPS  Z22, Z18, Z18
 	VADDPS  Z22, Z20, Z20
-	VMOVUPS 64(SI), Z23
+	VMOVUPS 64(DX), Z23
 	VADDPS  Z23, Z1, Z1
 	VADDPS  Z23, Z3, Z3
 	VADDPS  Z23, Z5, Z5
@@ -13428,8 +14272,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z22
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z22
 	VADDPS    Z22, Z0, Z0
 	VADDPS    Z22, Z2, Z2
 	VADDPS    Z22, Z4, Z4
@@ -13441,7 +14285,7 @@ colBiasPart:
 	VADDPS    Z22, Z16, Z16
 	VADDPS    Z22, Z18, Z18
 	VADDPS    Z22, Z20, Z20
-	VMOVUPS.Z 64(SI), K1, Z23
+	VMOVUPS.Z 64(DX), K1, Z23
 	VADDPS    Z23, Z1, Z1
 	VADDPS    Z23, Z3, Z3
 	VADDPS    Z23, Z5, Z5
@@ -13456,40 +14300,40 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (DX), Z24
 	VADDPS       Z24, Z0, Z0
 	VADDPS       Z24, Z1, Z1
-	VBROADCASTSS 4(SI), Z24
+	VBROADCASTSS 4(DX), Z24
 	VADDPS       Z24, Z2, Z2
 	VADDPS       Z24, Z3, Z3
-	VBROADCASTSS 8(SI), Z24
+	VBROADCASTSS 8(DX), Z24
 	VADDPS       Z24, Z4, Z4
 	VADDPS       Z24, Z5, Z5
-	VBROADCASTSS 12(SI), Z24
+	VBROADCASTSS 12(DX), Z24
 	VADDPS       Z24, Z6, Z6
 	VADDPS       Z24, Z7, Z7
-	VBROADCASTSS 16(SI), Z24
+	VBROADCASTSS 16(DX), Z24
 	VADDPS       Z24, Z8, Z8
 	VADDPS       Z24, Z9, Z9
-	VBROADCASTSS 20(SI), Z24
+	VBROADCASTSS 20(DX), Z24
 	VADDPS       Z24, Z10, Z10
 	VADDPS       Z24, Z11, Z11
-	VBROADCASTSS 24(SI), Z24
+	VBROADCASTSS 24(DX), Z24
 	VADDPS       Z24, Z12, Z12
 	VADDPS       Z24, Z13, Z13
-	VBROADCASTSS 28(SI), Z24
+	VBROADCASTSS 28(DX), Z24
 	VADDPS       Z24, Z14, Z14
 	VADDPS       Z24, Z15, Z15
-	VBROADCASTSS 32(SI), Z24
+	VBROADCASTSS 32(DX), Z24
 	VADDPS       Z24, Z16, Z16
 	VADDPS       Z24, Z17, Z17
-	VBROADCASTSS 36(SI), Z24
+	VBROADCASTSS 36(DX), Z24
 	VADDPS       Z24, Z18, Z18
 	VADDPS       Z24, Z19, Z19
-	VBROADCASTSS 40(SI), Z24
+	VBROADCASTSS 40(DX), Z24
 	VADDPS       Z24, Z20, Z20
 	VADDPS       Z24, Z21, Z21
 	ADDQ         $0x2c, 16(SP)
@@ -13522,161 +14366,157 @@ noRowBias:
 	VMAXPS Z21, Z24, Z21
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane11x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane11x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane11x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       128(AX), R11
-	MOVQ       144(AX), R12
-	MOVQ       136(AX), R13
-	LEAQ       (R11)(R13*8), R13
-	MOVQ       R13, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R11), R13
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13699,147 +14539,228 @@ lane:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	SUBQ   $0x02, R13
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	LEAQ   (R11)(R8*2), R12
+	MOVQ   16(AX), R13
+	MOVQ   32(AX), R14
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z24
+	MOVQ         144(AX), R15
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R15*1)
+	PREFETCHT0   64(CX)(R15*1)
+	LEAQ         (CX)(R15*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(CX*1), Z25
+	VBROADCASTSS (DX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (DX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z25
+	VBROADCASTSS (DX)(R9*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (DX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(CX*2), Z25
+	VBROADCASTSS (DX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DX)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(CX*1), Z25
+	VBROADCASTSS (DX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z14
 	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (R8)(CX*2), Z24
+	VBROADCASTSS (DX)(R8*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z25
+	VBROADCASTSS (DX)(R12*1), Z25
 	VFMADD231PS  Z22, Z25, Z18
 	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (R9)(CX*1), Z24
+	VBROADCASTSS (DX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z24
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(CX*1), Z25
+	VBROADCASTSS (DX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (DX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z25
+	VBROADCASTSS (DX)(R9*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (DX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(CX*2), Z25
+	VBROADCASTSS (DX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DX)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(CX*1), Z25
+	VBROADCASTSS (DX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z14
 	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (R8)(CX*2), Z24
+	VBROADCASTSS (DX)(R8*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z25
+	VBROADCASTSS (DX)(R12*1), Z25
 	VFMADD231PS  Z22, Z25, Z18
 	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (R9)(CX*1), Z24
+	VBROADCASTSS (DX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x02, R13
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (DX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (DX)(R8*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (DX)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DX)(R11*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (DX)(R8*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (DX)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (DX)(R10*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (DX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (DX)(R8*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (DX)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (DX)(R11*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (DX)(R8*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (DX)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (DX)(R10*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R13, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R13
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z24
+	VMOVUPS      (BX), Z22
+	VMOVUPS      64(BX), Z23
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(CX*1), Z25
+	VBROADCASTSS (DX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (DX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z25
+	VBROADCASTSS (DX)(R9*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DI)(CX*1), Z24
+	VBROADCASTSS (DX)(R8*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(CX*2), Z25
+	VBROADCASTSS (DX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DX)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(CX*1), Z25
+	VBROADCASTSS (DX)(R11*1), Z25
 	VFMADD231PS  Z22, Z25, Z14
 	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (R8)(CX*2), Z24
+	VBROADCASTSS (DX)(R8*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z25
+	VBROADCASTSS (DX)(R12*1), Z25
 	VFMADD231PS  Z22, Z25, Z18
 	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (R9)(CX*1), Z24
+	VBROADCASTSS (DX)(R10*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R13
+	ADDQ         R13, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R13
-	TESTQ        R13, R13
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z24
-	VMOVUPS      (R12), Z22
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z24
+	VMOVUPS      (DI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VPANDD       Z24, Z1, Z25
@@ -13884,136 +14805,137 @@ kDone:
 	VPMAXSD      Z25, Z22, Z22
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
-	VMOVUPS      Z22, (R12)
-	VBROADCASTSS 160(AX), Z24
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z22, (DI)
+	VBROADCASTSS 184(AX), Z24
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z0, Z0
-	VMOVUPS      Z0, (R13)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z24, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z1, Z1
-	VMOVUPS      Z1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z2, Z2
-	VMOVUPS      Z2, (R13)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z24, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z3, Z3
-	VMOVUPS      Z3, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z4, Z4
-	VMOVUPS      Z4, (R13)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z24, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z5, Z5
-	VMOVUPS      Z5, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z6, Z6
-	VMOVUPS      Z6, (R13)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z24, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z7, Z7
-	VMOVUPS      Z7, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z8, Z8
-	VMOVUPS      Z8, (R13)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z24, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z9, Z9
-	VMOVUPS      Z9, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z24, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z11, Z11
-	VMOVUPS      Z11, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z12, Z12
-	VMOVUPS      Z12, (R13)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z24, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z13, Z13
-	VMOVUPS      Z13, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z13, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z14, Z14
-	VMOVUPS      Z14, (R13)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z24, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z15, Z15
-	VMOVUPS      Z15, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z15, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z16, Z16
-	VMOVUPS      Z16, (R13)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z24, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z17, Z17
-	VMOVUPS      Z17, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z17, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z18, Z18
-	VMOVUPS      Z18, (R13)
+	VMOVUPS      Z18, (DI)
 	VMULPS       Z24, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z19, Z19
-	VMOVUPS      Z19, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z19, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z20, Z20
-	VMOVUPS      Z20, (R13)
+	VMOVUPS      Z20, (DI)
 	VMULPS       Z24, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS      64(R13), Z25
+	VMOVUPS      64(DI), Z25
 	VPADDD       Z25, Z21, Z21
-	VMOVUPS      Z21, 64(R13)
+	VMOVUPS      Z21, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R13), K1
-	VBROADCASTSS 152(AX), Z24
-	VMOVUPS      (R12), Z22
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z24
+	VMOVUPS      (DI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VMOVAPS.Z    Z1, K1, Z1
@@ -14069,198 +14991,193 @@ lanePart:
 	VMOVAPS.Z    Z21, K1, Z21
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
-	VMOVUPS      Z22, (R12)
-	VBROADCASTSS 160(AX), Z24
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z22, (DI)
+	VBROADCASTSS 184(AX), Z24
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z0, Z0
-	VMOVUPS      Z0, (R13)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z24, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z2, Z2
-	VMOVUPS      Z2, (R13)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z24, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z4, Z4
-	VMOVUPS      Z4, (R13)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z24, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z6, Z6
-	VMOVUPS      Z6, (R13)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z24, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z8, Z8
-	VMOVUPS      Z8, (R13)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z24, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z24, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z11, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z12, Z12
-	VMOVUPS      Z12, (R13)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z24, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z13, Z13
-	VMOVUPS      Z13, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z13, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z14, Z14
-	VMOVUPS      Z14, (R13)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z24, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z15, Z15
-	VMOVUPS      Z15, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z15, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z16, Z16
-	VMOVUPS      Z16, (R13)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z24, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z17, Z17
-	VMOVUPS      Z17, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z17, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z18, Z18
-	VMOVUPS      Z18, (R13)
+	VMOVUPS      Z18, (DI)
 	VMULPS       Z24, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z19, Z19
-	VMOVUPS      Z19, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z19, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z24, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (R13), Z25
+	VMOVUPS      (DI), Z25
 	VPADDD       Z25, Z20, Z20
-	VMOVUPS      Z20, (R13)
+	VMOVUPS      Z20, (DI)
 	VMULPS       Z24, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS.Z    64(R13), K1, Z25
+	VMOVUPS.Z    64(DI), K1, Z25
 	VPADDD       Z25, Z21, Z21
-	VMOVUPS      Z21, K1, 64(R13)
+	VMOVUPS      Z21, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R11
-	ADDQ $0x40, R12
-	CMPQ R11, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile12x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile12x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile12x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	MOVQ       56(AX), R11
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -14275,239 +15192,240 @@ panel:
 	VPXORD     Z11, Z11, Z11
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R12
-	TESTQ      R12, R12
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R13
-	MOVQ       8(SP), R12
-	VMOVUPS    (R12), Z0
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z1
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z2
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z3
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z4
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z5
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z6
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z7
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z8
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z9
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z10
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z11
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z11
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R12), K1
-	MOVQ      48(AX), R13
-	MOVQ      8(SP), R12
-	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z4
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z5
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z6
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z7
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z8
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z9
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z10
-	ADDQ      R13, R12
-	VMOVUPS.Z (R12), K1, Z11
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS.Z (DI), K1, Z0
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z2
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z4
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z6
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z8
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z10
+	ADDQ      R8, DI
+	VMOVUPS.Z (DI), K1, Z11
 
 loadEnd:
 begun:
-	SUBQ $0x04, R11
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	LEAQ (R10)(DI*2), R11
+	LEAQ (R11)(DI*2), R12
+	MOVQ 16(AX), R13
+	MOVQ 32(AX), R14
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	MOVQ         144(AX), R15
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R15*1)
+	PREFETCHT0   64(CX)(R15*1)
+	LEAQ         (CX)(R15*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z12
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(DI*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z12
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(DI*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z12
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(DI*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z12
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(DI*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x04, R11
+	ADDQ         R13, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	VMOVUPS      (BX), Z12
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(DI*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(DI*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R11
+	ADDQ         R13, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z12
+	VMOVUPS (DX), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
 	VADDPS  Z12, Z2, Z2
@@ -14523,8 +15441,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS.Z (SI), K1, Z12
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z1, Z1
 	VADDPS    Z12, Z2, Z2
@@ -14540,32 +15458,32 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z13
+	VBROADCASTSS (DX), Z13
 	VADDPS       Z13, Z0, Z0
-	VBROADCASTSS 4(SI), Z13
+	VBROADCASTSS 4(DX), Z13
 	VADDPS       Z13, Z1, Z1
-	VBROADCASTSS 8(SI), Z13
+	VBROADCASTSS 8(DX), Z13
 	VADDPS       Z13, Z2, Z2
-	VBROADCASTSS 12(SI), Z13
+	VBROADCASTSS 12(DX), Z13
 	VADDPS       Z13, Z3, Z3
-	VBROADCASTSS 16(SI), Z13
+	VBROADCASTSS 16(DX), Z13
 	VADDPS       Z13, Z4, Z4
-	VBROADCASTSS 20(SI), Z13
+	VBROADCASTSS 20(DX), Z13
 	VADDPS       Z13, Z5, Z5
-	VBROADCASTSS 24(SI), Z13
+	VBROADCASTSS 24(DX), Z13
 	VADDPS       Z13, Z6, Z6
-	VBROADCASTSS 28(SI), Z13
+	VBROADCASTSS 28(DX), Z13
 	VADDPS       Z13, Z7, Z7
-	VBROADCASTSS 32(SI), Z13
+	VBROADCASTSS 32(DX), Z13
 	VADDPS       Z13, Z8, Z8
-	VBROADCASTSS 36(SI), Z13
+	VBROADCASTSS 36(DX), Z13
 	VADDPS       Z13, Z9, Z9
-	VBROADCASTSS 40(SI), Z13
+	VBROADCASTSS 40(DX), Z13
 	VADDPS       Z13, Z10, Z10
-	VBROADCASTSS 44(SI), Z13
+	VBROADCASTSS 44(DX), Z13
 	VADDPS       Z13, Z11, Z11
 	ADDQ         $0x30, 16(SP)
 
@@ -14587,134 +15505,130 @@ noRowBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z9, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z11, (SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z11, (DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z7, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z9, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, K1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z11, K1, (SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Z11, K1, (DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane12x1_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane12x1_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane12x1_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	MOVQ       128(AX), R11
-	MOVQ       144(AX), R12
-	MOVQ       136(AX), R13
-	LEAQ       (R11)(R13*8), R13
-	MOVQ       R13, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R11), R13
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14727,177 +15641,179 @@ lane:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x04, R13
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	LEAQ   (R11)(R8*2), R12
+	LEAQ   (R12)(R8*2), R13
+	MOVQ   16(AX), R14
+	MOVQ   32(AX), R15
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	MOVQ         144(AX), BP
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(BP*1)
+	PREFETCHT0   64(CX)(BP*1)
+	LEAQ         (CX)(BP*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z12
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R13*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	ADDQ         R14, DX
+	VMOVUPS      (BX), Z12
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R13*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	ADDQ         R14, DX
+	VMOVUPS      (BX), Z12
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R13*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	ADDQ         R14, DX
+	VMOVUPS      (BX), Z12
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R13*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x04, R13
+	ADDQ         R14, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x04, R13
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z12
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z13
+	VMOVUPS      (BX), Z12
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z14
+	VBROADCASTSS (DX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (SI)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z13
+	VBROADCASTSS (DX)(R8*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DI)(CX*2), Z14
+	VBROADCASTSS (DX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (R8), Z13
+	VBROADCASTSS (DX)(R9*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R8)(CX*1), Z14
+	VBROADCASTSS (DX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (R8)(CX*2), Z13
+	VBROADCASTSS (DX)(R8*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R9), Z14
+	VBROADCASTSS (DX)(R12*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (R9)(CX*1), Z13
+	VBROADCASTSS (DX)(R10*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R9)(CX*2), Z14
+	VBROADCASTSS (DX)(R13*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R13
+	ADDQ         R14, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R13
-	TESTQ        R13, R13
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z13
-	VMOVUPS      (R12), Z12
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z13
+	VMOVUPS      (DI), Z12
 	VPANDD       Z13, Z0, Z14
 	VPMAXSD      Z14, Z12, Z12
 	VPANDD       Z13, Z1, Z14
@@ -14922,87 +15838,88 @@ kDone:
 	VPMAXSD      Z14, Z12, Z12
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
-	VMOVUPS      Z12, (R12)
-	VBROADCASTSS 160(AX), Z13
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z12, (DI)
+	VBROADCASTSS 184(AX), Z13
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z0, Z0
-	VMOVUPS      Z0, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z0, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z1, Z1
-	VMOVUPS      Z1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z2, Z2
-	VMOVUPS      Z2, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z2, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z3, Z3
-	VMOVUPS      Z3, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z4, Z4
-	VMOVUPS      Z4, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z4, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z5, Z5
-	VMOVUPS      Z5, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z6, Z6
-	VMOVUPS      Z6, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z6, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z7, Z7
-	VMOVUPS      Z7, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z8, Z8
-	VMOVUPS      Z8, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z8, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z9, Z9
-	VMOVUPS      Z9, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z10, Z10
-	VMOVUPS      Z10, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z10, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      (R13), Z14
+	VMOVUPS      (DI), Z14
 	VPADDD       Z14, Z11, Z11
-	VMOVUPS      Z11, (R13)
+	VMOVUPS      Z11, (DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R13), K1
-	VBROADCASTSS 152(AX), Z13
-	VMOVUPS      (R12), Z12
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z13
+	VMOVUPS      (DI), Z12
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z13, Z0, Z14
 	VPMAXSD      Z14, Z12, Z12
@@ -15039,161 +15956,156 @@ lanePart:
 	VMOVAPS.Z    Z11, K1, Z11
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
-	VMOVUPS      Z12, (R12)
-	VBROADCASTSS 160(AX), Z13
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z12, (DI)
+	VBROADCASTSS 184(AX), Z13
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z0, Z0
-	VMOVUPS      Z0, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z1, Z1
-	VMOVUPS      Z1, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z2, Z2
-	VMOVUPS      Z2, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z2, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z3, Z3
-	VMOVUPS      Z3, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z4, Z4
-	VMOVUPS      Z4, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z4, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z5, Z5
-	VMOVUPS      Z5, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z6, Z6
-	VMOVUPS      Z6, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z6, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z7, Z7
-	VMOVUPS      Z7, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z8, Z8
-	VMOVUPS      Z8, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z8, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z9, Z9
-	VMOVUPS      Z9, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z10, Z10
-	VMOVUPS      Z10, K1, (R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z10, K1, (DI)
+	ADDQ         R8, DI
 	VMULPS       Z13, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    (R13), K1, Z14
+	VMOVUPS.Z    (DI), K1, Z14
 	VPADDD       Z14, Z11, Z11
-	VMOVUPS      Z11, K1, (R13)
+	VMOVUPS      Z11, K1, (DI)
 
 laneEnd:
-	ADDQ $0x08, R11
-	ADDQ $0x40, R12
-	CMPQ R11, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile12x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·tile12x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·tile12x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       56(AX), R11
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       56(AX), SI
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -15220,242 +16132,329 @@ panel:
 	VPXORD     Z23, Z23, Z23
 	CMPQ       96(AX), $0x00
 	JEQ        begun
-	MOVQ       88(AX), R12
-	TESTQ      R12, R12
+	MOVQ       88(AX), DI
+	TESTQ      DI, DI
 	JNE        loadPart
-	MOVQ       48(AX), R13
-	MOVQ       8(SP), R12
-	VMOVUPS    (R12), Z0
-	VMOVUPS    64(R12), Z1
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z2
-	VMOVUPS    64(R12), Z3
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z4
-	VMOVUPS    64(R12), Z5
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z6
-	VMOVUPS    64(R12), Z7
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z8
-	VMOVUPS    64(R12), Z9
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z10
-	VMOVUPS    64(R12), Z11
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z12
-	VMOVUPS    64(R12), Z13
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z14
-	VMOVUPS    64(R12), Z15
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z16
-	VMOVUPS    64(R12), Z17
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z18
-	VMOVUPS    64(R12), Z19
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z20
-	VMOVUPS    64(R12), Z21
-	ADDQ       R13, R12
-	VMOVUPS    (R12), Z22
-	VMOVUPS    64(R12), Z23
+	MOVQ       48(AX), R8
+	MOVQ       8(SP), DI
+	VMOVUPS    (DI), Z0
+	VMOVUPS    64(DI), Z1
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z2
+	VMOVUPS    64(DI), Z3
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z4
+	VMOVUPS    64(DI), Z5
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z8
+	VMOVUPS    64(DI), Z9
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z10
+	VMOVUPS    64(DI), Z11
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z12
+	VMOVUPS    64(DI), Z13
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z14
+	VMOVUPS    64(DI), Z15
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z16
+	VMOVUPS    64(DI), Z17
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z18
+	VMOVUPS    64(DI), Z19
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z20
+	VMOVUPS    64(DI), Z21
+	ADDQ       R8, DI
+	VMOVUPS    (DI), Z22
+	VMOVUPS    64(DI), Z23
 	JMP        loadEnd
 
 loadPart:
-	KMOVW     (R12), K1
-	MOVQ      48(AX), R13
-	MOVQ      8(SP), R12
-	VMOVUPS   (R12), Z0
-	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z2
-	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z4
-	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z6
-	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z8
-	VMOVUPS.Z 64(R12), K1, Z9
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z10
-	VMOVUPS.Z 64(R12), K1, Z11
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z12
-	VMOVUPS.Z 64(R12), K1, Z13
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z14
-	VMOVUPS.Z 64(R12), K1, Z15
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z16
-	VMOVUPS.Z 64(R12), K1, Z17
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z18
-	VMOVUPS.Z 64(R12), K1, Z19
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z20
-	VMOVUPS.Z 64(R12), K1, Z21
-	ADDQ      R13, R12
-	VMOVUPS   (R12), Z22
-	VMOVUPS.Z 64(R12), K1, Z23
+	KMOVW     (DI), K1
+	MOVQ      48(AX), R8
+	MOVQ      8(SP), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z4
+	VMOVUPS.Z 64(DI), K1, Z5
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z6
+	VMOVUPS.Z 64(DI), K1, Z7
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z8
+	VMOVUPS.Z 64(DI), K1, Z9
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z10
+	VMOVUPS.Z 64(DI), K1, Z11
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z12
+	VMOVUPS.Z 64(DI), K1, Z13
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z14
+	VMOVUPS.Z 64(DI), K1, Z15
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z16
+	VMOVUPS.Z 64(DI), K1, Z17
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Z19
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z20
+	VMOVUPS.Z 64(DI), K1, Z21
+	ADDQ      R8, DI
+	VMOVUPS   (DI), Z22
+	VMOVUPS.Z 64(DI), K1, Z23
 
 loadEnd:
 begun:
-	SUBQ $0x02, R11
+	MOVQ 8(AX), DI
+	LEAQ (DI)(DI*2), R8
+	LEAQ (R8)(DI*2), R9
+	LEAQ (R9)(DI*2), R10
+	LEAQ (R10)(DI*2), R11
+	LEAQ (R11)(DI*2), R12
+	MOVQ 16(AX), R13
+	MOVQ 32(AX), R14
+	SUBQ $0x04, SI
 	JLT  kRest
 
 kSteps:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z26
+	MOVQ         144(AX), R15
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(R15*1)
+	PREFETCHT0   64(CX)(R15*1)
+	LEAQ         (CX)(R15*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(CX*1), Z27
+	VBROADCASTSS (DX)(DI*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (DX)(DI*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z27
+	VBROADCASTSS (DX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (DX)(DI*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(CX*2), Z27
+	VBROADCASTSS (DX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (DX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(CX*1), Z27
+	VBROADCASTSS (DX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (R8)(CX*2), Z26
+	VBROADCASTSS (DX)(DI*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z27
+	VBROADCASTSS (DX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (R9)(CX*1), Z26
+	VBROADCASTSS (DX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(CX*2), Z27
+	VBROADCASTSS (DX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z26
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(CX*1), Z27
+	VBROADCASTSS (DX)(DI*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (DX)(DI*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z27
+	VBROADCASTSS (DX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (DX)(DI*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(CX*2), Z27
+	VBROADCASTSS (DX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (DX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(CX*1), Z27
+	VBROADCASTSS (DX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (R8)(CX*2), Z26
+	VBROADCASTSS (DX)(DI*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z27
+	VBROADCASTSS (DX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (R9)(CX*1), Z26
+	VBROADCASTSS (DX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(CX*2), Z27
+	VBROADCASTSS (DX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x02, R11
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (DX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (DX)(DI*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (DX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (DX)(DI*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (DX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (DX)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (DX)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R13, DX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (DX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (DX)(DI*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (DX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (DX)(DI*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (DX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (DX)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (DX)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R13, DX
+	SUBQ         $0x04, SI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R11
+	ADDQ $0x04, SI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z26
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R14, BX
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(CX*1), Z27
+	VBROADCASTSS (DX)(DI*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (DX)(DI*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z27
+	VBROADCASTSS (DX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (DX)(DI*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(CX*2), Z27
+	VBROADCASTSS (DX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (DX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(CX*1), Z27
+	VBROADCASTSS (DX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (R8)(CX*2), Z26
+	VBROADCASTSS (DX)(DI*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z27
+	VBROADCASTSS (DX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (R9)(CX*1), Z26
+	VBROADCASTSS (DX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(CX*2), Z27
+	VBROADCASTSS (DX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R11
+	ADDQ         R13, DX
+	DECQ         SI
 	JNE          kOne
 
 kDone:
-	MOVQ    112(AX), SI
-	TESTQ   SI, SI
+	MOVQ    112(AX), DX
+	TESTQ   DX, DX
 	JEQ     noColBias
-	MOVQ    88(AX), DI
-	TESTQ   DI, DI
+	MOVQ    88(AX), BX
+	TESTQ   BX, BX
 	JNE     colBiasPart
-	VMOVUPS (SI), Z24
+	VMOVUPS (DX), Z24
 	VADDPS  Z24, Z0, Z0
 	VADDPS  Z24, Z2, Z2
 	VADDPS  Z24, Z4, Z4
@@ -15468,7 +16467,7 @@ kDone:
 	VADDPS  Z24, Z18, Z18
 	VADDPS  Z24, Z20, Z20
 	VADDPS  Z24, Z22, Z22
-	VMOVUPS 64(SI), Z25
+	VMOVUPS 64(DX), Z25
 	VADDPS  Z25, Z1, Z1
 	VADDPS  Z25, Z3, Z3
 	VADDPS  Z25, Z5, Z5
@@ -15484,8 +16483,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (DI), K1
-	VMOVUPS   (SI), Z24
+	KMOVW     (BX), K1
+	VMOVUPS   (DX), Z24
 	VADDPS    Z24, Z0, Z0
 	VADDPS    Z24, Z2, Z2
 	VADDPS    Z24, Z4, Z4
@@ -15498,7 +16497,7 @@ colBiasPart:
 	VADDPS    Z24, Z18, Z18
 	VADDPS    Z24, Z20, Z20
 	VADDPS    Z24, Z22, Z22
-	VMOVUPS.Z 64(SI), K1, Z25
+	VMOVUPS.Z 64(DX), K1, Z25
 	VADDPS    Z25, Z1, Z1
 	VADDPS    Z25, Z3, Z3
 	VADDPS    Z25, Z5, Z5
@@ -15514,43 +16513,43 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), SI
-	TESTQ        SI, SI
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
 	JEQ          noRowBias
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (DX), Z26
 	VADDPS       Z26, Z0, Z0
 	VADDPS       Z26, Z1, Z1
-	VBROADCASTSS 4(SI), Z26
+	VBROADCASTSS 4(DX), Z26
 	VADDPS       Z26, Z2, Z2
 	VADDPS       Z26, Z3, Z3
-	VBROADCASTSS 8(SI), Z26
+	VBROADCASTSS 8(DX), Z26
 	VADDPS       Z26, Z4, Z4
 	VADDPS       Z26, Z5, Z5
-	VBROADCASTSS 12(SI), Z26
+	VBROADCASTSS 12(DX), Z26
 	VADDPS       Z26, Z6, Z6
 	VADDPS       Z26, Z7, Z7
-	VBROADCASTSS 16(SI), Z26
+	VBROADCASTSS 16(DX), Z26
 	VADDPS       Z26, Z8, Z8
 	VADDPS       Z26, Z9, Z9
-	VBROADCASTSS 20(SI), Z26
+	VBROADCASTSS 20(DX), Z26
 	VADDPS       Z26, Z10, Z10
 	VADDPS       Z26, Z11, Z11
-	VBROADCASTSS 24(SI), Z26
+	VBROADCASTSS 24(DX), Z26
 	VADDPS       Z26, Z12, Z12
 	VADDPS       Z26, Z13, Z13
-	VBROADCASTSS 28(SI), Z26
+	VBROADCASTSS 28(DX), Z26
 	VADDPS       Z26, Z14, Z14
 	VADDPS       Z26, Z15, Z15
-	VBROADCASTSS 32(SI), Z26
+	VBROADCASTSS 32(DX), Z26
 	VADDPS       Z26, Z16, Z16
 	VADDPS       Z26, Z17, Z17
-	VBROADCASTSS 36(SI), Z26
+	VBROADCASTSS 36(DX), Z26
 	VADDPS       Z26, Z18, Z18
 	VADDPS       Z26, Z19, Z19
-	VBROADCASTSS 40(SI), Z26
+	VBROADCASTSS 40(DX), Z26
 	VADDPS       Z26, Z20, Z20
 	VADDPS       Z26, Z21, Z21
-	VBROADCASTSS 44(SI), Z26
+	VBROADCASTSS 44(DX), Z26
 	VADDPS       Z26, Z22, Z22
 	VADDPS       Z26, Z23, Z23
 	ADDQ         $0x30, 16(SP)
@@ -15585,170 +16584,166 @@ noRowBias:
 	VMAXPS Z23, Z26, Z23
 
 rectified:
-	MOVQ    88(AX), SI
-	TESTQ   SI, SI
+	MOVQ    88(AX), DX
+	TESTQ   DX, DX
 	JNE     storePart
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, 64(SI)
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, 64(DX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (SI), K1
-	MOVQ    48(AX), DI
-	MOVQ    8(SP), SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, K1, 64(SI)
+	KMOVW   (DX), K1
+	MOVQ    48(AX), BX
+	MOVQ    8(SP), DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z2, (DX)
+	VMOVUPS Z3, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z6, (DX)
+	VMOVUPS Z7, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z10, (DX)
+	VMOVUPS Z11, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z12, (DX)
+	VMOVUPS Z13, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z14, (DX)
+	VMOVUPS Z15, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z16, (DX)
+	VMOVUPS Z17, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z18, (DX)
+	VMOVUPS Z19, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z20, (DX)
+	VMOVUPS Z21, K1, 64(DX)
+	ADDQ    BX, DX
+	VMOVUPS Z22, (DX)
+	VMOVUPS Z23, K1, 64(DX)
 
 storeEnd:
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane12x2_avx512(p *tile)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·lane12x2_avx512(SB), $40-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lane12x2_avx512(SB), $48-8
 	MOVQ p+0(FP), AX
-	MOVQ 8(AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ (AX), SI
-	MOVQ SI, (SP)
-	MOVQ 40(AX), SI
-	MOVQ SI, 8(SP)
-	MOVQ 120(AX), SI
-	MOVQ SI, 16(SP)
-	MOVQ 64(AX), SI
-	MOVQ SI, 24(SP)
-	MOVQ 136(AX), SI
-	MOVQ SI, 32(SP)
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 120(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 128(AX), CX
 
 panel:
-	MOVQ       (SP), SI
-	LEAQ       (SI)(CX*2), DI
-	ADDQ       CX, DI
-	LEAQ       (DI)(CX*2), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*2), R9
-	ADDQ       CX, R9
-	MOVQ       24(AX), R10
-	MOVQ       48(AX), R12
-	MOVQ       8(SP), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	MOVQ       128(AX), R11
-	MOVQ       144(AX), R12
-	MOVQ       136(AX), R13
-	LEAQ       (R11)(R13*8), R13
-	MOVQ       R13, 32(SP)
+	MOVQ       24(AX), BX
+	MOVQ       (SP), DX
+	MOVQ       48(AX), DI
+	MOVQ       8(SP), SI
+	ADDQ       80(AX), SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	MOVQ       152(AX), SI
+	MOVQ       160(AX), DI
+	LEAQ       (SI)(DI*8), DI
+	MOVQ       DI, 32(SP)
+	MOVQ       168(AX), DI
+	MOVQ       DI, 40(SP)
 
 lane:
-	MOVQ   (R11), R13
+	MOVQ   (SI), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15773,156 +16768,244 @@ lane:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	SUBQ   $0x02, R13
+	MOVQ   8(AX), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R9)(R8*2), R10
+	LEAQ   (R10)(R8*2), R11
+	LEAQ   (R11)(R8*2), R12
+	LEAQ   (R12)(R8*2), R13
+	MOVQ   16(AX), R14
+	MOVQ   32(AX), R15
+	SUBQ   $0x04, DI
 	JLT    kRest
 
 kSteps:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z26
+	MOVQ         144(AX), BP
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   (CX)(BP*1)
+	PREFETCHT0   64(CX)(BP*1)
+	LEAQ         (CX)(BP*2), CX
+	CMPQ         CX, 136(AX)
+	CMOVQCC      136(AX), CX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(CX*1), Z27
+	VBROADCASTSS (DX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (DX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z27
+	VBROADCASTSS (DX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (DX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(CX*2), Z27
+	VBROADCASTSS (DX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (DX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(CX*1), Z27
+	VBROADCASTSS (DX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (R8)(CX*2), Z26
+	VBROADCASTSS (DX)(R8*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z27
+	VBROADCASTSS (DX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (R9)(CX*1), Z26
+	VBROADCASTSS (DX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(CX*2), Z27
+	VBROADCASTSS (DX)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z26
+	ADDQ         R14, DX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(CX*1), Z27
+	VBROADCASTSS (DX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (DX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z27
+	VBROADCASTSS (DX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (DX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(CX*2), Z27
+	VBROADCASTSS (DX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (DX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(CX*1), Z27
+	VBROADCASTSS (DX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (R8)(CX*2), Z26
+	VBROADCASTSS (DX)(R8*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z27
+	VBROADCASTSS (DX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (R9)(CX*1), Z26
+	VBROADCASTSS (DX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(CX*2), Z27
+	VBROADCASTSS (DX)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	SUBQ         $0x02, R13
+	ADDQ         R14, DX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (DX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (DX)(R8*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (DX)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (DX)(R8*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (DX)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (DX)(R10*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (DX)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R14, DX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (DX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (DX)(R8*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (DX)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (DX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (DX)(R8*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (DX)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (DX)(R10*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (DX)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R14, DX
+	SUBQ         $0x04, DI
 	JGE          kSteps
 
 kRest:
-	ADDQ $0x02, R13
+	ADDQ $0x04, DI
 	JEQ  kDone
 
 kOne:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	ADDQ         BX, R10
-	VBROADCASTSS (SI), Z26
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	ADDQ         R15, BX
+	VBROADCASTSS (DX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(CX*1), Z27
+	VBROADCASTSS (DX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (DX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z27
+	VBROADCASTSS (DX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DI)(CX*1), Z26
+	VBROADCASTSS (DX)(R8*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(CX*2), Z27
+	VBROADCASTSS (DX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (DX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(CX*1), Z27
+	VBROADCASTSS (DX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (R8)(CX*2), Z26
+	VBROADCASTSS (DX)(R8*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z27
+	VBROADCASTSS (DX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (R9)(CX*1), Z26
+	VBROADCASTSS (DX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(CX*2), Z27
+	VBROADCASTSS (DX)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, R8
-	ADDQ         DX, R9
-	DECQ         R13
+	ADDQ         R14, DX
+	DECQ         DI
 	JNE          kOne
 
 kDone:
-	MOVQ         88(AX), R13
-	TESTQ        R13, R13
+	MOVQ         88(AX), DI
+	TESTQ        DI, DI
 	JNE          lanePart
-	VBROADCASTSS 152(AX), Z26
-	VMOVUPS      (R12), Z24
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z26
+	VMOVUPS      (DI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VPANDD       Z26, Z1, Z27
@@ -15971,147 +17054,148 @@ kDone:
 	VPMAXSD      Z27, Z24, Z24
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
-	VMOVUPS      Z24, (R12)
-	VBROADCASTSS 160(AX), Z26
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z24, (DI)
+	VBROADCASTSS 184(AX), Z26
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z0, Z0
-	VMOVUPS      Z0, (R13)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z26, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z1, Z1
-	VMOVUPS      Z1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z2, Z2
-	VMOVUPS      Z2, (R13)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z26, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z3, Z3
-	VMOVUPS      Z3, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z4, Z4
-	VMOVUPS      Z4, (R13)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z26, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z5, Z5
-	VMOVUPS      Z5, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z6, Z6
-	VMOVUPS      Z6, (R13)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z26, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z7, Z7
-	VMOVUPS      Z7, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z8, Z8
-	VMOVUPS      Z8, (R13)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z26, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z9, Z9
-	VMOVUPS      Z9, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z26, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z11, Z11
-	VMOVUPS      Z11, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z12, Z12
-	VMOVUPS      Z12, (R13)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z26, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z13, Z13
-	VMOVUPS      Z13, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z13, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z14, Z14
-	VMOVUPS      Z14, (R13)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z26, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z15, Z15
-	VMOVUPS      Z15, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z15, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z16, Z16
-	VMOVUPS      Z16, (R13)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z26, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z17, Z17
-	VMOVUPS      Z17, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z17, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z18, Z18
-	VMOVUPS      Z18, (R13)
+	VMOVUPS      Z18, (DI)
 	VMULPS       Z26, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z19, Z19
-	VMOVUPS      Z19, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z19, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z20, Z20
-	VMOVUPS      Z20, (R13)
+	VMOVUPS      Z20, (DI)
 	VMULPS       Z26, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z21, Z21
-	VMOVUPS      Z21, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z21, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z22, Z22
 	VCVTPS2DQ    Z22, Z22
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z22, Z22
-	VMOVUPS      Z22, (R13)
+	VMOVUPS      Z22, (DI)
 	VMULPS       Z26, Z23, Z23
 	VCVTPS2DQ    Z23, Z23
-	VMOVUPS      64(R13), Z27
+	VMOVUPS      64(DI), Z27
 	VPADDD       Z27, Z23, Z23
-	VMOVUPS      Z23, 64(R13)
+	VMOVUPS      Z23, 64(DI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (R13), K1
-	VBROADCASTSS 152(AX), Z26
-	VMOVUPS      (R12), Z24
+	KMOVW        (DI), K1
+	MOVQ         40(SP), DI
+	VBROADCASTSS 176(AX), Z26
+	VMOVUPS      (DI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VMOVAPS.Z    Z1, K1, Z1
@@ -16172,151 +17256,151 @@ lanePart:
 	VMOVAPS.Z    Z23, K1, Z23
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
-	VMOVUPS      Z24, (R12)
-	VBROADCASTSS 160(AX), Z26
-	MOVQ         48(AX), R14
-	MOVQ         8(SP), R13
+	VMOVUPS      Z24, (DI)
+	VBROADCASTSS 184(AX), Z26
+	MOVQ         48(AX), R8
+	MOVQ         8(SP), DI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z0, Z0
-	VMOVUPS      Z0, (R13)
+	VMOVUPS      Z0, (DI)
 	VMULPS       Z26, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z1, Z1
-	VMOVUPS      Z1, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z1, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z2, Z2
-	VMOVUPS      Z2, (R13)
+	VMOVUPS      Z2, (DI)
 	VMULPS       Z26, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z3, Z3
-	VMOVUPS      Z3, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z3, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z4, Z4
-	VMOVUPS      Z4, (R13)
+	VMOVUPS      Z4, (DI)
 	VMULPS       Z26, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z5, Z5
-	VMOVUPS      Z5, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z5, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z6, Z6
-	VMOVUPS      Z6, (R13)
+	VMOVUPS      Z6, (DI)
 	VMULPS       Z26, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z7, Z7
-	VMOVUPS      Z7, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z7, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z8, Z8
-	VMOVUPS      Z8, (R13)
+	VMOVUPS      Z8, (DI)
 	VMULPS       Z26, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z9, Z9
-	VMOVUPS      Z9, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z9, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z10, Z10
-	VMOVUPS      Z10, (R13)
+	VMOVUPS      Z10, (DI)
 	VMULPS       Z26, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z11, Z11
-	VMOVUPS      Z11, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z11, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z12, Z12
-	VMOVUPS      Z12, (R13)
+	VMOVUPS      Z12, (DI)
 	VMULPS       Z26, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z13, Z13
-	VMOVUPS      Z13, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z13, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z14, Z14
-	VMOVUPS      Z14, (R13)
+	VMOVUPS      Z14, (DI)
 	VMULPS       Z26, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z15, Z15
-	VMOVUPS      Z15, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z15, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z16, Z16
-	VMOVUPS      Z16, (R13)
+	VMOVUPS      Z16, (DI)
 	VMULPS       Z26, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z17, Z17
-	VMOVUPS      Z17, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z17, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z18, Z18
-	VMOVUPS      Z18, (R13)
+	VMOVUPS      Z18, (DI)
 	VMULPS       Z26, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z19, Z19
-	VMOVUPS      Z19, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z19, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z20, Z20
-	VMOVUPS      Z20, (R13)
+	VMOVUPS      Z20, (DI)
 	VMULPS       Z26, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z21, Z21
-	VMOVUPS      Z21, K1, 64(R13)
-	ADDQ         R14, R13
+	VMOVUPS      Z21, K1, 64(DI)
+	ADDQ         R8, DI
 	VMULPS       Z26, Z22, Z22
 	VCVTPS2DQ    Z22, Z22
-	VMOVUPS      (R13), Z27
+	VMOVUPS      (DI), Z27
 	VPADDD       Z27, Z22, Z22
-	VMOVUPS      Z22, (R13)
+	VMOVUPS      Z22, (DI)
 	VMULPS       Z26, Z23, Z23
 	VCVTPS2DQ    Z23, Z23
-	VMOVUPS.Z    64(R13), K1, Z27
+	VMOVUPS.Z    64(DI), K1, Z27
 	VPADDD       Z27, Z23, Z23
-	VMOVUPS      Z23, K1, 64(R13)
+	VMOVUPS      Z23, K1, 64(DI)
 
 laneEnd:
-	ADDQ $0x08, R11
-	ADDQ $0x40, R12
-	CMPQ R11, 32(SP)
+	ADDQ $0x08, SI
+	ADDQ $0x40, 40(SP)
+	CMPQ SI, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), SI
-	ADDQ SI, (SP)
-	MOVQ 80(AX), SI
-	ADDQ SI, 8(SP)
+	MOVQ 72(AX), DX
+	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	ADDQ DX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER

@@ -24,6 +24,11 @@ type tile struct {
 	colBias    unsafe.Pointer // nil, or a number for each column
 	rowBias    unsafe.Pointer // nil, or a number for each row of all panels
 
+	// While sums run, memory from ahead to aheadEnd and a step more comes into the
+	// cache: two lines for each step of k, aheadStep bytes apart.
+	ahead               unsafe.Pointer
+	aheadEnd, aheadStep uintptr
+
 	// Only for lanes: C has integers.
 	laneSize unsafe.Pointer // number of ks of each lane
 	lanes    int            // how many

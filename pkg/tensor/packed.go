@@ -15,17 +15,14 @@ func (e *Engine) Pack(p *Packed, b []float32, g Gemm) {
 	g = g.dense()
 	g.M, g.Lda = 0, max(g.K, 1)
 	g.check("Pack", 0, 0, len(b))
-	blocks, padded := depthBlocks(g.K), e.paddedColumns(g.N)
-	*p = Packed{k: g.K, n: g.N, b: grow(p.b, g.K*padded)}
+	*p = Packed{k: g.K, n: g.N, b: grow(p.b, g.K*e.paddedColumns(g.N))}
 	view := &product{n: g.N, k: g.K, b: b, bRow: g.Ldb, bCol: 1}
 	if g.TransB {
 		view.bRow, view.bCol = 1, g.Ldb
 	}
-	w := e.pool.workers[0]
-	for i := range blocks {
-		k0, k1 := g.K*i/blocks, g.K*(i+1)/blocks
-		w.packB(view, k0, k1, 0, g.N)
-		copy(p.b[k0*padded:k1*padded], w.b)
+	panel := e.k.panel()
+	for j := 0; j < g.N && g.K > 0; j += panel {
+		e.pool.workers[0].packPanelB(view, p.b[j*g.K:], 0, g.K, j, min(j+panel, g.N))
 	}
 }
 

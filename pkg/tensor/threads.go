@@ -24,8 +24,6 @@ type worker struct {
 	rows   [8]*float32 // for transpose
 	a, b   []float32
 
-	panels []float32 // of the present block of B: b, or a part of a Packed
-
 	product product // of the present image
 	across  across
 	img     []float32
@@ -58,7 +56,9 @@ type pool struct {
 func newPool(k *kernels, threads int) *pool {
 	p := &pool{start: make([]gate, threads-1), done: newGate()}
 	for range threads {
-		p.workers = append(p.workers, &worker{k: k})
+		w := &worker{k: k}
+		w.ahead(nil, 0, 0, 0)
+		p.workers = append(p.workers, w)
 	}
 	for i := range p.start {
 		p.start[i] = newGate()
