@@ -127,7 +127,13 @@ func (w *worker) packPanelB(p *product, dst []float32, k0, k1, j0, j1 int) {
 		w.copyRows(dst, wide, p.b[k0*p.bRow+j0:], p.bRow, n, kn)
 		return
 	}
-	for g := 0; g < wide; g += 8 {
+	g := 0
+	for ; w.k.turn != nil && g+16 <= min(n, wide); g += 16 {
+		w.p = pack{dst: pointer(dst, g), dstStep: uintptr(4 * wide), src: pointer(p.b, k0+(j0+g)*p.bCol), srcStep: uintptr(4 * p.bCol),
+			mask: w.k.masks8[kn%8], n: kn, ahead: uintptr(unsafe.Pointer(&w.p))}
+		w.k.turn(&w.p)
+	}
+	for ; g < wide; g += 8 {
 		for r := range w.rows {
 			w.rows[r] = &p.b[k0+(j0+min(g+r, n-1))*p.bCol]
 		}
