@@ -459,6 +459,10 @@ small("adam_l2", ["adam", {"lr": 0.01, "weight_decay": 0.1, "beta1": 0.8, "beta2
 small("adamw", ["adamw", {"lr": 0.01, "weight_decay": 0.1}], lambda ps: torch.optim.AdamW(ps, 0.01, weight_decay=0.1))
 small("rmsprop", ["rmsprop", {"lr": 0.01, "weight_decay": 0.01}], lambda ps: torch.optim.RMSprop(ps, 0.01, weight_decay=0.01))
 small("rmsprop_momentum", ["rmsprop", {"lr": 0.01, "momentum": 0.8, "rho": 0.9}], lambda ps: torch.optim.RMSprop(ps, 0.01, 0.9, momentum=0.8))
+small("rmsprop_centred", ["rmsprop", {"lr": 0.01, "momentum": 0.5, "centred": True, "epsilon": 1e-3}],
+      lambda ps: torch.optim.RMSprop(ps, 0.01, eps=1e-3, momentum=0.5, centered=True))
+small("adagrad_options", ["adagrad", {"lr": 0.05, "initial": 0.1, "lr_decay": 0.2, "weight_decay": 0.01}],
+      lambda ps: torch.optim.Adagrad(ps, 0.05, 0.2, 0.01, 0.1))
 small("adagrad", ["adagrad", {"lr": 0.05}], lambda ps: torch.optim.Adagrad(ps, 0.05))
 small("one_cycle", ["sgd", {"lr": 0.5}], sgd(0.5, momentum=0), ["one_cycle", {"start": 0.04, "end": 4e-6}],
       lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.5, 10, cycle_momentum=False))
