@@ -2,7 +2,8 @@
 """Writes golden/*.json: networks trained by PyTorch from reproducible weights
 and batches. golden_test.go trains the same networks and compares.
 
-Run: /usr/bin/python3 testdata/golden.py [name ...]   (Debian: python3-torch)
+Run: /usr/bin/python3 testdata/golden.py [--check] [name ...]   (Debian: python3-torch)
+With --check nothing is written, but compared with what is there.
 
 Every number comes from noise(seed, i), a hash that the test repeats, so the
 files hold results only.
@@ -628,18 +629,43 @@ def gpt():
     return nn.Sequential(nn.Embedding(65, 128), Positions(64, 128), *blocks, nn.LayerNorm(128), nn.Linear(128, 65)), positionwise(65), sgd(0.05)
 
 
+def distance(a, b):
+    """How far results are from those of the file, with the largest number of a list as scale."""
+    if isinstance(a, list) and a and isinstance(a[0], float):
+        scale = max([0.01] + [abs(x) for x in b])
+        return max(abs(x - y) for x, y in zip(a, b)) / scale if len(a) == len(b) else float("inf")
+    if isinstance(a, list):
+        return max([distance(x, y) for x, y in zip(a, b)] + [0]) if len(a) == len(b) else float("inf")
+    return 0 if a == b else float("inf")
+
+
+def check(result, path):
+    """Compares with a file; other machines add in another order."""
+    with open(path) as file:
+        committed = json.load(file)
+    worst = max(distance(v, committed[k]) for k, v in result.items() if k in ("losses", "numbers", "gradients", "parameters", "buffers"))
+    print("%-24s %.1e" % (result["name"], worst))
+    return worst < 1e-4
+
+
 def main():
+    names = [a for a in sys.argv[1:] if a != "--check"]
     os.makedirs(DIR, exist_ok=True)
+    same = True
     for name, (c, f) in CASES.items():
-        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+        if names and name not in names:
             continue
         # Curves are in float64, so that only our rounding counts: two machines'
         # float32 curves of resnet20 are 1e-3 apart.
         torch.set_default_dtype(torch.float64 if c["curve"] else torch.float32)
-        result = train(c, *f())
-        with open(os.path.join(DIR, name + ".json"), "w") as out:
+        result, path = train(c, *f()), os.path.join(DIR, name + ".json")
+        if "--check" in sys.argv:
+            same = check(result, path) and same
+            continue
+        with open(path, "w") as out:
             json.dump(result, out, separators=(",", ":"))
             out.write("\n")
+    sys.exit(0 if same else "a file differs by more than 1e-4: write it anew, or find out why")
 
 
 if __name__ == "__main__":
