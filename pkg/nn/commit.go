@@ -237,7 +237,7 @@ func (t *Trainer) followWeights() {
 	for j := range t.plan.params {
 		prm := &t.plan.params[j]
 		n := t.plan.nodes[prm.node].net
-		if !t.due(n) {
+		if !t.due(n) || prm.factor == 0 { // frozen parameters keep their bits
 			continue
 		}
 		keep := float32(t.plan.nets[n].training.ema)

@@ -29,7 +29,7 @@ func countedKind(rows *int) LayerKind {
 // behind them, tokens, and an activation that is fused.
 func frozenJobs() map[string]checkedNetwork {
 	frozen := func(s Spec, names string) Spec {
-		s.Groups = []Group{group(names, 0, 1)}
+		s.Groups, s.Optimizer = []Group{group(names, 0, 1)}, makeNode("adamw", "weight_decay", 0.1, "ema", 0.7)
 		return s
 	}
 	text := classInput(3, 6)
@@ -55,7 +55,7 @@ func TestFeaturesAreKept(t *testing.T) {
 				seen := 0
 				n.spec.Custom.Layers = []LayerKind{countedKind(&seen)}
 				plan := mustPlan(t, n.spec, n.in)
-				plain, keeping := newTrainer(t, plan, 8, 2), newTrainer(t, plan, 8, 2)
+				plain, keeping := newTrainer(t, plan, 8, 2), newTrainer(t, plan, 3, 2) // in turns, too
 				keeping.KeepFeatures(room*4*int64(plan.Features()), 16, 16)
 				counts := [2]int{}
 				for s := range 6 {
@@ -74,6 +74,11 @@ func TestFeaturesAreKept(t *testing.T) {
 					sameState(t, plain, keeping)
 					if !slices.Equal(plain.EvalStats(), keeping.EvalStats()) {
 						t.Fatalf("step %d: the evaluation differs", s)
+					}
+				}
+				for _, p := range plan.params {
+					if p.factor == 0 && !slices.Equal(p.view("", keeping.ema).F32, p.view("", keeping.w).F32) {
+						t.Errorf("%s: the running mean of what is frozen has moved", p.name)
 					}
 				}
 				if want := map[int64]int{0: counts[0], 100: 2 * 8}[room]; want > 0 && counts[1] != want || room == 3 && counts[1] >= counts[0] {
