@@ -35,14 +35,51 @@ func (p *laneProduct) part(w *worker, i int) {
 	} else {
 		j0, j1 = i*p.step, min((i+1)*p.step, p.n)
 	}
+	for l := 0; l < len(p.sizes); {
+		g := p.group(l)
+		p.lanesOf(w, g, i0, i1, j0, j1)
+		l = g.to
+	}
+}
+
+// laneGroup is lanes whose rows are worked on together.
+type laneGroup struct {
+	from, to    int // lanes
+	first, rows int // rows of A and B
+}
+
+// laneDepth is the number of rows of A and B that are worked on at once, if lanes
+// are smaller: deep enough that C is not read and written all the time, and such
+// that a panel of B fits into the first cache.
+const laneDepth = 384
+
+// group is the run of lanes that begins with one.
+func (p *laneProduct) group(lane int) laneGroup {
+	g := laneGroup{from: lane, to: lane + 1, rows: p.sizes[lane]}
+	for _, n := range p.sizes[:lane] {
+		g.first += n
+	}
+	for g.to < len(p.sizes) && g.rows+p.sizes[g.to] <= laneDepth {
+		g.rows += p.sizes[g.to]
+		g.to++
+	}
+	return g
+}
+
+// lanesOf adds rows i0 to i1 and columns j0 to j1 of the products of some lanes.
+func (p *laneProduct) lanesOf(w *worker, g laneGroup, i0, i1, j0, j1 int) {
+	if g.rows == 0 {
+		return
+	}
 	// The blocks take at most 4 MiB of B, so that A is packed once, and 256 KiB of A.
-	cols := max(1<<20/p.rows/w.k.panel(), 1) * w.k.panel()
-	rows := max(1<<16/p.rows/w.k.rows, 1) * w.k.rows
-	view := &product{n: p.n, a: p.a, b: p.b, aRow: 1, aCol: p.m, bRow: p.n, bCol: 1}
-	w.t.k = p.rows
+	cols := max(1<<20/g.rows/w.k.panel(), 1) * w.k.panel()
+	rows := max(1<<16/g.rows/w.k.rows, 1) * w.k.rows
+	view := &product{n: p.n, a: p.a[g.first*p.m:], b: p.b[g.first*p.n:], aRow: 1, aCol: p.m, bRow: p.n, bCol: 1}
+	w.t.k = g.rows
+	w.t.laneSize, w.t.lanes, w.t.laneMax = unsafe.Pointer(&p.sizes[g.from]), g.to-g.from, unsafe.Pointer(&w.tops[g.from*laneWidth])
 	for j := j0; j < j1; j += cols {
 		n := min(cols, j1-j)
-		w.packB(view, 0, p.rows, j, j+n)
+		w.packB(view, 0, g.rows, j, j+n)
 		for i := i0; i < i1; i += rows {
 			w.laneBlock(p, view, i, min(rows, i1-i), j, n)
 		}
@@ -56,13 +93,10 @@ func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int) 
 	view.c = unsafe.Slice((*float32)(unsafe.Pointer(&p.c[0])), len(p.c))
 	view.cRow, t.cRow = p.n, uintptr(4*p.n)
 	t.abs, t.scale = 1<<31-1, uint64(math.Float32bits(p.scale))
-	t.laneSize = unsafe.Pointer(&p.sizes[0])
-	t.lanes = len(p.sizes)
-	t.laneMax = unsafe.Pointer(&w.tops[0])
 	for at := 0; at < cols; at += w.k.panel() {
 		vecs := w.width(min(w.k.panel(), cols-at))
 		t.bRow = uintptr(4 * vecs * w.k.width)
-		t.b = pointer(w.b, at*p.rows)
+		t.b = pointer(w.b, at*t.k)
 		w.tiles(view, src, w.k.lane[vecs-1], i, rows, j+at, high, few, false)
 	}
 }
