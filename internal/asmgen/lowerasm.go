@@ -66,6 +66,8 @@ type lowerer struct {
 	scalars map[value]reg.VecVirtual
 	acc     [][]reg.VecVirtual // by reduce, by half
 
+	// Of the present one of some vectors that are computed abreast.
+	at     int // bytes from i
 	vecs   map[value]reg.VecVirtual
 	truths map[value]mask
 }
@@ -91,11 +93,21 @@ func (l *lowerer) write() {
 	l.arg = function(l.Context, l.p.name+"_"+l.name, "vector")
 	l.begin()
 	step := uint64(l.halves() * l.lanes)
+	if many := l.abreast(); many > 1 {
+		l.SUBQ(operand.Imm(uint64(many)*step), l.n)
+		l.JLT(operand.LabelRef("few"))
+		l.Label("abreast")
+		l.bodies(many, 0, nil)
+		l.SUBQ(operand.Imm(uint64(many)*step), l.n)
+		l.JGE(operand.LabelRef("abreast"))
+		l.Label("few")
+		l.ADDQ(operand.Imm(uint64(many)*step), l.n)
+	}
 	l.SUBQ(operand.Imm(step), l.n)
 	l.JLT(operand.LabelRef("rest"))
 	l.Label("loop")
 	for h := range l.halves() {
-		l.body(h, nil)
+		l.bodies(1, h, nil)
 	}
 	l.SUBQ(operand.Imm(step), l.n)
 	l.JGE(operand.LabelRef("loop"))
@@ -105,7 +117,7 @@ func (l *lowerer) write() {
 	masks := l.GP64()
 	l.MOVQ(l.field("masks"), masks)
 	for h := range l.halves() {
-		l.body(h, l.partMasks(masks, h))
+		l.bodies(1, h, l.partMasks(masks, h))
 	}
 	l.Label("done")
 	for r := range l.p.reduces {
@@ -201,28 +213,77 @@ func (l *lowerer) begin() {
 	}
 }
 
-// body computes one vector of elements. m is nil if all of them exist.
-func (l *lowerer) body(half int, m []mask) {
-	l.vecs, l.truths = map[value]reg.VecVirtual{}, map[value]mask{}
+// abreast is how many vectors are computed at the same time: where expressions are
+// long, each waits for the one before, and the processor does not look far enough
+// ahead to find the next vector. AVX2 has no registers for that.
+func (l *lowerer) abreast() int {
+	if !l.wide() || len(l.p.exprs) < 16 || l.p.hasPairs() {
+		return 1
+	}
+	values, truths := l.p.mostAlive()
+	if truths > 1 { // masks do not suffice
+		return 1
+	}
+	const registers, temporary = 32, 2
+	return max(min((registers-temporary-len(l.scalars)-len(l.p.reduces))/values, 4), 1)
+}
+
+// mostAlive is the greatest numbers of values, and of truths, that are needed at
+// the same time.
+func (p *prog) mostAlive() (values, truths int) {
+	last := p.lastUse()
+	for i := range p.exprs {
+		v, t := 0, 0
+		for j, x := range p.exprs[:i+1] {
+			switch {
+			case last[j] < i || x.op == "const" || x.op == "scalar":
+			case x.kind == truth:
+				t++
+			default:
+				v++
+			}
+		}
+		values, truths = max(values, v), max(truths, t)
+	}
+	return values, truths
+}
+
+// bodies computes so many vectors of elements. m is nil if all of them exist.
+func (l *lowerer) bodies(many, half int, m []mask) {
+	vecs, truths := make([]map[value]reg.VecVirtual, many), make([]map[value]mask, many)
+	each := func(f func()) {
+		for i := range many {
+			l.at, l.vecs, l.truths = i*l.bytes(), vecs[i], truths[i]
+			f()
+		}
+	}
+	for i := range many {
+		vecs[i], truths[i] = map[value]reg.VecVirtual{}, map[value]mask{}
+	}
 	for i := range l.p.exprs {
-		l.expr(value(i), m)
+		each(func() { l.expr(value(i), m) })
 	}
-	for _, o := range l.p.outs {
-		to := operand.Mem{Base: l.ptr[outputField(o.place)], Index: l.i, Scale: 1}
-		if o.pair {
-			l.storePair(l.reg(o.v), l.reg(o.odd), l.doubled(outputField(o.place)), m)
-			continue
+	each(func() {
+		for _, o := range l.p.outs {
+			l.store(o, m)
 		}
-		if m != nil {
-			l.storePart(l.Context, m[0], l.reg(o.v), to)
-		} else {
-			l.VMOVUPS(l.reg(o.v), to)
+		for r := range l.p.reduces {
+			l.reduce(&l.p.reduces[r], l.acc[r][half], m)
 		}
+	})
+	l.ADDQ(operand.U32(uint32(many*l.bytes())), l.i)
+}
+
+func (l *lowerer) store(o output, m []mask) {
+	to := operand.Mem{Base: l.ptr[outputField(o.place)], Index: l.i, Scale: 1, Disp: l.at}
+	switch {
+	case o.pair:
+		l.storePair(l.reg(o.v), l.reg(o.odd), l.doubled(outputField(o.place)), m)
+	case m != nil:
+		l.storePart(l.Context, m[0], l.reg(o.v), to)
+	default:
+		l.VMOVUPS(l.reg(o.v), to)
 	}
-	for r := range l.p.reduces {
-		l.reduce(&l.p.reduces[r], l.acc[r][half], m)
-	}
-	l.ADDQ(operand.Imm(uint64(l.bytes())), l.i)
 }
 
 func (l *lowerer) reduce(r *reduce, acc reg.VecVirtual, m []mask) {

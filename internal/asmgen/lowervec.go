@@ -60,7 +60,7 @@ func (l *lowerer) expr(i value, m []mask) {
 // input loads a vector of an input, or as much as the mask lets pass.
 func (l *lowerer) input(x *expr, m []mask) reg.VecVirtual {
 	v := l.vec(l.Context)
-	from := operand.Mem{Base: l.ptr[inputField(int(x.imm))], Index: l.i, Scale: 1}
+	from := operand.Mem{Base: l.ptr[inputField(int(x.imm))], Index: l.i, Scale: 1, Disp: l.at}
 	if m != nil {
 		l.loadPart(l.Context, m[0], from, v)
 	} else {

@@ -21,7 +21,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Y1
 	VADDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -69,7 +69,7 @@ part179One:
 	VMOVSS X0, (CX)
 
 part179None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -92,7 +92,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Y1
 	VSUBPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -140,7 +140,7 @@ part180One:
 	VMOVSS X0, (CX)
 
 part180None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -163,7 +163,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -211,7 +211,7 @@ part181One:
 	VMOVSS X0, (CX)
 
 part181None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -234,7 +234,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Y1
 	VPADDD  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -282,7 +282,7 @@ part182One:
 	VMOVSS X0, (CX)
 
 part182None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -304,7 +304,7 @@ loop:
 	VMOVUPS (BX)(DX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (SI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -351,7 +351,7 @@ part183One:
 	VMOVSS X0, (CX)
 
 part183None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -375,7 +375,7 @@ loop:
 	VMOVUPS     (SI)(DX*1), Y2
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     Y2, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -423,7 +423,7 @@ part184One:
 	VMOVSS X0, (CX)
 
 part184None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -442,7 +442,7 @@ TEXT ·vecFill_avx2(SB), $0-8
 
 loop:
 	VMOVUPS Y0, (BX)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -487,7 +487,7 @@ part185One:
 	VMOVSS X0, (CX)
 
 part185None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -511,7 +511,7 @@ loop:
 	VMOVUPS     Y1, Y3
 	VFMADD231PS Y2, Y0, Y3
 	VMOVUPS     Y3, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -559,7 +559,7 @@ part186One:
 	VMOVSS X0, (CX)
 
 part186None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -606,7 +606,7 @@ loop:
 	VPSLLD      $0x17, Y1, Y1
 	VMULPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -679,7 +679,7 @@ part187One:
 	VMOVSS X0, (CX)
 
 part187None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -738,7 +738,7 @@ loop:
 	VBLENDVPS   Y3, Y0, Y4, Y0
 	VBLENDVPS   Y2, Y1, Y0, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -823,7 +823,7 @@ part188One:
 	VMOVSS X0, (CX)
 
 part188None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -870,7 +870,7 @@ loop:
 	VPAND       constants_avx2<>+2112(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -943,7 +943,7 @@ part189One:
 	VMOVSS X0, (CX)
 
 part189None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -998,7 +998,7 @@ loop:
 	VADDPS      constants_avx2<>+768(SB), Y1, Y1
 	VDIVPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -1079,7 +1079,7 @@ part190One:
 	VMOVSS X0, (CX)
 
 part190None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1158,7 +1158,7 @@ loop:
 	VSUBPS      Y1, Y2, Y2
 	VBLENDVPS   Y0, Y2, Y1, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -1263,7 +1263,7 @@ part191One:
 	VMOVSS X0, (CX)
 
 part191None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1286,7 +1286,7 @@ loop:
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (SI)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -1334,7 +1334,7 @@ part192One:
 	VMOVSS X0, (CX)
 
 part192None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1365,7 +1365,7 @@ loop:
 	VPADDD    Y3, Y5, Y3
 	VMOVUPS   Y3, (DI)(DX*1)
 	VPMAXSD   Y4, Y1, Y1
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	VMOVUPS   (BX)(DX*1), Y3
 	VMOVUPS   Y3, Y4
 	VPAND     constants_avx2<>+1984(SB), Y4, Y4
@@ -1375,7 +1375,7 @@ loop:
 	VPADDD    Y3, Y5, Y3
 	VMOVUPS   Y3, (DI)(DX*1)
 	VPMAXSD   Y4, Y2, Y2
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -1431,7 +1431,7 @@ part193None:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y5, Y4, Y4
 	VBLENDVPS  Y3, Y4, Y1, Y1
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 	SUBQ       $0x08, CX
 	XORQ       R9, R9
 	CMPQ       CX, $0x00
@@ -1479,7 +1479,7 @@ part194None:
 	VMOVUPS   Y2, Y0
 	VPMAXSD   Y5, Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y2
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -1503,7 +1503,7 @@ loop:
 	VMOVUPS constants_avx2<>+1728(SB), Y1
 	VMAXPS  Y0, Y1, Y0
 	VMOVUPS Y0, (SI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -1551,7 +1551,7 @@ part195One:
 	VMOVSS X0, (CX)
 
 part195None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1575,7 +1575,7 @@ loop:
 	VMULPS    Y0, Y1, Y3
 	VBLENDVPS Y2, Y1, Y3, Y1
 	VMOVUPS   Y1, (SI)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -1624,7 +1624,7 @@ part196One:
 	VMOVSS X0, (CX)
 
 part196None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1668,7 +1668,7 @@ loop:
 	VMULPS      Y0, Y5, Y3
 	VBLENDVPS   Y2, Y1, Y3, Y1
 	VMOVUPS     Y1, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -1737,7 +1737,7 @@ part197One:
 	VMOVSS X0, (CX)
 
 part197None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1817,7 +1817,7 @@ loop:
 	VBLENDVPS   Y2, Y3, Y1, Y1
 	VMULPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -1923,7 +1923,7 @@ part198One:
 	VMOVSS X0, (CX)
 
 part198None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -1979,7 +1979,7 @@ loop:
 	VDIVPS      Y1, Y2, Y1
 	VMULPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -2061,7 +2061,7 @@ part199One:
 	VMOVSS X0, (CX)
 
 part199None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2158,7 +2158,7 @@ loop:
 	VMAXPS      Y0, Y2, Y0
 	VADDPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -2281,7 +2281,7 @@ part200One:
 	VMOVSS X0, (CX)
 
 part200None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2306,7 +2306,7 @@ loop:
 	VMOVUPS   constants_avx2<>+1728(SB), Y2
 	VBLENDVPS Y1, Y0, Y2, Y0
 	VMOVUPS   Y0, (DI)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -2356,7 +2356,7 @@ part201One:
 	VMOVSS X0, (CX)
 
 part201None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2382,7 +2382,7 @@ loop:
 	VMULPS    Y0, Y1, Y3
 	VBLENDVPS Y2, Y1, Y3, Y1
 	VMOVUPS   Y1, (DI)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -2432,7 +2432,7 @@ part202One:
 	VMOVSS X0, (CX)
 
 part202None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2459,7 +2459,7 @@ loop:
 	VMULPS    Y2, Y1, Y2
 	VBLENDVPS Y3, Y1, Y2, Y1
 	VMOVUPS   Y1, (DI)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -2510,7 +2510,7 @@ part203One:
 	VMOVSS X0, (CX)
 
 part203None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2536,7 +2536,7 @@ loop:
 	VMULPS  Y2, Y1, Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -2587,7 +2587,7 @@ part204One:
 	VMOVSS X0, (CX)
 
 part204None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2613,7 +2613,7 @@ loop:
 	VFMADD213PS constants_avx2<>+768(SB), Y1, Y2
 	VMULPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -2664,7 +2664,7 @@ part205One:
 	VMOVSS X0, (CX)
 
 part205None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2748,7 +2748,7 @@ loop:
 	VFMADD231PS Y3, Y1, Y2
 	VMULPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -2857,7 +2857,7 @@ part206One:
 	VMOVSS X0, (CX)
 
 part206None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -2919,7 +2919,7 @@ loop:
 	VFMADD231PS Y3, Y1, Y2
 	VMULPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -3006,7 +3006,7 @@ part207One:
 	VMOVSS X0, (CX)
 
 part207None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -3064,7 +3064,7 @@ loop:
 	VDIVPS      Y2, Y1, Y1
 	VMULPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (DI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -3147,7 +3147,7 @@ part208One:
 	VMOVSS X0, (CX)
 
 part208None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -3168,10 +3168,10 @@ TEXT ·vecSum_avx2(SB), $0-8
 loop:
 	VMOVUPS (BX)(DX*1), Y2
 	VADDPS  Y2, Y0, Y0
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	VMOVUPS (BX)(DX*1), Y2
 	VADDPS  Y2, Y1, Y1
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3193,7 +3193,7 @@ rest:
 	VMOVUPS    Y0, Y4
 	VADDPS     Y3, Y4, Y4
 	VBLENDVPS  Y2, Y4, Y0, Y0
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 	SUBQ       $0x08, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -3207,7 +3207,7 @@ rest:
 	VMOVUPS    Y1, Y4
 	VADDPS     Y3, Y4, Y4
 	VBLENDVPS  Y2, Y4, Y1, Y1
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 
 done:
 	VMOVUPS Y0, 160(AX)
@@ -3232,11 +3232,11 @@ loop:
 	VMOVUPS     (BX)(DX*1), Y2
 	VMOVUPS     (SI)(DX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y2
 	VMOVUPS     (SI)(DX*1), Y3
 	VFMADD231PS Y2, Y3, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3259,7 +3259,7 @@ rest:
 	VMOVUPS     Y0, Y5
 	VFMADD231PS Y3, Y4, Y5
 	VBLENDVPS   Y2, Y5, Y0, Y0
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -3274,7 +3274,7 @@ rest:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y3, Y4, Y5
 	VBLENDVPS   Y2, Y5, Y1, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 
 done:
 	VMOVUPS Y0, 160(AX)
@@ -3297,10 +3297,10 @@ TEXT ·vecMax_avx2(SB), $0-8
 loop:
 	VMOVUPS (BX)(DX*1), Y2
 	VMAXPS  Y0, Y2, Y0
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	VMOVUPS (BX)(DX*1), Y2
 	VMAXPS  Y1, Y2, Y1
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3322,7 +3322,7 @@ rest:
 	VMOVUPS    Y0, Y4
 	VMAXPS     Y4, Y3, Y4
 	VBLENDVPS  Y2, Y4, Y0, Y0
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 	SUBQ       $0x08, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -3336,7 +3336,7 @@ rest:
 	VMOVUPS    Y1, Y4
 	VMAXPS     Y4, Y3, Y4
 	VBLENDVPS  Y2, Y4, Y1, Y1
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 
 done:
 	VMOVUPS Y0, 160(AX)
@@ -3360,11 +3360,11 @@ loop:
 	VMOVUPS (BX)(DX*1), Y2
 	VPAND   constants_avx2<>+1984(SB), Y2, Y2
 	VPMAXSD Y2, Y0, Y0
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	VMOVUPS (BX)(DX*1), Y2
 	VPAND   constants_avx2<>+1984(SB), Y2, Y2
 	VPMAXSD Y2, Y1, Y1
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3387,7 +3387,7 @@ rest:
 	VMOVUPS    Y0, Y4
 	VPMAXSD    Y3, Y4, Y4
 	VBLENDVPS  Y2, Y4, Y0, Y0
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 	SUBQ       $0x08, CX
 	XORQ       DI, DI
 	CMPQ       CX, $0x00
@@ -3402,7 +3402,7 @@ rest:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y3, Y4, Y4
 	VBLENDVPS  Y2, Y4, Y1, Y1
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 
 done:
 	VMOVUPS Y0, 160(AX)
@@ -3456,7 +3456,7 @@ loop:
 	VMULPS      Y4, Y3, Y3
 	VMOVUPS     Y3, (SI)(DX*1)
 	VADDPS      Y3, Y1, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y3
 	VSUBPS      Y0, Y3, Y3
 	VMOVUPS     constants_avx2<>+0(SB), Y4
@@ -3488,7 +3488,7 @@ loop:
 	VMULPS      Y4, Y3, Y3
 	VMOVUPS     Y3, (SI)(DX*1)
 	VADDPS      Y3, Y2, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3566,7 +3566,7 @@ part209None:
 	VMOVUPS     Y1, Y5
 	VADDPS      Y4, Y5, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -3636,7 +3636,7 @@ part210None:
 	VMOVUPS   Y2, Y4
 	VADDPS    Y0, Y4, Y4
 	VBLENDVPS Y3, Y4, Y2, Y2
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -3663,7 +3663,7 @@ loop:
 	VSUBPS  Y0, Y2, Y2
 	VMULPS  Y2, Y1, Y1
 	VMOVUPS Y1, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -3712,7 +3712,7 @@ part211One:
 	VMOVSS X0, (CX)
 
 part211None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -3736,7 +3736,7 @@ loop:
 	VMULPS  Y0, Y2, Y2
 	VSUBPS  Y1, Y2, Y2
 	VMOVUPS Y2, (SI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -3784,7 +3784,7 @@ part212One:
 	VMOVSS X0, (CX)
 
 part212None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -3807,11 +3807,11 @@ loop:
 	VMOVUPS     (BX)(DX*1), Y3
 	VSUBPS      Y0, Y3, Y3
 	VFMADD231PS Y3, Y3, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y3
 	VSUBPS      Y0, Y3, Y3
 	VFMADD231PS Y3, Y3, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3834,7 +3834,7 @@ rest:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        DI, DI
 	CMPQ        CX, $0x00
@@ -3849,7 +3849,7 @@ rest:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -3877,7 +3877,7 @@ loop:
 	VMULPS  Y1, Y3, Y3
 	VSUBPS  Y2, Y3, Y3
 	VMOVUPS Y3, (SI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -3926,7 +3926,7 @@ part213One:
 	VMOVSS X0, (CX)
 
 part213None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -3955,7 +3955,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Y4
 	VADDPS  Y4, Y3, Y3
 	VMOVUPS Y3, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4006,7 +4006,7 @@ part214One:
 	VMOVSS X0, (CX)
 
 part214None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4034,13 +4034,13 @@ loop:
 	VSUBPS      Y0, Y6, Y6
 	VADDPS      Y5, Y1, Y1
 	VFMADD231PS Y5, Y6, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y5
 	VMOVUPS     (SI)(DX*1), Y6
 	VSUBPS      Y0, Y6, Y6
 	VADDPS      Y5, Y2, Y2
 	VFMADD231PS Y5, Y6, Y4
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -4067,7 +4067,7 @@ rest:
 	VMOVUPS     Y3, Y8
 	VFMADD231PS Y6, Y7, Y8
 	VBLENDVPS   Y5, Y8, Y3, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -4086,7 +4086,7 @@ rest:
 	VMOVUPS     Y4, Y7
 	VFMADD231PS Y6, Y0, Y7
 	VBLENDVPS   Y5, Y7, Y4, Y4
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -4121,7 +4121,7 @@ loop:
 	VSUBPS  Y4, Y5, Y4
 	VSUBPS  Y3, Y4, Y4
 	VMOVUPS Y4, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4173,7 +4173,7 @@ part215One:
 	VMOVSS X0, (CX)
 
 part215None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4201,7 +4201,7 @@ loop:
 	VMOVUPS constants_avx2<>+1728(SB), Y4
 	VMAXPS  Y3, Y4, Y3
 	VMOVUPS Y3, (SI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4252,7 +4252,7 @@ part216One:
 	VMOVSS X0, (CX)
 
 part216None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4283,7 +4283,7 @@ loop:
 	VMOVUPS constants_avx2<>+1728(SB), Y4
 	VMAXPS  Y3, Y4, Y3
 	VMOVUPS Y3, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4336,7 +4336,7 @@ part217One:
 	VMOVSS X0, (CX)
 
 part217None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4369,7 +4369,7 @@ loop:
 	VSUBPS      Y0, Y6, Y6
 	VADDPS      Y5, Y1, Y1
 	VFMADD231PS Y5, Y6, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y5
 	VCMPPS      $0x1e, constants_avx2<>+1728(SB), Y5, Y5
 	VMOVUPS     (SI)(DX*1), Y6
@@ -4379,7 +4379,7 @@ loop:
 	VSUBPS      Y0, Y6, Y6
 	VADDPS      Y5, Y2, Y2
 	VFMADD231PS Y5, Y6, Y4
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -4410,7 +4410,7 @@ rest:
 	VMOVUPS     Y3, Y8
 	VFMADD231PS Y6, Y7, Y8
 	VBLENDVPS   Y5, Y8, Y3, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        R9, R9
 	CMPQ        CX, $0x00
@@ -4433,7 +4433,7 @@ rest:
 	VMOVUPS     Y4, Y7
 	VFMADD231PS Y6, Y0, Y7
 	VBLENDVPS   Y5, Y7, Y4, Y4
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -4473,7 +4473,7 @@ loop:
 	VSUBPS    Y4, Y5, Y4
 	VSUBPS    Y3, Y4, Y4
 	VMOVUPS   Y4, (R8)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -4529,7 +4529,7 @@ part218One:
 	VMOVSS X0, (CX)
 
 part218None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4555,7 +4555,7 @@ loop:
 	VMOVUPS (DI)(DX*1), Y1
 	VSUBPS  Y1, Y0, Y0
 	VMOVUPS Y0, (R8)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4605,7 +4605,7 @@ part219One:
 	VMOVSS X0, (CX)
 
 part219None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4637,7 +4637,7 @@ loop:
 	VMOVUPS (R9)(DX*1), Y1
 	VSUBPS  Y1, Y0, Y0
 	VMOVUPS Y0, (R10)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4691,7 +4691,7 @@ part220One:
 	VMOVSS X0, (CX)
 
 part220None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4716,12 +4716,12 @@ loop:
 	VSUBPS      Y0, Y3, Y3
 	VMOVUPS     Y3, (SI)(DX*1)
 	VFMADD231PS Y3, Y3, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y3
 	VSUBPS      Y0, Y3, Y3
 	VMOVUPS     Y3, (SI)(DX*1)
 	VFMADD231PS Y3, Y3, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -4772,7 +4772,7 @@ part221None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        R8, R8
 	CMPQ        CX, $0x00
@@ -4815,7 +4815,7 @@ part222None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 
 done:
 	VMOVUPS Y1, 160(AX)
@@ -4847,7 +4847,7 @@ loop:
 	VADDPS  Y3, Y2, Y2
 	VMOVUPS Y1, (R8)(DX*1)
 	VMOVUPS Y2, (R9)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -4926,7 +4926,7 @@ part224One:
 	VMOVSS X0, (CX)
 
 part224None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -4955,14 +4955,14 @@ loop:
 	VMOVUPS     (DI)(DX*1), Y5
 	VADDPS      Y4, Y0, Y0
 	VFMADD231PS Y4, Y5, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	VMOVUPS     (BX)(DX*1), Y4
 	VMOVUPS     (SI)(DX*1), Y5
 	VMULPS      Y5, Y4, Y4
 	VMOVUPS     (DI)(DX*1), Y5
 	VADDPS      Y4, Y1, Y1
 	VFMADD231PS Y4, Y5, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -4990,7 +4990,7 @@ rest:
 	VMOVUPS     Y2, Y7
 	VFMADD231PS Y5, Y6, Y7
 	VBLENDVPS   Y4, Y7, Y2, Y2
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	XORQ        R9, R9
 	CMPQ        CX, $0x00
@@ -5010,7 +5010,7 @@ rest:
 	VMOVUPS     Y3, Y7
 	VFMADD231PS Y5, Y6, Y7
 	VBLENDVPS   Y4, Y7, Y3, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 
 done:
 	VMOVUPS Y0, 160(AX)
@@ -5046,7 +5046,7 @@ loop:
 	VSUBPS  Y4, Y3, Y3
 	VMULPS  Y2, Y3, Y3
 	VMOVUPS Y3, (R8)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -5099,7 +5099,7 @@ part225One:
 	VMOVSS X0, (CX)
 
 part225None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5133,7 +5133,7 @@ loop:
 	VMULPS  Y2, Y4, Y4
 	VADDPS  Y4, Y3, Y3
 	VMOVUPS Y3, (BX)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -5188,7 +5188,7 @@ part226One:
 	VMOVSS X0, (CX)
 
 part226None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5216,7 +5216,7 @@ loop:
 	VMULPS  Y3, Y0, Y3
 	VSUBPS  Y3, Y2, Y2
 	VMOVUPS Y2, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -5267,7 +5267,7 @@ part227One:
 	VMOVSS X0, (CX)
 
 part227None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5302,7 +5302,7 @@ loop:
 	VSUBPS  Y5, Y3, Y3
 	VMOVUPS Y4, (R8)(DX*1)
 	VMOVUPS Y3, (R9)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -5384,7 +5384,7 @@ part229One:
 	VMOVSS X0, (CX)
 
 part229None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5421,7 +5421,7 @@ loop:
 	VSUBPS  Y4, Y3, Y3
 	VMOVUPS Y5, (R8)(DX*1)
 	VMOVUPS Y3, (R9)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -5505,7 +5505,7 @@ part231One:
 	VMOVSS X0, (CX)
 
 part231None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5560,7 +5560,7 @@ loop:
 	VMOVUPS Y9, (R9)(DX*1)
 	VMOVUPS Y11, (R10)(DX*1)
 	VMOVUPS Y10, (R11)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -5681,7 +5681,7 @@ part234One:
 	VMOVSS X0, (CX)
 
 part234None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5709,7 +5709,7 @@ loop:
 	VMOVUPS   constants_avx2<>+1728(SB), Y3
 	VBLENDVPS Y2, Y1, Y3, Y2
 	VMOVUPS   Y2, (SI)(DX*1)
-	ADDQ      $0x20, DX
+	ADDQ      $0x00000020, DX
 	SUBQ      $0x08, CX
 	JGE       loop
 
@@ -5761,7 +5761,7 @@ part235One:
 	VMOVSS X0, (CX)
 
 part235None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5787,7 +5787,7 @@ loop:
 	VMULPS      constants_avx2<>+3136(SB), Y2, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS     Y2, (SI)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -5837,7 +5837,7 @@ part236One:
 	VMOVSS X0, (CX)
 
 part236None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -5898,7 +5898,7 @@ loop:
 	VBLENDVPS    Y5, Y9, Y4, Y3
 	VMOVUPS      Y2, (DI)(DX*1)
 	VMOVUPS      Y3, (R8)(DX*1)
-	ADDQ         $0x20, DX
+	ADDQ         $0x00000020, DX
 	SUBQ         $0x08, CX
 	JGE          loop
 
@@ -6030,7 +6030,7 @@ part238One:
 	VMOVSS X0, (CX)
 
 part238None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -6088,7 +6088,7 @@ loop:
 	VPERM2F128   $0x31, Y4, Y3, Y3
 	VMOVUPS      Y2, (R8)(DX*2)
 	VMOVUPS      Y3, 32(R8)(DX*2)
-	ADDQ         $0x20, DX
+	ADDQ         $0x00000020, DX
 	SUBQ         $0x08, CX
 	JGE          loop
 
@@ -6271,7 +6271,7 @@ part242One:
 	VMOVSS X0, (CX)
 
 part242None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -6307,7 +6307,7 @@ loop:
 	VADDPS  Y1, Y0, Y0
 	VMULPS  constants_avx2<>+3328(SB), Y0, Y0
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -6390,7 +6390,7 @@ part243One:
 	VMOVSS X0, (CX)
 
 part243None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -6417,7 +6417,7 @@ loop:
 	VPERMPD $0xd8, Y0, Y0
 	VMOVUPS Y2, (SI)(DX*1)
 	VMOVUPS Y0, (DI)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -6518,7 +6518,7 @@ part245One:
 	VMOVSS X0, (CX)
 
 part245None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -6545,7 +6545,7 @@ loop:
 	VPERM2F128 $0x31, Y1, Y2, Y1
 	VMOVUPS    Y0, (DI)(DX*2)
 	VMOVUPS    Y1, 32(DI)(DX*2)
-	ADDQ       $0x20, DX
+	ADDQ       $0x00000020, DX
 	SUBQ       $0x08, CX
 	JGE        loop
 
@@ -6646,7 +6646,7 @@ part247One:
 	VMOVSS X0, (CX)
 
 part247None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -6846,7 +6846,7 @@ loop:
 	VMOVUPS     Y4, (R10)(DX*1)
 	VMOVUPS     Y5, (R11)(DX*1)
 	VMOVUPS     Y6, (R12)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -7228,7 +7228,7 @@ part254One:
 	VMOVSS X0, (CX)
 
 part254None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -7294,7 +7294,7 @@ loop:
 	VMOVUPS Y1, (R12)(DX*1)
 	VMOVUPS constants_avx2<>+1728(SB), Y0
 	VMOVUPS Y0, (R11)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -7515,7 +7515,7 @@ part260One:
 	VMOVSS X0, (CX)
 
 part260None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -7654,7 +7654,7 @@ loop:
 	VMOVUPS     Y1, (DI)(DX*1)
 	VMOVUPS     Y2, (R9)(DX*1)
 	VMOVUPS     Y3, (R12)(DX*1)
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JGE         loop
 
@@ -7894,7 +7894,7 @@ part264One:
 	VMOVSS X0, (CX)
 
 part264None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER
@@ -7949,7 +7949,7 @@ loop:
 	VMOVUPS Y3, (R11)(DX*1)
 	VMOVUPS Y2, (R12)(DX*1)
 	VMOVUPS Y1, (R10)(DX*1)
-	ADDQ    $0x20, DX
+	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, CX
 	JGE     loop
 
@@ -8186,7 +8186,7 @@ part271One:
 	VMOVSS X0, (CX)
 
 part271None:
-	ADDQ $0x20, DX
+	ADDQ $0x00000020, DX
 
 done:
 	VZEROUPPER

@@ -21,7 +21,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -42,7 +42,7 @@ rest:
 	VMOVUPS.Z (SI)(DX*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -65,7 +65,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Z1
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -86,7 +86,7 @@ rest:
 	VMOVUPS.Z (SI)(DX*1), K1, Z1
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -109,7 +109,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Z1
 	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -130,7 +130,7 @@ rest:
 	VMOVUPS.Z (SI)(DX*1), K1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -153,7 +153,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Z1
 	VPADDD  Z1, Z0, Z0
 	VMOVUPS Z0, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -174,7 +174,7 @@ rest:
 	VMOVUPS.Z (SI)(DX*1), K1, Z1
 	VPADDD    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -196,7 +196,7 @@ loop:
 	VMOVUPS (BX)(DX*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (SI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -216,7 +216,7 @@ rest:
 	VMOVUPS.Z (BX)(DX*1), K1, Z1
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -240,7 +240,7 @@ loop:
 	VMOVUPS     (SI)(DX*1), Z2
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -261,7 +261,7 @@ rest:
 	VMOVUPS.Z   (SI)(DX*1), K1, Z2
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -280,7 +280,7 @@ TEXT ·vecFill_avx512(SB), $0-8
 
 loop:
 	VMOVUPS Z0, (BX)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -298,7 +298,7 @@ rest:
 	MOVQ    (AX)(CX*8), CX
 	KMOVW   (CX), K1
 	VMOVUPS Z0, K1, (BX)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -322,7 +322,7 @@ loop:
 	VMOVUPS     Z1, Z3
 	VFMADD231PS Z2, Z0, Z3
 	VMOVUPS     Z3, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -343,7 +343,7 @@ rest:
 	VMOVUPS     Z1, Z1
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -357,6 +357,132 @@ TEXT ·vecExp_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 56(AX), SI
+	SUBQ $0x40, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     192(BX)(DX*1), Z3
+	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMINPS      Z0, Z4, Z0
+	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMINPS      Z2, Z4, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMINPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z0, Z4, Z0
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z2, Z4, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z0, Z4
+	VMOVUPS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z5
+	VMOVUPS     constants_avx512<>+128(SB), Z6
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z6
+	VMOVUPS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z7
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z8
+	VSUBPS      constants_avx512<>+128(SB), Z5, Z9
+	VSUBPS      constants_avx512<>+128(SB), Z6, Z10
+	VSUBPS      constants_avx512<>+128(SB), Z7, Z11
+	VFMADD231PS constants_avx512<>+256(SB), Z8, Z0
+	VFMADD231PS constants_avx512<>+256(SB), Z9, Z1
+	VFMADD231PS constants_avx512<>+256(SB), Z10, Z2
+	VFMADD231PS constants_avx512<>+256(SB), Z11, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z8, Z0
+	VFMADD231PS constants_avx512<>+320(SB), Z9, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z10, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z11, Z3
+	VMOVUPS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS constants_avx512<>+448(SB), Z0, Z8
+	VMOVUPS     constants_avx512<>+384(SB), Z9
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z9
+	VMOVUPS     constants_avx512<>+384(SB), Z10
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z10
+	VMOVUPS     constants_avx512<>+384(SB), Z11
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+512(SB), Z0, Z8
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+576(SB), Z0, Z8
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+640(SB), Z0, Z8
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+704(SB), Z0, Z8
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z9
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z11
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
+	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS      Z0, Z0, Z12
+	VMULPS      Z1, Z1, Z13
+	VMULPS      Z2, Z2, Z14
+	VMULPS      Z3, Z3, Z15
+	VFMADD231PS Z12, Z8, Z0
+	VFMADD231PS Z13, Z9, Z1
+	VFMADD231PS Z14, Z10, Z2
+	VFMADD231PS Z15, Z11, Z3
+	VPSRAD      $0x01, Z4, Z8
+	VPSRAD      $0x01, Z5, Z9
+	VPSRAD      $0x01, Z6, Z10
+	VPSRAD      $0x01, Z7, Z11
+	VADDPS      constants_avx512<>+768(SB), Z0, Z0
+	VADDPS      constants_avx512<>+768(SB), Z1, Z1
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VADDPS      constants_avx512<>+768(SB), Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z8, Z12
+	VPADDD      constants_avx512<>+832(SB), Z9, Z13
+	VPADDD      constants_avx512<>+832(SB), Z10, Z14
+	VPADDD      constants_avx512<>+832(SB), Z11, Z15
+	VPSLLD      $0x17, Z12, Z12
+	VPSLLD      $0x17, Z13, Z13
+	VPSLLD      $0x17, Z14, Z14
+	VPSLLD      $0x17, Z15, Z15
+	VMULPS      Z12, Z0, Z0
+	VMULPS      Z13, Z1, Z1
+	VMULPS      Z14, Z2, Z2
+	VMULPS      Z15, Z3, Z3
+	VPSUBD      Z8, Z4, Z4
+	VPSUBD      Z9, Z5, Z5
+	VPSUBD      Z10, Z6, Z6
+	VPSUBD      Z11, Z7, Z7
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z6, Z6
+	VPADDD      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD      $0x17, Z4, Z4
+	VPSLLD      $0x17, Z5, Z5
+	VPSLLD      $0x17, Z6, Z6
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z4, Z0, Z0
+	VMULPS      Z5, Z1, Z1
+	VMULPS      Z6, Z2, Z2
+	VMULPS      Z7, Z3, Z3
+	VMOVUPS     Z0, (SI)(DX*1)
+	VMOVUPS     Z1, 64(SI)(DX*1)
+	VMOVUPS     Z2, 128(SI)(DX*1)
+	VMOVUPS     Z3, 192(SI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -390,7 +516,7 @@ loop:
 	VPSLLD      $0x17, Z1, Z1
 	VMULPS      Z1, Z0, Z0
 	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -436,7 +562,7 @@ rest:
 	VPSLLD      $0x17, Z1, Z1
 	VMULPS      Z1, Z0, Z0
 	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -495,7 +621,7 @@ loop:
 	VBLENDMPS   Z0, Z1, K2, Z6
 	VBLENDMPS   Z5, Z6, K1, Z7
 	VMOVUPS     Z7, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -553,7 +679,7 @@ rest:
 	VBLENDMPS   Z0, Z1, K3, Z12
 	VBLENDMPS   Z11, Z12, K2, Z13
 	VMOVUPS     Z13, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -567,6 +693,132 @@ TEXT ·vecTanh_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 56(AX), SI
+	SUBQ $0x40, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     192(BX)(DX*1), Z3
+	VPANDD      constants_avx512<>+1984(SB), Z0, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z1, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z7
+	VADDPS      Z4, Z4, Z4
+	VADDPS      Z5, Z5, Z5
+	VADDPS      Z6, Z6, Z6
+	VADDPS      Z7, Z7, Z7
+	VMOVUPS     constants_avx512<>+2048(SB), Z8
+	VMINPS      Z4, Z8, Z4
+	VMOVUPS     constants_avx512<>+2048(SB), Z8
+	VMINPS      Z5, Z8, Z5
+	VMOVUPS     constants_avx512<>+2048(SB), Z8
+	VMINPS      Z6, Z8, Z6
+	VMOVUPS     constants_avx512<>+2048(SB), Z8
+	VMINPS      Z7, Z8, Z7
+	VMOVUPS     constants_avx512<>+128(SB), Z8
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z8
+	VMOVUPS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z9
+	VMOVUPS     constants_avx512<>+128(SB), Z10
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z10
+	VMOVUPS     constants_avx512<>+128(SB), Z11
+	VFMADD231PS constants_avx512<>+192(SB), Z7, Z11
+	VSUBPS      constants_avx512<>+128(SB), Z8, Z12
+	VSUBPS      constants_avx512<>+128(SB), Z9, Z13
+	VSUBPS      constants_avx512<>+128(SB), Z10, Z14
+	VSUBPS      constants_avx512<>+128(SB), Z11, Z15
+	VFMADD231PS constants_avx512<>+256(SB), Z12, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z13, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z14, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z15, Z7
+	VFMADD231PS constants_avx512<>+320(SB), Z12, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z13, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z14, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z15, Z7
+	VMOVUPS     constants_avx512<>+384(SB), Z12
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z12
+	VMOVUPS     constants_avx512<>+384(SB), Z13
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z13
+	VMOVUPS     constants_avx512<>+384(SB), Z14
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z14
+	VMOVUPS     constants_avx512<>+384(SB), Z15
+	VFMADD231PS constants_avx512<>+448(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+512(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+576(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+640(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+704(SB), Z7, Z15
+	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
+	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
+	VPSUBD      constants_avx512<>+128(SB), Z10, Z10
+	VPSUBD      constants_avx512<>+128(SB), Z11, Z11
+	VMULPS      Z4, Z4, Z16
+	VMULPS      Z5, Z5, Z17
+	VMULPS      Z6, Z6, Z18
+	VMULPS      Z7, Z7, Z19
+	VFMADD231PS Z16, Z12, Z4
+	VFMADD231PS Z17, Z13, Z5
+	VFMADD231PS Z18, Z14, Z6
+	VFMADD231PS Z19, Z15, Z7
+	VPADDD      constants_avx512<>+832(SB), Z8, Z8
+	VPADDD      constants_avx512<>+832(SB), Z9, Z9
+	VPADDD      constants_avx512<>+832(SB), Z10, Z10
+	VPADDD      constants_avx512<>+832(SB), Z11, Z11
+	VPSLLD      $0x17, Z8, Z8
+	VPSLLD      $0x17, Z9, Z9
+	VPSLLD      $0x17, Z10, Z10
+	VPSLLD      $0x17, Z11, Z11
+	VSUBPS      constants_avx512<>+768(SB), Z8, Z12
+	VSUBPS      constants_avx512<>+768(SB), Z9, Z13
+	VSUBPS      constants_avx512<>+768(SB), Z10, Z14
+	VSUBPS      constants_avx512<>+768(SB), Z11, Z15
+	VFMADD231PS Z4, Z8, Z12
+	VFMADD231PS Z5, Z9, Z13
+	VFMADD231PS Z6, Z10, Z14
+	VFMADD231PS Z7, Z11, Z15
+	VADDPS      constants_avx512<>+1280(SB), Z12, Z4
+	VADDPS      constants_avx512<>+1280(SB), Z13, Z5
+	VADDPS      constants_avx512<>+1280(SB), Z14, Z6
+	VADDPS      constants_avx512<>+1280(SB), Z15, Z7
+	VDIVPS      Z4, Z12, Z4
+	VDIVPS      Z5, Z13, Z5
+	VDIVPS      Z6, Z14, Z6
+	VDIVPS      Z7, Z15, Z7
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
+	VPANDD      constants_avx512<>+2112(SB), Z0, Z0
+	VPANDD      constants_avx512<>+2112(SB), Z1, Z1
+	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
+	VPANDD      constants_avx512<>+2112(SB), Z3, Z3
+	VPORD       Z0, Z4, Z0
+	VPORD       Z1, Z5, Z1
+	VPORD       Z2, Z6, Z2
+	VPORD       Z3, Z7, Z3
+	VMOVUPS     Z0, (SI)(DX*1)
+	VMOVUPS     Z1, 64(SI)(DX*1)
+	VMOVUPS     Z2, 128(SI)(DX*1)
+	VMOVUPS     Z3, 192(SI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -600,7 +852,7 @@ loop:
 	VPANDD      constants_avx512<>+2112(SB), Z0, Z0
 	VPORD       Z0, Z1, Z0
 	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -646,7 +898,7 @@ rest:
 	VPANDD      constants_avx512<>+2112(SB), Z0, Z0
 	VPORD       Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -660,6 +912,164 @@ TEXT ·vecSigmoid_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 56(AX), SI
+	SUBQ $0x40, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     192(BX)(DX*1), Z3
+	VMOVUPS     Z0, Z4
+	VMOVUPS     Z1, Z5
+	VMOVUPS     Z2, Z6
+	VMOVUPS     Z3, Z7
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
+	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
+	VPXORD      constants_avx512<>+2112(SB), Z5, Z5
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z4, Z14, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z5, Z14, Z5
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z6, Z14, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z7, Z14, Z7
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z4, Z14, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z5, Z14, Z5
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z6, Z14, Z6
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z7, Z14, Z7
+	VMOVUPS     constants_avx512<>+128(SB), Z14
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z14
+	VMOVUPS     constants_avx512<>+128(SB), Z15
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z15
+	VMOVUPS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z16
+	VMOVUPS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS constants_avx512<>+192(SB), Z7, Z17
+	VSUBPS      constants_avx512<>+128(SB), Z14, Z18
+	VSUBPS      constants_avx512<>+128(SB), Z15, Z19
+	VSUBPS      constants_avx512<>+128(SB), Z16, Z20
+	VSUBPS      constants_avx512<>+128(SB), Z17, Z21
+	VFMADD231PS constants_avx512<>+256(SB), Z18, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z19, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z20, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z21, Z7
+	VFMADD231PS constants_avx512<>+320(SB), Z18, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z19, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z20, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z21, Z7
+	VMOVUPS     constants_avx512<>+384(SB), Z18
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z18
+	VMOVUPS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z19
+	VMOVUPS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z20
+	VMOVUPS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS constants_avx512<>+448(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+512(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+576(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+640(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+704(SB), Z7, Z21
+	VPSUBD      constants_avx512<>+128(SB), Z14, Z14
+	VPSUBD      constants_avx512<>+128(SB), Z15, Z15
+	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
+	VMULPS      Z4, Z4, Z22
+	VMULPS      Z5, Z5, Z23
+	VMULPS      Z6, Z6, Z24
+	VMULPS      Z7, Z7, Z25
+	VFMADD231PS Z22, Z18, Z4
+	VFMADD231PS Z23, Z19, Z5
+	VFMADD231PS Z24, Z20, Z6
+	VFMADD231PS Z25, Z21, Z7
+	VPSRAD      $0x01, Z14, Z18
+	VPSRAD      $0x01, Z15, Z19
+	VPSRAD      $0x01, Z16, Z20
+	VPSRAD      $0x01, Z17, Z21
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VADDPS      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS      constants_avx512<>+768(SB), Z7, Z7
+	VPADDD      constants_avx512<>+832(SB), Z18, Z22
+	VPADDD      constants_avx512<>+832(SB), Z19, Z23
+	VPADDD      constants_avx512<>+832(SB), Z20, Z24
+	VPADDD      constants_avx512<>+832(SB), Z21, Z25
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VPSLLD      $0x17, Z24, Z24
+	VPSLLD      $0x17, Z25, Z25
+	VMULPS      Z22, Z4, Z4
+	VMULPS      Z23, Z5, Z5
+	VMULPS      Z24, Z6, Z6
+	VMULPS      Z25, Z7, Z7
+	VPSUBD      Z18, Z14, Z14
+	VPSUBD      Z19, Z15, Z15
+	VPSUBD      Z20, Z16, Z16
+	VPSUBD      Z21, Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z14, Z14
+	VPADDD      constants_avx512<>+832(SB), Z15, Z15
+	VPADDD      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD      constants_avx512<>+832(SB), Z17, Z17
+	VPSLLD      $0x17, Z14, Z14
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z16, Z16
+	VPSLLD      $0x17, Z17, Z17
+	VMULPS      Z14, Z4, Z4
+	VMULPS      Z15, Z5, Z5
+	VMULPS      Z16, Z6, Z6
+	VMULPS      Z17, Z7, Z7
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K4
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z4, K1, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z5, K2, Z9
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z6, K3, Z10
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z7, K4, Z11
+	VADDPS      constants_avx512<>+768(SB), Z4, Z0
+	VADDPS      constants_avx512<>+768(SB), Z5, Z1
+	VADDPS      constants_avx512<>+768(SB), Z6, Z2
+	VADDPS      constants_avx512<>+768(SB), Z7, Z3
+	VDIVPS      Z0, Z8, Z0
+	VDIVPS      Z1, Z9, Z1
+	VDIVPS      Z2, Z10, Z2
+	VDIVPS      Z3, Z11, Z3
+	VMOVUPS     Z0, (SI)(DX*1)
+	VMOVUPS     Z1, 64(SI)(DX*1)
+	VMOVUPS     Z2, 128(SI)(DX*1)
+	VMOVUPS     Z3, 192(SI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -668,40 +1078,40 @@ loop:
 	VMOVUPS     Z0, Z1
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
 	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z1, Z1, Z6
-	VFMADD231PS Z6, Z5, Z1
-	VPSRAD      $0x01, Z4, Z5
+	VMOVUPS     constants_avx512<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z5, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z1, Z1
-	VPSUBD      Z5, Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
 	VPSLLD      $0x17, Z4, Z4
 	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD      $0x17, Z2, Z2
+	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K1, Z2
+	VBLENDMPS   Z0, Z1, K1, Z12
 	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z2, Z0
+	VDIVPS      Z0, Z12, Z0
 	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -728,34 +1138,34 @@ rest:
 	VMAXPS      Z1, Z2, Z1
 	VMOVUPS     constants_avx512<>+128(SB), Z2
 	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
 	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VPSRAD      $0x01, Z2, Z4
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z1, Z1
-	VPSUBD      Z4, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
 	VPADDD      constants_avx512<>+832(SB), Z2, Z2
 	VPSLLD      $0x17, Z2, Z2
 	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K2, Z3
+	VBLENDMPS   Z0, Z1, K2, Z13
 	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z3, Z0
+	VDIVPS      Z0, Z13, Z0
 	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -769,6 +1179,199 @@ TEXT ·vecNormal_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 56(AX), SI
+	SUBQ $0x30, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     Z0, Z3
+	VMOVUPS     Z1, Z4
+	VMOVUPS     Z2, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
+	VMOVUPS     constants_avx512<>+768(SB), Z11
+	VFMADD231PS constants_avx512<>+2176(SB), Z3, Z11
+	VMOVUPS     constants_avx512<>+768(SB), Z12
+	VFMADD231PS constants_avx512<>+2176(SB), Z4, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z13
+	VFMADD231PS constants_avx512<>+2176(SB), Z5, Z13
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VDIVPS      Z11, Z14, Z11
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VDIVPS      Z12, Z14, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VDIVPS      Z13, Z14, Z13
+	VMOVUPS     constants_avx512<>+2240(SB), Z14
+	VFMADD231PS constants_avx512<>+2304(SB), Z11, Z14
+	VMOVUPS     constants_avx512<>+2240(SB), Z15
+	VFMADD231PS constants_avx512<>+2304(SB), Z12, Z15
+	VMOVUPS     constants_avx512<>+2240(SB), Z16
+	VFMADD231PS constants_avx512<>+2304(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2368(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2368(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2368(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2432(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2432(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2432(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2496(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2496(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2496(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2560(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2560(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2560(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2624(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2624(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2624(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2688(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2688(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2688(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2752(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2752(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2752(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2816(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2816(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2816(SB), Z13, Z16
+	VMOVUPS     constants_avx512<>+2880(SB), Z17
+	VMINPS      Z3, Z17, Z3
+	VMOVUPS     constants_avx512<>+2880(SB), Z17
+	VMINPS      Z4, Z17, Z4
+	VMOVUPS     constants_avx512<>+2880(SB), Z17
+	VMINPS      Z5, Z17, Z5
+	VMULPS      constants_avx512<>+2944(SB), Z3, Z17
+	VMULPS      constants_avx512<>+2944(SB), Z4, Z18
+	VMULPS      constants_avx512<>+2944(SB), Z5, Z19
+	VMULPS      Z3, Z17, Z20
+	VMULPS      Z4, Z18, Z21
+	VMULPS      Z5, Z19, Z22
+	VMOVUPS     Z20, Z23
+	VMOVUPS     Z21, Z24
+	VMOVUPS     Z22, Z25
+	VPXORD      constants_avx512<>+2112(SB), Z23, Z23
+	VPXORD      constants_avx512<>+2112(SB), Z24, Z24
+	VPXORD      constants_avx512<>+2112(SB), Z25, Z25
+	VFMADD231PS Z3, Z17, Z23
+	VFMADD231PS Z4, Z18, Z24
+	VFMADD231PS Z5, Z19, Z25
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z20, Z3, Z3
+	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMINPS      Z21, Z4, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z5
+	VMINPS      Z22, Z5, Z5
+	VMOVUPS     constants_avx512<>+64(SB), Z17
+	VMAXPS      Z3, Z17, Z3
+	VMOVUPS     constants_avx512<>+64(SB), Z17
+	VMAXPS      Z4, Z17, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z17
+	VMAXPS      Z5, Z17, Z5
+	VMOVUPS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z17
+	VMOVUPS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z18
+	VMOVUPS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z19
+	VSUBPS      constants_avx512<>+128(SB), Z17, Z20
+	VSUBPS      constants_avx512<>+128(SB), Z18, Z21
+	VSUBPS      constants_avx512<>+128(SB), Z19, Z22
+	VFMADD231PS constants_avx512<>+256(SB), Z20, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z21, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z22, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z20, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z21, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z22, Z5
+	VMOVUPS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z20
+	VMOVUPS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z21
+	VMOVUPS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z22
+	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
+	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
+	VMULPS      Z3, Z3, Z26
+	VMULPS      Z4, Z4, Z27
+	VMULPS      Z5, Z5, Z28
+	VFMADD231PS Z26, Z20, Z3
+	VFMADD231PS Z27, Z21, Z4
+	VFMADD231PS Z28, Z22, Z5
+	VPSRAD      $0x01, Z17, Z20
+	VPSRAD      $0x01, Z18, Z21
+	VPSRAD      $0x01, Z19, Z22
+	VADDPS      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z20, Z26
+	VPADDD      constants_avx512<>+832(SB), Z21, Z27
+	VPADDD      constants_avx512<>+832(SB), Z22, Z28
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VPSLLD      $0x17, Z28, Z28
+	VMULPS      Z26, Z3, Z3
+	VMULPS      Z27, Z4, Z4
+	VMULPS      Z28, Z5, Z5
+	VPSUBD      Z20, Z17, Z17
+	VPSUBD      Z21, Z18, Z18
+	VPSUBD      Z22, Z19, Z19
+	VPADDD      constants_avx512<>+832(SB), Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z19, Z19
+	VPSLLD      $0x17, Z17, Z17
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z19, Z19
+	VMULPS      Z17, Z3, Z3
+	VMULPS      Z18, Z4, Z4
+	VMULPS      Z19, Z5, Z5
+	VMOVUPS     Z3, Z17
+	VFMADD231PS Z23, Z3, Z17
+	VMOVUPS     Z4, Z3
+	VFMADD231PS Z24, Z4, Z3
+	VMOVUPS     Z5, Z4
+	VFMADD231PS Z25, Z5, Z4
+	VMULPS      constants_avx512<>+704(SB), Z11, Z5
+	VMULPS      constants_avx512<>+704(SB), Z12, Z11
+	VMULPS      constants_avx512<>+704(SB), Z13, Z12
+	VMULPS      Z14, Z5, Z5
+	VMULPS      Z15, Z11, Z11
+	VMULPS      Z16, Z12, Z12
+	VMULPS      Z17, Z5, Z5
+	VMULPS      Z3, Z11, Z3
+	VMULPS      Z4, Z12, Z4
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VSUBPS      Z5, Z0, Z0
+	VMOVUPS     constants_avx512<>+768(SB), Z1
+	VSUBPS      Z3, Z1, Z1
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VSUBPS      Z4, Z2, Z2
+	VBLENDMPS   Z0, Z5, K1, Z6
+	VBLENDMPS   Z1, Z3, K2, Z7
+	VBLENDMPS   Z2, Z4, K3, Z8
+	VMOVUPS     Z6, (SI)(DX*1)
+	VMOVUPS     Z7, 64(SI)(DX*1)
+	VMOVUPS     Z8, 128(SI)(DX*1)
+	ADDQ        $0x000000c0, DX
+	SUBQ        $0x30, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x30, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -776,65 +1379,65 @@ loop:
 	VMOVUPS     (BX)(DX*1), Z0
 	VMOVUPS     Z0, Z1
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z4
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VDIVPS      Z4, Z5, Z4
-	VMOVUPS     constants_avx512<>+2240(SB), Z5
-	VFMADD231PS constants_avx512<>+2304(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2368(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2432(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2496(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2560(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2624(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2688(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2752(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2816(SB), Z4, Z5
-	VMOVUPS     constants_avx512<>+2880(SB), Z6
-	VMINPS      Z1, Z6, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z6
-	VMULPS      Z1, Z6, Z7
-	VMOVUPS     Z7, Z8
-	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
-	VFMADD231PS Z1, Z6, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VDIVPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
+	VMOVUPS     constants_avx512<>+2880(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS      Z1, Z4, Z5
+	VMOVUPS     Z5, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS Z1, Z4, Z6
 	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z7, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z1, Z6, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z6
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z6
-	VSUBPS      constants_avx512<>+128(SB), Z6, Z7
-	VFMADD231PS constants_avx512<>+256(SB), Z7, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z7, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z7
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z7
-	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
-	VMULPS      Z1, Z1, Z9
-	VFMADD231PS Z9, Z7, Z1
-	VPSRAD      $0x01, Z6, Z7
+	VMINPS      Z5, Z1, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z1, Z1, Z7
+	VFMADD231PS Z7, Z5, Z1
+	VPSRAD      $0x01, Z4, Z5
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z7, Z9
-	VPSLLD      $0x17, Z9, Z9
-	VMULPS      Z9, Z1, Z1
-	VPSUBD      Z7, Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z6, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z1, Z1
-	VMOVUPS     Z1, Z6
-	VFMADD231PS Z8, Z1, Z6
-	VMULPS      constants_avx512<>+704(SB), Z4, Z1
-	VMULPS      Z5, Z1, Z1
-	VMULPS      Z6, Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z1, Z1
+	VPSUBD      Z5, Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VMOVUPS     Z1, Z4
+	VFMADD231PS Z6, Z1, Z4
+	VMULPS      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS      Z3, Z1, Z1
+	VMULPS      Z4, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z0
 	VSUBPS      Z1, Z0, Z0
-	VBLENDMPS   Z0, Z1, K1, Z2
-	VMOVUPS     Z2, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	VBLENDMPS   Z0, Z1, K1, Z9
+	VMOVUPS     Z9, (SI)(DX*1)
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -856,63 +1459,63 @@ rest:
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
 	VMOVUPS     constants_avx512<>+768(SB), Z2
 	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VDIVPS      Z2, Z4, Z2
-	VMOVUPS     constants_avx512<>+2240(SB), Z4
-	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z4
-	VMOVUPS     constants_avx512<>+2880(SB), Z5
-	VMINPS      Z1, Z5, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z5
-	VMULPS      Z1, Z5, Z6
-	VMOVUPS     Z6, Z7
-	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
-	VFMADD231PS Z1, Z5, Z7
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VDIVPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
+	VMOVUPS     constants_avx512<>+2880(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS      Z1, Z4, Z5
+	VMOVUPS     Z5, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS Z1, Z4, Z6
 	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z6, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z1, Z5, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z1, Z1, Z8
-	VFMADD231PS Z8, Z6, Z1
-	VPSRAD      $0x01, Z5, Z6
+	VMINPS      Z5, Z1, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z1, Z1, Z7
+	VFMADD231PS Z7, Z5, Z1
+	VPSRAD      $0x01, Z4, Z5
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z6, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z1, Z1
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z1, Z1
-	VMOVUPS     Z1, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMULPS      constants_avx512<>+704(SB), Z2, Z1
+	VPADDD      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z1, Z1
+	VPSUBD      Z5, Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
 	VMULPS      Z4, Z1, Z1
-	VMULPS      Z5, Z1, Z1
+	VMOVUPS     Z1, Z4
+	VFMADD231PS Z6, Z1, Z4
+	VMULPS      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS      Z3, Z1, Z1
+	VMULPS      Z4, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z0
 	VSUBPS      Z1, Z0, Z0
-	VBLENDMPS   Z0, Z1, K2, Z3
-	VMOVUPS     Z3, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	VBLENDMPS   Z0, Z1, K2, Z10
+	VMOVUPS     Z10, K1, (SI)(DX*1)
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -935,7 +1538,7 @@ loop:
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -956,7 +1559,7 @@ rest:
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -986,7 +1589,7 @@ loop:
 	VPADDD    Z2, Z4, Z2
 	VMOVUPS   Z2, (DI)(DX*1)
 	VPMAXSD   Z3, Z1, Z1
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -1014,7 +1617,7 @@ rest:
 	VMOVUPS   Z1, Z0
 	VPMAXSD   Z3, Z0, Z0
 	VBLENDMPS Z0, Z1, K1, Z1
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -1037,7 +1640,7 @@ loop:
 	VMOVUPS constants_avx512<>+1728(SB), Z1
 	VMAXPS  Z0, Z1, Z0
 	VMOVUPS Z0, (SI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -1058,7 +1661,7 @@ rest:
 	VMOVUPS   constants_avx512<>+1728(SB), Z1
 	VMAXPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1082,7 +1685,7 @@ loop:
 	VMULPS    Z0, Z1, Z2
 	VBLENDMPS Z1, Z2, K1, Z3
 	VMOVUPS   Z3, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -1104,7 +1707,7 @@ rest:
 	VMULPS    Z0, Z1, Z0
 	VBLENDMPS Z1, Z0, K2, Z4
 	VMOVUPS   Z4, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1119,8 +1722,118 @@ TEXT ·vecELU_avx512(SB), $0-8
 	MOVQ         8(AX), BX
 	VBROADCASTSS 88(AX), Z0
 	MOVQ         56(AX), SI
-	SUBQ         $0x10, CX
-	JLT          rest
+	SUBQ         $0x40, CX
+	JLT          few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z1
+	VMOVUPS     64(BX)(DX*1), Z2
+	VMOVUPS     128(BX)(DX*1), Z3
+	VMOVUPS     192(BX)(DX*1), Z4
+	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z1, K1
+	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z2, K2
+	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z3, K3
+	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z4, K4
+	VMOVUPS     constants_avx512<>+3008(SB), Z5
+	VMAXPS      Z1, Z5, Z5
+	VMOVUPS     constants_avx512<>+3008(SB), Z6
+	VMAXPS      Z2, Z6, Z6
+	VMOVUPS     constants_avx512<>+3008(SB), Z7
+	VMAXPS      Z3, Z7, Z7
+	VMOVUPS     constants_avx512<>+3008(SB), Z8
+	VMAXPS      Z4, Z8, Z8
+	VMOVUPS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z9
+	VMOVUPS     constants_avx512<>+128(SB), Z10
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z10
+	VMOVUPS     constants_avx512<>+128(SB), Z11
+	VFMADD231PS constants_avx512<>+192(SB), Z7, Z11
+	VMOVUPS     constants_avx512<>+128(SB), Z12
+	VFMADD231PS constants_avx512<>+192(SB), Z8, Z12
+	VSUBPS      constants_avx512<>+128(SB), Z9, Z13
+	VSUBPS      constants_avx512<>+128(SB), Z10, Z14
+	VSUBPS      constants_avx512<>+128(SB), Z11, Z15
+	VSUBPS      constants_avx512<>+128(SB), Z12, Z16
+	VFMADD231PS constants_avx512<>+256(SB), Z13, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z14, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z15, Z7
+	VFMADD231PS constants_avx512<>+256(SB), Z16, Z8
+	VFMADD231PS constants_avx512<>+320(SB), Z13, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z14, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z15, Z7
+	VFMADD231PS constants_avx512<>+320(SB), Z16, Z8
+	VMOVUPS     constants_avx512<>+384(SB), Z13
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z13
+	VMOVUPS     constants_avx512<>+384(SB), Z14
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z14
+	VMOVUPS     constants_avx512<>+384(SB), Z15
+	VFMADD231PS constants_avx512<>+448(SB), Z7, Z15
+	VMOVUPS     constants_avx512<>+384(SB), Z16
+	VFMADD231PS constants_avx512<>+448(SB), Z8, Z16
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+512(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+512(SB), Z8, Z16
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+576(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+576(SB), Z8, Z16
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+640(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+640(SB), Z8, Z16
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z14
+	VFMADD213PS constants_avx512<>+704(SB), Z7, Z15
+	VFMADD213PS constants_avx512<>+704(SB), Z8, Z16
+	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
+	VPSUBD      constants_avx512<>+128(SB), Z10, Z10
+	VPSUBD      constants_avx512<>+128(SB), Z11, Z11
+	VPSUBD      constants_avx512<>+128(SB), Z12, Z12
+	VMULPS      Z5, Z5, Z23
+	VMULPS      Z6, Z6, Z24
+	VMULPS      Z7, Z7, Z25
+	VMULPS      Z8, Z8, Z26
+	VFMADD231PS Z23, Z13, Z5
+	VFMADD231PS Z24, Z14, Z6
+	VFMADD231PS Z25, Z15, Z7
+	VFMADD231PS Z26, Z16, Z8
+	VPADDD      constants_avx512<>+832(SB), Z9, Z9
+	VPADDD      constants_avx512<>+832(SB), Z10, Z10
+	VPADDD      constants_avx512<>+832(SB), Z11, Z11
+	VPADDD      constants_avx512<>+832(SB), Z12, Z12
+	VPSLLD      $0x17, Z9, Z9
+	VPSLLD      $0x17, Z10, Z10
+	VPSLLD      $0x17, Z11, Z11
+	VPSLLD      $0x17, Z12, Z12
+	VSUBPS      constants_avx512<>+768(SB), Z9, Z13
+	VSUBPS      constants_avx512<>+768(SB), Z10, Z14
+	VSUBPS      constants_avx512<>+768(SB), Z11, Z15
+	VSUBPS      constants_avx512<>+768(SB), Z12, Z16
+	VFMADD231PS Z5, Z9, Z13
+	VFMADD231PS Z6, Z10, Z14
+	VFMADD231PS Z7, Z11, Z15
+	VFMADD231PS Z8, Z12, Z16
+	VMULPS      Z0, Z13, Z5
+	VMULPS      Z0, Z14, Z6
+	VMULPS      Z0, Z15, Z7
+	VMULPS      Z0, Z16, Z8
+	VBLENDMPS   Z1, Z5, K1, Z17
+	VBLENDMPS   Z2, Z6, K2, Z18
+	VBLENDMPS   Z3, Z7, K3, Z19
+	VBLENDMPS   Z4, Z8, K4, Z20
+	VMOVUPS     Z17, (SI)(DX*1)
+	VMOVUPS     Z18, 64(SI)(DX*1)
+	VMOVUPS     Z19, 128(SI)(DX*1)
+	VMOVUPS     Z20, 192(SI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JLT  rest
 
 loop:
 	VMOVUPS     (BX)(DX*1), Z1
@@ -1139,16 +1852,16 @@ loop:
 	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
 	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
 	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z7
-	VFMADD231PS Z7, Z4, Z2
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
 	VPADDD      constants_avx512<>+832(SB), Z3, Z3
 	VPSLLD      $0x17, Z3, Z3
 	VSUBPS      constants_avx512<>+768(SB), Z3, Z4
 	VFMADD231PS Z2, Z3, Z4
 	VMULPS      Z0, Z4, Z2
-	VBLENDMPS   Z1, Z2, K1, Z5
-	VMOVUPS     Z5, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	VBLENDMPS   Z1, Z2, K1, Z21
+	VMOVUPS     Z21, (SI)(DX*1)
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -1188,9 +1901,9 @@ rest:
 	VSUBPS      constants_avx512<>+768(SB), Z3, Z4
 	VFMADD231PS Z2, Z3, Z4
 	VMULPS      Z0, Z4, Z0
-	VBLENDMPS   Z1, Z0, K2, Z6
-	VMOVUPS     Z6, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	VBLENDMPS   Z1, Z0, K2, Z22
+	VMOVUPS     Z22, K1, (SI)(DX*1)
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1204,6 +1917,202 @@ TEXT ·vecGELU_avx512(SB), $0-8
 	XORQ DX, DX
 	MOVQ 8(AX), BX
 	MOVQ 56(AX), SI
+	SUBQ $0x30, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     Z0, Z3
+	VMOVUPS     Z1, Z4
+	VMOVUPS     Z2, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
+	VMOVUPS     constants_avx512<>+768(SB), Z11
+	VFMADD231PS constants_avx512<>+2176(SB), Z3, Z11
+	VMOVUPS     constants_avx512<>+768(SB), Z12
+	VFMADD231PS constants_avx512<>+2176(SB), Z4, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z13
+	VFMADD231PS constants_avx512<>+2176(SB), Z5, Z13
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VDIVPS      Z11, Z14, Z11
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VDIVPS      Z12, Z14, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VDIVPS      Z13, Z14, Z13
+	VMOVUPS     constants_avx512<>+2240(SB), Z14
+	VFMADD231PS constants_avx512<>+2304(SB), Z11, Z14
+	VMOVUPS     constants_avx512<>+2240(SB), Z15
+	VFMADD231PS constants_avx512<>+2304(SB), Z12, Z15
+	VMOVUPS     constants_avx512<>+2240(SB), Z16
+	VFMADD231PS constants_avx512<>+2304(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2368(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2368(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2368(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2432(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2432(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2432(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2496(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2496(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2496(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2560(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2560(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2560(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2624(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2624(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2624(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2688(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2688(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2688(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2752(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2752(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2752(SB), Z13, Z16
+	VFMADD213PS constants_avx512<>+2816(SB), Z11, Z14
+	VFMADD213PS constants_avx512<>+2816(SB), Z12, Z15
+	VFMADD213PS constants_avx512<>+2816(SB), Z13, Z16
+	VMOVUPS     constants_avx512<>+2880(SB), Z17
+	VMINPS      Z3, Z17, Z3
+	VMOVUPS     constants_avx512<>+2880(SB), Z17
+	VMINPS      Z4, Z17, Z4
+	VMOVUPS     constants_avx512<>+2880(SB), Z17
+	VMINPS      Z5, Z17, Z5
+	VMULPS      constants_avx512<>+2944(SB), Z3, Z17
+	VMULPS      constants_avx512<>+2944(SB), Z4, Z18
+	VMULPS      constants_avx512<>+2944(SB), Z5, Z19
+	VMULPS      Z3, Z17, Z20
+	VMULPS      Z4, Z18, Z21
+	VMULPS      Z5, Z19, Z22
+	VMOVUPS     Z20, Z23
+	VMOVUPS     Z21, Z24
+	VMOVUPS     Z22, Z25
+	VPXORD      constants_avx512<>+2112(SB), Z23, Z23
+	VPXORD      constants_avx512<>+2112(SB), Z24, Z24
+	VPXORD      constants_avx512<>+2112(SB), Z25, Z25
+	VFMADD231PS Z3, Z17, Z23
+	VFMADD231PS Z4, Z18, Z24
+	VFMADD231PS Z5, Z19, Z25
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z20, Z3, Z3
+	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMINPS      Z21, Z4, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z5
+	VMINPS      Z22, Z5, Z5
+	VMOVUPS     constants_avx512<>+64(SB), Z17
+	VMAXPS      Z3, Z17, Z3
+	VMOVUPS     constants_avx512<>+64(SB), Z17
+	VMAXPS      Z4, Z17, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z17
+	VMAXPS      Z5, Z17, Z5
+	VMOVUPS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z17
+	VMOVUPS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z18
+	VMOVUPS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z19
+	VSUBPS      constants_avx512<>+128(SB), Z17, Z20
+	VSUBPS      constants_avx512<>+128(SB), Z18, Z21
+	VSUBPS      constants_avx512<>+128(SB), Z19, Z22
+	VFMADD231PS constants_avx512<>+256(SB), Z20, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z21, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z22, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z20, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z21, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z22, Z5
+	VMOVUPS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z20
+	VMOVUPS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z21
+	VMOVUPS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z22
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z20
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z21
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z22
+	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
+	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
+	VMULPS      Z3, Z3, Z26
+	VMULPS      Z4, Z4, Z27
+	VMULPS      Z5, Z5, Z28
+	VFMADD231PS Z26, Z20, Z3
+	VFMADD231PS Z27, Z21, Z4
+	VFMADD231PS Z28, Z22, Z5
+	VPSRAD      $0x01, Z17, Z20
+	VPSRAD      $0x01, Z18, Z21
+	VPSRAD      $0x01, Z19, Z22
+	VADDPS      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z20, Z26
+	VPADDD      constants_avx512<>+832(SB), Z21, Z27
+	VPADDD      constants_avx512<>+832(SB), Z22, Z28
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VPSLLD      $0x17, Z28, Z28
+	VMULPS      Z26, Z3, Z3
+	VMULPS      Z27, Z4, Z4
+	VMULPS      Z28, Z5, Z5
+	VPSUBD      Z20, Z17, Z17
+	VPSUBD      Z21, Z18, Z18
+	VPSUBD      Z22, Z19, Z19
+	VPADDD      constants_avx512<>+832(SB), Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z19, Z19
+	VPSLLD      $0x17, Z17, Z17
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z19, Z19
+	VMULPS      Z17, Z3, Z3
+	VMULPS      Z18, Z4, Z4
+	VMULPS      Z19, Z5, Z5
+	VMOVUPS     Z3, Z17
+	VFMADD231PS Z23, Z3, Z17
+	VMOVUPS     Z4, Z3
+	VFMADD231PS Z24, Z4, Z3
+	VMOVUPS     Z5, Z4
+	VFMADD231PS Z25, Z5, Z4
+	VMULPS      constants_avx512<>+704(SB), Z11, Z5
+	VMULPS      constants_avx512<>+704(SB), Z12, Z11
+	VMULPS      constants_avx512<>+704(SB), Z13, Z12
+	VMULPS      Z14, Z5, Z5
+	VMULPS      Z15, Z11, Z11
+	VMULPS      Z16, Z12, Z12
+	VMULPS      Z17, Z5, Z5
+	VMULPS      Z3, Z11, Z3
+	VMULPS      Z4, Z12, Z4
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VMOVUPS     constants_avx512<>+768(SB), Z11
+	VSUBPS      Z5, Z11, Z11
+	VMOVUPS     constants_avx512<>+768(SB), Z12
+	VSUBPS      Z3, Z12, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z13
+	VSUBPS      Z4, Z13, Z13
+	VBLENDMPS   Z11, Z5, K1, Z6
+	VBLENDMPS   Z12, Z3, K2, Z7
+	VBLENDMPS   Z13, Z4, K3, Z8
+	VMULPS      Z6, Z0, Z0
+	VMULPS      Z7, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z0, (SI)(DX*1)
+	VMOVUPS     Z1, 64(SI)(DX*1)
+	VMOVUPS     Z2, 128(SI)(DX*1)
+	ADDQ        $0x000000c0, DX
+	SUBQ        $0x30, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x30, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1211,66 +2120,66 @@ loop:
 	VMOVUPS     (BX)(DX*1), Z0
 	VMOVUPS     Z0, Z1
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z4
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VDIVPS      Z4, Z5, Z4
-	VMOVUPS     constants_avx512<>+2240(SB), Z5
-	VFMADD231PS constants_avx512<>+2304(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2368(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2432(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2496(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2560(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2624(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2688(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2752(SB), Z4, Z5
-	VFMADD213PS constants_avx512<>+2816(SB), Z4, Z5
-	VMOVUPS     constants_avx512<>+2880(SB), Z6
-	VMINPS      Z1, Z6, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z6
-	VMULPS      Z1, Z6, Z7
-	VMOVUPS     Z7, Z8
-	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
-	VFMADD231PS Z1, Z6, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VDIVPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
+	VMOVUPS     constants_avx512<>+2880(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS      Z1, Z4, Z5
+	VMOVUPS     Z5, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS Z1, Z4, Z6
 	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z7, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z1, Z6, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z6
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z6
-	VSUBPS      constants_avx512<>+128(SB), Z6, Z7
-	VFMADD231PS constants_avx512<>+256(SB), Z7, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z7, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z7
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z7
-	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
-	VMULPS      Z1, Z1, Z9
-	VFMADD231PS Z9, Z7, Z1
-	VPSRAD      $0x01, Z6, Z7
+	VMINPS      Z5, Z1, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z1, Z1, Z7
+	VFMADD231PS Z7, Z5, Z1
+	VPSRAD      $0x01, Z4, Z5
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z7, Z9
-	VPSLLD      $0x17, Z9, Z9
-	VMULPS      Z9, Z1, Z1
-	VPSUBD      Z7, Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z6, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z1, Z1
-	VMOVUPS     Z1, Z6
-	VFMADD231PS Z8, Z1, Z6
-	VMULPS      constants_avx512<>+704(SB), Z4, Z1
-	VMULPS      Z5, Z1, Z1
-	VMULPS      Z6, Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z1, Z1
+	VPSUBD      Z5, Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VMOVUPS     Z1, Z4
+	VFMADD231PS Z6, Z1, Z4
+	VMULPS      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS      Z3, Z1, Z1
+	VMULPS      Z4, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VSUBPS      Z1, Z4, Z4
-	VBLENDMPS   Z4, Z1, K1, Z2
-	VMULPS      Z2, Z0, Z0
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VSUBPS      Z1, Z2, Z2
+	VBLENDMPS   Z2, Z1, K1, Z9
+	VMULPS      Z9, Z0, Z0
 	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -1292,87 +2201,27 @@ rest:
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
 	VMOVUPS     constants_avx512<>+768(SB), Z2
 	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VDIVPS      Z2, Z4, Z2
-	VMOVUPS     constants_avx512<>+2240(SB), Z4
-	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z4
-	VMOVUPS     constants_avx512<>+2880(SB), Z5
-	VMINPS      Z1, Z5, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z5
-	VMULPS      Z1, Z5, Z6
-	VMOVUPS     Z6, Z7
-	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
-	VFMADD231PS Z1, Z5, Z7
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z6, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z1, Z5, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z1, Z1, Z8
-	VFMADD231PS Z8, Z6, Z1
-	VPSRAD      $0x01, Z5, Z6
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z6, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z1, Z1
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z1, Z1
-	VMOVUPS     Z1, Z5
-	VFMADD231PS Z7, Z1, Z5
-	VMULPS      constants_avx512<>+704(SB), Z2, Z1
-	VMULPS      Z4, Z1, Z1
-	VMULPS      Z5, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VSUBPS      Z1, Z2, Z2
-	VBLENDMPS   Z2, Z1, K2, Z3
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecSiLU_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecSiLU_avx512(SB), $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	XORQ DX, DX
-	MOVQ 8(AX), BX
-	MOVQ 56(AX), SI
-	SUBQ $0x10, CX
-	JLT  rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z4
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VDIVPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
+	VMOVUPS     constants_avx512<>+2880(SB), Z4
 	VMINPS      Z1, Z4, Z1
+	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS      Z1, Z4, Z5
+	VMOVUPS     Z5, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS Z1, Z4, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z1
+	VMINPS      Z5, Z1, Z1
 	VMOVUPS     constants_avx512<>+64(SB), Z4
 	VMAXPS      Z1, Z4, Z1
 	VMOVUPS     constants_avx512<>+128(SB), Z4
@@ -1387,25 +2236,247 @@ loop:
 	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
 	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
 	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z1, Z1, Z6
-	VFMADD231PS Z6, Z5, Z1
+	VMULPS      Z1, Z1, Z7
+	VFMADD231PS Z7, Z5, Z1
 	VPSRAD      $0x01, Z4, Z5
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z5, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z1, Z1
 	VPSUBD      Z5, Z4, Z4
 	VPADDD      constants_avx512<>+832(SB), Z4, Z4
 	VPSLLD      $0x17, Z4, Z4
 	VMULPS      Z4, Z1, Z1
+	VMOVUPS     Z1, Z4
+	VFMADD231PS Z6, Z1, Z4
+	VMULPS      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS      Z3, Z1, Z1
+	VMULPS      Z4, Z1, Z1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VSUBPS      Z1, Z2, Z2
+	VBLENDMPS   Z2, Z1, K2, Z10
+	VMULPS      Z10, Z0, Z0
+	VMOVUPS     Z0, K1, (SI)(DX*1)
+	ADDQ        $0x00000040, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecSiLU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecSiLU_avx512(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	XORQ DX, DX
+	MOVQ 8(AX), BX
+	MOVQ 56(AX), SI
+	SUBQ $0x40, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     192(BX)(DX*1), Z3
+	VMOVUPS     Z0, Z4
+	VMOVUPS     Z1, Z5
+	VMOVUPS     Z2, Z6
+	VMOVUPS     Z3, Z7
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
+	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
+	VPXORD      constants_avx512<>+2112(SB), Z5, Z5
+	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
+	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z4, Z14, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z5, Z14, Z5
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z6, Z14, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z14
+	VMINPS      Z7, Z14, Z7
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z4, Z14, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z5, Z14, Z5
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z6, Z14, Z6
+	VMOVUPS     constants_avx512<>+64(SB), Z14
+	VMAXPS      Z7, Z14, Z7
+	VMOVUPS     constants_avx512<>+128(SB), Z14
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z14
+	VMOVUPS     constants_avx512<>+128(SB), Z15
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z15
+	VMOVUPS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z16
+	VMOVUPS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS constants_avx512<>+192(SB), Z7, Z17
+	VSUBPS      constants_avx512<>+128(SB), Z14, Z18
+	VSUBPS      constants_avx512<>+128(SB), Z15, Z19
+	VSUBPS      constants_avx512<>+128(SB), Z16, Z20
+	VSUBPS      constants_avx512<>+128(SB), Z17, Z21
+	VFMADD231PS constants_avx512<>+256(SB), Z18, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z19, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z20, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z21, Z7
+	VFMADD231PS constants_avx512<>+320(SB), Z18, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z19, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z20, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z21, Z7
+	VMOVUPS     constants_avx512<>+384(SB), Z18
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z18
+	VMOVUPS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z19
+	VMOVUPS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z20
+	VMOVUPS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS constants_avx512<>+448(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+512(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+576(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+640(SB), Z7, Z21
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z18
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z19
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z20
+	VFMADD213PS constants_avx512<>+704(SB), Z7, Z21
+	VPSUBD      constants_avx512<>+128(SB), Z14, Z14
+	VPSUBD      constants_avx512<>+128(SB), Z15, Z15
+	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
+	VMULPS      Z4, Z4, Z22
+	VMULPS      Z5, Z5, Z23
+	VMULPS      Z6, Z6, Z24
+	VMULPS      Z7, Z7, Z25
+	VFMADD231PS Z22, Z18, Z4
+	VFMADD231PS Z23, Z19, Z5
+	VFMADD231PS Z24, Z20, Z6
+	VFMADD231PS Z25, Z21, Z7
+	VPSRAD      $0x01, Z14, Z18
+	VPSRAD      $0x01, Z15, Z19
+	VPSRAD      $0x01, Z16, Z20
+	VPSRAD      $0x01, Z17, Z21
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VADDPS      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS      constants_avx512<>+768(SB), Z7, Z7
+	VPADDD      constants_avx512<>+832(SB), Z18, Z22
+	VPADDD      constants_avx512<>+832(SB), Z19, Z23
+	VPADDD      constants_avx512<>+832(SB), Z20, Z24
+	VPADDD      constants_avx512<>+832(SB), Z21, Z25
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VPSLLD      $0x17, Z24, Z24
+	VPSLLD      $0x17, Z25, Z25
+	VMULPS      Z22, Z4, Z4
+	VMULPS      Z23, Z5, Z5
+	VMULPS      Z24, Z6, Z6
+	VMULPS      Z25, Z7, Z7
+	VPSUBD      Z18, Z14, Z14
+	VPSUBD      Z19, Z15, Z15
+	VPSUBD      Z20, Z16, Z16
+	VPSUBD      Z21, Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z14, Z14
+	VPADDD      constants_avx512<>+832(SB), Z15, Z15
+	VPADDD      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD      constants_avx512<>+832(SB), Z17, Z17
+	VPSLLD      $0x17, Z14, Z14
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z16, Z16
+	VPSLLD      $0x17, Z17, Z17
+	VMULPS      Z14, Z4, Z4
+	VMULPS      Z15, Z5, Z5
+	VMULPS      Z16, Z6, Z6
+	VMULPS      Z17, Z7, Z7
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VBLENDMPS   Z4, Z1, K1, Z2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K4
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS   Z14, Z4, K1, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS   Z14, Z5, K2, Z9
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS   Z14, Z6, K3, Z10
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS   Z14, Z7, K4, Z11
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VADDPS      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS      constants_avx512<>+768(SB), Z7, Z7
+	VDIVPS      Z4, Z8, Z4
+	VDIVPS      Z5, Z9, Z5
+	VDIVPS      Z6, Z10, Z6
+	VDIVPS      Z7, Z11, Z7
+	VMULPS      Z4, Z0, Z0
+	VMULPS      Z5, Z1, Z1
+	VMULPS      Z6, Z2, Z2
+	VMULPS      Z7, Z3, Z3
+	VMOVUPS     Z0, (SI)(DX*1)
+	VMOVUPS     Z1, 64(SI)(DX*1)
+	VMOVUPS     Z2, 128(SI)(DX*1)
+	VMOVUPS     Z3, 192(SI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     Z0, Z1
+	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
+	VMOVUPS     constants_avx512<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VDIVPS      Z1, Z2, Z1
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD      $0x17, Z2, Z2
+	VMULPS      Z2, Z1, Z1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS   Z2, Z1, K1, Z12
+	VADDPS      constants_avx512<>+768(SB), Z1, Z1
+	VDIVPS      Z1, Z12, Z1
 	VMULPS      Z1, Z0, Z0
 	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -1432,35 +2503,35 @@ rest:
 	VMAXPS      Z1, Z2, Z1
 	VMOVUPS     constants_avx512<>+128(SB), Z2
 	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
 	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VPSRAD      $0x01, Z2, Z4
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z1, Z1
-	VPSUBD      Z4, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
 	VPADDD      constants_avx512<>+832(SB), Z2, Z2
 	VPSLLD      $0x17, Z2, Z2
 	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VBLENDMPS   Z2, Z1, K2, Z3
+	VBLENDMPS   Z2, Z1, K2, Z13
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VDIVPS      Z1, Z3, Z1
+	VDIVPS      Z1, Z13, Z1
 	VMULPS      Z1, Z0, Z0
 	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1557,7 +2628,7 @@ loop:
 	VMAXPS      Z0, Z14, Z0
 	VADDPS      Z1, Z0, Z0
 	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -1653,7 +2724,7 @@ rest:
 	VMAXPS      Z0, Z2, Z0
 	VADDPS      Z1, Z0, Z0
 	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1678,7 +2749,7 @@ loop:
 	VMOVUPS   constants_avx512<>+1728(SB), Z1
 	VBLENDMPS Z0, Z1, K1, Z2
 	VMOVUPS   Z2, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -1701,7 +2772,7 @@ rest:
 	VMOVUPS   constants_avx512<>+1728(SB), Z1
 	VBLENDMPS Z0, Z1, K2, Z3
 	VMOVUPS   Z3, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1727,7 +2798,7 @@ loop:
 	VMULPS    Z0, Z1, Z2
 	VBLENDMPS Z1, Z2, K1, Z3
 	VMOVUPS   Z3, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -1750,7 +2821,7 @@ rest:
 	VMULPS    Z0, Z1, Z0
 	VBLENDMPS Z1, Z0, K2, Z4
 	VMOVUPS   Z4, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1777,7 +2848,7 @@ loop:
 	VMULPS    Z2, Z1, Z2
 	VBLENDMPS Z1, Z2, K1, Z3
 	VMOVUPS   Z3, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -1801,7 +2872,7 @@ rest:
 	VMULPS    Z0, Z1, Z0
 	VBLENDMPS Z1, Z0, K2, Z4
 	VMOVUPS   Z4, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1827,7 +2898,7 @@ loop:
 	VMULPS  Z2, Z1, Z1
 	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -1851,7 +2922,7 @@ rest:
 	VMULPS    Z2, Z1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1877,7 +2948,7 @@ loop:
 	VFMADD213PS constants_avx512<>+768(SB), Z1, Z2
 	VMULPS      Z2, Z0, Z0
 	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -1901,7 +2972,7 @@ rest:
 	VFMADD213PS constants_avx512<>+768(SB), Z1, Z2
 	VMULPS      Z2, Z0, Z0
 	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1916,6 +2987,211 @@ TEXT ·vecGELUBack_avx512(SB), $0-8
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
 	MOVQ 56(AX), DI
+	SUBQ $0x30, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     (SI)(DX*1), Z3
+	VMOVUPS     64(SI)(DX*1), Z4
+	VMOVUPS     128(SI)(DX*1), Z5
+	VMOVUPS     Z3, Z6
+	VMOVUPS     Z4, Z7
+	VMOVUPS     Z5, Z8
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
+	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z14
+	VFMADD231PS constants_avx512<>+2176(SB), Z6, Z14
+	VMOVUPS     constants_avx512<>+768(SB), Z15
+	VFMADD231PS constants_avx512<>+2176(SB), Z7, Z15
+	VMOVUPS     constants_avx512<>+768(SB), Z16
+	VFMADD231PS constants_avx512<>+2176(SB), Z8, Z16
+	VMOVUPS     constants_avx512<>+768(SB), Z17
+	VDIVPS      Z14, Z17, Z14
+	VMOVUPS     constants_avx512<>+768(SB), Z17
+	VDIVPS      Z15, Z17, Z15
+	VMOVUPS     constants_avx512<>+768(SB), Z17
+	VDIVPS      Z16, Z17, Z16
+	VMOVUPS     constants_avx512<>+2240(SB), Z17
+	VFMADD231PS constants_avx512<>+2304(SB), Z14, Z17
+	VMOVUPS     constants_avx512<>+2240(SB), Z18
+	VFMADD231PS constants_avx512<>+2304(SB), Z15, Z18
+	VMOVUPS     constants_avx512<>+2240(SB), Z19
+	VFMADD231PS constants_avx512<>+2304(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2368(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2368(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2368(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2432(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2432(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2432(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2496(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2496(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2496(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2560(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2560(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2560(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2624(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2624(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2624(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2688(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2688(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2688(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2752(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2752(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2752(SB), Z16, Z19
+	VFMADD213PS constants_avx512<>+2816(SB), Z14, Z17
+	VFMADD213PS constants_avx512<>+2816(SB), Z15, Z18
+	VFMADD213PS constants_avx512<>+2816(SB), Z16, Z19
+	VMOVUPS     constants_avx512<>+2880(SB), Z20
+	VMINPS      Z6, Z20, Z6
+	VMOVUPS     constants_avx512<>+2880(SB), Z20
+	VMINPS      Z7, Z20, Z7
+	VMOVUPS     constants_avx512<>+2880(SB), Z20
+	VMINPS      Z8, Z20, Z8
+	VMULPS      constants_avx512<>+2944(SB), Z6, Z20
+	VMULPS      constants_avx512<>+2944(SB), Z7, Z21
+	VMULPS      constants_avx512<>+2944(SB), Z8, Z22
+	VMULPS      Z6, Z20, Z23
+	VMULPS      Z7, Z21, Z24
+	VMULPS      Z8, Z22, Z25
+	VMOVUPS     Z23, Z26
+	VMOVUPS     Z24, Z27
+	VMOVUPS     Z25, Z28
+	VPXORD      constants_avx512<>+2112(SB), Z26, Z26
+	VPXORD      constants_avx512<>+2112(SB), Z27, Z27
+	VPXORD      constants_avx512<>+2112(SB), Z28, Z28
+	VFMADD231PS Z6, Z20, Z26
+	VFMADD231PS Z7, Z21, Z27
+	VFMADD231PS Z8, Z22, Z28
+	VMOVUPS     constants_avx512<>+0(SB), Z6
+	VMINPS      Z23, Z6, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z7
+	VMINPS      Z24, Z7, Z7
+	VMOVUPS     constants_avx512<>+0(SB), Z8
+	VMINPS      Z25, Z8, Z8
+	VMOVUPS     constants_avx512<>+64(SB), Z20
+	VMAXPS      Z6, Z20, Z6
+	VMOVUPS     constants_avx512<>+64(SB), Z20
+	VMAXPS      Z7, Z20, Z7
+	VMOVUPS     constants_avx512<>+64(SB), Z20
+	VMAXPS      Z8, Z20, Z8
+	VMOVUPS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z20
+	VMOVUPS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS constants_avx512<>+192(SB), Z7, Z21
+	VMOVUPS     constants_avx512<>+128(SB), Z22
+	VFMADD231PS constants_avx512<>+192(SB), Z8, Z22
+	VSUBPS      constants_avx512<>+128(SB), Z20, Z23
+	VSUBPS      constants_avx512<>+128(SB), Z21, Z24
+	VSUBPS      constants_avx512<>+128(SB), Z22, Z25
+	VFMADD231PS constants_avx512<>+256(SB), Z23, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z24, Z7
+	VFMADD231PS constants_avx512<>+256(SB), Z25, Z8
+	VFMADD231PS constants_avx512<>+320(SB), Z23, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z24, Z7
+	VFMADD231PS constants_avx512<>+320(SB), Z25, Z8
+	VMOVUPS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z23
+	VMOVUPS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS constants_avx512<>+448(SB), Z7, Z24
+	VMOVUPS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS constants_avx512<>+448(SB), Z8, Z25
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z23
+	VFMADD213PS constants_avx512<>+512(SB), Z7, Z24
+	VFMADD213PS constants_avx512<>+512(SB), Z8, Z25
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z23
+	VFMADD213PS constants_avx512<>+576(SB), Z7, Z24
+	VFMADD213PS constants_avx512<>+576(SB), Z8, Z25
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z23
+	VFMADD213PS constants_avx512<>+640(SB), Z7, Z24
+	VFMADD213PS constants_avx512<>+640(SB), Z8, Z25
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z23
+	VFMADD213PS constants_avx512<>+704(SB), Z7, Z24
+	VFMADD213PS constants_avx512<>+704(SB), Z8, Z25
+	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
+	VPSUBD      constants_avx512<>+128(SB), Z22, Z22
+	VMULPS      Z6, Z6, Z29
+	VMULPS      Z7, Z7, Z30
+	VMULPS      Z8, Z8, Z31
+	VFMADD231PS Z29, Z23, Z6
+	VFMADD231PS Z30, Z24, Z7
+	VFMADD231PS Z31, Z25, Z8
+	VPSRAD      $0x01, Z20, Z23
+	VPSRAD      $0x01, Z21, Z24
+	VPSRAD      $0x01, Z22, Z25
+	VADDPS      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS      constants_avx512<>+768(SB), Z7, Z7
+	VADDPS      constants_avx512<>+768(SB), Z8, Z8
+	VPADDD      constants_avx512<>+832(SB), Z23, Z29
+	VPADDD      constants_avx512<>+832(SB), Z24, Z30
+	VPADDD      constants_avx512<>+832(SB), Z25, Z31
+	VPSLLD      $0x17, Z29, Z29
+	VPSLLD      $0x17, Z30, Z30
+	VPSLLD      $0x17, Z31, Z31
+	VMULPS      Z29, Z6, Z6
+	VMULPS      Z30, Z7, Z7
+	VMULPS      Z31, Z8, Z8
+	VPSUBD      Z23, Z20, Z20
+	VPSUBD      Z24, Z21, Z21
+	VPSUBD      Z25, Z22, Z22
+	VPADDD      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD      constants_avx512<>+832(SB), Z21, Z21
+	VPADDD      constants_avx512<>+832(SB), Z22, Z22
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VPSLLD      $0x17, Z22, Z22
+	VMULPS      Z20, Z6, Z6
+	VMULPS      Z21, Z7, Z7
+	VMULPS      Z22, Z8, Z8
+	VMOVUPS     Z6, Z20
+	VFMADD231PS Z26, Z6, Z20
+	VMOVUPS     Z7, Z6
+	VFMADD231PS Z27, Z7, Z6
+	VMOVUPS     Z8, Z7
+	VFMADD231PS Z28, Z8, Z7
+	VMULPS      constants_avx512<>+704(SB), Z14, Z8
+	VMULPS      constants_avx512<>+704(SB), Z15, Z14
+	VMULPS      constants_avx512<>+704(SB), Z16, Z15
+	VMULPS      Z17, Z8, Z8
+	VMULPS      Z18, Z14, Z14
+	VMULPS      Z19, Z15, Z15
+	VMULPS      Z20, Z8, Z8
+	VMULPS      Z6, Z14, Z14
+	VMULPS      Z7, Z15, Z15
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K3
+	VMOVUPS     constants_avx512<>+768(SB), Z16
+	VSUBPS      Z8, Z16, Z16
+	VMOVUPS     constants_avx512<>+768(SB), Z17
+	VSUBPS      Z14, Z17, Z17
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VSUBPS      Z15, Z18, Z18
+	VBLENDMPS   Z16, Z8, K1, Z9
+	VBLENDMPS   Z17, Z14, K2, Z10
+	VBLENDMPS   Z18, Z15, K3, Z11
+	VMULPS      constants_avx512<>+3072(SB), Z20, Z8
+	VMULPS      constants_avx512<>+3072(SB), Z6, Z6
+	VMULPS      constants_avx512<>+3072(SB), Z7, Z7
+	VFMADD231PS Z8, Z3, Z9
+	VFMADD231PS Z6, Z4, Z10
+	VFMADD231PS Z7, Z5, Z11
+	VMULPS      Z9, Z0, Z0
+	VMULPS      Z10, Z1, Z1
+	VMULPS      Z11, Z2, Z2
+	VMOVUPS     Z0, (DI)(DX*1)
+	VMOVUPS     Z1, 64(DI)(DX*1)
+	VMOVUPS     Z2, 128(DI)(DX*1)
+	ADDQ        $0x000000c0, DX
+	SUBQ        $0x30, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x30, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -1924,68 +3200,68 @@ loop:
 	VMOVUPS     (SI)(DX*1), Z1
 	VMOVUPS     Z1, Z2
 	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VFMADD231PS constants_avx512<>+2176(SB), Z2, Z5
-	VMOVUPS     constants_avx512<>+768(SB), Z6
-	VDIVPS      Z5, Z6, Z5
-	VMOVUPS     constants_avx512<>+2240(SB), Z6
-	VFMADD231PS constants_avx512<>+2304(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2368(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2432(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2496(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2560(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2624(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2688(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2752(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+2816(SB), Z5, Z6
-	VMOVUPS     constants_avx512<>+2880(SB), Z7
-	VMINPS      Z2, Z7, Z2
-	VMULPS      constants_avx512<>+2944(SB), Z2, Z7
-	VMULPS      Z2, Z7, Z8
-	VMOVUPS     Z8, Z9
-	VPXORD      constants_avx512<>+2112(SB), Z9, Z9
-	VFMADD231PS Z2, Z7, Z9
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VFMADD231PS constants_avx512<>+2176(SB), Z2, Z3
+	VMOVUPS     constants_avx512<>+768(SB), Z4
+	VDIVPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+2240(SB), Z4
+	VFMADD231PS constants_avx512<>+2304(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2368(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2432(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2496(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2560(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2624(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2688(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2752(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2816(SB), Z3, Z4
+	VMOVUPS     constants_avx512<>+2880(SB), Z5
+	VMINPS      Z2, Z5, Z2
+	VMULPS      constants_avx512<>+2944(SB), Z2, Z5
+	VMULPS      Z2, Z5, Z6
+	VMOVUPS     Z6, Z7
+	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
+	VFMADD231PS Z2, Z5, Z7
 	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z8, Z2, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z7
-	VMAXPS      Z2, Z7, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z7
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z7
-	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
-	VFMADD231PS constants_avx512<>+256(SB), Z8, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z8, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z8
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z8
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z8
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z8
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z8
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z8
-	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
-	VMULPS      Z2, Z2, Z10
-	VFMADD231PS Z10, Z8, Z2
-	VPSRAD      $0x01, Z7, Z8
+	VMINPS      Z6, Z2, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z5
+	VMAXPS      Z2, Z5, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z5
+	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
+	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS      Z2, Z2, Z8
+	VFMADD231PS Z8, Z6, Z2
+	VPSRAD      $0x01, Z5, Z6
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z8, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VMULPS      Z10, Z2, Z2
-	VPSUBD      Z8, Z7, Z7
-	VPADDD      constants_avx512<>+832(SB), Z7, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z2, Z2
-	VMOVUPS     Z2, Z7
-	VFMADD231PS Z9, Z2, Z7
-	VMULPS      constants_avx512<>+704(SB), Z5, Z2
-	VMULPS      Z6, Z2, Z2
-	VMULPS      Z7, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z6, Z8
+	VPSLLD      $0x17, Z8, Z8
+	VMULPS      Z8, Z2, Z2
+	VPSUBD      Z6, Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
+	VMOVUPS     Z2, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMULPS      constants_avx512<>+704(SB), Z3, Z2
+	VMULPS      Z4, Z2, Z2
+	VMULPS      Z5, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VSUBPS      Z2, Z5, Z5
-	VBLENDMPS   Z5, Z2, K1, Z3
-	VMULPS      constants_avx512<>+3072(SB), Z7, Z2
-	VFMADD231PS Z2, Z1, Z3
-	VMULPS      Z3, Z0, Z0
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VSUBPS      Z2, Z3, Z3
+	VBLENDMPS   Z3, Z2, K1, Z12
+	VMULPS      constants_avx512<>+3072(SB), Z5, Z2
+	VFMADD231PS Z2, Z1, Z12
+	VMULPS      Z12, Z0, Z0
 	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2008,66 +3284,66 @@ rest:
 	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
 	VMOVUPS     constants_avx512<>+768(SB), Z3
 	VFMADD231PS constants_avx512<>+2176(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VDIVPS      Z3, Z5, Z3
-	VMOVUPS     constants_avx512<>+2240(SB), Z5
-	VFMADD231PS constants_avx512<>+2304(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2368(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2432(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2496(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2560(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2624(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2688(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2752(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+2816(SB), Z3, Z5
-	VMOVUPS     constants_avx512<>+2880(SB), Z6
-	VMINPS      Z2, Z6, Z2
-	VMULPS      constants_avx512<>+2944(SB), Z2, Z6
-	VMULPS      Z2, Z6, Z7
-	VMOVUPS     Z7, Z8
-	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
-	VFMADD231PS Z2, Z6, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z4
+	VDIVPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+2240(SB), Z4
+	VFMADD231PS constants_avx512<>+2304(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2368(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2432(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2496(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2560(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2624(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2688(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2752(SB), Z3, Z4
+	VFMADD213PS constants_avx512<>+2816(SB), Z3, Z4
+	VMOVUPS     constants_avx512<>+2880(SB), Z5
+	VMINPS      Z2, Z5, Z2
+	VMULPS      constants_avx512<>+2944(SB), Z2, Z5
+	VMULPS      Z2, Z5, Z6
+	VMOVUPS     Z6, Z7
+	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
+	VFMADD231PS Z2, Z5, Z7
 	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z7, Z2, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z2, Z6, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z6
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z6
-	VSUBPS      constants_avx512<>+128(SB), Z6, Z7
-	VFMADD231PS constants_avx512<>+256(SB), Z7, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z7, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z7
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z7
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z7
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z7
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z7
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z7
-	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
-	VMULPS      Z2, Z2, Z9
-	VFMADD231PS Z9, Z7, Z2
-	VPSRAD      $0x01, Z6, Z7
+	VMINPS      Z6, Z2, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z5
+	VMAXPS      Z2, Z5, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z5
+	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
+	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS      Z2, Z2, Z8
+	VFMADD231PS Z8, Z6, Z2
+	VPSRAD      $0x01, Z5, Z6
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z7, Z9
-	VPSLLD      $0x17, Z9, Z9
-	VMULPS      Z9, Z2, Z2
-	VPSUBD      Z7, Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z6, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z2, Z2
-	VMOVUPS     Z2, Z6
-	VFMADD231PS Z8, Z2, Z6
-	VMULPS      constants_avx512<>+704(SB), Z3, Z2
+	VPADDD      constants_avx512<>+832(SB), Z6, Z8
+	VPSLLD      $0x17, Z8, Z8
+	VMULPS      Z8, Z2, Z2
+	VPSUBD      Z6, Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD      $0x17, Z5, Z5
 	VMULPS      Z5, Z2, Z2
-	VMULPS      Z6, Z2, Z2
+	VMOVUPS     Z2, Z5
+	VFMADD231PS Z7, Z2, Z5
+	VMULPS      constants_avx512<>+704(SB), Z3, Z2
+	VMULPS      Z4, Z2, Z2
+	VMULPS      Z5, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z3
 	VSUBPS      Z2, Z3, Z3
-	VBLENDMPS   Z3, Z2, K2, Z4
-	VMULPS      constants_avx512<>+3072(SB), Z6, Z2
-	VFMADD231PS Z2, Z1, Z4
-	VMULPS      Z4, Z0, Z0
+	VBLENDMPS   Z3, Z2, K2, Z13
+	VMULPS      constants_avx512<>+3072(SB), Z5, Z2
+	VFMADD231PS Z2, Z1, Z13
+	VMULPS      Z13, Z0, Z0
 	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2082,6 +3358,188 @@ TEXT ·vecSiLUBack_avx512(SB), $0-8
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
 	MOVQ 56(AX), DI
+	SUBQ $0x40, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     192(BX)(DX*1), Z3
+	VMOVUPS     (SI)(DX*1), Z4
+	VMOVUPS     64(SI)(DX*1), Z5
+	VMOVUPS     128(SI)(DX*1), Z6
+	VMOVUPS     192(SI)(DX*1), Z7
+	VMOVUPS     Z4, Z8
+	VMOVUPS     Z5, Z9
+	VMOVUPS     Z6, Z10
+	VMOVUPS     Z7, Z11
+	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
+	VPANDD      constants_avx512<>+1984(SB), Z9, Z9
+	VPANDD      constants_avx512<>+1984(SB), Z10, Z10
+	VPANDD      constants_avx512<>+1984(SB), Z11, Z11
+	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
+	VPXORD      constants_avx512<>+2112(SB), Z9, Z9
+	VPXORD      constants_avx512<>+2112(SB), Z10, Z10
+	VPXORD      constants_avx512<>+2112(SB), Z11, Z11
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z8, Z18, Z8
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z9, Z18, Z9
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z10, Z18, Z10
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z11, Z18, Z11
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z8, Z18, Z8
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z9, Z18, Z9
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z10, Z18, Z10
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z11, Z18, Z11
+	VMOVUPS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS constants_avx512<>+192(SB), Z8, Z18
+	VMOVUPS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS constants_avx512<>+192(SB), Z9, Z19
+	VMOVUPS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS constants_avx512<>+192(SB), Z10, Z20
+	VMOVUPS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS constants_avx512<>+192(SB), Z11, Z21
+	VSUBPS      constants_avx512<>+128(SB), Z18, Z22
+	VSUBPS      constants_avx512<>+128(SB), Z19, Z23
+	VSUBPS      constants_avx512<>+128(SB), Z20, Z24
+	VSUBPS      constants_avx512<>+128(SB), Z21, Z25
+	VFMADD231PS constants_avx512<>+256(SB), Z22, Z8
+	VFMADD231PS constants_avx512<>+256(SB), Z23, Z9
+	VFMADD231PS constants_avx512<>+256(SB), Z24, Z10
+	VFMADD231PS constants_avx512<>+256(SB), Z25, Z11
+	VFMADD231PS constants_avx512<>+320(SB), Z22, Z8
+	VFMADD231PS constants_avx512<>+320(SB), Z23, Z9
+	VFMADD231PS constants_avx512<>+320(SB), Z24, Z10
+	VFMADD231PS constants_avx512<>+320(SB), Z25, Z11
+	VMOVUPS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS constants_avx512<>+448(SB), Z8, Z22
+	VMOVUPS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS constants_avx512<>+448(SB), Z9, Z23
+	VMOVUPS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS constants_avx512<>+448(SB), Z10, Z24
+	VMOVUPS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS constants_avx512<>+448(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+512(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+512(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+512(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+512(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+576(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+576(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+576(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+576(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+640(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+640(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+640(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+640(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+704(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+704(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+704(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+704(SB), Z11, Z25
+	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
+	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS      Z8, Z8, Z26
+	VMULPS      Z9, Z9, Z27
+	VMULPS      Z10, Z10, Z28
+	VMULPS      Z11, Z11, Z29
+	VFMADD231PS Z26, Z22, Z8
+	VFMADD231PS Z27, Z23, Z9
+	VFMADD231PS Z28, Z24, Z10
+	VFMADD231PS Z29, Z25, Z11
+	VPSRAD      $0x01, Z18, Z22
+	VPSRAD      $0x01, Z19, Z23
+	VPSRAD      $0x01, Z20, Z24
+	VPSRAD      $0x01, Z21, Z25
+	VADDPS      constants_avx512<>+768(SB), Z8, Z8
+	VADDPS      constants_avx512<>+768(SB), Z9, Z9
+	VADDPS      constants_avx512<>+768(SB), Z10, Z10
+	VADDPS      constants_avx512<>+768(SB), Z11, Z11
+	VPADDD      constants_avx512<>+832(SB), Z22, Z26
+	VPADDD      constants_avx512<>+832(SB), Z23, Z27
+	VPADDD      constants_avx512<>+832(SB), Z24, Z28
+	VPADDD      constants_avx512<>+832(SB), Z25, Z29
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VPSLLD      $0x17, Z28, Z28
+	VPSLLD      $0x17, Z29, Z29
+	VMULPS      Z26, Z8, Z8
+	VMULPS      Z27, Z9, Z9
+	VMULPS      Z28, Z10, Z10
+	VMULPS      Z29, Z11, Z11
+	VPSUBD      Z22, Z18, Z18
+	VPSUBD      Z23, Z19, Z19
+	VPSUBD      Z24, Z20, Z20
+	VPSUBD      Z25, Z21, Z21
+	VPADDD      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z19, Z19
+	VPADDD      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z19, Z19
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VMULPS      Z18, Z8, Z8
+	VMULPS      Z19, Z9, Z9
+	VMULPS      Z20, Z10, Z10
+	VMULPS      Z21, Z11, Z11
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z6, K3
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z7, K4
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS   Z18, Z8, K1, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS   Z18, Z9, K2, Z13
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS   Z18, Z10, K3, Z14
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS   Z18, Z11, K4, Z15
+	VADDPS      constants_avx512<>+768(SB), Z8, Z8
+	VADDPS      constants_avx512<>+768(SB), Z9, Z9
+	VADDPS      constants_avx512<>+768(SB), Z10, Z10
+	VADDPS      constants_avx512<>+768(SB), Z11, Z11
+	VDIVPS      Z8, Z12, Z8
+	VDIVPS      Z9, Z13, Z9
+	VDIVPS      Z10, Z14, Z10
+	VDIVPS      Z11, Z15, Z11
+	VMULPS      Z8, Z4, Z4
+	VMULPS      Z9, Z5, Z5
+	VMULPS      Z10, Z6, Z6
+	VMULPS      Z11, Z7, Z7
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VSUBPS      Z8, Z18, Z18
+	VMOVUPS     constants_avx512<>+768(SB), Z19
+	VSUBPS      Z9, Z19, Z19
+	VMOVUPS     constants_avx512<>+768(SB), Z20
+	VSUBPS      Z10, Z20, Z20
+	VMOVUPS     constants_avx512<>+768(SB), Z21
+	VSUBPS      Z11, Z21, Z21
+	VFMADD231PS Z18, Z4, Z8
+	VFMADD231PS Z19, Z5, Z9
+	VFMADD231PS Z20, Z6, Z10
+	VFMADD231PS Z21, Z7, Z11
+	VMULPS      Z8, Z0, Z0
+	VMULPS      Z9, Z1, Z1
+	VMULPS      Z10, Z2, Z2
+	VMULPS      Z11, Z3, Z3
+	VMOVUPS     Z0, (DI)(DX*1)
+	VMOVUPS     Z1, 64(DI)(DX*1)
+	VMOVUPS     Z2, 128(DI)(DX*1)
+	VMOVUPS     Z3, 192(DI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -2091,45 +3549,45 @@ loop:
 	VMOVUPS     Z1, Z2
 	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
 	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z5
-	VMINPS      Z2, Z5, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z2, Z5, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z2, Z2, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VPSRAD      $0x01, Z5, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z6, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z2, Z2
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
 	VPSLLD      $0x17, Z5, Z5
 	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD      $0x17, Z3, Z3
+	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VBLENDMPS   Z5, Z2, K1, Z3
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS   Z3, Z2, K1, Z16
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VDIVPS      Z2, Z3, Z2
+	VDIVPS      Z2, Z16, Z2
 	VMULPS      Z2, Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z5
-	VSUBPS      Z2, Z5, Z5
-	VFMADD231PS Z5, Z1, Z2
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VSUBPS      Z2, Z3, Z3
+	VFMADD231PS Z3, Z1, Z2
 	VMULPS      Z2, Z0, Z0
 	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2157,39 +3615,39 @@ rest:
 	VMAXPS      Z2, Z3, Z2
 	VMOVUPS     constants_avx512<>+128(SB), Z3
 	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z5
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
 	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z6
-	VFMADD231PS Z6, Z5, Z2
-	VPSRAD      $0x01, Z3, Z5
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z5, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z2, Z2
-	VPSUBD      Z5, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
 	VPADDD      constants_avx512<>+832(SB), Z3, Z3
 	VPSLLD      $0x17, Z3, Z3
 	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z2, K2, Z4
+	VBLENDMPS   Z3, Z2, K2, Z17
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VDIVPS      Z2, Z4, Z2
+	VDIVPS      Z2, Z17, Z2
 	VMULPS      Z2, Z1, Z1
 	VMOVUPS     constants_avx512<>+768(SB), Z3
 	VSUBPS      Z2, Z3, Z3
 	VFMADD231PS Z3, Z1, Z2
 	VMULPS      Z2, Z0, Z0
 	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2204,6 +3662,172 @@ TEXT ·vecSoftplusBack_avx512(SB), $0-8
 	MOVQ 8(AX), BX
 	MOVQ 16(AX), SI
 	MOVQ 56(AX), DI
+	SUBQ $0x40, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     192(BX)(DX*1), Z3
+	VMOVUPS     (SI)(DX*1), Z4
+	VMOVUPS     64(SI)(DX*1), Z5
+	VMOVUPS     128(SI)(DX*1), Z6
+	VMOVUPS     192(SI)(DX*1), Z7
+	VMOVUPS     Z4, Z8
+	VMOVUPS     Z5, Z9
+	VMOVUPS     Z6, Z10
+	VMOVUPS     Z7, Z11
+	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
+	VPANDD      constants_avx512<>+1984(SB), Z9, Z9
+	VPANDD      constants_avx512<>+1984(SB), Z10, Z10
+	VPANDD      constants_avx512<>+1984(SB), Z11, Z11
+	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
+	VPXORD      constants_avx512<>+2112(SB), Z9, Z9
+	VPXORD      constants_avx512<>+2112(SB), Z10, Z10
+	VPXORD      constants_avx512<>+2112(SB), Z11, Z11
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z8, Z18, Z8
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z9, Z18, Z9
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z10, Z18, Z10
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z11, Z18, Z11
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z8, Z18, Z8
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z9, Z18, Z9
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z10, Z18, Z10
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z11, Z18, Z11
+	VMOVUPS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS constants_avx512<>+192(SB), Z8, Z18
+	VMOVUPS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS constants_avx512<>+192(SB), Z9, Z19
+	VMOVUPS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS constants_avx512<>+192(SB), Z10, Z20
+	VMOVUPS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS constants_avx512<>+192(SB), Z11, Z21
+	VSUBPS      constants_avx512<>+128(SB), Z18, Z22
+	VSUBPS      constants_avx512<>+128(SB), Z19, Z23
+	VSUBPS      constants_avx512<>+128(SB), Z20, Z24
+	VSUBPS      constants_avx512<>+128(SB), Z21, Z25
+	VFMADD231PS constants_avx512<>+256(SB), Z22, Z8
+	VFMADD231PS constants_avx512<>+256(SB), Z23, Z9
+	VFMADD231PS constants_avx512<>+256(SB), Z24, Z10
+	VFMADD231PS constants_avx512<>+256(SB), Z25, Z11
+	VFMADD231PS constants_avx512<>+320(SB), Z22, Z8
+	VFMADD231PS constants_avx512<>+320(SB), Z23, Z9
+	VFMADD231PS constants_avx512<>+320(SB), Z24, Z10
+	VFMADD231PS constants_avx512<>+320(SB), Z25, Z11
+	VMOVUPS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS constants_avx512<>+448(SB), Z8, Z22
+	VMOVUPS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS constants_avx512<>+448(SB), Z9, Z23
+	VMOVUPS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS constants_avx512<>+448(SB), Z10, Z24
+	VMOVUPS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS constants_avx512<>+448(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+512(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+512(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+512(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+512(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+576(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+576(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+576(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+576(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+640(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+640(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+640(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+640(SB), Z11, Z25
+	VFMADD213PS constants_avx512<>+704(SB), Z8, Z22
+	VFMADD213PS constants_avx512<>+704(SB), Z9, Z23
+	VFMADD213PS constants_avx512<>+704(SB), Z10, Z24
+	VFMADD213PS constants_avx512<>+704(SB), Z11, Z25
+	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
+	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS      Z8, Z8, Z26
+	VMULPS      Z9, Z9, Z27
+	VMULPS      Z10, Z10, Z28
+	VMULPS      Z11, Z11, Z29
+	VFMADD231PS Z26, Z22, Z8
+	VFMADD231PS Z27, Z23, Z9
+	VFMADD231PS Z28, Z24, Z10
+	VFMADD231PS Z29, Z25, Z11
+	VPSRAD      $0x01, Z18, Z22
+	VPSRAD      $0x01, Z19, Z23
+	VPSRAD      $0x01, Z20, Z24
+	VPSRAD      $0x01, Z21, Z25
+	VADDPS      constants_avx512<>+768(SB), Z8, Z8
+	VADDPS      constants_avx512<>+768(SB), Z9, Z9
+	VADDPS      constants_avx512<>+768(SB), Z10, Z10
+	VADDPS      constants_avx512<>+768(SB), Z11, Z11
+	VPADDD      constants_avx512<>+832(SB), Z22, Z26
+	VPADDD      constants_avx512<>+832(SB), Z23, Z27
+	VPADDD      constants_avx512<>+832(SB), Z24, Z28
+	VPADDD      constants_avx512<>+832(SB), Z25, Z29
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VPSLLD      $0x17, Z28, Z28
+	VPSLLD      $0x17, Z29, Z29
+	VMULPS      Z26, Z8, Z8
+	VMULPS      Z27, Z9, Z9
+	VMULPS      Z28, Z10, Z10
+	VMULPS      Z29, Z11, Z11
+	VPSUBD      Z22, Z18, Z18
+	VPSUBD      Z23, Z19, Z19
+	VPSUBD      Z24, Z20, Z20
+	VPSUBD      Z25, Z21, Z21
+	VPADDD      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z19, Z19
+	VPADDD      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z19, Z19
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VMULPS      Z18, Z8, Z8
+	VMULPS      Z19, Z9, Z9
+	VMULPS      Z20, Z10, Z10
+	VMULPS      Z21, Z11, Z11
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z6, K3
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z7, K4
+	VMOVUPS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS   Z4, Z8, K1, Z12
+	VMOVUPS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS   Z4, Z9, K2, Z13
+	VMOVUPS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS   Z4, Z10, K3, Z14
+	VMOVUPS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS   Z4, Z11, K4, Z15
+	VADDPS      constants_avx512<>+768(SB), Z8, Z4
+	VADDPS      constants_avx512<>+768(SB), Z9, Z5
+	VADDPS      constants_avx512<>+768(SB), Z10, Z6
+	VADDPS      constants_avx512<>+768(SB), Z11, Z7
+	VDIVPS      Z4, Z12, Z4
+	VDIVPS      Z5, Z13, Z5
+	VDIVPS      Z6, Z14, Z6
+	VDIVPS      Z7, Z15, Z7
+	VMULPS      Z4, Z0, Z0
+	VMULPS      Z5, Z1, Z1
+	VMULPS      Z6, Z2, Z2
+	VMULPS      Z7, Z3, Z3
+	VMOVUPS     Z0, (DI)(DX*1)
+	VMOVUPS     Z1, 64(DI)(DX*1)
+	VMOVUPS     Z2, 128(DI)(DX*1)
+	VMOVUPS     Z3, 192(DI)(DX*1)
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -2213,41 +3837,41 @@ loop:
 	VMOVUPS     Z1, Z2
 	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
 	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z5
-	VMINPS      Z2, Z5, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z2, Z5, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z2, Z2, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VPSRAD      $0x01, Z5, Z6
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z6, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z2, Z2
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
 	VPSLLD      $0x17, Z5, Z5
 	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD      $0x17, Z3, Z3
+	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K1, Z3
+	VBLENDMPS   Z1, Z2, K1, Z16
 	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z3, Z1
+	VDIVPS      Z1, Z16, Z1
 	VMULPS      Z1, Z0, Z0
 	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2275,35 +3899,35 @@ rest:
 	VMAXPS      Z2, Z3, Z2
 	VMOVUPS     constants_avx512<>+128(SB), Z3
 	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z5
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
 	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z6
-	VFMADD231PS Z6, Z5, Z2
-	VPSRAD      $0x01, Z3, Z5
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z5, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z2, Z2
-	VPSUBD      Z5, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
 	VPADDD      constants_avx512<>+832(SB), Z3, Z3
 	VPSLLD      $0x17, Z3, Z3
 	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K2, Z4
+	VBLENDMPS   Z1, Z2, K2, Z17
 	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z4, Z1
+	VDIVPS      Z1, Z17, Z1
 	VMULPS      Z1, Z0, Z0
 	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2323,7 +3947,7 @@ TEXT ·vecSum_avx512(SB), $0-8
 loop:
 	VMOVUPS (BX)(DX*1), Z1
 	VADDPS  Z1, Z0, Z0
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2344,7 +3968,7 @@ rest:
 	VMOVUPS   Z0, Z2
 	VADDPS    Z1, Z2, Z2
 	VBLENDMPS Z2, Z0, K1, Z0
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VMOVUPS Z0, 160(AX)
@@ -2367,7 +3991,7 @@ loop:
 	VMOVUPS     (BX)(DX*1), Z1
 	VMOVUPS     (SI)(DX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2389,7 +4013,7 @@ rest:
 	VMOVUPS     Z0, Z3
 	VFMADD231PS Z1, Z2, Z3
 	VBLENDMPS   Z3, Z0, K1, Z0
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z0, 160(AX)
@@ -2410,7 +4034,7 @@ TEXT ·vecMax_avx512(SB), $0-8
 loop:
 	VMOVUPS (BX)(DX*1), Z1
 	VMAXPS  Z0, Z1, Z0
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2431,7 +4055,7 @@ rest:
 	VMOVUPS   Z0, Z2
 	VMAXPS    Z2, Z1, Z2
 	VBLENDMPS Z2, Z0, K1, Z0
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VMOVUPS Z0, 160(AX)
@@ -2453,7 +4077,7 @@ loop:
 	VMOVUPS (BX)(DX*1), Z1
 	VPANDD  constants_avx512<>+1984(SB), Z1, Z1
 	VPMAXSD Z1, Z0, Z0
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2475,7 +4099,7 @@ rest:
 	VMOVUPS   Z0, Z2
 	VPMAXSD   Z1, Z2, Z2
 	VBLENDMPS Z2, Z0, K1, Z0
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VMOVUPS Z0, 160(AX)
@@ -2492,8 +4116,142 @@ TEXT ·vecExpSum_avx512(SB), $0-8
 	VBROADCASTSS 88(AX), Z0
 	MOVQ         56(AX), SI
 	VMOVUPS      160(AX), Z1
-	SUBQ         $0x10, CX
-	JLT          rest
+	SUBQ         $0x40, CX
+	JLT          few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z2
+	VMOVUPS     64(BX)(DX*1), Z3
+	VMOVUPS     128(BX)(DX*1), Z4
+	VMOVUPS     192(BX)(DX*1), Z5
+	VSUBPS      Z0, Z2, Z2
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z0, Z4, Z4
+	VSUBPS      Z0, Z5, Z5
+	VMOVUPS     constants_avx512<>+0(SB), Z6
+	VMINPS      Z2, Z6, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z6
+	VMINPS      Z3, Z6, Z3
+	VMOVUPS     constants_avx512<>+0(SB), Z6
+	VMINPS      Z4, Z6, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z6
+	VMINPS      Z5, Z6, Z5
+	VMOVUPS     constants_avx512<>+64(SB), Z6
+	VMAXPS      Z2, Z6, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z6
+	VMAXPS      Z3, Z6, Z3
+	VMOVUPS     constants_avx512<>+64(SB), Z6
+	VMAXPS      Z4, Z6, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z6
+	VMAXPS      Z5, Z6, Z5
+	VMOVUPS     constants_avx512<>+128(SB), Z6
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z6
+	VMOVUPS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z7
+	VMOVUPS     constants_avx512<>+128(SB), Z8
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z8
+	VMOVUPS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z9
+	VSUBPS      constants_avx512<>+128(SB), Z6, Z10
+	VSUBPS      constants_avx512<>+128(SB), Z7, Z11
+	VSUBPS      constants_avx512<>+128(SB), Z8, Z12
+	VSUBPS      constants_avx512<>+128(SB), Z9, Z13
+	VFMADD231PS constants_avx512<>+256(SB), Z10, Z2
+	VFMADD231PS constants_avx512<>+256(SB), Z11, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z12, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z13, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z10, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z11, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z12, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z13, Z5
+	VMOVUPS     constants_avx512<>+384(SB), Z10
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z10
+	VMOVUPS     constants_avx512<>+384(SB), Z11
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z11
+	VMOVUPS     constants_avx512<>+384(SB), Z12
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z12
+	VMOVUPS     constants_avx512<>+384(SB), Z13
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z13
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z10
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z11
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z12
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z13
+	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
+	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
+	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
+	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
+	VMULPS      Z2, Z2, Z14
+	VMULPS      Z3, Z3, Z15
+	VMULPS      Z4, Z4, Z16
+	VMULPS      Z5, Z5, Z17
+	VFMADD231PS Z14, Z10, Z2
+	VFMADD231PS Z15, Z11, Z3
+	VFMADD231PS Z16, Z12, Z4
+	VFMADD231PS Z17, Z13, Z5
+	VPSRAD      $0x01, Z6, Z10
+	VPSRAD      $0x01, Z7, Z11
+	VPSRAD      $0x01, Z8, Z12
+	VPSRAD      $0x01, Z9, Z13
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VADDPS      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z10, Z14
+	VPADDD      constants_avx512<>+832(SB), Z11, Z15
+	VPADDD      constants_avx512<>+832(SB), Z12, Z16
+	VPADDD      constants_avx512<>+832(SB), Z13, Z17
+	VPSLLD      $0x17, Z14, Z14
+	VPSLLD      $0x17, Z15, Z15
+	VPSLLD      $0x17, Z16, Z16
+	VPSLLD      $0x17, Z17, Z17
+	VMULPS      Z14, Z2, Z2
+	VMULPS      Z15, Z3, Z3
+	VMULPS      Z16, Z4, Z4
+	VMULPS      Z17, Z5, Z5
+	VPSUBD      Z10, Z6, Z6
+	VPSUBD      Z11, Z7, Z7
+	VPSUBD      Z12, Z8, Z8
+	VPSUBD      Z13, Z9, Z9
+	VPADDD      constants_avx512<>+832(SB), Z6, Z6
+	VPADDD      constants_avx512<>+832(SB), Z7, Z7
+	VPADDD      constants_avx512<>+832(SB), Z8, Z8
+	VPADDD      constants_avx512<>+832(SB), Z9, Z9
+	VPSLLD      $0x17, Z6, Z6
+	VPSLLD      $0x17, Z7, Z7
+	VPSLLD      $0x17, Z8, Z8
+	VPSLLD      $0x17, Z9, Z9
+	VMULPS      Z6, Z2, Z2
+	VMULPS      Z7, Z3, Z3
+	VMULPS      Z8, Z4, Z4
+	VMULPS      Z9, Z5, Z5
+	VMOVUPS     Z2, (SI)(DX*1)
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     Z3, 64(SI)(DX*1)
+	VADDPS      Z3, Z1, Z1
+	VMOVUPS     Z4, 128(SI)(DX*1)
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     Z5, 192(SI)(DX*1)
+	VADDPS      Z5, Z1, Z1
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x40, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JLT  rest
 
 loop:
 	VMOVUPS     (BX)(DX*1), Z2
@@ -2527,7 +4285,7 @@ loop:
 	VMULPS      Z3, Z2, Z2
 	VMOVUPS     Z2, (SI)(DX*1)
 	VADDPS      Z2, Z1, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2577,7 +4335,7 @@ rest:
 	VMOVUPS     Z1, Z2
 	VADDPS      Z0, Z2, Z2
 	VBLENDMPS   Z2, Z1, K1, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -2603,7 +4361,7 @@ loop:
 	VSUBPS  Z0, Z2, Z2
 	VMULPS  Z2, Z1, Z1
 	VMOVUPS Z1, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2625,7 +4383,7 @@ rest:
 	VSUBPS    Z0, Z2, Z0
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2649,7 +4407,7 @@ loop:
 	VMULPS  Z0, Z2, Z2
 	VSUBPS  Z1, Z2, Z2
 	VMOVUPS Z2, (SI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2670,7 +4428,7 @@ rest:
 	VMULPS    Z0, Z2, Z0
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2692,7 +4450,7 @@ loop:
 	VMOVUPS     (BX)(DX*1), Z2
 	VSUBPS      Z0, Z2, Z2
 	VFMADD231PS Z2, Z2, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2714,7 +4472,7 @@ rest:
 	VMOVUPS     Z1, Z2
 	VFMADD231PS Z0, Z0, Z2
 	VBLENDMPS   Z2, Z1, K1, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -2741,7 +4499,7 @@ loop:
 	VMULPS  Z1, Z3, Z3
 	VSUBPS  Z2, Z3, Z3
 	VMOVUPS Z3, (SI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2763,7 +4521,7 @@ rest:
 	VMULPS    Z1, Z0, Z0
 	VSUBPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2792,7 +4550,7 @@ loop:
 	VMOVUPS (SI)(DX*1), Z4
 	VADDPS  Z4, Z3, Z3
 	VMOVUPS Z3, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2816,7 +4574,7 @@ rest:
 	VMOVUPS.Z (SI)(DX*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2842,7 +4600,7 @@ loop:
 	VSUBPS      Z0, Z4, Z4
 	VADDPS      Z3, Z1, Z1
 	VFMADD231PS Z3, Z4, Z2
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -2868,7 +4626,7 @@ rest:
 	VMOVUPS     Z2, Z4
 	VFMADD231PS Z3, Z0, Z4
 	VBLENDMPS   Z4, Z2, K1, Z2
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -2901,7 +4659,7 @@ loop:
 	VSUBPS  Z4, Z5, Z4
 	VSUBPS  Z3, Z4, Z4
 	VMOVUPS Z4, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2926,7 +4684,7 @@ rest:
 	VSUBPS    Z0, Z1, Z0
 	VSUBPS    Z3, Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2954,7 +4712,7 @@ loop:
 	VMOVUPS constants_avx512<>+1728(SB), Z4
 	VMAXPS  Z3, Z4, Z3
 	VMOVUPS Z3, (SI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -2978,7 +4736,7 @@ rest:
 	VMOVUPS   constants_avx512<>+1728(SB), Z1
 	VMAXPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3009,7 +4767,7 @@ loop:
 	VMOVUPS constants_avx512<>+1728(SB), Z4
 	VMAXPS  Z3, Z4, Z3
 	VMOVUPS Z3, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3035,7 +4793,7 @@ rest:
 	VMOVUPS   constants_avx512<>+1728(SB), Z1
 	VMAXPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3066,7 +4824,7 @@ loop:
 	VSUBPS      Z0, Z3, Z3
 	VADDPS      Z4, Z1, Z1
 	VFMADD231PS Z4, Z3, Z2
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3096,7 +4854,7 @@ rest:
 	VMOVUPS     Z2, Z3
 	VFMADD231PS Z5, Z0, Z3
 	VBLENDMPS   Z3, Z2, K1, Z2
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -3134,7 +4892,7 @@ loop:
 	VSUBPS    Z4, Z7, Z4
 	VSUBPS    Z3, Z4, Z4
 	VMOVUPS   Z4, (R8)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -3163,7 +4921,7 @@ rest:
 	VSUBPS    Z0, Z1, Z0
 	VSUBPS    Z3, Z0, Z0
 	VMOVUPS   Z0, K1, (R8)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3189,7 +4947,7 @@ loop:
 	VMOVUPS (DI)(DX*1), Z1
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R8)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3212,7 +4970,7 @@ rest:
 	VMOVUPS.Z (DI)(DX*1), K1, Z1
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (R8)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3244,7 +5002,7 @@ loop:
 	VMOVUPS (R9)(DX*1), Z1
 	VSUBPS  Z1, Z0, Z0
 	VMOVUPS Z0, (R10)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3271,7 +5029,7 @@ rest:
 	VMOVUPS.Z (R9)(DX*1), K1, Z1
 	VSUBPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (R10)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3295,7 +5053,7 @@ loop:
 	VSUBPS      Z0, Z2, Z2
 	VMOVUPS     Z2, (SI)(DX*1)
 	VFMADD231PS Z2, Z2, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3318,7 +5076,7 @@ rest:
 	VMOVUPS     Z1, Z2
 	VFMADD231PS Z0, Z0, Z2
 	VBLENDMPS   Z2, Z1, K1, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -3349,7 +5107,7 @@ loop:
 	VADDPS  Z3, Z2, Z2
 	VMOVUPS Z1, (R8)(DX*1)
 	VMOVUPS Z2, (R9)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3374,7 +5132,7 @@ rest:
 	VADDPS    Z2, Z1, Z1
 	VMOVUPS   Z0, K1, (R8)(DX*1)
 	VMOVUPS   Z1, K1, (R9)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3401,7 +5159,7 @@ loop:
 	VMOVUPS     (DI)(DX*1), Z3
 	VADDPS      Z2, Z0, Z0
 	VFMADD231PS Z2, Z3, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3428,7 +5186,7 @@ rest:
 	VMOVUPS     Z1, Z4
 	VFMADD231PS Z2, Z3, Z4
 	VBLENDMPS   Z4, Z1, K1, Z1
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z0, 160(AX)
@@ -3462,7 +5220,7 @@ loop:
 	VSUBPS  Z4, Z3, Z3
 	VMULPS  Z2, Z3, Z3
 	VMOVUPS Z3, (R8)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3488,7 +5246,7 @@ rest:
 	VSUBPS    Z1, Z0, Z0
 	VMULPS    Z2, Z0, Z0
 	VMOVUPS   Z0, K1, (R8)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3522,7 +5280,7 @@ loop:
 	VMULPS  Z2, Z4, Z4
 	VADDPS  Z4, Z3, Z3
 	VMOVUPS Z3, (BX)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3550,7 +5308,7 @@ rest:
 	VMULPS    Z2, Z0, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (BX)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3578,7 +5336,7 @@ loop:
 	VMULPS  Z3, Z0, Z3
 	VSUBPS  Z3, Z2, Z2
 	VMOVUPS Z2, (DI)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3602,7 +5360,7 @@ rest:
 	VMULPS    Z1, Z0, Z0
 	VSUBPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3637,7 +5395,7 @@ loop:
 	VSUBPS  Z5, Z3, Z3
 	VMOVUPS Z4, (R8)(DX*1)
 	VMOVUPS Z3, (R9)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3665,7 +5423,7 @@ rest:
 	VSUBPS    Z0, Z3, Z0
 	VMOVUPS   Z1, K1, (R8)(DX*1)
 	VMOVUPS   Z0, K1, (R9)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3702,7 +5460,7 @@ loop:
 	VSUBPS  Z4, Z3, Z3
 	VMOVUPS Z5, (R8)(DX*1)
 	VMOVUPS Z3, (R9)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3732,7 +5490,7 @@ rest:
 	VSUBPS    Z0, Z3, Z0
 	VMOVUPS   Z4, K1, (R8)(DX*1)
 	VMOVUPS   Z0, K1, (R9)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3760,8 +5518,87 @@ TEXT ·vecAdam_avx512(SB), $0-8
 	MOVQ         56(AX), R9
 	MOVQ         64(AX), R10
 	MOVQ         72(AX), R11
-	SUBQ         $0x10, CX
-	JLT          rest
+	SUBQ         $0x30, CX
+	JLT          few
+
+abreast:
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(BX)(DX*1), Z11
+	VMOVUPS (SI)(DX*1), Z12
+	VMOVUPS 64(SI)(DX*1), Z13
+	VMOVUPS 128(SI)(DX*1), Z14
+	VMULPS  Z9, Z0, Z15
+	VMULPS  Z10, Z0, Z16
+	VMULPS  Z11, Z0, Z17
+	VADDPS  Z15, Z12, Z12
+	VADDPS  Z16, Z13, Z13
+	VADDPS  Z17, Z14, Z14
+	VMOVUPS (DI)(DX*1), Z15
+	VMOVUPS 64(DI)(DX*1), Z16
+	VMOVUPS 128(DI)(DX*1), Z17
+	VMULPS  Z15, Z1, Z15
+	VMULPS  Z16, Z1, Z16
+	VMULPS  Z17, Z1, Z17
+	VMULPS  Z12, Z2, Z18
+	VMULPS  Z13, Z2, Z19
+	VMULPS  Z14, Z2, Z20
+	VADDPS  Z18, Z15, Z15
+	VADDPS  Z19, Z16, Z16
+	VADDPS  Z20, Z17, Z17
+	VMOVUPS (R8)(DX*1), Z18
+	VMOVUPS 64(R8)(DX*1), Z19
+	VMOVUPS 128(R8)(DX*1), Z20
+	VMULPS  Z18, Z3, Z18
+	VMULPS  Z19, Z3, Z19
+	VMULPS  Z20, Z3, Z20
+	VMULPS  Z12, Z12, Z12
+	VMULPS  Z13, Z13, Z13
+	VMULPS  Z14, Z14, Z14
+	VMULPS  Z12, Z4, Z12
+	VMULPS  Z13, Z4, Z13
+	VMULPS  Z14, Z4, Z14
+	VADDPS  Z12, Z18, Z12
+	VADDPS  Z13, Z19, Z13
+	VADDPS  Z14, Z20, Z14
+	VSQRTPS Z12, Z18
+	VSQRTPS Z13, Z19
+	VSQRTPS Z14, Z20
+	VMULPS  Z5, Z18, Z18
+	VMULPS  Z5, Z19, Z19
+	VMULPS  Z5, Z20, Z20
+	VADDPS  Z6, Z18, Z18
+	VADDPS  Z6, Z19, Z19
+	VADDPS  Z6, Z20, Z20
+	VMULPS  Z9, Z7, Z9
+	VMULPS  Z10, Z7, Z10
+	VMULPS  Z11, Z7, Z11
+	VMULPS  Z15, Z8, Z21
+	VMULPS  Z16, Z8, Z22
+	VMULPS  Z17, Z8, Z23
+	VDIVPS  Z18, Z21, Z18
+	VDIVPS  Z19, Z22, Z19
+	VDIVPS  Z20, Z23, Z20
+	VSUBPS  Z18, Z9, Z9
+	VSUBPS  Z19, Z10, Z10
+	VSUBPS  Z20, Z11, Z11
+	VMOVUPS Z9, (R9)(DX*1)
+	VMOVUPS Z15, (R10)(DX*1)
+	VMOVUPS Z12, (R11)(DX*1)
+	VMOVUPS Z10, 64(R9)(DX*1)
+	VMOVUPS Z16, 64(R10)(DX*1)
+	VMOVUPS Z13, 64(R11)(DX*1)
+	VMOVUPS Z11, 128(R9)(DX*1)
+	VMOVUPS Z17, 128(R10)(DX*1)
+	VMOVUPS Z14, 128(R11)(DX*1)
+	ADDQ    $0x000000c0, DX
+	SUBQ    $0x30, CX
+	JGE     abreast
+
+few:
+	ADDQ $0x30, CX
+	SUBQ $0x10, CX
+	JLT  rest
 
 loop:
 	VMOVUPS (BX)(DX*1), Z9
@@ -3787,7 +5624,7 @@ loop:
 	VMOVUPS Z9, (R9)(DX*1)
 	VMOVUPS Z11, (R10)(DX*1)
 	VMOVUPS Z10, (R11)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -3827,7 +5664,7 @@ rest:
 	VMOVUPS   Z2, K1, (R9)(DX*1)
 	VMOVUPS   Z1, K1, (R10)(DX*1)
 	VMOVUPS   Z0, K1, (R11)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3855,7 +5692,7 @@ loop:
 	VMOVUPS   constants_avx512<>+1728(SB), Z2
 	VBLENDMPS Z1, Z2, K1, Z3
 	VMOVUPS   Z3, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -3880,7 +5717,7 @@ rest:
 	VMOVUPS   constants_avx512<>+1728(SB), Z0
 	VBLENDMPS Z1, Z0, K2, Z4
 	VMOVUPS   Z4, K1, (SI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3906,7 +5743,7 @@ loop:
 	VMULPS      constants_avx512<>+3136(SB), Z2, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMOVUPS     Z2, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -3929,7 +5766,7 @@ rest:
 	VMULPS      constants_avx512<>+3136(SB), Z2, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (SI)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3994,7 +5831,7 @@ loop:
 	VBLENDMPS    Z21, Z9, K1, Z11
 	VMOVUPS      Z10, (DI)(DX*1)
 	VMOVUPS      Z11, (R8)(DX*1)
-	ADDQ         $0x40, DX
+	ADDQ         $0x00000040, DX
 	SUBQ         $0x10, CX
 	JGE          loop
 
@@ -4076,7 +5913,7 @@ rest:
 	VBLENDMPS    Z7, Z15, K2, Z17
 	VMOVUPS      Z16, K1, (DI)(DX*1)
 	VMOVUPS      Z17, K1, (R8)(DX*1)
-	ADDQ         $0x40, DX
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4138,7 +5975,7 @@ loop:
 	VPERMT2PS    Z8, Z4, Z3
 	VMOVUPS      Z2, (R8)(DX*2)
 	VMOVUPS      Z3, 64(R8)(DX*2)
-	ADDQ         $0x40, DX
+	ADDQ         $0x00000040, DX
 	SUBQ         $0x10, CX
 	JGE          loop
 
@@ -4217,7 +6054,7 @@ rest:
 	VPERMT2PS    Z12, Z1, Z2
 	VMOVUPS      Z0, K2, (R8)(DX*2)
 	VMOVUPS      Z2, K3, 64(R8)(DX*2)
-	ADDQ         $0x40, DX
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4257,7 +6094,7 @@ loop:
 	VADDPS    Z1, Z0, Z0
 	VMULPS    constants_avx512<>+3584(SB), Z0, Z0
 	VMOVUPS   Z0, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -4317,7 +6154,7 @@ rest:
 	VADDPS    Z1, Z0, Z0
 	VMULPS    constants_avx512<>+3584(SB), Z0, Z0
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4346,7 +6183,7 @@ loop:
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, (SI)(DX*1)
 	VMOVUPS   Z0, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -4395,7 +6232,7 @@ rest:
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, K1, (SI)(DX*1)
 	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4424,7 +6261,7 @@ loop:
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, (DI)(DX*2)
 	VMOVUPS   Z0, 64(DI)(DX*2)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 	SUBQ      $0x10, CX
 	JGE       loop
 
@@ -4473,7 +6310,7 @@ rest:
 	VPERMT2PS Z1, Z3, Z0
 	VMOVUPS   Z2, K2, (DI)(DX*2)
 	VMOVUPS   Z0, K3, 64(DI)(DX*2)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4493,6 +6330,368 @@ TEXT ·vecLSTM_avx512(SB), $0-8
 	MOVQ 56(AX), R10
 	MOVQ 64(AX), R11
 	MOVQ 72(AX), R12
+	SUBQ $0x20, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     Z0, Z2
+	VMOVUPS     Z1, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
+	VPXORD      constants_avx512<>+2112(SB), Z3, Z3
+	VMOVUPS     constants_avx512<>+0(SB), Z16
+	VMINPS      Z2, Z16, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z16
+	VMINPS      Z3, Z16, Z3
+	VMOVUPS     constants_avx512<>+64(SB), Z16
+	VMAXPS      Z2, Z16, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z16
+	VMAXPS      Z3, Z16, Z3
+	VMOVUPS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z16
+	VMOVUPS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z17
+	VSUBPS      constants_avx512<>+128(SB), Z16, Z18
+	VSUBPS      constants_avx512<>+128(SB), Z17, Z19
+	VFMADD231PS constants_avx512<>+256(SB), Z18, Z2
+	VFMADD231PS constants_avx512<>+256(SB), Z19, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z18, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z19, Z3
+	VMOVUPS     constants_avx512<>+384(SB), Z18
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z18
+	VMOVUPS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z18
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z18
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z18
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z18
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z19
+	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
+	VMULPS      Z2, Z2, Z20
+	VMULPS      Z3, Z3, Z21
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z21, Z19, Z3
+	VPSRAD      $0x01, Z16, Z18
+	VPSRAD      $0x01, Z17, Z19
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VADDPS      constants_avx512<>+768(SB), Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z18, Z20
+	VPADDD      constants_avx512<>+832(SB), Z19, Z21
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VMULPS      Z20, Z2, Z2
+	VMULPS      Z21, Z3, Z3
+	VPSUBD      Z18, Z16, Z16
+	VPSUBD      Z19, Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD      constants_avx512<>+832(SB), Z17, Z17
+	VPSLLD      $0x17, Z16, Z16
+	VPSLLD      $0x17, Z17, Z17
+	VMULPS      Z16, Z2, Z2
+	VMULPS      Z17, Z3, Z3
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z2, K1, Z4
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z3, K2, Z5
+	VADDPS      constants_avx512<>+768(SB), Z2, Z0
+	VADDPS      constants_avx512<>+768(SB), Z3, Z1
+	VDIVPS      Z0, Z4, Z0
+	VDIVPS      Z1, Z5, Z1
+	VMOVUPS     (SI)(DX*1), Z2
+	VMOVUPS     64(SI)(DX*1), Z3
+	VMOVUPS     Z2, Z16
+	VMOVUPS     Z3, Z17
+	VPANDD      constants_avx512<>+1984(SB), Z16, Z16
+	VPANDD      constants_avx512<>+1984(SB), Z17, Z17
+	VPXORD      constants_avx512<>+2112(SB), Z16, Z16
+	VPXORD      constants_avx512<>+2112(SB), Z17, Z17
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z16, Z18, Z16
+	VMOVUPS     constants_avx512<>+0(SB), Z18
+	VMINPS      Z17, Z18, Z17
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z16, Z18, Z16
+	VMOVUPS     constants_avx512<>+64(SB), Z18
+	VMAXPS      Z17, Z18, Z17
+	VMOVUPS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS constants_avx512<>+192(SB), Z16, Z18
+	VMOVUPS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS constants_avx512<>+192(SB), Z17, Z19
+	VSUBPS      constants_avx512<>+128(SB), Z18, Z20
+	VSUBPS      constants_avx512<>+128(SB), Z19, Z21
+	VFMADD231PS constants_avx512<>+256(SB), Z20, Z16
+	VFMADD231PS constants_avx512<>+256(SB), Z21, Z17
+	VFMADD231PS constants_avx512<>+320(SB), Z20, Z16
+	VFMADD231PS constants_avx512<>+320(SB), Z21, Z17
+	VMOVUPS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS constants_avx512<>+448(SB), Z16, Z20
+	VMOVUPS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS constants_avx512<>+448(SB), Z17, Z21
+	VFMADD213PS constants_avx512<>+512(SB), Z16, Z20
+	VFMADD213PS constants_avx512<>+512(SB), Z17, Z21
+	VFMADD213PS constants_avx512<>+576(SB), Z16, Z20
+	VFMADD213PS constants_avx512<>+576(SB), Z17, Z21
+	VFMADD213PS constants_avx512<>+640(SB), Z16, Z20
+	VFMADD213PS constants_avx512<>+640(SB), Z17, Z21
+	VFMADD213PS constants_avx512<>+704(SB), Z16, Z20
+	VFMADD213PS constants_avx512<>+704(SB), Z17, Z21
+	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
+	VMULPS      Z16, Z16, Z22
+	VMULPS      Z17, Z17, Z23
+	VFMADD231PS Z22, Z20, Z16
+	VFMADD231PS Z23, Z21, Z17
+	VPSRAD      $0x01, Z18, Z20
+	VPSRAD      $0x01, Z19, Z21
+	VADDPS      constants_avx512<>+768(SB), Z16, Z16
+	VADDPS      constants_avx512<>+768(SB), Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z20, Z22
+	VPADDD      constants_avx512<>+832(SB), Z21, Z23
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VMULPS      Z22, Z16, Z16
+	VMULPS      Z23, Z17, Z17
+	VPSUBD      Z20, Z18, Z18
+	VPSUBD      Z21, Z19, Z19
+	VPADDD      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z19, Z19
+	VPSLLD      $0x17, Z18, Z18
+	VPSLLD      $0x17, Z19, Z19
+	VMULPS      Z18, Z16, Z16
+	VMULPS      Z19, Z17, Z17
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS   Z2, Z16, K1, Z6
+	VMOVUPS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS   Z2, Z17, K2, Z7
+	VADDPS      constants_avx512<>+768(SB), Z16, Z2
+	VADDPS      constants_avx512<>+768(SB), Z17, Z3
+	VDIVPS      Z2, Z6, Z2
+	VDIVPS      Z3, Z7, Z3
+	VMOVUPS     (DI)(DX*1), Z16
+	VMOVUPS     64(DI)(DX*1), Z17
+	VPANDD      constants_avx512<>+1984(SB), Z16, Z18
+	VPANDD      constants_avx512<>+1984(SB), Z17, Z19
+	VADDPS      Z18, Z18, Z18
+	VADDPS      Z19, Z19, Z19
+	VMOVUPS     constants_avx512<>+2048(SB), Z20
+	VMINPS      Z18, Z20, Z18
+	VMOVUPS     constants_avx512<>+2048(SB), Z20
+	VMINPS      Z19, Z20, Z19
+	VMOVUPS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS constants_avx512<>+192(SB), Z18, Z20
+	VMOVUPS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS constants_avx512<>+192(SB), Z19, Z21
+	VSUBPS      constants_avx512<>+128(SB), Z20, Z22
+	VSUBPS      constants_avx512<>+128(SB), Z21, Z23
+	VFMADD231PS constants_avx512<>+256(SB), Z22, Z18
+	VFMADD231PS constants_avx512<>+256(SB), Z23, Z19
+	VFMADD231PS constants_avx512<>+320(SB), Z22, Z18
+	VFMADD231PS constants_avx512<>+320(SB), Z23, Z19
+	VMOVUPS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS constants_avx512<>+448(SB), Z18, Z22
+	VMOVUPS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS constants_avx512<>+448(SB), Z19, Z23
+	VFMADD213PS constants_avx512<>+512(SB), Z18, Z22
+	VFMADD213PS constants_avx512<>+512(SB), Z19, Z23
+	VFMADD213PS constants_avx512<>+576(SB), Z18, Z22
+	VFMADD213PS constants_avx512<>+576(SB), Z19, Z23
+	VFMADD213PS constants_avx512<>+640(SB), Z18, Z22
+	VFMADD213PS constants_avx512<>+640(SB), Z19, Z23
+	VFMADD213PS constants_avx512<>+704(SB), Z18, Z22
+	VFMADD213PS constants_avx512<>+704(SB), Z19, Z23
+	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS      Z18, Z18, Z24
+	VMULPS      Z19, Z19, Z25
+	VFMADD231PS Z24, Z22, Z18
+	VFMADD231PS Z25, Z23, Z19
+	VPADDD      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VSUBPS      constants_avx512<>+768(SB), Z20, Z22
+	VSUBPS      constants_avx512<>+768(SB), Z21, Z23
+	VFMADD231PS Z18, Z20, Z22
+	VFMADD231PS Z19, Z21, Z23
+	VADDPS      constants_avx512<>+1280(SB), Z22, Z18
+	VADDPS      constants_avx512<>+1280(SB), Z23, Z19
+	VDIVPS      Z18, Z22, Z18
+	VDIVPS      Z19, Z23, Z19
+	VPANDD      constants_avx512<>+1984(SB), Z18, Z18
+	VPANDD      constants_avx512<>+1984(SB), Z19, Z19
+	VPANDD      constants_avx512<>+2112(SB), Z16, Z16
+	VPANDD      constants_avx512<>+2112(SB), Z17, Z17
+	VPORD       Z16, Z18, Z16
+	VPORD       Z17, Z19, Z17
+	VMOVUPS     (R8)(DX*1), Z18
+	VMOVUPS     64(R8)(DX*1), Z19
+	VMOVUPS     Z18, Z20
+	VMOVUPS     Z19, Z21
+	VPANDD      constants_avx512<>+1984(SB), Z20, Z20
+	VPANDD      constants_avx512<>+1984(SB), Z21, Z21
+	VPXORD      constants_avx512<>+2112(SB), Z20, Z20
+	VPXORD      constants_avx512<>+2112(SB), Z21, Z21
+	VMOVUPS     constants_avx512<>+0(SB), Z22
+	VMINPS      Z20, Z22, Z20
+	VMOVUPS     constants_avx512<>+0(SB), Z22
+	VMINPS      Z21, Z22, Z21
+	VMOVUPS     constants_avx512<>+64(SB), Z22
+	VMAXPS      Z20, Z22, Z20
+	VMOVUPS     constants_avx512<>+64(SB), Z22
+	VMAXPS      Z21, Z22, Z21
+	VMOVUPS     constants_avx512<>+128(SB), Z22
+	VFMADD231PS constants_avx512<>+192(SB), Z20, Z22
+	VMOVUPS     constants_avx512<>+128(SB), Z23
+	VFMADD231PS constants_avx512<>+192(SB), Z21, Z23
+	VSUBPS      constants_avx512<>+128(SB), Z22, Z24
+	VSUBPS      constants_avx512<>+128(SB), Z23, Z25
+	VFMADD231PS constants_avx512<>+256(SB), Z24, Z20
+	VFMADD231PS constants_avx512<>+256(SB), Z25, Z21
+	VFMADD231PS constants_avx512<>+320(SB), Z24, Z20
+	VFMADD231PS constants_avx512<>+320(SB), Z25, Z21
+	VMOVUPS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS constants_avx512<>+448(SB), Z20, Z24
+	VMOVUPS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS constants_avx512<>+448(SB), Z21, Z25
+	VFMADD213PS constants_avx512<>+512(SB), Z20, Z24
+	VFMADD213PS constants_avx512<>+512(SB), Z21, Z25
+	VFMADD213PS constants_avx512<>+576(SB), Z20, Z24
+	VFMADD213PS constants_avx512<>+576(SB), Z21, Z25
+	VFMADD213PS constants_avx512<>+640(SB), Z20, Z24
+	VFMADD213PS constants_avx512<>+640(SB), Z21, Z25
+	VFMADD213PS constants_avx512<>+704(SB), Z20, Z24
+	VFMADD213PS constants_avx512<>+704(SB), Z21, Z25
+	VPSUBD      constants_avx512<>+128(SB), Z22, Z22
+	VPSUBD      constants_avx512<>+128(SB), Z23, Z23
+	VMULPS      Z20, Z20, Z26
+	VMULPS      Z21, Z21, Z27
+	VFMADD231PS Z26, Z24, Z20
+	VFMADD231PS Z27, Z25, Z21
+	VPSRAD      $0x01, Z22, Z24
+	VPSRAD      $0x01, Z23, Z25
+	VADDPS      constants_avx512<>+768(SB), Z20, Z20
+	VADDPS      constants_avx512<>+768(SB), Z21, Z21
+	VPADDD      constants_avx512<>+832(SB), Z24, Z26
+	VPADDD      constants_avx512<>+832(SB), Z25, Z27
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VMULPS      Z26, Z20, Z20
+	VMULPS      Z27, Z21, Z21
+	VPSUBD      Z24, Z22, Z22
+	VPSUBD      Z25, Z23, Z23
+	VPADDD      constants_avx512<>+832(SB), Z22, Z22
+	VPADDD      constants_avx512<>+832(SB), Z23, Z23
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VMULPS      Z22, Z20, Z20
+	VMULPS      Z23, Z21, Z21
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z18, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z19, K2
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS   Z18, Z20, K1, Z8
+	VMOVUPS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS   Z18, Z21, K2, Z9
+	VADDPS      constants_avx512<>+768(SB), Z20, Z18
+	VADDPS      constants_avx512<>+768(SB), Z21, Z19
+	VDIVPS      Z18, Z8, Z18
+	VDIVPS      Z19, Z9, Z19
+	VMOVUPS     (R9)(DX*1), Z20
+	VMOVUPS     64(R9)(DX*1), Z21
+	VMULPS      Z20, Z2, Z20
+	VMULPS      Z21, Z3, Z21
+	VMULPS      Z16, Z0, Z22
+	VMULPS      Z17, Z1, Z23
+	VADDPS      Z22, Z20, Z20
+	VADDPS      Z23, Z21, Z21
+	VMOVUPS     Z20, Z22
+	VMOVUPS     Z21, Z23
+	VPANDD      constants_avx512<>+1984(SB), Z22, Z24
+	VPANDD      constants_avx512<>+1984(SB), Z23, Z25
+	VADDPS      Z24, Z24, Z24
+	VADDPS      Z25, Z25, Z25
+	VMOVUPS     constants_avx512<>+2048(SB), Z26
+	VMINPS      Z24, Z26, Z24
+	VMOVUPS     constants_avx512<>+2048(SB), Z26
+	VMINPS      Z25, Z26, Z25
+	VMOVUPS     constants_avx512<>+128(SB), Z26
+	VFMADD231PS constants_avx512<>+192(SB), Z24, Z26
+	VMOVUPS     constants_avx512<>+128(SB), Z27
+	VFMADD231PS constants_avx512<>+192(SB), Z25, Z27
+	VSUBPS      constants_avx512<>+128(SB), Z26, Z28
+	VSUBPS      constants_avx512<>+128(SB), Z27, Z29
+	VFMADD231PS constants_avx512<>+256(SB), Z28, Z24
+	VFMADD231PS constants_avx512<>+256(SB), Z29, Z25
+	VFMADD231PS constants_avx512<>+320(SB), Z28, Z24
+	VFMADD231PS constants_avx512<>+320(SB), Z29, Z25
+	VMOVUPS     constants_avx512<>+384(SB), Z28
+	VFMADD231PS constants_avx512<>+448(SB), Z24, Z28
+	VMOVUPS     constants_avx512<>+384(SB), Z29
+	VFMADD231PS constants_avx512<>+448(SB), Z25, Z29
+	VFMADD213PS constants_avx512<>+512(SB), Z24, Z28
+	VFMADD213PS constants_avx512<>+512(SB), Z25, Z29
+	VFMADD213PS constants_avx512<>+576(SB), Z24, Z28
+	VFMADD213PS constants_avx512<>+576(SB), Z25, Z29
+	VFMADD213PS constants_avx512<>+640(SB), Z24, Z28
+	VFMADD213PS constants_avx512<>+640(SB), Z25, Z29
+	VFMADD213PS constants_avx512<>+704(SB), Z24, Z28
+	VFMADD213PS constants_avx512<>+704(SB), Z25, Z29
+	VPSUBD      constants_avx512<>+128(SB), Z26, Z26
+	VPSUBD      constants_avx512<>+128(SB), Z27, Z27
+	VMULPS      Z24, Z24, Z30
+	VMULPS      Z25, Z25, Z31
+	VFMADD231PS Z30, Z28, Z24
+	VFMADD231PS Z31, Z29, Z25
+	VPADDD      constants_avx512<>+832(SB), Z26, Z26
+	VPADDD      constants_avx512<>+832(SB), Z27, Z27
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VSUBPS      constants_avx512<>+768(SB), Z26, Z28
+	VSUBPS      constants_avx512<>+768(SB), Z27, Z29
+	VFMADD231PS Z24, Z26, Z28
+	VFMADD231PS Z25, Z27, Z29
+	VADDPS      constants_avx512<>+1280(SB), Z28, Z24
+	VADDPS      constants_avx512<>+1280(SB), Z29, Z25
+	VDIVPS      Z24, Z28, Z24
+	VDIVPS      Z25, Z29, Z25
+	VPANDD      constants_avx512<>+1984(SB), Z24, Z24
+	VPANDD      constants_avx512<>+1984(SB), Z25, Z25
+	VPANDD      constants_avx512<>+2112(SB), Z22, Z22
+	VPANDD      constants_avx512<>+2112(SB), Z23, Z23
+	VPORD       Z22, Z24, Z22
+	VPORD       Z23, Z25, Z23
+	VMULPS      Z22, Z18, Z24
+	VMULPS      Z23, Z19, Z25
+	VMOVUPS     Z0, (BX)(DX*1)
+	VMOVUPS     Z2, (SI)(DX*1)
+	VMOVUPS     Z16, (DI)(DX*1)
+	VMOVUPS     Z18, (R8)(DX*1)
+	VMOVUPS     Z20, (R10)(DX*1)
+	VMOVUPS     Z22, (R11)(DX*1)
+	VMOVUPS     Z24, (R12)(DX*1)
+	VMOVUPS     Z1, 64(BX)(DX*1)
+	VMOVUPS     Z3, 64(SI)(DX*1)
+	VMOVUPS     Z17, 64(DI)(DX*1)
+	VMOVUPS     Z19, 64(R8)(DX*1)
+	VMOVUPS     Z21, 64(R10)(DX*1)
+	VMOVUPS     Z23, 64(R11)(DX*1)
+	VMOVUPS     Z25, 64(R12)(DX*1)
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x20, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x20, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -4501,179 +6700,179 @@ loop:
 	VMOVUPS     Z0, Z1
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
 	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z8
-	VMINPS      Z1, Z8, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z8
-	VMAXPS      Z1, Z8, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z8
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z8
-	VSUBPS      constants_avx512<>+128(SB), Z8, Z9
-	VFMADD231PS constants_avx512<>+256(SB), Z9, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z9, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z9
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z9
-	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
-	VMULPS      Z1, Z1, Z10
-	VFMADD231PS Z10, Z9, Z1
-	VPSRAD      $0x01, Z8, Z9
+	VMOVUPS     constants_avx512<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z9, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VMULPS      Z10, Z1, Z1
-	VPSUBD      Z9, Z8, Z8
-	VPADDD      constants_avx512<>+832(SB), Z8, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD      $0x17, Z2, Z2
+	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K1, Z2
+	VBLENDMPS   Z0, Z1, K1, Z10
 	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z2, Z0
+	VDIVPS      Z0, Z10, Z0
 	VMOVUPS     (SI)(DX*1), Z1
-	VMOVUPS     Z1, Z8
-	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
-	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
-	VMOVUPS     constants_avx512<>+0(SB), Z9
-	VMINPS      Z8, Z9, Z8
-	VMOVUPS     constants_avx512<>+64(SB), Z9
-	VMAXPS      Z8, Z9, Z8
-	VMOVUPS     constants_avx512<>+128(SB), Z9
-	VFMADD231PS constants_avx512<>+192(SB), Z8, Z9
-	VSUBPS      constants_avx512<>+128(SB), Z9, Z10
-	VFMADD231PS constants_avx512<>+256(SB), Z10, Z8
-	VFMADD231PS constants_avx512<>+320(SB), Z10, Z8
-	VMOVUPS     constants_avx512<>+384(SB), Z10
-	VFMADD231PS constants_avx512<>+448(SB), Z8, Z10
-	VFMADD213PS constants_avx512<>+512(SB), Z8, Z10
-	VFMADD213PS constants_avx512<>+576(SB), Z8, Z10
-	VFMADD213PS constants_avx512<>+640(SB), Z8, Z10
-	VFMADD213PS constants_avx512<>+704(SB), Z8, Z10
-	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
-	VMULPS      Z8, Z8, Z11
-	VFMADD231PS Z11, Z10, Z8
-	VPSRAD      $0x01, Z9, Z10
-	VADDPS      constants_avx512<>+768(SB), Z8, Z8
-	VPADDD      constants_avx512<>+832(SB), Z10, Z11
-	VPSLLD      $0x17, Z11, Z11
-	VMULPS      Z11, Z8, Z8
-	VPSUBD      Z10, Z9, Z9
-	VPADDD      constants_avx512<>+832(SB), Z9, Z9
-	VPSLLD      $0x17, Z9, Z9
-	VMULPS      Z9, Z8, Z8
+	VMOVUPS     Z1, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD      $0x17, Z3, Z3
+	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z8, K1, Z3
-	VADDPS      constants_avx512<>+768(SB), Z8, Z1
-	VDIVPS      Z1, Z3, Z1
-	VMOVUPS     (DI)(DX*1), Z8
-	VPANDD      constants_avx512<>+1984(SB), Z8, Z9
-	VADDPS      Z9, Z9, Z9
-	VMOVUPS     constants_avx512<>+2048(SB), Z10
-	VMINPS      Z9, Z10, Z9
-	VMOVUPS     constants_avx512<>+128(SB), Z10
-	VFMADD231PS constants_avx512<>+192(SB), Z9, Z10
-	VSUBPS      constants_avx512<>+128(SB), Z10, Z11
-	VFMADD231PS constants_avx512<>+256(SB), Z11, Z9
-	VFMADD231PS constants_avx512<>+320(SB), Z11, Z9
-	VMOVUPS     constants_avx512<>+384(SB), Z11
-	VFMADD231PS constants_avx512<>+448(SB), Z9, Z11
-	VFMADD213PS constants_avx512<>+512(SB), Z9, Z11
-	VFMADD213PS constants_avx512<>+576(SB), Z9, Z11
-	VFMADD213PS constants_avx512<>+640(SB), Z9, Z11
-	VFMADD213PS constants_avx512<>+704(SB), Z9, Z11
-	VPSUBD      constants_avx512<>+128(SB), Z10, Z10
-	VMULPS      Z9, Z9, Z12
-	VFMADD231PS Z12, Z11, Z9
-	VPADDD      constants_avx512<>+832(SB), Z10, Z10
-	VPSLLD      $0x17, Z10, Z10
-	VSUBPS      constants_avx512<>+768(SB), Z10, Z11
-	VFMADD231PS Z9, Z10, Z11
-	VADDPS      constants_avx512<>+1280(SB), Z11, Z9
-	VDIVPS      Z9, Z11, Z9
-	VPANDD      constants_avx512<>+1984(SB), Z9, Z9
-	VPANDD      constants_avx512<>+2112(SB), Z8, Z8
-	VPORD       Z8, Z9, Z8
-	VMOVUPS     (R8)(DX*1), Z9
-	VMOVUPS     Z9, Z10
-	VPANDD      constants_avx512<>+1984(SB), Z10, Z10
-	VPXORD      constants_avx512<>+2112(SB), Z10, Z10
-	VMOVUPS     constants_avx512<>+0(SB), Z11
-	VMINPS      Z10, Z11, Z10
-	VMOVUPS     constants_avx512<>+64(SB), Z11
-	VMAXPS      Z10, Z11, Z10
-	VMOVUPS     constants_avx512<>+128(SB), Z11
-	VFMADD231PS constants_avx512<>+192(SB), Z10, Z11
-	VSUBPS      constants_avx512<>+128(SB), Z11, Z12
-	VFMADD231PS constants_avx512<>+256(SB), Z12, Z10
-	VFMADD231PS constants_avx512<>+320(SB), Z12, Z10
-	VMOVUPS     constants_avx512<>+384(SB), Z12
-	VFMADD231PS constants_avx512<>+448(SB), Z10, Z12
-	VFMADD213PS constants_avx512<>+512(SB), Z10, Z12
-	VFMADD213PS constants_avx512<>+576(SB), Z10, Z12
-	VFMADD213PS constants_avx512<>+640(SB), Z10, Z12
-	VFMADD213PS constants_avx512<>+704(SB), Z10, Z12
-	VPSUBD      constants_avx512<>+128(SB), Z11, Z11
-	VMULPS      Z10, Z10, Z13
-	VFMADD231PS Z13, Z12, Z10
-	VPSRAD      $0x01, Z11, Z12
-	VADDPS      constants_avx512<>+768(SB), Z10, Z10
-	VPADDD      constants_avx512<>+832(SB), Z12, Z13
-	VPSLLD      $0x17, Z13, Z13
-	VMULPS      Z13, Z10, Z10
-	VPSUBD      Z12, Z11, Z11
-	VPADDD      constants_avx512<>+832(SB), Z11, Z11
-	VPSLLD      $0x17, Z11, Z11
-	VMULPS      Z11, Z10, Z10
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z9, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z9
-	VBLENDMPS   Z9, Z10, K1, Z4
-	VADDPS      constants_avx512<>+768(SB), Z10, Z9
-	VDIVPS      Z9, Z4, Z9
-	VMOVUPS     (R9)(DX*1), Z10
-	VMULPS      Z10, Z1, Z10
-	VMULPS      Z8, Z0, Z11
-	VADDPS      Z11, Z10, Z10
-	VMOVUPS     Z10, Z11
-	VPANDD      constants_avx512<>+1984(SB), Z11, Z12
-	VADDPS      Z12, Z12, Z12
-	VMOVUPS     constants_avx512<>+2048(SB), Z13
-	VMINPS      Z12, Z13, Z12
-	VMOVUPS     constants_avx512<>+128(SB), Z13
-	VFMADD231PS constants_avx512<>+192(SB), Z12, Z13
-	VSUBPS      constants_avx512<>+128(SB), Z13, Z14
-	VFMADD231PS constants_avx512<>+256(SB), Z14, Z12
-	VFMADD231PS constants_avx512<>+320(SB), Z14, Z12
-	VMOVUPS     constants_avx512<>+384(SB), Z14
-	VFMADD231PS constants_avx512<>+448(SB), Z12, Z14
-	VFMADD213PS constants_avx512<>+512(SB), Z12, Z14
-	VFMADD213PS constants_avx512<>+576(SB), Z12, Z14
-	VFMADD213PS constants_avx512<>+640(SB), Z12, Z14
-	VFMADD213PS constants_avx512<>+704(SB), Z12, Z14
-	VPSUBD      constants_avx512<>+128(SB), Z13, Z13
-	VMULPS      Z12, Z12, Z15
-	VFMADD231PS Z15, Z14, Z12
-	VPADDD      constants_avx512<>+832(SB), Z13, Z13
-	VPSLLD      $0x17, Z13, Z13
-	VSUBPS      constants_avx512<>+768(SB), Z13, Z14
-	VFMADD231PS Z12, Z13, Z14
-	VADDPS      constants_avx512<>+1280(SB), Z14, Z12
-	VDIVPS      Z12, Z14, Z12
-	VPANDD      constants_avx512<>+1984(SB), Z12, Z12
-	VPANDD      constants_avx512<>+2112(SB), Z11, Z11
-	VPORD       Z11, Z12, Z11
-	VMULPS      Z11, Z9, Z12
+	VBLENDMPS   Z1, Z2, K1, Z11
+	VADDPS      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS      Z1, Z11, Z1
+	VMOVUPS     (DI)(DX*1), Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS      Z3, Z3, Z3
+	VMOVUPS     constants_avx512<>+2048(SB), Z4
+	VMINPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z3, Z3, Z6
+	VFMADD231PS Z6, Z5, Z3
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS Z3, Z4, Z5
+	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS      Z3, Z5, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD       Z2, Z3, Z2
+	VMOVUPS     (R8)(DX*1), Z3
+	VMOVUPS     Z3, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z5
+	VMINPS      Z4, Z5, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z5
+	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS constants_avx512<>+256(SB), Z6, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z6, Z4
+	VMOVUPS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z6
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z6
+	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS      Z4, Z4, Z7
+	VFMADD231PS Z7, Z6, Z4
+	VPSRAD      $0x01, Z5, Z6
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z6, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z4, Z4
+	VPSUBD      Z6, Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K1
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS   Z3, Z4, K1, Z12
+	VADDPS      constants_avx512<>+768(SB), Z4, Z3
+	VDIVPS      Z3, Z12, Z3
+	VMOVUPS     (R9)(DX*1), Z4
+	VMULPS      Z4, Z1, Z4
+	VMULPS      Z2, Z0, Z5
+	VADDPS      Z5, Z4, Z4
+	VMOVUPS     Z4, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z6
+	VADDPS      Z6, Z6, Z6
+	VMOVUPS     constants_avx512<>+2048(SB), Z7
+	VMINPS      Z6, Z7, Z6
+	VMOVUPS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS constants_avx512<>+192(SB), Z6, Z7
+	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
+	VFMADD231PS constants_avx512<>+256(SB), Z8, Z6
+	VFMADD231PS constants_avx512<>+320(SB), Z8, Z6
+	VMOVUPS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS constants_avx512<>+448(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+512(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+576(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+640(SB), Z6, Z8
+	VFMADD213PS constants_avx512<>+704(SB), Z6, Z8
+	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS      Z6, Z6, Z9
+	VFMADD231PS Z9, Z8, Z6
+	VPADDD      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VSUBPS      constants_avx512<>+768(SB), Z7, Z8
+	VFMADD231PS Z6, Z7, Z8
+	VADDPS      constants_avx512<>+1280(SB), Z8, Z6
+	VDIVPS      Z6, Z8, Z6
+	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD      constants_avx512<>+2112(SB), Z5, Z5
+	VPORD       Z5, Z6, Z5
+	VMULPS      Z5, Z3, Z6
 	VMOVUPS     Z0, (BX)(DX*1)
 	VMOVUPS     Z1, (SI)(DX*1)
-	VMOVUPS     Z8, (DI)(DX*1)
-	VMOVUPS     Z9, (R8)(DX*1)
-	VMOVUPS     Z10, (R10)(DX*1)
-	VMOVUPS     Z11, (R11)(DX*1)
-	VMOVUPS     Z12, (R12)(DX*1)
-	ADDQ        $0x40, DX
+	VMOVUPS     Z2, (DI)(DX*1)
+	VMOVUPS     Z3, (R8)(DX*1)
+	VMOVUPS     Z4, (R10)(DX*1)
+	VMOVUPS     Z5, (R11)(DX*1)
+	VMOVUPS     Z6, (R12)(DX*1)
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -4723,9 +6922,9 @@ rest:
 	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K2, Z5
+	VBLENDMPS   Z0, Z1, K2, Z13
 	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z5, Z0
+	VDIVPS      Z0, Z13, Z0
 	VMOVUPS.Z   (SI)(DX*1), K1, Z1
 	VMOVUPS     Z1, Z2
 	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
@@ -4759,9 +6958,9 @@ rest:
 	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K2, Z6
+	VBLENDMPS   Z1, Z2, K2, Z14
 	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z6, Z1
+	VDIVPS      Z1, Z14, Z1
 	VMOVUPS.Z   (DI)(DX*1), K1, Z2
 	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
 	VADDPS      Z3, Z3, Z3
@@ -4810,22 +7009,22 @@ rest:
 	VFMADD213PS constants_avx512<>+640(SB), Z4, Z6
 	VFMADD213PS constants_avx512<>+704(SB), Z4, Z6
 	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z4, Z4, Z8
-	VFMADD231PS Z8, Z6, Z4
+	VMULPS      Z4, Z4, Z7
+	VFMADD231PS Z7, Z6, Z4
 	VPSRAD      $0x01, Z5, Z6
 	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z6, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z4, Z4
+	VPADDD      constants_avx512<>+832(SB), Z6, Z7
+	VPSLLD      $0x17, Z7, Z7
+	VMULPS      Z7, Z4, Z4
 	VPSUBD      Z6, Z5, Z5
 	VPADDD      constants_avx512<>+832(SB), Z5, Z5
 	VPSLLD      $0x17, Z5, Z5
 	VMULPS      Z5, Z4, Z4
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z4, K2, Z7
+	VBLENDMPS   Z3, Z4, K2, Z15
 	VADDPS      constants_avx512<>+768(SB), Z4, Z3
-	VDIVPS      Z3, Z7, Z3
+	VDIVPS      Z3, Z15, Z3
 	VMOVUPS.Z   (R9)(DX*1), K1, Z4
 	VMULPS      Z4, Z1, Z4
 	VMULPS      Z2, Z0, Z5
@@ -4866,7 +7065,7 @@ rest:
 	VMOVUPS     Z4, K1, (R10)(DX*1)
 	VMOVUPS     Z5, K1, (R11)(DX*1)
 	VMOVUPS     Z6, K1, (R12)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4886,6 +7085,100 @@ TEXT ·vecLSTMBack_avx512(SB), $0-8
 	MOVQ 48(AX), R10
 	MOVQ 56(AX), R11
 	MOVQ 64(AX), R12
+	SUBQ $0x20, CX
+	JLT  few
+
+abreast:
+	VMOVUPS (BX)(DX*1), Z0
+	VMOVUPS 64(BX)(DX*1), Z1
+	VMOVUPS (SI)(DX*1), Z2
+	VMOVUPS 64(SI)(DX*1), Z3
+	VMOVUPS (DI)(DX*1), Z4
+	VMOVUPS 64(DI)(DX*1), Z5
+	VMOVUPS (R8)(DX*1), Z6
+	VMOVUPS 64(R8)(DX*1), Z7
+	VMOVUPS (R9)(DX*1), Z8
+	VMOVUPS 64(R9)(DX*1), Z9
+	VMOVUPS (R10)(DX*1), Z10
+	VMOVUPS 64(R10)(DX*1), Z11
+	VMOVUPS (R11)(DX*1), Z12
+	VMOVUPS 64(R11)(DX*1), Z13
+	VMOVUPS (R12)(DX*1), Z14
+	VMOVUPS 64(R12)(DX*1), Z15
+	VMULPS  Z6, Z12, Z16
+	VMULPS  Z7, Z13, Z17
+	VMULPS  Z10, Z10, Z18
+	VMULPS  Z11, Z11, Z19
+	VMOVUPS constants_avx512<>+768(SB), Z20
+	VSUBPS  Z18, Z20, Z18
+	VMOVUPS constants_avx512<>+768(SB), Z20
+	VSUBPS  Z19, Z20, Z19
+	VMULPS  Z18, Z16, Z16
+	VMULPS  Z19, Z17, Z17
+	VADDPS  Z16, Z14, Z14
+	VADDPS  Z17, Z15, Z15
+	VMULPS  Z10, Z12, Z10
+	VMULPS  Z11, Z13, Z11
+	VMOVUPS constants_avx512<>+768(SB), Z12
+	VSUBPS  Z6, Z12, Z12
+	VMOVUPS constants_avx512<>+768(SB), Z13
+	VSUBPS  Z7, Z13, Z13
+	VMULPS  Z12, Z6, Z6
+	VMULPS  Z13, Z7, Z7
+	VMULPS  Z6, Z10, Z6
+	VMULPS  Z7, Z11, Z7
+	VMULPS  Z4, Z14, Z10
+	VMULPS  Z5, Z15, Z11
+	VMOVUPS constants_avx512<>+768(SB), Z12
+	VSUBPS  Z0, Z12, Z12
+	VMOVUPS constants_avx512<>+768(SB), Z13
+	VSUBPS  Z1, Z13, Z13
+	VMULPS  Z12, Z0, Z12
+	VMULPS  Z13, Z1, Z13
+	VMULPS  Z12, Z10, Z10
+	VMULPS  Z13, Z11, Z11
+	VMULPS  Z8, Z14, Z8
+	VMULPS  Z9, Z15, Z9
+	VMOVUPS constants_avx512<>+768(SB), Z12
+	VSUBPS  Z2, Z12, Z12
+	VMOVUPS constants_avx512<>+768(SB), Z13
+	VSUBPS  Z3, Z13, Z13
+	VMULPS  Z12, Z2, Z12
+	VMULPS  Z13, Z3, Z13
+	VMULPS  Z12, Z8, Z8
+	VMULPS  Z13, Z9, Z9
+	VMULPS  Z0, Z14, Z0
+	VMULPS  Z1, Z15, Z1
+	VMULPS  Z4, Z4, Z4
+	VMULPS  Z5, Z5, Z5
+	VMOVUPS constants_avx512<>+768(SB), Z12
+	VSUBPS  Z4, Z12, Z4
+	VMOVUPS constants_avx512<>+768(SB), Z12
+	VSUBPS  Z5, Z12, Z5
+	VMULPS  Z4, Z0, Z0
+	VMULPS  Z5, Z1, Z1
+	VMULPS  Z2, Z14, Z2
+	VMULPS  Z3, Z15, Z3
+	VMOVUPS Z6, (R8)(DX*1)
+	VMOVUPS Z10, (BX)(DX*1)
+	VMOVUPS Z8, (SI)(DX*1)
+	VMOVUPS Z0, (DI)(DX*1)
+	VMOVUPS Z2, (R12)(DX*1)
+	VMOVUPS constants_avx512<>+1728(SB), Z0
+	VMOVUPS Z0, (R11)(DX*1)
+	VMOVUPS Z7, 64(R8)(DX*1)
+	VMOVUPS Z11, 64(BX)(DX*1)
+	VMOVUPS Z9, 64(SI)(DX*1)
+	VMOVUPS Z1, 64(DI)(DX*1)
+	VMOVUPS Z3, 64(R12)(DX*1)
+	VMOVUPS constants_avx512<>+1728(SB), Z0
+	VMOVUPS Z0, 64(R11)(DX*1)
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x20, CX
+	JGE     abreast
+
+few:
+	ADDQ $0x20, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -4932,7 +7225,7 @@ loop:
 	VMOVUPS Z1, (R12)(DX*1)
 	VMOVUPS constants_avx512<>+1728(SB), Z0
 	VMOVUPS Z0, (R11)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -4991,7 +7284,7 @@ rest:
 	VMOVUPS   Z1, K1, (R12)(DX*1)
 	VMOVUPS   constants_avx512<>+1728(SB), Z0
 	VMOVUPS   Z0, K1, (R11)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -5011,6 +7304,361 @@ TEXT ·vecGRU_avx512(SB), $0-8
 	MOVQ 32(AX), R10
 	MOVQ 40(AX), R11
 	MOVQ 72(AX), R12
+	SUBQ $0x30, CX
+	JLT  few
+
+abreast:
+	VMOVUPS     (BX)(DX*1), Z0
+	VMOVUPS     64(BX)(DX*1), Z1
+	VMOVUPS     128(BX)(DX*1), Z2
+	VMOVUPS     (SI)(DX*1), Z3
+	VMOVUPS     64(SI)(DX*1), Z4
+	VMOVUPS     128(SI)(DX*1), Z5
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z4, Z1, Z1
+	VADDPS      Z5, Z2, Z2
+	VMOVUPS     Z0, Z3
+	VMOVUPS     Z1, Z4
+	VMOVUPS     Z2, Z5
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
+	VPXORD      constants_avx512<>+2112(SB), Z3, Z3
+	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
+	VPXORD      constants_avx512<>+2112(SB), Z5, Z5
+	VMOVUPS     constants_avx512<>+0(SB), Z16
+	VMINPS      Z3, Z16, Z3
+	VMOVUPS     constants_avx512<>+0(SB), Z16
+	VMINPS      Z4, Z16, Z4
+	VMOVUPS     constants_avx512<>+0(SB), Z16
+	VMINPS      Z5, Z16, Z5
+	VMOVUPS     constants_avx512<>+64(SB), Z16
+	VMAXPS      Z3, Z16, Z3
+	VMOVUPS     constants_avx512<>+64(SB), Z16
+	VMAXPS      Z4, Z16, Z4
+	VMOVUPS     constants_avx512<>+64(SB), Z16
+	VMAXPS      Z5, Z16, Z5
+	VMOVUPS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z16
+	VMOVUPS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS constants_avx512<>+192(SB), Z4, Z17
+	VMOVUPS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS constants_avx512<>+192(SB), Z5, Z18
+	VSUBPS      constants_avx512<>+128(SB), Z16, Z19
+	VSUBPS      constants_avx512<>+128(SB), Z17, Z20
+	VSUBPS      constants_avx512<>+128(SB), Z18, Z21
+	VFMADD231PS constants_avx512<>+256(SB), Z19, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z20, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z21, Z5
+	VFMADD231PS constants_avx512<>+320(SB), Z19, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z20, Z4
+	VFMADD231PS constants_avx512<>+320(SB), Z21, Z5
+	VMOVUPS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z19
+	VMOVUPS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS constants_avx512<>+448(SB), Z4, Z20
+	VMOVUPS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS constants_avx512<>+448(SB), Z5, Z21
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+512(SB), Z4, Z20
+	VFMADD213PS constants_avx512<>+512(SB), Z5, Z21
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+576(SB), Z4, Z20
+	VFMADD213PS constants_avx512<>+576(SB), Z5, Z21
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+640(SB), Z4, Z20
+	VFMADD213PS constants_avx512<>+640(SB), Z5, Z21
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z19
+	VFMADD213PS constants_avx512<>+704(SB), Z4, Z20
+	VFMADD213PS constants_avx512<>+704(SB), Z5, Z21
+	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
+	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
+	VMULPS      Z3, Z3, Z22
+	VMULPS      Z4, Z4, Z23
+	VMULPS      Z5, Z5, Z24
+	VFMADD231PS Z22, Z19, Z3
+	VFMADD231PS Z23, Z20, Z4
+	VFMADD231PS Z24, Z21, Z5
+	VPSRAD      $0x01, Z16, Z19
+	VPSRAD      $0x01, Z17, Z20
+	VPSRAD      $0x01, Z18, Z21
+	VADDPS      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD      constants_avx512<>+832(SB), Z19, Z22
+	VPADDD      constants_avx512<>+832(SB), Z20, Z23
+	VPADDD      constants_avx512<>+832(SB), Z21, Z24
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VPSLLD      $0x17, Z24, Z24
+	VMULPS      Z22, Z3, Z3
+	VMULPS      Z23, Z4, Z4
+	VMULPS      Z24, Z5, Z5
+	VPSUBD      Z19, Z16, Z16
+	VPSUBD      Z20, Z17, Z17
+	VPSUBD      Z21, Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD      constants_avx512<>+832(SB), Z17, Z17
+	VPADDD      constants_avx512<>+832(SB), Z18, Z18
+	VPSLLD      $0x17, Z16, Z16
+	VPSLLD      $0x17, Z17, Z17
+	VPSLLD      $0x17, Z18, Z18
+	VMULPS      Z16, Z3, Z3
+	VMULPS      Z17, Z4, Z4
+	VMULPS      Z18, Z5, Z5
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z3, K1, Z6
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z4, K2, Z7
+	VMOVUPS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS   Z0, Z5, K3, Z8
+	VADDPS      constants_avx512<>+768(SB), Z3, Z0
+	VADDPS      constants_avx512<>+768(SB), Z4, Z1
+	VADDPS      constants_avx512<>+768(SB), Z5, Z2
+	VDIVPS      Z0, Z6, Z0
+	VDIVPS      Z1, Z7, Z1
+	VDIVPS      Z2, Z8, Z2
+	VMOVUPS     (DI)(DX*1), Z3
+	VMOVUPS     64(DI)(DX*1), Z4
+	VMOVUPS     128(DI)(DX*1), Z5
+	VMOVUPS     (R8)(DX*1), Z16
+	VMOVUPS     64(R8)(DX*1), Z17
+	VMOVUPS     128(R8)(DX*1), Z18
+	VADDPS      Z16, Z3, Z3
+	VADDPS      Z17, Z4, Z4
+	VADDPS      Z18, Z5, Z5
+	VMOVUPS     Z3, Z16
+	VMOVUPS     Z4, Z17
+	VMOVUPS     Z5, Z18
+	VPANDD      constants_avx512<>+1984(SB), Z16, Z16
+	VPANDD      constants_avx512<>+1984(SB), Z17, Z17
+	VPANDD      constants_avx512<>+1984(SB), Z18, Z18
+	VPXORD      constants_avx512<>+2112(SB), Z16, Z16
+	VPXORD      constants_avx512<>+2112(SB), Z17, Z17
+	VPXORD      constants_avx512<>+2112(SB), Z18, Z18
+	VMOVUPS     constants_avx512<>+0(SB), Z19
+	VMINPS      Z16, Z19, Z16
+	VMOVUPS     constants_avx512<>+0(SB), Z19
+	VMINPS      Z17, Z19, Z17
+	VMOVUPS     constants_avx512<>+0(SB), Z19
+	VMINPS      Z18, Z19, Z18
+	VMOVUPS     constants_avx512<>+64(SB), Z19
+	VMAXPS      Z16, Z19, Z16
+	VMOVUPS     constants_avx512<>+64(SB), Z19
+	VMAXPS      Z17, Z19, Z17
+	VMOVUPS     constants_avx512<>+64(SB), Z19
+	VMAXPS      Z18, Z19, Z18
+	VMOVUPS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS constants_avx512<>+192(SB), Z16, Z19
+	VMOVUPS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS constants_avx512<>+192(SB), Z17, Z20
+	VMOVUPS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS constants_avx512<>+192(SB), Z18, Z21
+	VSUBPS      constants_avx512<>+128(SB), Z19, Z22
+	VSUBPS      constants_avx512<>+128(SB), Z20, Z23
+	VSUBPS      constants_avx512<>+128(SB), Z21, Z24
+	VFMADD231PS constants_avx512<>+256(SB), Z22, Z16
+	VFMADD231PS constants_avx512<>+256(SB), Z23, Z17
+	VFMADD231PS constants_avx512<>+256(SB), Z24, Z18
+	VFMADD231PS constants_avx512<>+320(SB), Z22, Z16
+	VFMADD231PS constants_avx512<>+320(SB), Z23, Z17
+	VFMADD231PS constants_avx512<>+320(SB), Z24, Z18
+	VMOVUPS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS constants_avx512<>+448(SB), Z16, Z22
+	VMOVUPS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS constants_avx512<>+448(SB), Z17, Z23
+	VMOVUPS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS constants_avx512<>+448(SB), Z18, Z24
+	VFMADD213PS constants_avx512<>+512(SB), Z16, Z22
+	VFMADD213PS constants_avx512<>+512(SB), Z17, Z23
+	VFMADD213PS constants_avx512<>+512(SB), Z18, Z24
+	VFMADD213PS constants_avx512<>+576(SB), Z16, Z22
+	VFMADD213PS constants_avx512<>+576(SB), Z17, Z23
+	VFMADD213PS constants_avx512<>+576(SB), Z18, Z24
+	VFMADD213PS constants_avx512<>+640(SB), Z16, Z22
+	VFMADD213PS constants_avx512<>+640(SB), Z17, Z23
+	VFMADD213PS constants_avx512<>+640(SB), Z18, Z24
+	VFMADD213PS constants_avx512<>+704(SB), Z16, Z22
+	VFMADD213PS constants_avx512<>+704(SB), Z17, Z23
+	VFMADD213PS constants_avx512<>+704(SB), Z18, Z24
+	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
+	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS      Z16, Z16, Z25
+	VMULPS      Z17, Z17, Z26
+	VMULPS      Z18, Z18, Z27
+	VFMADD231PS Z25, Z22, Z16
+	VFMADD231PS Z26, Z23, Z17
+	VFMADD231PS Z27, Z24, Z18
+	VPSRAD      $0x01, Z19, Z22
+	VPSRAD      $0x01, Z20, Z23
+	VPSRAD      $0x01, Z21, Z24
+	VADDPS      constants_avx512<>+768(SB), Z16, Z16
+	VADDPS      constants_avx512<>+768(SB), Z17, Z17
+	VADDPS      constants_avx512<>+768(SB), Z18, Z18
+	VPADDD      constants_avx512<>+832(SB), Z22, Z25
+	VPADDD      constants_avx512<>+832(SB), Z23, Z26
+	VPADDD      constants_avx512<>+832(SB), Z24, Z27
+	VPSLLD      $0x17, Z25, Z25
+	VPSLLD      $0x17, Z26, Z26
+	VPSLLD      $0x17, Z27, Z27
+	VMULPS      Z25, Z16, Z16
+	VMULPS      Z26, Z17, Z17
+	VMULPS      Z27, Z18, Z18
+	VPSUBD      Z22, Z19, Z19
+	VPSUBD      Z23, Z20, Z20
+	VPSUBD      Z24, Z21, Z21
+	VPADDD      constants_avx512<>+832(SB), Z19, Z19
+	VPADDD      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD      $0x17, Z19, Z19
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VMULPS      Z19, Z16, Z16
+	VMULPS      Z20, Z17, Z17
+	VMULPS      Z21, Z18, Z18
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K1
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K2
+	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K3
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS   Z3, Z16, K1, Z9
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS   Z3, Z17, K2, Z10
+	VMOVUPS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS   Z3, Z18, K3, Z11
+	VADDPS      constants_avx512<>+768(SB), Z16, Z3
+	VADDPS      constants_avx512<>+768(SB), Z17, Z4
+	VADDPS      constants_avx512<>+768(SB), Z18, Z5
+	VDIVPS      Z3, Z9, Z3
+	VDIVPS      Z4, Z10, Z4
+	VDIVPS      Z5, Z11, Z5
+	VMOVUPS     (R9)(DX*1), Z16
+	VMOVUPS     64(R9)(DX*1), Z17
+	VMOVUPS     128(R9)(DX*1), Z18
+	VMOVUPS     (R10)(DX*1), Z19
+	VMOVUPS     64(R10)(DX*1), Z20
+	VMOVUPS     128(R10)(DX*1), Z21
+	VMULPS      Z19, Z0, Z19
+	VMULPS      Z20, Z1, Z20
+	VMULPS      Z21, Z2, Z21
+	VADDPS      Z19, Z16, Z16
+	VADDPS      Z20, Z17, Z17
+	VADDPS      Z21, Z18, Z18
+	VPANDD      constants_avx512<>+1984(SB), Z16, Z19
+	VPANDD      constants_avx512<>+1984(SB), Z17, Z20
+	VPANDD      constants_avx512<>+1984(SB), Z18, Z21
+	VADDPS      Z19, Z19, Z19
+	VADDPS      Z20, Z20, Z20
+	VADDPS      Z21, Z21, Z21
+	VMOVUPS     constants_avx512<>+2048(SB), Z22
+	VMINPS      Z19, Z22, Z19
+	VMOVUPS     constants_avx512<>+2048(SB), Z22
+	VMINPS      Z20, Z22, Z20
+	VMOVUPS     constants_avx512<>+2048(SB), Z22
+	VMINPS      Z21, Z22, Z21
+	VMOVUPS     constants_avx512<>+128(SB), Z22
+	VFMADD231PS constants_avx512<>+192(SB), Z19, Z22
+	VMOVUPS     constants_avx512<>+128(SB), Z23
+	VFMADD231PS constants_avx512<>+192(SB), Z20, Z23
+	VMOVUPS     constants_avx512<>+128(SB), Z24
+	VFMADD231PS constants_avx512<>+192(SB), Z21, Z24
+	VSUBPS      constants_avx512<>+128(SB), Z22, Z25
+	VSUBPS      constants_avx512<>+128(SB), Z23, Z26
+	VSUBPS      constants_avx512<>+128(SB), Z24, Z27
+	VFMADD231PS constants_avx512<>+256(SB), Z25, Z19
+	VFMADD231PS constants_avx512<>+256(SB), Z26, Z20
+	VFMADD231PS constants_avx512<>+256(SB), Z27, Z21
+	VFMADD231PS constants_avx512<>+320(SB), Z25, Z19
+	VFMADD231PS constants_avx512<>+320(SB), Z26, Z20
+	VFMADD231PS constants_avx512<>+320(SB), Z27, Z21
+	VMOVUPS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS constants_avx512<>+448(SB), Z19, Z25
+	VMOVUPS     constants_avx512<>+384(SB), Z26
+	VFMADD231PS constants_avx512<>+448(SB), Z20, Z26
+	VMOVUPS     constants_avx512<>+384(SB), Z27
+	VFMADD231PS constants_avx512<>+448(SB), Z21, Z27
+	VFMADD213PS constants_avx512<>+512(SB), Z19, Z25
+	VFMADD213PS constants_avx512<>+512(SB), Z20, Z26
+	VFMADD213PS constants_avx512<>+512(SB), Z21, Z27
+	VFMADD213PS constants_avx512<>+576(SB), Z19, Z25
+	VFMADD213PS constants_avx512<>+576(SB), Z20, Z26
+	VFMADD213PS constants_avx512<>+576(SB), Z21, Z27
+	VFMADD213PS constants_avx512<>+640(SB), Z19, Z25
+	VFMADD213PS constants_avx512<>+640(SB), Z20, Z26
+	VFMADD213PS constants_avx512<>+640(SB), Z21, Z27
+	VFMADD213PS constants_avx512<>+704(SB), Z19, Z25
+	VFMADD213PS constants_avx512<>+704(SB), Z20, Z26
+	VFMADD213PS constants_avx512<>+704(SB), Z21, Z27
+	VPSUBD      constants_avx512<>+128(SB), Z22, Z22
+	VPSUBD      constants_avx512<>+128(SB), Z23, Z23
+	VPSUBD      constants_avx512<>+128(SB), Z24, Z24
+	VMULPS      Z19, Z19, Z28
+	VMULPS      Z20, Z20, Z29
+	VMULPS      Z21, Z21, Z30
+	VFMADD231PS Z28, Z25, Z19
+	VFMADD231PS Z29, Z26, Z20
+	VFMADD231PS Z30, Z27, Z21
+	VPADDD      constants_avx512<>+832(SB), Z22, Z22
+	VPADDD      constants_avx512<>+832(SB), Z23, Z23
+	VPADDD      constants_avx512<>+832(SB), Z24, Z24
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VPSLLD      $0x17, Z24, Z24
+	VSUBPS      constants_avx512<>+768(SB), Z22, Z25
+	VSUBPS      constants_avx512<>+768(SB), Z23, Z26
+	VSUBPS      constants_avx512<>+768(SB), Z24, Z27
+	VFMADD231PS Z19, Z22, Z25
+	VFMADD231PS Z20, Z23, Z26
+	VFMADD231PS Z21, Z24, Z27
+	VADDPS      constants_avx512<>+1280(SB), Z25, Z19
+	VADDPS      constants_avx512<>+1280(SB), Z26, Z20
+	VADDPS      constants_avx512<>+1280(SB), Z27, Z21
+	VDIVPS      Z19, Z25, Z19
+	VDIVPS      Z20, Z26, Z20
+	VDIVPS      Z21, Z27, Z21
+	VPANDD      constants_avx512<>+1984(SB), Z19, Z19
+	VPANDD      constants_avx512<>+1984(SB), Z20, Z20
+	VPANDD      constants_avx512<>+1984(SB), Z21, Z21
+	VPANDD      constants_avx512<>+2112(SB), Z16, Z16
+	VPANDD      constants_avx512<>+2112(SB), Z17, Z17
+	VPANDD      constants_avx512<>+2112(SB), Z18, Z18
+	VPORD       Z16, Z19, Z16
+	VPORD       Z17, Z20, Z17
+	VPORD       Z18, Z21, Z18
+	VMOVUPS     (R11)(DX*1), Z19
+	VMOVUPS     64(R11)(DX*1), Z20
+	VMOVUPS     128(R11)(DX*1), Z21
+	VSUBPS      Z16, Z19, Z19
+	VSUBPS      Z17, Z20, Z20
+	VSUBPS      Z18, Z21, Z21
+	VMULPS      Z19, Z3, Z19
+	VMULPS      Z20, Z4, Z20
+	VMULPS      Z21, Z5, Z21
+	VADDPS      Z19, Z16, Z19
+	VADDPS      Z20, Z17, Z20
+	VADDPS      Z21, Z18, Z21
+	VMOVUPS     Z0, (BX)(DX*1)
+	VMOVUPS     Z3, (DI)(DX*1)
+	VMOVUPS     Z16, (R9)(DX*1)
+	VMOVUPS     Z19, (R12)(DX*1)
+	VMOVUPS     Z1, 64(BX)(DX*1)
+	VMOVUPS     Z4, 64(DI)(DX*1)
+	VMOVUPS     Z17, 64(R9)(DX*1)
+	VMOVUPS     Z20, 64(R12)(DX*1)
+	VMOVUPS     Z2, 128(BX)(DX*1)
+	VMOVUPS     Z5, 128(DI)(DX*1)
+	VMOVUPS     Z18, 128(R9)(DX*1)
+	VMOVUPS     Z21, 128(R12)(DX*1)
+	ADDQ        $0x000000c0, DX
+	SUBQ        $0x30, CX
+	JGE         abreast
+
+few:
+	ADDQ $0x30, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -5021,116 +7669,116 @@ loop:
 	VMOVUPS     Z0, Z1
 	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
 	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z6
-	VMINPS      Z1, Z6, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z1, Z6, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z6
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z6
-	VSUBPS      constants_avx512<>+128(SB), Z6, Z7
-	VFMADD231PS constants_avx512<>+256(SB), Z7, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z7, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z7
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z7
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z7
-	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
-	VMULPS      Z1, Z1, Z8
-	VFMADD231PS Z8, Z7, Z1
-	VPSRAD      $0x01, Z6, Z7
+	VMOVUPS     constants_avx512<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+64(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
+	VMOVUPS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z7, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z1, Z1
-	VPSUBD      Z7, Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z6, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
+	VPSUBD      Z3, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD      $0x17, Z2, Z2
+	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K1, Z2
+	VBLENDMPS   Z0, Z1, K1, Z12
 	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z2, Z0
+	VDIVPS      Z0, Z12, Z0
 	VMOVUPS     (DI)(DX*1), Z1
-	VMOVUPS     (R8)(DX*1), Z6
-	VADDPS      Z6, Z1, Z1
-	VMOVUPS     Z1, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z7
-	VMINPS      Z6, Z7, Z6
-	VMOVUPS     constants_avx512<>+64(SB), Z7
-	VMAXPS      Z6, Z7, Z6
-	VMOVUPS     constants_avx512<>+128(SB), Z7
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z7
-	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
-	VFMADD231PS constants_avx512<>+256(SB), Z8, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z8, Z6
-	VMOVUPS     constants_avx512<>+384(SB), Z8
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z8
-	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
-	VMULPS      Z6, Z6, Z9
-	VFMADD231PS Z9, Z8, Z6
-	VPSRAD      $0x01, Z7, Z8
-	VADDPS      constants_avx512<>+768(SB), Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z8, Z9
-	VPSLLD      $0x17, Z9, Z9
-	VMULPS      Z9, Z6, Z6
-	VPSUBD      Z8, Z7, Z7
-	VPADDD      constants_avx512<>+832(SB), Z7, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z6, Z6
+	VMOVUPS     (R8)(DX*1), Z2
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     Z1, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
+	VMOVUPS     constants_avx512<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+64(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
+	VMOVUPS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPSRAD      $0x01, Z3, Z4
+	VADDPS      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
+	VPSUBD      Z4, Z3, Z3
+	VPADDD      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD      $0x17, Z3, Z3
+	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
 	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z6, K1, Z3
-	VADDPS      constants_avx512<>+768(SB), Z6, Z1
-	VDIVPS      Z1, Z3, Z1
-	VMOVUPS     (R9)(DX*1), Z6
-	VMOVUPS     (R10)(DX*1), Z7
-	VMULPS      Z7, Z0, Z7
-	VADDPS      Z7, Z6, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z7
-	VADDPS      Z7, Z7, Z7
-	VMOVUPS     constants_avx512<>+2048(SB), Z8
-	VMINPS      Z7, Z8, Z7
-	VMOVUPS     constants_avx512<>+128(SB), Z8
-	VFMADD231PS constants_avx512<>+192(SB), Z7, Z8
-	VSUBPS      constants_avx512<>+128(SB), Z8, Z9
-	VFMADD231PS constants_avx512<>+256(SB), Z9, Z7
-	VFMADD231PS constants_avx512<>+320(SB), Z9, Z7
-	VMOVUPS     constants_avx512<>+384(SB), Z9
-	VFMADD231PS constants_avx512<>+448(SB), Z7, Z9
-	VFMADD213PS constants_avx512<>+512(SB), Z7, Z9
-	VFMADD213PS constants_avx512<>+576(SB), Z7, Z9
-	VFMADD213PS constants_avx512<>+640(SB), Z7, Z9
-	VFMADD213PS constants_avx512<>+704(SB), Z7, Z9
-	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
-	VMULPS      Z7, Z7, Z10
-	VFMADD231PS Z10, Z9, Z7
-	VPADDD      constants_avx512<>+832(SB), Z8, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VSUBPS      constants_avx512<>+768(SB), Z8, Z9
-	VFMADD231PS Z7, Z8, Z9
-	VADDPS      constants_avx512<>+1280(SB), Z9, Z7
-	VDIVPS      Z7, Z9, Z7
-	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
-	VPANDD      constants_avx512<>+2112(SB), Z6, Z6
-	VPORD       Z6, Z7, Z6
-	VMOVUPS     (R11)(DX*1), Z7
-	VSUBPS      Z6, Z7, Z7
-	VMULPS      Z7, Z1, Z7
-	VADDPS      Z7, Z6, Z7
+	VBLENDMPS   Z1, Z2, K1, Z13
+	VADDPS      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS      Z1, Z13, Z1
+	VMOVUPS     (R9)(DX*1), Z2
+	VMOVUPS     (R10)(DX*1), Z3
+	VMULPS      Z3, Z0, Z3
+	VADDPS      Z3, Z2, Z2
+	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS      Z3, Z3, Z3
+	VMOVUPS     constants_avx512<>+2048(SB), Z4
+	VMINPS      Z3, Z4, Z3
+	VMOVUPS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
+	VMOVUPS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS      Z3, Z3, Z6
+	VFMADD231PS Z6, Z5, Z3
+	VPADDD      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS Z3, Z4, Z5
+	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS      Z3, Z5, Z3
+	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD       Z2, Z3, Z2
+	VMOVUPS     (R11)(DX*1), Z3
+	VSUBPS      Z2, Z3, Z3
+	VMULPS      Z3, Z1, Z3
+	VADDPS      Z3, Z2, Z3
 	VMOVUPS     Z0, (BX)(DX*1)
 	VMOVUPS     Z1, (DI)(DX*1)
-	VMOVUPS     Z6, (R9)(DX*1)
-	VMOVUPS     Z7, (R12)(DX*1)
-	ADDQ        $0x40, DX
+	VMOVUPS     Z2, (R9)(DX*1)
+	VMOVUPS     Z3, (R12)(DX*1)
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
 
@@ -5169,22 +7817,22 @@ rest:
 	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
 	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
 	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z6
-	VFMADD231PS Z6, Z3, Z1
+	VMULPS      Z1, Z1, Z4
+	VFMADD231PS Z4, Z3, Z1
 	VPSRAD      $0x01, Z2, Z3
 	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z1, Z1
+	VPADDD      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD      $0x17, Z4, Z4
+	VMULPS      Z4, Z1, Z1
 	VPSUBD      Z3, Z2, Z2
 	VPADDD      constants_avx512<>+832(SB), Z2, Z2
 	VPSLLD      $0x17, Z2, Z2
 	VMULPS      Z2, Z1, Z1
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K2, Z4
+	VBLENDMPS   Z0, Z1, K2, Z14
 	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z4, Z0
+	VDIVPS      Z0, Z14, Z0
 	VMOVUPS.Z   (DI)(DX*1), K1, Z1
 	VMOVUPS.Z   (R8)(DX*1), K1, Z2
 	VADDPS      Z2, Z1, Z1
@@ -5207,22 +7855,22 @@ rest:
 	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
 	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
 	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z6
-	VFMADD231PS Z6, Z4, Z2
+	VMULPS      Z2, Z2, Z5
+	VFMADD231PS Z5, Z4, Z2
 	VPSRAD      $0x01, Z3, Z4
 	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z6
-	VPSLLD      $0x17, Z6, Z6
-	VMULPS      Z6, Z2, Z2
+	VPADDD      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD      $0x17, Z5, Z5
+	VMULPS      Z5, Z2, Z2
 	VPSUBD      Z4, Z3, Z3
 	VPADDD      constants_avx512<>+832(SB), Z3, Z3
 	VPSLLD      $0x17, Z3, Z3
 	VMULPS      Z3, Z2, Z2
 	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
 	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K2, Z5
+	VBLENDMPS   Z1, Z2, K2, Z15
 	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z5, Z1
+	VDIVPS      Z1, Z15, Z1
 	VMOVUPS.Z   (R9)(DX*1), K1, Z2
 	VMOVUPS.Z   (R10)(DX*1), K1, Z3
 	VMULPS      Z3, Z0, Z3
@@ -5262,7 +7910,7 @@ rest:
 	VMOVUPS     Z1, K1, (DI)(DX*1)
 	VMOVUPS     Z2, K1, (R9)(DX*1)
 	VMOVUPS     Z3, K1, (R12)(DX*1)
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -5282,6 +7930,109 @@ TEXT ·vecGRUBack_avx512(SB), $0-8
 	MOVQ 72(AX), R10
 	MOVQ 56(AX), R11
 	MOVQ 64(AX), R12
+	SUBQ $0x30, CX
+	JLT  few
+
+abreast:
+	VMOVUPS (BX)(DX*1), Z0
+	VMOVUPS 64(BX)(DX*1), Z1
+	VMOVUPS 128(BX)(DX*1), Z2
+	VMOVUPS (SI)(DX*1), Z3
+	VMOVUPS 64(SI)(DX*1), Z4
+	VMOVUPS 128(SI)(DX*1), Z5
+	VMOVUPS (DI)(DX*1), Z6
+	VMOVUPS 64(DI)(DX*1), Z7
+	VMOVUPS 128(DI)(DX*1), Z8
+	VMOVUPS (R8)(DX*1), Z9
+	VMOVUPS 64(R8)(DX*1), Z10
+	VMOVUPS 128(R8)(DX*1), Z11
+	VMOVUPS (R9)(DX*1), Z12
+	VMOVUPS 64(R9)(DX*1), Z13
+	VMOVUPS 128(R9)(DX*1), Z14
+	VMOVUPS (R10)(DX*1), Z15
+	VMOVUPS 64(R10)(DX*1), Z16
+	VMOVUPS 128(R10)(DX*1), Z17
+	VMOVUPS constants_avx512<>+768(SB), Z18
+	VSUBPS  Z3, Z18, Z18
+	VMOVUPS constants_avx512<>+768(SB), Z19
+	VSUBPS  Z4, Z19, Z19
+	VMOVUPS constants_avx512<>+768(SB), Z20
+	VSUBPS  Z5, Z20, Z20
+	VMULPS  Z18, Z15, Z21
+	VMULPS  Z19, Z16, Z22
+	VMULPS  Z20, Z17, Z23
+	VMULPS  Z6, Z6, Z24
+	VMULPS  Z7, Z7, Z25
+	VMULPS  Z8, Z8, Z26
+	VMOVUPS constants_avx512<>+768(SB), Z27
+	VSUBPS  Z24, Z27, Z24
+	VMOVUPS constants_avx512<>+768(SB), Z27
+	VSUBPS  Z25, Z27, Z25
+	VMOVUPS constants_avx512<>+768(SB), Z27
+	VSUBPS  Z26, Z27, Z26
+	VMULPS  Z24, Z21, Z21
+	VMULPS  Z25, Z22, Z22
+	VMULPS  Z26, Z23, Z23
+	VSUBPS  Z6, Z12, Z6
+	VSUBPS  Z7, Z13, Z7
+	VSUBPS  Z8, Z14, Z8
+	VMULPS  Z6, Z15, Z6
+	VMULPS  Z7, Z16, Z7
+	VMULPS  Z8, Z17, Z8
+	VMULPS  Z18, Z3, Z12
+	VMULPS  Z19, Z4, Z13
+	VMULPS  Z20, Z5, Z14
+	VMULPS  Z12, Z6, Z6
+	VMULPS  Z13, Z7, Z7
+	VMULPS  Z14, Z8, Z8
+	VMULPS  Z9, Z21, Z9
+	VMULPS  Z10, Z22, Z10
+	VMULPS  Z11, Z23, Z11
+	VMOVUPS constants_avx512<>+768(SB), Z12
+	VSUBPS  Z0, Z12, Z12
+	VMOVUPS constants_avx512<>+768(SB), Z13
+	VSUBPS  Z1, Z13, Z13
+	VMOVUPS constants_avx512<>+768(SB), Z14
+	VSUBPS  Z2, Z14, Z14
+	VMULPS  Z12, Z0, Z12
+	VMULPS  Z13, Z1, Z13
+	VMULPS  Z14, Z2, Z14
+	VMULPS  Z12, Z9, Z9
+	VMULPS  Z13, Z10, Z10
+	VMULPS  Z14, Z11, Z11
+	VMULPS  Z0, Z21, Z0
+	VMULPS  Z1, Z22, Z1
+	VMULPS  Z2, Z23, Z2
+	VMULPS  Z3, Z15, Z3
+	VMULPS  Z4, Z16, Z4
+	VMULPS  Z5, Z17, Z5
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z6, (SI)(DX*1)
+	VMOVUPS Z21, (DI)(DX*1)
+	VMOVUPS Z0, (R8)(DX*1)
+	VMOVUPS Z9, (R11)(DX*1)
+	VMOVUPS Z6, (R12)(DX*1)
+	VMOVUPS Z3, (R10)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Z7, 64(SI)(DX*1)
+	VMOVUPS Z22, 64(DI)(DX*1)
+	VMOVUPS Z1, 64(R8)(DX*1)
+	VMOVUPS Z10, 64(R11)(DX*1)
+	VMOVUPS Z7, 64(R12)(DX*1)
+	VMOVUPS Z4, 64(R10)(DX*1)
+	VMOVUPS Z11, 128(BX)(DX*1)
+	VMOVUPS Z8, 128(SI)(DX*1)
+	VMOVUPS Z23, 128(DI)(DX*1)
+	VMOVUPS Z2, 128(R8)(DX*1)
+	VMOVUPS Z11, 128(R11)(DX*1)
+	VMOVUPS Z8, 128(R12)(DX*1)
+	VMOVUPS Z5, 128(R10)(DX*1)
+	ADDQ    $0x000000c0, DX
+	SUBQ    $0x30, CX
+	JGE     abreast
+
+few:
+	ADDQ $0x30, CX
 	SUBQ $0x10, CX
 	JLT  rest
 
@@ -5317,7 +8068,7 @@ loop:
 	VMOVUPS Z3, (R11)(DX*1)
 	VMOVUPS Z2, (R12)(DX*1)
 	VMOVUPS Z1, (R10)(DX*1)
-	ADDQ    $0x40, DX
+	ADDQ    $0x00000040, DX
 	SUBQ    $0x10, CX
 	JGE     loop
 
@@ -5365,7 +8116,7 @@ rest:
 	VMOVUPS   Z3, K1, (R11)(DX*1)
 	VMOVUPS   Z2, K1, (R12)(DX*1)
 	VMOVUPS   Z1, K1, (R10)(DX*1)
-	ADDQ      $0x40, DX
+	ADDQ      $0x00000040, DX
 
 done:
 	VZEROUPPER
