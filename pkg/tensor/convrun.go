@@ -1,5 +1,7 @@
 package tensor
 
+import "slices"
+
 // convJob is a forward or input gradient pass; its parts are images.
 type convJob struct {
 	plan    *convPlan
@@ -76,6 +78,10 @@ func (j *convJob) input(w *worker, n, group int) {
 	run := min(c.StrideW, c.W)
 	for first := 0; first < len(j.plan.phases); first += run {
 		phases, to := j.plan.phases[first:first+run], dx
+		if empty(phases) {
+			clearLines(dx, &phases[0], c, ic)
+			continue
+		}
 		if !whole {
 			w.spare = grow(w.spare, ic*phases[0].outH*c.W)
 			to = w.spare
@@ -96,6 +102,21 @@ func (j *convJob) input(w *worker, n, group int) {
 		}
 		if !whole {
 			w.join(dx, w.spare, phases, c, ic)
+		}
+	}
+}
+
+// empty is whether phases have no taps: stride 2 of a filter of 1 by 1 leaves out
+// every other line.
+func empty(phases []phase) bool {
+	return !slices.ContainsFunc(phases, func(p phase) bool { return p.k > 0 })
+}
+
+// clearLines sets the lines of phases that have no taps to +0.
+func clearLines(dx []float32, p *phase, c *Conv, channels int) {
+	for ch := range channels {
+		for h := range p.outH {
+			clear(dx[(ch*c.H+p.h0+h*c.StrideH)*c.W:][:c.W])
 		}
 	}
 }
