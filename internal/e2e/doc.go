@@ -5,4 +5,7 @@
 // set (make e2e). Each fault is timed by the audit of the worker it concerns,
 // and each test asserts that its fault fell in the middle of the job: a fault
 // that came too late is a failure, not a pass.
+//
+// Tests of the examples on their own data run when LOCKSTEP_E2E_DATA names a
+// directory below which the files are; the others make data up.
 package e2e

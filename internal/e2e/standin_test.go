@@ -36,11 +36,12 @@ type standIn struct {
 	dir     string
 	classes int
 	random  *rand.Rand
+	archive map[string]map[string][]byte // files of archives, which splits may share
 }
 
 // newStandIn writes the files of a job's data below a new directory and returns it.
 func newStandIn(t *testing.T, spec *job.Spec) string {
-	s := &standIn{t: t, dir: t.TempDir(), classes: lastUnits(spec), random: rand.New(rand.NewPCG(1, 2))}
+	s := &standIn{t: t, dir: t.TempDir(), classes: lastUnits(spec), random: rand.New(rand.NewPCG(1, 2)), archive: map[string]map[string][]byte{}}
 	splits := []dataset.Files{spec.Data.Train}
 	if spec.Data.Test.Path != "" || spec.Data.Test.Images != "" {
 		splits = append(splits, spec.Data.Test)
@@ -199,7 +200,11 @@ func (s *standIn) text(name string, length int) {
 
 // images writes a folder with a folder for each class, or an archive of it.
 func (s *standIn) images(f dataset.Files) {
-	files := map[string][]byte{}
+	files := s.archive[f.Path]
+	if files == nil {
+		files = map[string][]byte{}
+		s.archive[f.Path] = files
+	}
 	for i := range standInRecords {
 		const side = 12
 		m := image.NewRGBA(image.Rect(0, 0, side, side))
@@ -219,11 +224,11 @@ func (s *standIn) images(f dataset.Files) {
 		}
 		return
 	}
-	s.write(f.Path, s.archive(files))
+	s.write(f.Path, s.pack(files))
 }
 
-// archive is a tar archive of files; write packs it.
-func (s *standIn) archive(files map[string][]byte) []byte {
+// pack makes a tar archive of files; write compresses it.
+func (s *standIn) pack(files map[string][]byte) []byte {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	names := []string{}

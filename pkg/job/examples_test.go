@@ -13,6 +13,7 @@ func TestExamples(t *testing.T) {
 	inputs := map[string]nn.Input{
 		"digits":              digits(),
 		"fashion-mnist":       digits(),
+		"fashion-resnet":      digits(),
 		"mnist":               digits(),
 		"fashion-autoencoder": digits(),
 		"fashion-denoising":   digits(),
