@@ -18,6 +18,7 @@
 //	soon.go    what both ask of the caches on the way
 //	pack.go    copies into panels
 //	turn.go    a transpose
+//	row.go     products of one row
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go
@@ -67,6 +68,7 @@ func run(dir string) error {
 		peak(c, isa, fields["pack"])
 		if isa.name == "avx2" {
 			packs(c, isa, fields["pack"])
+			rows(c, isa, fields["tile"])
 		}
 		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)); err != nil {
 			return err

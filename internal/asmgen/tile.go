@@ -145,26 +145,34 @@ func (t *tile) next() {
 	t.JNE(operand.LabelRef("panel"))
 }
 
-// rowsOfA points at row 0. The other rows are reached by their odd multiples of
-// the distance of rows, which addresses can take 1, 2, 4 or 8 times.
+// rowsOfA gets ready to reach rows of A from the first one.
 func (t *tile) rowsOfA(first reg.GPVirtual) reg.GPVirtual {
-	t.odd = map[int]reg.GPVirtual{1: t.load("aRow")}
-	for i := 3; i < t.rows; i += 2 {
-		t.odd[i] = t.GP64()
-		t.LEAQ(operand.Mem{Base: t.odd[i-2], Index: t.odd[1], Scale: 2}, t.odd[i])
-	}
+	t.odd = t.oddMultiples(t.load("aRow"))
 	return first
 }
 
-// rowOfA is the present number of row r.
-func (t *tile) rowOfA(r int) operand.Mem {
-	m := operand.Mem{Base: t.a}
+// oddMultiples are those of the distance of rows that all rows of a tile need.
+func (t *tile) oddMultiples(step reg.GPVirtual) map[int]reg.GPVirtual {
+	odd := map[int]reg.GPVirtual{1: step}
+	for i := 3; i < t.rows; i += 2 {
+		odd[i] = t.GP64()
+		t.LEAQ(operand.Mem{Base: odd[i-2], Index: step, Scale: 2}, odd[i])
+	}
+	return odd
+}
+
+// multiple is row r from first on: an odd multiple, which addresses can take 1,
+// 2, 4 or 8 times.
+func multiple(first reg.GPVirtual, odd map[int]reg.GPVirtual, r int) operand.Mem {
+	m := operand.Mem{Base: first}
 	if r > 0 {
-		scale := r & -r
-		m.Index, m.Scale = t.odd[r/scale], uint8(scale)
+		m.Index, m.Scale = odd[r/(r&-r)], uint8(r&-r)
 	}
 	return m
 }
+
+// rowOfA is the present number of row r.
+func (t *tile) rowOfA(r int) operand.Mem { return multiple(t.a, t.odd, r) }
 
 // loop runs over k, so many steps at a time.
 func (t *tile) loop(name string, steps int, step func()) {

@@ -10,6 +10,7 @@ import (
 // 8. It uses vectors of 256 bits and serves both instruction sets.
 type turn struct {
 	packer
+	row  func(r, disp int) operand.Mem
 	rows []reg.GPVirtual // every third one
 	step reg.GPVirtual
 	dst  reg.GPVirtual
@@ -17,6 +18,7 @@ type turn struct {
 
 func turns(c *build.Context, s isa, f layout) {
 	t := &turn{packer: packer{Context: c, isa: s, f: f}}
+	t.row = t.third
 	t.begin("packTurn")
 	t.dst, t.step = t.load("dst"), t.load("srcStep")
 	n, dstStep := t.load("n"), t.load("dstStep")
@@ -61,7 +63,8 @@ func turns(c *build.Context, s isa, f layout) {
 	t.RET()
 }
 
-func (t *turn) row(r, disp int) operand.Mem {
+// third reaches a row from every third one.
+func (t *turn) third(r, disp int) operand.Mem {
 	m := operand.Mem{Base: t.rows[r/3], Disp: disp}
 	if r%3 > 0 {
 		m.Index, m.Scale = t.step, uint8(r%3)

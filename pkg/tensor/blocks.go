@@ -10,14 +10,20 @@ const (
 	// Few rows: a block of A stays in the second cache while panels of B pass by.
 	fewRows  = 192
 	fewRowsK = 1024
+	// A row or two of A are not worth a copy of a transposed B.
+	turnedRows = 2
+	rowColumns = 32
 )
 
 // multiply computes rows i0 to i1 and columns j0 to j1 of C.
 func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	w.t.cRow = uintptr(4 * p.cRow)
-	if i1-i0 <= fewRows {
+	switch {
+	case i1-i0 <= turnedRows && p.k >= 8 && p.bCol != 1 && p.bRow == 1 && p.taps == nil && p.packed == nil && w.k.row != nil:
+		w.multiplyTurned(p, i0, i1, j0, j1)
+	case i1-i0 <= fewRows:
 		w.multiplyFew(p, i0, i1-i0, j0, j1)
-	} else {
+	default:
 		w.multiplyMany(p, i0, i1, j0, j1)
 	}
 	w.ahead(nil, 0, 0, 0)
@@ -128,6 +134,28 @@ func (w *worker) ahead(s []float32, from, n, step int) {
 		t.ahead = unsafe.Pointer(t)
 	}
 	t.aheadEnd, t.aheadStep = uintptr(t.ahead)+uintptr(4*max(n-2*step, 0)), uintptr(4*step)
+}
+
+// multiplyTurned computes a row or two without a copy of B, which is stored
+// transposed: 32 columns at once and a multiple of 8 of k. What is left, and what
+// comes after the sums, is done as for few rows.
+func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
+	t, whole := &w.t, p.k/8*8
+	last := j0 + (j1-j0)/rowColumns*rowColumns
+	t.aCol, t.bRow, t.k, t.load = uintptr(4*p.aCol), uintptr(4*p.bCol), whole, flag(p.load)
+	for j := j0; j < last; j += rowColumns {
+		for i := i0; i < i1; i++ {
+			t.a, t.b, t.c = pointer(p.a, i*p.aRow), pointer(p.b, j*p.bCol), pointer(p.c, i*p.cRow+j)
+			w.k.row(t)
+		}
+	}
+	rest := *p
+	rest.k, rest.load = p.k-whole, true
+	rest.a, rest.b = p.a[min(whole*p.aCol, len(p.a)):], p.b[min(whole, len(p.b)):]
+	if rest.k > 0 || p.relu || p.colBias != nil || p.rowBias != nil {
+		w.multiplyFew(&rest, i0, i1-i0, j0, last)
+	}
+	w.multiplyFew(p, i0, i1-i0, last, j1)
 }
 
 // multiplyFew goes through the panels of B, for a block of few rows.

@@ -106,6 +106,9 @@ func packLine2_avx2(p *pack)
 //go:noescape
 func packGather_avx2(p *pack)
 
+//go:noescape
+func row_avx2(p *tile)
+
 // tiles_avx2 lists the kernels by vectors and rows.
 func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
 	tiles = [2][]func(*tile){

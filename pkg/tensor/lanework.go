@@ -77,17 +77,20 @@ func (p *laneProduct) lanesOf(w *worker, g laneGroup, i0, i1, j0, j1 int) {
 	view := &product{n: p.n, a: p.a[g.first*p.m:], b: p.b[g.first*p.n:], aRow: 1, aCol: p.m, bRow: p.n, bCol: 1}
 	w.t.k = g.rows
 	w.t.laneSize, w.t.lanes, w.t.laneMax = unsafe.Pointer(&p.sizes[g.from]), g.to-g.from, unsafe.Pointer(&w.tops[g.from*laneWidth])
+	direct := i1-i0 <= 2*w.k.rows // not worth a copy of B
 	for j := j0; j < j1; j += cols {
 		n := min(cols, j1-j)
-		w.packB(view, 0, g.rows, j, j+n)
+		if !direct {
+			w.packB(view, 0, g.rows, j, j+n)
+		}
 		for i := i0; i < i1; i += rows {
-			w.laneBlock(p, view, i, min(rows, i1-i), j, n)
+			w.laneBlock(p, view, i, min(rows, i1-i), j, n, direct)
 		}
 	}
 }
 
-// laneBlock computes one block of rows for all panels of B.
-func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int) {
+// laneBlock computes one block of rows for all panels of B, or for B where it is.
+func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int, direct bool) {
 	t := &w.t
 	src, high, few := w.packA(view, i, rows, 0)
 	view.c = unsafe.Slice((*float32)(unsafe.Pointer(&p.c[0])), len(p.c))
@@ -95,8 +98,15 @@ func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int) 
 	t.abs, t.scale = 1<<31-1, uint64(math.Float32bits(p.scale))
 	for at := 0; at < cols; at += w.k.panel() {
 		vecs := w.width(min(w.k.panel(), cols-at))
-		t.bRow = uintptr(4 * vecs * w.k.width)
-		t.b = pointer(w.b, at*t.k)
+		switch {
+		case direct && t.mask == nil:
+			t.bRow, t.b = uintptr(4*p.n), pointer(view.b, j+at)
+		case direct:
+			w.packB(view, 0, t.k, j+at, j+cols)
+			w.aimB(view, 0, vecs, 0, 0)
+		default:
+			w.aimB(view, at, vecs, 0, 0)
+		}
 		w.tiles(view, src, w.k.lane[vecs-1], i, rows, j+at, high, few, false)
 	}
 }

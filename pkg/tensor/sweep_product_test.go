@@ -28,7 +28,7 @@ func (c *trial) gemm() Gemm {
 	case 3:
 		g.M, g.N, g.K = c.upTo(90), c.upTo(20), c.upTo(300)
 	case 4:
-		g.M, g.N, g.K = c.upTo(26), c.upTo(50), 380+c.r.IntN(500)
+		g.M, g.N, g.K = c.upTo(26), c.upTo(50), 380+c.r.IntN(900)
 	case 5:
 		g.M, g.N, g.K = c.upTo(30), 500+c.r.IntN(600), c.upTo(12)
 	case 6:
@@ -38,6 +38,14 @@ func (c *trial) gemm() Gemm {
 			g.M, g.N, g.K = 80+c.r.IntN(60), 80+c.r.IntN(60), 90+c.r.IntN(20)
 		}
 	case 8:
+		if c.i%4 == 0 {
+			g.M, g.N, g.K = 193+c.r.IntN(20), c.upTo(10), 500+c.r.IntN(40)
+		}
+	case 9:
+		if c.i%4 == 0 {
+			g.M, g.N, g.K = 193+c.r.IntN(20), 500+c.r.IntN(60), c.upTo(4)
+		}
+	case 10:
 		*[]*int{&g.M, &g.N, &g.K}[c.r.IntN(3)] = 0
 	}
 	g.TransA, g.TransB, g.Accumulate = c.r.IntN(2) == 0, c.r.IntN(2) == 0, c.r.IntN(3) == 0
