@@ -102,9 +102,7 @@ func (l attention) hidePadding(scores []float32, tokens []int32) {
 // scaleQueries scales the first third of every row of qkv or of its gradient.
 func (l attention) scaleQueries(eng *tensor.Engine, qkv []float32) {
 	scale := float32(1 / math.Sqrt(float64(l.width())))
-	for at := 0; at < len(qkv); at += 3 * l.dim {
-		eng.Scale(qkv[at:][:l.dim], scale)
-	}
+	eng.ScaleStrided(tensor.Strided{X: qkv, Step: 3 * l.dim}, scale, len(qkv)/(3*l.dim), l.dim)
 }
 
 func (attention) keepsDY() bool { return true }

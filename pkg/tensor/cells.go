@@ -40,14 +40,14 @@ type cellJob struct {
 const cellPart = 1 << 11
 
 // cells runs a kernel over rows of n elements. The arguments are x, y, z, u, a, b,
-// p, q, r; those without elements are not there.
-func (e *Engine) cells(op func(*vector), rows, n int, args [9]Strided) {
+// p, q, r; those without elements are not there. scalar is s0.
+func (e *Engine) cells(op func(*vector), rows, n int, scalar float32, args [9]Strided) {
 	if rows == 0 || n == 0 {
 		return
 	}
 	j := &e.cellJob
 	*j = cellJob{op: op, rows: rows, chunk: rows}
-	j.v.n = n
+	j.v.n, j.v.s0 = n, bits(scalar)
 	fields := j.v.pointers()
 	for i, s := range args {
 		if s.X != nil {
@@ -83,7 +83,13 @@ func (j *cellJob) part(w *worker, i int) {
 // AddStrided adds rows of n elements of x to those of dst.
 func (e *Engine) AddStrided(dst, x Strided, rows, n int) {
 	checkRows("AddStrided", rows, n, dst, x)
-	e.cells(e.k.opAdd, rows, n, [9]Strided{0: dst, 1: x, 6: dst})
+	e.cells(e.k.opAdd, rows, n, 0, [9]Strided{0: dst, 1: x, 6: dst})
+}
+
+// ScaleStrided multiplies rows of n elements by alpha.
+func (e *Engine) ScaleStrided(dst Strided, alpha float32, rows, n int) {
+	checkRows("ScaleStrided", rows, n, dst)
+	e.cells(e.k.opScale, rows, n, alpha, [9]Strided{0: dst, 6: dst})
 }
 
 // LSTMForward is the element by element part of one step of an LSTM for rows
@@ -96,7 +102,7 @@ func (e *Engine) AddStrided(dst, x Strided, rows, n int) {
 func (e *Engine) LSTMForward(rows, n int, h, c, t, gates, before Strided) {
 	gates.check("LSTMForward", "gates", rows, 4*n)
 	checkRows("LSTMForward", rows, n, h, c, t, before)
-	e.cells(e.k.opLSTM, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, Strided{}, c, t, h})
+	e.cells(e.k.opLSTM, rows, n, 0, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, Strided{}, c, t, h})
 }
 
 // LSTMBackward turns the gates of LSTMForward into the gradients by their
@@ -105,7 +111,7 @@ func (e *Engine) LSTMForward(rows, n int, h, c, t, gates, before Strided) {
 func (e *Engine) LSTMBackward(rows, n int, gates, dh, dc, before, t Strided) {
 	gates.check("LSTMBackward", "gates", rows, 4*n)
 	checkRows("LSTMBackward", rows, n, dh, dc, before, t)
-	e.cells(e.k.opLSTMBack, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, t, dh, dc, Strided{}})
+	e.cells(e.k.opLSTMBack, rows, n, 0, [9]Strided{gates, gates.From(n), gates.From(2 * n), gates.From(3 * n), before, t, dh, dc, Strided{}})
 }
 
 // GRUForward is the element by element part of one step of a GRU for rows
@@ -120,7 +126,7 @@ func (e *Engine) GRUForward(rows, n int, h, gates, hidden, before Strided) {
 	gates.check("GRUForward", "gates", rows, 3*n)
 	hidden.check("GRUForward", "hidden", rows, 3*n)
 	checkRows("GRUForward", rows, n, h, before)
-	e.cells(e.k.opGRU, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), h})
+	e.cells(e.k.opGRU, rows, n, 0, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), h})
 }
 
 // GRUBackward turns gates and hidden of GRUForward into the gradients by them,
@@ -129,5 +135,5 @@ func (e *Engine) GRUBackward(rows, n int, gates, hidden, dh, before Strided) {
 	gates.check("GRUBackward", "gates", rows, 3*n)
 	hidden.check("GRUBackward", "hidden", rows, 3*n)
 	checkRows("GRUBackward", rows, n, dh, before)
-	e.cells(e.k.opGRUBack, rows, n, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), dh})
+	e.cells(e.k.opGRUBack, rows, n, 0, [9]Strided{gates, gates.From(n), gates.From(2 * n), hidden.From(2 * n), before, Strided{}, hidden, hidden.From(n), dh})
 }

@@ -6,7 +6,7 @@ func trainingSweeps() []sweep {
 		{[]string{"Adam"}, 150, sweepAdam},
 		{[]string{"LSTMForward", "LSTMBackward"}, 200, sweepLSTM},
 		{[]string{"GRUForward", "GRUBackward"}, 200, sweepGRU},
-		{[]string{"AddStrided"}, 120, sweepAddStrided},
+		{[]string{"AddStrided", "ScaleStrided"}, 120, sweepStrided},
 	}
 }
 
@@ -214,10 +214,14 @@ func sweepGRU(c *trial) {
 	s.checkCells("dh", dh.X, dh, 1, 1, func(row, _, i int) num { return wasDH(row, i).mul(kept(row, 1, i)) })
 }
 
-func sweepAddStrided(c *trial) {
+func sweepStrided(c *trial) {
 	s := c.cells()
-	dst, x := s.matrix(1, c.out), s.before()
+	dst, x, scaled := s.matrix(1, c.out), s.before(), s.matrix(1, c.out)
 	c.batch(s.rows, func(a, b int) { c.e.AddStrided(dst.of(a), x.of(a), b-a, s.n) })
+	c.batch(s.rows, func(a, b int) { c.e.ScaleStrided(scaled.of(a), -1.5, b-a, s.n) })
+	s.checkCells("scaled", scaled.X, scaled, 1, 1, func(row, _, i int) num {
+		return exact(c.was(scaled.X)[row*scaled.Step+i]).mul(exact(-1.5))
+	})
 	s.checkCells("dst", dst.X, dst, 1, 1, func(row, _, i int) num {
 		return exact(c.was(dst.X)[row*dst.Step+i]).add(exact(x.X[row*x.Step+i]))
 	})
