@@ -45,6 +45,7 @@ func shortForms() []short {
 		{example: "fashion-denoising", set: []string{"epochs=2", "data.train.take=20000"}, figure: "loss", most: 0.0256},
 		{example: "fashion-vae", set: []string{"epochs=2", "data.train.take=20000"}, figure: "loss", most: 296},
 		{example: "fashion-mnist", set: []string{"steps=200"}, figure: "accuracy", least: 0.82},
+		{example: "fashion-resnet", set: []string{"steps=100"}, figure: "accuracy", least: 0.78},
 		{example: "mnist", set: []string{"steps=100"}, figure: "accuracy", least: 0.95},
 		{example: "shakespeare-gru", set: []string{"steps=80"}, figure: "perplexity", most: 8.9},
 		{example: "shakespeare-lstm", set: []string{"steps=80"}, figure: "perplexity", most: 9.5},
@@ -102,7 +103,7 @@ func gather(t *testing.T, example string, found map[string][]string) string {
 		names[f.Path], names[f.Images], names[f.Labels] = true, true, true
 	}
 	delete(names, "")
-	root, known := t.TempDir(), checksums(t)
+	root, known := t.TempDir(), checksums(t, example)
 	for name := range names {
 		from := withChecksum(t, found[name], known)
 		if from == "" {
@@ -115,22 +116,24 @@ func gather(t *testing.T, example string, found map[string][]string) string {
 	return root
 }
 
-// checksums are those of all data files, as the examples' READMEs list them.
-func checksums(t *testing.T) map[string]bool {
+// checksums are those in an example's README and in those of the examples that
+// it links to: different data may have files of one name.
+func checksums(t *testing.T, example string) map[string]bool {
 	t.Helper()
-	readmes, err := filepath.Glob("../../examples/*/README.md")
-	if err != nil || len(readmes) == 0 {
-		t.Fatalf("no READMEs of examples: %v", err)
-	}
-	known := map[string]bool{}
-	for _, file := range readmes {
-		text, err := os.ReadFile(file)
+	read := func(example string) string {
+		text, err := os.ReadFile(filepath.Join("..", "..", "examples", example, "README.md"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, sum := range regexp.MustCompile(`\b[0-9a-f]{64}\b`).FindAllString(string(text), -1) {
-			known[sum] = true
-		}
+		return string(text)
+	}
+	text := read(example)
+	for _, link := range regexp.MustCompile(`\]\(\.\./([\w-]+)`).FindAllStringSubmatch(text, -1) {
+		text += read(link[1])
+	}
+	known := map[string]bool{}
+	for _, sum := range regexp.MustCompile(`\b[0-9a-f]{64}\b`).FindAllString(text, -1) {
+		known[sum] = true
 	}
 	return known
 }
