@@ -22,6 +22,7 @@ test: ## all tests but those that start clusters of processes
 
 race: ## tests of the concurrent packages under the race detector
 	go test -race $(RACE)
+	go test -race -short ./pkg/tensor
 
 e2e: ## whole clusters of real processes, with faults
 	LOCKSTEP_E2E=1 go test -count=1 -timeout 20m ./internal/e2e/...

@@ -18,7 +18,7 @@ const (
 	ulpTanh     = 2.5
 	ulpSigmoid  = 2.5
 	ulpSoftplus = 2
-	ulpNormal   = 7
+	ulpNormal   = 7.5
 	ulpGELU     = 8
 	ulpSiLU     = 3.5
 	ulpELU      = 1

@@ -25,6 +25,13 @@ func (a Act) slope() float32 {
 	return 1
 }
 
+// check panics unless there is such an activation.
+func (a Act) check(op string) {
+	if a < ActNone || a > ActSoftplus {
+		fail(op, "there is no activation %d", int(a))
+	}
+}
+
 // readsX is whether the derivative follows from x, not from y.
 func (a Act) readsX() bool { return a == ActGELU || a == ActSiLU || a == ActSoftplus }
 
@@ -35,8 +42,10 @@ func (e *Engine) ActForward(y, x []float32, act Act) { e.ActForwardSlope(y, x, a
 // alpha of ELU; others do not read it.
 func (e *Engine) ActForwardSlope(y, x []float32, act Act, slope float32) {
 	need("ActForward", "x", len(x), len(y))
+	inPlace("ActForward", y, x[:len(y)])
 	op := e.k.actForward(act)
 	if op == nil {
+		act.check("ActForward")
 		copy(y, x)
 		return
 	}
@@ -55,8 +64,10 @@ func (e *Engine) ActBackward(dx, dy, x, y []float32, act Act) {
 // alpha that is not negative.
 func (e *Engine) ActBackwardSlope(dx, dy, x, y []float32, act Act, slope float32) {
 	need("ActBackward", "dy", len(dy), len(dx))
+	inPlace("ActBackward", dx, dy[:len(dx)])
 	op := e.k.actBackward(act)
 	if op == nil {
+		act.check("ActBackward")
 		copy(dx, dy)
 		return
 	}
@@ -65,6 +76,7 @@ func (e *Engine) ActBackwardSlope(dx, dy, x, y []float32, act Act, slope float32
 		from = x
 	}
 	need("ActBackward", "x or y", len(from), len(dx))
+	inPlace("ActBackward", dx, from[:len(dx)])
 	e.args(dx, dy, from).s0 = bits(slope)
 	e.each(op)
 }

@@ -6,6 +6,9 @@ type Channels struct{ Rows, Count, Plane int }
 
 func (c Channels) size() int { return c.Rows * c.Count * c.Plane }
 
+// volume is size, of sizes that are none.
+func (c Channels) volume(op string) int { return volume(op, c.Rows, c.Count, c.Plane) }
+
 // plane is the plane of channel ch in row r of x.
 func (c Channels) plane(x []float32, r, ch int) []float32 {
 	return x[(r*c.Count+ch)*c.Plane:][:c.Plane]
@@ -20,8 +23,11 @@ func (c Channels) row(x []float32, r int) []float32 {
 // ChannelAffine sets y to x*scale - shift, both rounded, with one scale and one
 // shift for each channel. y may be x.
 func (e *Engine) ChannelAffine(y, x, scale, shift []float32, c Channels) {
-	need2("ChannelAffine", c.size(), len(x), len(y))
+	n := c.volume("ChannelAffine")
+	need2("ChannelAffine", n, len(x), len(y))
 	need2("ChannelAffine", c.Count, len(scale), len(shift))
+	inPlace("ChannelAffine", y[:n], x[:n])
+	apart("ChannelAffine", y[:n], scale[:c.Count], shift[:c.Count])
 	w := e.pool.workers[0]
 	for r := range c.Rows {
 		if c.Plane == 1 {
@@ -51,9 +57,14 @@ func (w *worker) affineRow(y, x, scale, shift []float32) {
 // sum(dy) and dots[i] to sum(dy*(x - m)), each in 16 strided partial sums, where m
 // is mean[i/share].
 func (e *Engine) PlaneDots(sums, dots, dy, x, mean []float32, plane, share int) {
-	need2("PlaneDots", len(sums)*plane, len(dy), len(x))
-	need("PlaneDots", "dots", len(dots), len(sums))
-	need("PlaneDots", "mean", len(mean)*share, len(sums))
+	n := len(sums)
+	positive("PlaneDots", share)
+	need2("PlaneDots", volume("PlaneDots", n, plane), len(dy), len(x))
+	need("PlaneDots", "dots", len(dots), n)
+	need("PlaneDots", "mean", len(mean), (n+share-1)/share)
+	separate("PlaneDots", sums, dots[:n])
+	apart("PlaneDots", sums, dy, x, mean)
+	apart("PlaneDots", dots[:n], dy, x, mean)
 	v := e.pool.workers[0].aimVec(plane)
 	for i := range sums {
 		v.x, v.y, v.s0 = start(dy[i*plane:]), start(x[i*plane:]), bits(mean[i/share])
@@ -97,9 +108,10 @@ type normJob struct {
 	step              int
 }
 
-// ChannelNormForward sets y, n.Mean and n.Variance. y must not be x.
+// ChannelNormForward sets y, n.Mean and n.Variance.
 func (e *Engine) ChannelNormForward(y []float32, n ChannelNorm) {
 	n.check("ChannelNormForward", len(y))
+	n.separate("ChannelNormForward", y[:n.size()], n.Mean[:n.Count], n.Variance[:n.Count])
 	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).forward, rows: (*normJob).forwardRows, y: y})
 }
 
@@ -121,11 +133,19 @@ func (e *Engine) ChannelNormBackward(dx, dw, db, dy, y []float32, n ChannelNorm)
 	if n.Act != ActNone {
 		need("ChannelNormBackward", "y", len(y), n.size())
 	}
+	size := n.size()
+	dw, db, dy, dx = dw[:n.Count], db[:n.Count], dy[:size], dx[:min(size, len(dx))]
+	n.separate("ChannelNormBackward", dw, db, dy)
+	n.separate("ChannelNormBackward", dw, db, dx)
+	for _, s := range [...][]float32{y, n.Mean, n.Variance} {
+		apart("ChannelNormBackward", s, dw, db, dy, dx)
+	}
+	inPlace("ChannelNormBackward", dx, dy)
 	e.runNorm(normJob{ChannelNorm: n, channel: (*normJob).backward, rows: (*normJob).backwardRows, y: y, dx: dx, dy: dy, dw: dw, db: db})
 }
 
 func (n *ChannelNorm) check(op string, y int) {
-	need2(op, n.size(), len(n.X), y)
+	need2(op, n.volume(op), len(n.X), y)
 	need2(op, n.Count, len(n.Mean), len(n.Variance))
 	if n.Weight != nil {
 		need(op, "Weight", len(n.Weight), n.Count)
@@ -136,8 +156,16 @@ func (n *ChannelNorm) check(op string, y int) {
 	if n.Plus != nil {
 		need(op, "Plus", len(n.Plus), n.size())
 	}
-	if n.Act.readsX() {
-		panic("tensor: " + op + ": the derivative of this activation does not follow from y")
+	if n.Act.check(op); n.Act.readsX() {
+		fail(op, "the derivative of this activation does not follow from y")
+	}
+}
+
+// separate panics if some results share elements, or share them with an operand.
+func (n *ChannelNorm) separate(op string, results ...[]float32) {
+	separate(op, results...)
+	for _, s := range [...][]float32{n.X, n.Plus, n.Weight, n.Bias} {
+		apart(op, s, results...)
 	}
 }
 

@@ -20,18 +20,21 @@ func (e *Engine) ColSumLanes(dst *Grad, x []float32, n int, rows []int) {
 
 // ColDotLanes is ColSumLanes of x*y, rounded.
 func (e *Engine) ColDotLanes(dst *Grad, x, y []float32, n int, rows []int) {
-	need("ColDotLanes", "y", len(y), rows[len(rows)-1]*n)
+	size := volume("ColDotLanes", laneRows("ColDotLanes", rows), n)
+	need("ColDotLanes", "y", len(y), size)
+	dst.check("ColDotLanes", n, len(rows)-1, y[:size])
 	e.columns("ColDotLanes", columnJob{dst: dst, x: x, y: y, n: n, rows: rows})
 }
 
 func (e *Engine) columns(op string, job columnJob) {
 	rows, n, dst := job.rows, job.n, job.dst
-	lanes, last := len(rows)-1, rows[len(rows)-1]
-	need(op, "x", len(job.x), last*n)
+	lanes, last := len(rows)-1, laneRows(op, rows)
+	size := volume(op, last, n)
+	need(op, "x", len(job.x), size)
+	dst.check(op, n, lanes, job.x[:size])
 	if dst.none() || n == 0 {
 		return
 	}
-	need(op, "dst", max(len(dst.Int), len(dst.Float)), n)
 	j := &e.columnJob
 	*j = job
 	parts := max(min(e.threads, (last-rows[0])*n/columnPart), 1)

@@ -23,9 +23,6 @@ const (
 )
 
 func (e *Engine) runConv(n int) {
-	if n == 0 {
-		return
-	}
 	e.packFilters(&e.conv)
 	e.conv.n, e.conv.parts = n, min(n, e.threads)
 	e.pool.run(&e.conv, e.conv.parts)

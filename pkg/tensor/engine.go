@@ -84,13 +84,6 @@ func (e *Engine) ISA() string { return e.k.name }
 // Threads is how many goroutines one operation may use.
 func (e *Engine) Threads() int { return e.threads }
 
-// need panics unless a slice is as long as the shapes say.
-func need(op, name string, got, want int) {
-	if got < want {
-		panic(fmt.Sprintf("tensor: %s: %s has %d elements, needs %d", op, name, got, want))
-	}
-}
-
 // Spin does rounds of fused multiply-adds in registers and nothing else, on one
 // thread, and returns the number of floating point operations. Its speed is the
 // peak of a core; benchmarks relate their results to it.

@@ -19,7 +19,8 @@ type Gemm struct {
 // ascending. c must not overlap a or b.
 func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
 	g = g.dense()
-	g.check("Gemm", len(c), len(a), len(b))
+	sizeC, sizeA, sizeB := g.check("Gemm", len(c), len(a), len(b))
+	apart("Gemm", c[:sizeC], a[:sizeA], b[:sizeB], g.Bias)
 	p := &e.product
 	*p = g.product(c, a, b)
 	e.multiply(p)
@@ -88,10 +89,12 @@ func (g Gemm) dense() Gemm {
 	return g
 }
 
-func (g Gemm) check(op string, c, a, b int) {
-	if g.M < 0 || g.N < 0 || g.K < 0 {
-		need(op, "shape", -1, 0)
-	}
+// check panics unless there are so many elements as the shape says, and returns
+// how many that are.
+func (g Gemm) check(op string, haveC, haveA, haveB int) (c, a, b int) {
+	volume(op, g.M, g.N, g.K)
+	need(op, "row distance", min(g.Lda, g.Ldb, g.Ldc), 0)
+	g.Act.check(op)
 	extent := func(trans bool, ld, rows, cols int) int {
 		if trans {
 			rows, cols = cols, rows
@@ -100,12 +103,14 @@ func (g Gemm) check(op string, c, a, b int) {
 			return 0
 		}
 		need(op, "row distance", ld, cols)
-		return (rows-1)*ld + cols
+		return volume(op, rows-1, ld) + cols
 	}
-	need(op, "c", c, extent(false, g.Ldc, g.M, g.N))
-	need(op, "a", a, extent(g.TransA, g.Lda, g.M, g.K))
-	need(op, "b", b, extent(g.TransB, g.Ldb, g.K, g.N))
+	c, a, b = extent(false, g.Ldc, g.M, g.N), extent(g.TransA, g.Lda, g.M, g.K), extent(g.TransB, g.Ldb, g.K, g.N)
+	need(op, "c", haveC, c)
+	need(op, "a", haveA, a)
+	need(op, "b", haveB, b)
 	if g.Bias != nil {
 		need(op, "bias", len(g.Bias), g.N)
 	}
+	return c, a, b
 }

@@ -1,5 +1,7 @@
 package tensor
 
+import "math"
+
 // batchJob is products of one shape; its parts are runs of them.
 type batchJob struct {
 	product
@@ -12,6 +14,16 @@ type batchJob struct {
 // apart.
 func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, strideB int) {
 	g = g.dense()
+	sizeC, sizeA, sizeB := g.check("GemmBatch", math.MaxInt, math.MaxInt, math.MaxInt)
+	if volume("GemmBatch", count); count == 0 || sizeC == 0 {
+		return
+	}
+	need("GemmBatch", "c", len(c), volume("GemmBatch", count-1, strideC)+sizeC)
+	need("GemmBatch", "a", len(a), volume("GemmBatch", count-1, strideA)+sizeA)
+	need("GemmBatch", "b", len(b), volume("GemmBatch", count-1, strideB)+sizeB)
+	for i := range count {
+		apart("GemmBatch", c[i*strideC:][:sizeC], a[i*strideA:][:sizeA], b[i*strideB:][:sizeB], g.Bias)
+	}
 	j := &e.batchJob
 	*j = batchJob{product: g.product(c, a, b), count: count, strideC: strideC, strideA: strideA, strideB: strideB}
 	j.parts = min(e.threads, count, count*g.M*g.N*g.K/workPart)
@@ -21,8 +33,6 @@ func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, s
 		}
 		return
 	}
-	last := count - 1
-	g.check("GemmBatch", len(c)-last*strideC, len(a)-last*strideA, len(b)-last*strideB)
 	e.pool.run(j, j.parts)
 	*j = batchJob{}
 }

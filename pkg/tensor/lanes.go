@@ -26,12 +26,13 @@ func (g *Grad) none() bool { return g.Float == nil && g.Int == nil }
 // (m, n), for each lane i over its rows rows[i] to rows[i+1]. A chain runs over
 // the rows, ascending.
 func (e *Engine) GemmLanes(dst *Grad, a, b []float32, m, n int, rows []int) {
-	last := rows[len(rows)-1]
+	last := laneRows("GemmLanes", rows)
 	if dst.none() {
 		return
 	}
-	need("GemmLanes", "a", len(a), last*m)
-	need("GemmLanes", "b", len(b), last*n)
+	need("GemmLanes", "a", len(a), volume("GemmLanes", last, m))
+	need("GemmLanes", "b", len(b), volume("GemmLanes", last, n))
+	dst.check("GemmLanes", volume("GemmLanes", m, n), len(rows)-1, a[:last*m], b[:last*n])
 	if dst.Float != nil {
 		e.Gemm(dst.Float, a[rows[0]*m:], b[rows[0]*n:], Gemm{M: m, N: n, K: last - rows[0], TransA: true, Accumulate: true})
 		return
@@ -76,6 +77,10 @@ func (e *Engine) endLane(dst *Grad, i int, g []float32) {
 
 // AddLane adds g, the whole gradient of one lane, to dst.
 func (e *Engine) AddLane(dst *Grad, lane int, g []float32) {
+	if lane < 0 {
+		fail("AddLane", "there is no lane %d", lane)
+	}
+	dst.check("AddLane", len(g), lane+1, g)
 	if dst.Float != nil {
 		e.Add(dst.Float[:len(g)], dst.Float[:len(g)], g)
 		return
@@ -83,7 +88,6 @@ func (e *Engine) AddLane(dst *Grad, lane int, g []float32) {
 	if dst.none() {
 		return
 	}
-	need("AddLane", "dst", len(dst.Int), len(g))
 	top := math.Float32bits(dst.Max[lane])
 	top = e.pool.workers[0].quantise(dst.Int[:len(g)], g, dst.Scale, top)
 	dst.Max[lane] = math.Float32frombits(top)

@@ -15,11 +15,13 @@ type SGDStep struct {
 // SGD updates w, and v unless Momentum is 0; then v is not read. g stays.
 func (e *Engine) SGD(w, v, g []float32, s SGDStep) {
 	need("SGD", "g", len(g), len(w))
+	apart("SGD", w, g)
 	op := e.k.opSGD
 	a := e.args(w, w, g)
 	a.s0, a.s1, a.s2 = bits(s.LR), bits(s.Decay), bits(s.Momentum)
 	if s.Momentum != 0 {
 		need("SGD", "v", len(v), len(w))
+		apart("SGD", v[:len(w)], w, g)
 		a.z, a.q = start(v), start(v)
 		op = e.k.opMomentum
 		if s.Nesterov {
@@ -46,6 +48,9 @@ type AdamStep struct {
 func (e *Engine) Adam(w, m, v, g []float32, s AdamStep) {
 	need2("Adam", len(w), len(m), len(v))
 	need("Adam", "g", len(g), len(w))
+	apart("Adam", w, m, v, g)
+	apart("Adam", m[:len(w)], v, g)
+	apart("Adam", v[:len(w)], g)
 	a := e.args(w, w, g, m, v)
 	a.q, a.r = start(m), start(v)
 	a.s0, a.s1, a.s2, a.s3, a.s4 = bits(s.Decay), bits(s.Beta1), bits(s.Rest1), bits(s.Beta2), bits(s.Rest2)

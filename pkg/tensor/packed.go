@@ -4,8 +4,9 @@ package tensor
 // made once for several products. It belongs to the engine that made it. The zero
 // Packed is ready for Pack.
 type Packed struct {
-	k, n int
-	b    []float32
+	k, n  int
+	panel int // columns of a panel
+	b     []float32
 }
 
 // Pack makes p hold b, stored as (g.K, g.N), or (g.N, g.K) if g.TransB, for
@@ -15,7 +16,7 @@ func (e *Engine) Pack(p *Packed, b []float32, g Gemm) {
 	g = g.dense()
 	g.M, g.Lda = 0, max(g.K, 1)
 	g.check("Pack", 0, 0, len(b))
-	*p = Packed{k: g.K, n: g.N, b: grow(p.b, g.K*e.paddedColumns(g.N))}
+	*p = Packed{k: g.K, n: g.N, panel: e.k.panel(), b: grow(p.b, g.K*e.paddedColumns(g.N))}
 	view := &product{n: g.N, k: g.K, b: b, bRow: g.Ldb, bCol: 1}
 	if g.TransB {
 		view.bRow, view.bCol = 1, g.Ldb
@@ -37,7 +38,11 @@ func (e *Engine) paddedColumns(n int) int {
 func (e *Engine) GemmPacked(c, a []float32, b *Packed, g Gemm) {
 	g.N, g.K, g.TransB, g.Ldb = b.n, b.k, false, 0
 	g = g.dense()
-	g.check("GemmPacked", len(c), len(a), b.k*b.n)
+	sizeC, sizeA, _ := g.check("GemmPacked", len(c), len(a), b.k*b.n)
+	apart("GemmPacked", c[:sizeC], a[:sizeA], g.Bias)
+	if b.panel != e.k.panel() {
+		fail("GemmPacked", "b is not packed, or by an engine of another instruction set")
+	}
 	p := &e.product
 	*p = g.product(c, a, nil)
 	p.packed = b.b

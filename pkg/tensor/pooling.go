@@ -3,7 +3,7 @@ package tensor
 import "math"
 
 // Pool describes windows over the planes of x (N, C, H, W); y is (N, C, OH, OW).
-// A zero stride counts as 1.
+// A zero stride counts as 1. Padding is narrower than the window.
 type Pool struct {
 	N, C, H, W       int
 	KH, KW           int
@@ -16,6 +16,38 @@ func (p Pool) OutH() int { return outSize(p.H, p.KH, p.StrideH, p.PadH, 1) }
 
 // OutW is the width of the output.
 func (p Pool) OutW() int { return outSize(p.W, p.KW, p.StrideW, p.PadW, 1) }
+
+// full is p without zeros that count as 1.
+func (p Pool) full() Pool {
+	if p.StrideH == 0 {
+		p.StrideH = 1
+	}
+	if p.StrideW == 0 {
+		p.StrideW = 1
+	}
+	return p
+}
+
+// check panics unless there are such windows, each with an element of the plane,
+// and so many elements.
+func (p Pool) check(op string, x, y []float32, argmax int) {
+	p = p.full()
+	positive(op, p.C, p.H, p.W, p.KH, p.KW, p.StrideH, p.StrideW)
+	volume(op, p.N, p.PadH, p.PadW)
+	if p.PadH >= p.KH || p.PadW >= p.KW {
+		fail(op, "padding of %d x %d is as wide as the window of %d x %d", p.PadH, p.PadW, p.KH, p.KW)
+	}
+	if p.OutH() < 1 || p.OutW() < 1 {
+		fail(op, "a window of %d x %d does not fit into %d x %d", p.KH, p.KW, p.H+2*p.PadH, p.W+2*p.PadW)
+	}
+	in, out := volume(op, p.N, p.C, p.H, p.W), volume(op, p.N, p.C, p.OutH(), p.OutW())
+	need(op, "x", len(x), in)
+	need(op, "y", len(y), out)
+	need(op, "argmax", argmax, out)
+	if overlap(x[:in], y[:out]) {
+		fail(op, "x and y share memory")
+	}
+}
 
 // whole is whether the windows are 2 by 2 at stride 2 without padding, for which
 // there are kernels.
@@ -35,13 +67,11 @@ type poolJob struct {
 	quotient float32 // of a mean
 }
 
-func (e *Engine) pooled(op string, p Pool, x, y []float32, argmax []int32, plane func(j *poolJob, w *worker, x, y []float32, argmax []int32)) {
-	p.StrideH, p.StrideW = max(p.StrideH, 1), max(p.StrideW, 1)
+func (e *Engine) pooled(p Pool, x, y []float32, argmax []int32, plane func(j *poolJob, w *worker, x, y []float32, argmax []int32)) {
+	p = p.full()
 	j := &e.poolJob
 	*j = poolJob{Pool: p, plane: plane, x: x, y: y, argmax: argmax, outH: p.OutH(), outW: p.OutW(), quotient: 1 / float32(p.KH*p.KW)}
 	planes := p.N * p.C
-	need(op, "x", len(x), planes*p.H*p.W)
-	need(op, "y", len(y), planes*j.outH*j.outW)
 	parts := max(min(e.threads, planes*p.H*p.W/eachPart), 1)
 	j.step = max((planes+parts-1)/parts, 1)
 	e.pool.run(j, (planes+j.step-1)/j.step)
@@ -69,12 +99,12 @@ func (j *poolJob) window(h, w int) (h0, h1, w0, w1 int) {
 // its place in its plane, h*W + w. The first of equal ones counts; a NaN counts
 // as the greatest.
 func (e *Engine) MaxPoolForward(y []float32, argmax []int32, x []float32, p Pool) {
-	need("MaxPoolForward", "argmax", len(argmax), p.N*p.C*p.OutH()*p.OutW())
+	p.check("MaxPoolForward", x, y, len(argmax))
 	plane := maxPlane
 	if p.whole() {
 		plane = maxPlaneWhole
 	}
-	e.pooled("MaxPoolForward", p, x, y, argmax, plane)
+	e.pooled(p, x, y, argmax, plane)
 }
 
 func maxPlane(j *poolJob, _ *worker, x, y []float32, argmax []int32) {
@@ -107,12 +137,12 @@ func maxPlaneWhole(j *poolJob, w *worker, x, y []float32, argmax []int32) {
 // its window was, windows ascending. Windows of 2 by 2 at stride 2 without padding
 // do not overlap; there it is put in place, and a -0 stays one.
 func (e *Engine) MaxPoolBackward(dx, dy []float32, argmax []int32, p Pool) {
-	need("MaxPoolBackward", "argmax", len(argmax), p.N*p.C*p.OutH()*p.OutW())
+	p.check("MaxPoolBackward", dx, dy, len(argmax))
 	plane := maxPlaneBack
 	if p.whole() {
 		plane = maxPlaneBackWhole
 	}
-	e.pooled("MaxPoolBackward", p, dx, dy, argmax, plane)
+	e.pooled(p, dx, dy, argmax, plane)
 }
 
 func maxPlaneBack(_ *poolJob, _ *worker, dx, dy []float32, argmax []int32) {
@@ -139,11 +169,12 @@ func maxPlaneBackWhole(j *poolJob, w *worker, dx, dy []float32, argmax []int32) 
 // AvgPoolForward sets y to the sum of every window, added up in order, times
 // 1/(KH*KW); padding counts as zeros.
 func (e *Engine) AvgPoolForward(y, x []float32, p Pool) {
+	p.check("AvgPoolForward", x, y, math.MaxInt)
 	plane := avgPlane
 	if p.whole() {
 		plane = avgPlaneWhole
 	}
-	e.pooled("AvgPoolForward", p, x, y, nil, plane)
+	e.pooled(p, x, y, nil, plane)
 }
 
 func avgPlane(j *poolJob, _ *worker, x, y []float32, _ []int32) {
@@ -171,7 +202,8 @@ func avgPlaneWhole(j *poolJob, w *worker, x, y []float32, _ []int32) {
 // AvgPoolBackward sets dx: every element of dy, times 1/(KH*KW), is added to all
 // of its window, windows ascending.
 func (e *Engine) AvgPoolBackward(dx, dy []float32, p Pool) {
-	e.pooled("AvgPoolBackward", p, dx, dy, nil, avgPlaneBack)
+	p.check("AvgPoolBackward", dx, dy, math.MaxInt)
+	e.pooled(p, dx, dy, nil, avgPlaneBack)
 }
 
 func avgPlaneBack(j *poolJob, _ *worker, dx, dy []float32, _ []int32) {

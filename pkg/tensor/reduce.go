@@ -81,7 +81,8 @@ func (w *worker) maxAbs(x []float32) float32 {
 // RowSums sets dst to the sums of the rows of x (rows, cols).
 func (e *Engine) RowSums(dst, x []float32, rows, cols int) {
 	need("RowSums", "dst", len(dst), rows)
-	need("RowSums", "x", len(x), rows*cols)
+	need("RowSums", "x", len(x), volume("RowSums", rows, cols))
+	apart("RowSums", dst[:rows], x[:rows*cols])
 	for r := range rows {
 		dst[r] = e.pool.workers[0].sum32(x[r*cols:][:cols])
 	}
@@ -91,7 +92,7 @@ func (e *Engine) RowSums(dst, x []float32, rows, cols int) {
 // (rows, cols), the first of equal ones; a NaN is never chosen before a number.
 func (e *Engine) ArgMaxRows(dst []int32, x []float32, rows, cols int) {
 	need("ArgMaxRows", "dst", len(dst), rows)
-	need("ArgMaxRows", "x", len(x), rows*cols)
+	need("ArgMaxRows", "x", len(x), volume("ArgMaxRows", rows, cols))
 	for r := range rows {
 		row := x[r*cols:][:cols]
 		best := 0
@@ -106,8 +107,10 @@ func (e *Engine) ArgMaxRows(dst []int32, x []float32, rows, cols int) {
 
 // Transpose sets dst (cols, rows) to the transposed x (rows, cols).
 func (e *Engine) Transpose(dst, x []float32, rows, cols int) {
-	need("Transpose", "dst", len(dst), rows*cols)
-	need("Transpose", "x", len(x), rows*cols)
+	n := volume("Transpose", rows, cols)
+	need("Transpose", "dst", len(dst), n)
+	need("Transpose", "x", len(x), n)
+	apart("Transpose", dst[:n], x[:n])
 	for r := range rows {
 		for c := range cols {
 			dst[c*rows+r] = x[r*cols+c]

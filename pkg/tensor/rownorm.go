@@ -5,13 +5,18 @@ package tensor
 //	mean = sum(x)/cols    hat = (x - mean) * root    y = hat*w + b
 //	root = 1/sqrt(sum((x - mean)²)/cols + eps)
 //
-// w and b have cols elements. hat (rows, cols) and root (rows) are for
+// y may be x. w and b have cols elements. hat (rows, cols) and root (rows) are for
 // RowNormBackward.
 func (e *Engine) RowNorm(y, hat, root, x, w, b []float32, rows, cols int, eps float32) {
-	need2("RowNorm", rows*cols, len(x), len(y))
-	need("RowNorm", "hat", len(hat), rows*cols)
+	n := volume("RowNorm", rows, cols)
+	need2("RowNorm", n, len(x), len(y))
+	need("RowNorm", "hat", len(hat), n)
 	need("RowNorm", "root", len(root), rows)
 	need2("RowNorm", cols, len(w), len(b))
+	inPlace("RowNorm", y[:n], x[:n])
+	apart("RowNorm", hat[:n], x[:n], y[:n], w[:cols], b[:cols])
+	apart("RowNorm", root[:rows], hat[:n], x[:n], y[:n], w[:cols], b[:cols])
+	apart("RowNorm", y[:n], w[:cols], b[:cols])
 	e.eachRow(rowJob{do: normRow, rows: rows, cols: cols, x: x, y: y, dst: root, dst2: hat, z: w, u: b, eps: eps})
 }
 
@@ -32,13 +37,16 @@ func normRow(j *rowJob, w *worker, r int) {
 //
 //	dx = ((g - sum(g)/cols) - hat*(sum(g*hat)/cols)) * root
 //
-// or, if add is set, adds that to dx. The gradients of w and b are the column sums
-// of dy*hat and of dy.
+// or, if add is set, adds that to dx. dx may be dy. The
+// gradients of w and b are the column sums of dy*hat and of dy.
 func (e *Engine) RowNormBackward(dx, dy, hat, root, w []float32, rows, cols int, add bool) {
-	need2("RowNormBackward", rows*cols, len(dy), len(hat))
-	need("RowNormBackward", "dx", len(dx), rows*cols)
+	n := volume("RowNormBackward", rows, cols)
+	need2("RowNormBackward", n, len(dy), len(hat))
+	need("RowNormBackward", "dx", len(dx), n)
 	need("RowNormBackward", "root", len(root), rows)
 	need("RowNormBackward", "w", len(w), cols)
+	inPlace("RowNormBackward", dx[:n], dy[:n])
+	apart("RowNormBackward", dx[:n], hat[:n], root[:rows], w[:cols])
 	e.eachRow(rowJob{do: normBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: hat, z: w, u: root, add: add})
 }
 

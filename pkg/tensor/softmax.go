@@ -43,14 +43,18 @@ func (w *worker) rowExp(y, x []float32) (top, sum float32) {
 // RowSoftmax sets y to exp(x)/sum(exp(x)) for each row of x (rows, cols). y may
 // be x.
 func (e *Engine) RowSoftmax(y, x []float32, rows, cols int) {
-	need2("RowSoftmax", rows*cols, len(x), len(y))
+	n := volume("RowSoftmax", rows, cols)
+	need2("RowSoftmax", n, len(x), len(y))
+	inPlace("RowSoftmax", y[:n], x[:n])
 	e.eachRow(rowJob{do: softmaxRow, rows: rows, cols: cols, y: y, x: x})
 }
 
 // RowSoftmaxCausal is RowSoftmax of count matrices (n, n), where row i has only
 // its first i+1 elements: all others of y become +0.
 func (e *Engine) RowSoftmaxCausal(y, x []float32, count, n int) {
-	need2("RowSoftmaxCausal", count*n*n, len(x), len(y))
+	all := volume("RowSoftmaxCausal", count, n, n)
+	need2("RowSoftmaxCausal", all, len(x), len(y))
+	inPlace("RowSoftmaxCausal", y[:all], x[:all])
 	e.eachRow(rowJob{do: softmaxRow, rows: count * n, cols: n, y: y, x: x, causal: true})
 }
 
@@ -74,15 +78,19 @@ func (j *rowJob) visible(s []float32, r int) []float32 {
 // RowSoftmaxBackward sets dx to y * (dy - sum(y*dy)) for each row, where y is
 // the softmax. dx may be dy.
 func (e *Engine) RowSoftmaxBackward(dx, dy, y []float32, rows, cols int) {
-	need2("RowSoftmaxBackward", rows*cols, len(y), len(dy))
-	need("RowSoftmaxBackward", "dx", len(dx), rows*cols)
+	n := volume("RowSoftmaxBackward", rows, cols)
+	need2("RowSoftmaxBackward", n, len(y), len(dy))
+	need("RowSoftmaxBackward", "dx", len(dx), n)
+	inPlace("RowSoftmaxBackward", dx[:n], dy[:n], y[:n])
 	e.eachRow(rowJob{do: softmaxBackRow, rows: rows, cols: cols, dst: dx, x: dy, y: y})
 }
 
 // RowSoftmaxCausalBackward is RowSoftmaxBackward behind RowSoftmaxCausal.
 func (e *Engine) RowSoftmaxCausalBackward(dx, dy, y []float32, count, n int) {
-	need2("RowSoftmaxCausalBackward", count*n*n, len(y), len(dy))
-	need("RowSoftmaxCausalBackward", "dx", len(dx), count*n*n)
+	all := volume("RowSoftmaxCausalBackward", count, n, n)
+	need2("RowSoftmaxCausalBackward", all, len(y), len(dy))
+	need("RowSoftmaxCausalBackward", "dx", len(dx), all)
+	inPlace("RowSoftmaxCausalBackward", dx[:all], dy[:all], y[:all])
 	e.eachRow(rowJob{do: softmaxBackRow, rows: count * n, cols: n, dst: dx, x: dy, y: y, causal: true})
 }
 
@@ -99,7 +107,8 @@ func softmaxBackRow(j *rowJob, w *worker, r int) {
 // there is one, -Inf if there is nothing else, NaN if there is one.
 func (e *Engine) RowLogSumExp(dst, x []float32, rows, cols int) {
 	need("RowLogSumExp", "dst", len(dst), rows)
-	need("RowLogSumExp", "x", len(x), rows*cols)
+	need("RowLogSumExp", "x", len(x), volume("RowLogSumExp", rows, cols))
+	apart("RowLogSumExp", dst[:rows], x[:rows*cols])
 	e.eachRow(rowJob{do: logSumExpRow, rows: rows, cols: cols, dst: dst, x: x})
 }
 
@@ -115,13 +124,17 @@ func logSumExpRow(j *rowJob, w *worker, r int) {
 }
 
 // SoftmaxCrossEntropy sets loss to -log(softmax(x)[class]) for each row of x
-// (rows, cols) and dx to its gradient. dx may be nil.
+// (rows, cols) and dx to its gradient. dx may be nil
+// or x.
 func (e *Engine) SoftmaxCrossEntropy(dx, loss, x []float32, classes []int32, rows, cols int) {
-	need("SoftmaxCrossEntropy", "x", len(x), rows*cols)
+	n := volume("SoftmaxCrossEntropy", rows, cols)
+	need("SoftmaxCrossEntropy", "x", len(x), n)
 	need2("SoftmaxCrossEntropy", rows, len(loss), len(classes))
 	if dx != nil {
-		need("SoftmaxCrossEntropy", "dx", len(dx), rows*cols)
+		need("SoftmaxCrossEntropy", "dx", len(dx), n)
+		inPlace("SoftmaxCrossEntropy", dx[:n], x[:n])
 	}
+	apart("SoftmaxCrossEntropy", loss[:rows], x[:n], dx[:min(n, len(dx))])
 	e.eachRow(rowJob{do: crossEntropyRow, rows: rows, cols: cols, dst: loss, dst2: dx, x: x, classes: classes})
 }
 
