@@ -41,6 +41,33 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// A whole step of every network allocates nothing, on one thread or on several.
+func TestStepAllocatesNothing(t *testing.T) {
+	for threads := 1; threads <= 2; threads++ {
+		eng, err := tensor.New(tensor.Config{Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer eng.Close()
+		for _, n := range networks() {
+			n.batch = 4
+			for _, exact := range []bool{true, false} {
+				s, _, err := newStepper(eng, n, exact, 2)
+				if err != nil {
+					t.Fatal(n.name, err)
+				}
+				if allocs := testing.AllocsPerRun(2, func() {
+					if _, err := s.run(context.Background(), 1, 0); err != nil {
+						t.Fatal(n.name, err)
+					}
+				}); allocs != 0 {
+					t.Errorf("%s, exact %t, %d threads: a step allocates %v times", n.name, exact, threads, allocs)
+				}
+			}
+		}
+	}
+}
+
 func TestTrainRefuses(t *testing.T) {
 	err := Train(context.Background(), TrainOptions{Models: []string{"vgg"}, Arithmetic: "slow", Lanes: -1}, nil)
 	for _, want := range []string{`model "vgg"`, `arithmetic "slow"`, "lanes -1"} {

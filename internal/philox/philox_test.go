@@ -44,6 +44,47 @@ func TestStreamsDiffer(t *testing.T) {
 	}
 }
 
+// A stream is Block of its coordinates, as the comments say: trained models depend
+// on it. The numbers of the last lines were made by another program.
+func TestStreamsAreBlocks(t *testing.T) {
+	seed, epoch, step, lane := uint64(0x0123456789abcdef), 3, 70, 5
+	s := New(seed, Dropout+2, epoch, step, lane)
+	k := Block([2]uint32{0x89abcdef, 0x01234567}, [4]uint32{uint32(Dropout) + 2, 3, 0, 0})
+	for _, i := range []uint64{0, 1, 6, 1<<34 - 1, 1 << 34, 1<<34 + 3} {
+		block := Block([2]uint32{k[0], k[1]}, [4]uint32{uint32(i / 4), uint32(i / 4 >> 32), 70, 5})
+		if got := s.Uint32(i); got != block[i%4] {
+			t.Errorf("word %d is %08x, want %08x", i, got, block[i%4])
+		}
+		if got, want := s.Float32(i), float32(block[i%4]>>8)/(1<<24); got != want {
+			t.Errorf("number %d is %g, want %g", i, got, want)
+		}
+	}
+	order := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	s.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	if want := []int{4, 6, 8, 5, 0, 7, 1, 2, 9, 3}; !slices.Equal(order, want) || s.Uint32(0) != 0xa6080d46 {
+		t.Errorf("shuffled %v, word %08x", order, s.Uint32(0))
+	}
+}
+
+// TestShuffleIsFair draws all orders of four things: each about as often. The
+// deviation of a count is 31.
+func TestShuffleIsFair(t *testing.T) {
+	count := map[[4]byte]int{}
+	for seed := range uint64(24000) {
+		x := [4]byte{0, 1, 2, 3}
+		New(seed, Window, 0, 0, 0).Shuffle(4, func(i, j int) { x[i], x[j] = x[j], x[i] })
+		count[x]++
+	}
+	for order, n := range count {
+		if n < 850 || n > 1150 {
+			t.Errorf("%v comes %d times in 24000", order, n)
+		}
+	}
+	if len(count) != 24 {
+		t.Errorf("%d orders of 24", len(count))
+	}
+}
+
 func TestShuffleIsAPermutation(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 17, 1000} {
 		x := make([]int, n)
