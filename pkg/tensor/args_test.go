@@ -238,7 +238,7 @@ func isStrided(name string) bool {
 func drawSize(r *rand.Rand) int {
 	switch r.IntN(24) {
 	case 0:
-		return []int{-1, -7, math.MinInt, math.MaxInt, 1 << 31, 1 << 33, 1 << 61}[r.IntN(7)]
+		return []int{-1, -7, math.MinInt, math.MaxInt, 1 << 30, math.MaxInt / 5, math.MaxInt / 8}[r.IntN(7)]
 	case 1:
 		return 30 + r.IntN(40)
 	}
