@@ -79,6 +79,7 @@ func calls(e *Engine) map[string]call {
 		"Axpy":                     {args: []any{f32(5), float32(2), f32(5)}, free: "0"},
 		"Scale":                    {args: []any{f32(5), float32(2)}, free: "0"},
 		"Fill":                     {args: []any{f32(5), float32(2)}, free: "0"},
+		"ClearInt":                 {args: []any{i32(5)}, free: "0"},
 		"Copy":                     {args: []any{f32(5), f32(5)}, free: "0"},
 		"AddInt":                   {args: []any{i32(5), i32(5)}, free: "0"},
 		"Dequantise":               {args: []any{f32(5), i32(5), float32(2)}, free: "0"},
@@ -156,6 +157,9 @@ func (c call) vectors() (all []reflect.Value) {
 func TestArgumentsAreChecked(t *testing.T) {
 	for _, e := range engines(t, 2) {
 		for name := range calls(e) {
+			if _, ok := reflect.TypeOf(e).MethodByName(name); !ok {
+				continue
+			}
 			right := calls(e)[name]
 			if m := right.do(e, name); m != "" {
 				t.Fatalf("%s does not take what it should: %s", name, m)
