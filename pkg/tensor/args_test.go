@@ -77,6 +77,7 @@ func calls(e *Engine) map[string]call {
 		"Sub":                      {args: []any{f32(5), f32(5), f32(5)}, free: "0"},
 		"Mul":                      {args: []any{f32(5), f32(5), f32(5)}, free: "0"},
 		"Axpy":                     {args: []any{f32(5), float32(2), f32(5)}, free: "0"},
+		"ScaleStrided":             {args: []any{row(3), float32(2), 2, 3}},
 		"Scale":                    {args: []any{f32(5), float32(2)}, free: "0"},
 		"Fill":                     {args: []any{f32(5), float32(2)}, free: "0"},
 		"ClearInt":                 {args: []any{i32(5)}, free: "0"},
@@ -235,7 +236,7 @@ func overlapped(t *testing.T, e *Engine, name string, i, j int) {
 // isStrided is whether an operation takes rows that may lie between those of
 // another argument.
 func isStrided(name string) bool {
-	return strings.HasPrefix(name, "LSTM") || strings.HasPrefix(name, "GRU") || name == "AddStrided"
+	return strings.HasPrefix(name, "LSTM") || strings.HasPrefix(name, "GRU") || strings.HasSuffix(name, "Strided")
 }
 
 // sizes are what numbers of a shape are drawn from: small ones mostly.
