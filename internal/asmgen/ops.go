@@ -35,7 +35,6 @@ func arithmetic(def define) {
 	def("vecScale", "p = s0*x", func(p *prog) { p.out(0, p.mul(p.in(0), p.scalar(0))) })
 	def("vecAxpy", "p = s0*x + y, rounded once", func(p *prog) { p.out(0, p.fma(p.scalar(0), p.in(0), p.in(1))) })
 	def("vecFill", "p = s0", func(p *prog) { p.out(0, p.scalar(0)) })
-	def("vecAffine", "p = s0*x + s1, rounded once", func(p *prog) { p.out(0, p.fma(p.scalar(0), p.in(0), p.scalar(1))) })
 	def("vecExp", "p = exp(x)", func(p *prog) { p.out(0, p.exp(p.in(0))) })
 	def("vecLog", "p = log(x)", func(p *prog) { p.out(0, p.log(p.in(0))) })
 	def("vecTanh", "p = tanh(x)", func(p *prog) { p.out(0, p.tanh(p.in(0))) })

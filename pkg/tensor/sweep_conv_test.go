@@ -4,9 +4,9 @@ import "math"
 
 func convSweeps() []sweep {
 	return []sweep{
-		{[]string{"ConvForward"}, 350, sweepConvForward},
+		{[]string{"ConvForward"}, 450, sweepConvForward},
 		{[]string{"ConvBackwardInput"}, 350, sweepConvInput},
-		{[]string{"ConvBackwardWeightLanes"}, 300, sweepConvWeight},
+		{[]string{"ConvBackwardWeightLanes"}, 350, sweepConvWeight},
 		{[]string{"ConvBiasLanes"}, 100, sweepConvBias},
 		{[]string{"MaxPoolForward", "MaxPoolBackward"}, 300, sweepMaxPool},
 		{[]string{"AvgPoolForward", "AvgPoolBackward"}, 300, sweepAvgPool},
@@ -51,16 +51,31 @@ func (c *trial) anyConvolution() Conv {
 		s.N, s.H, s.W = c.upTo(2), 20+c.r.IntN(20), 33+c.r.IntN(40)
 	case 8: // many filters
 		s.Groups, s.InC, s.OutC, s.N, s.H = 1, c.upTo(3), 20+c.r.IntN(80), 1, c.upTo(6)
-	case 9:
+	case 9: // wide lines under every number of filters
+		three()
+		s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, c.upTo(2), 1+c.i%27, 1, 1, c.upTo(3), 17+c.r.IntN(60)
+	case 10:
 		if c.i%10 == 0 { // a large plane under deep chains
 			three()
 			s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, 37+c.r.IntN(4), 2, 1, 1, 28, 32
 		}
-	case 10: // vectors of channels, whole ones and not
-		three()
-		s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H = 1, 8+c.r.IntN(8), 16*c.upTo(3)-c.r.IntN(2), 1, 1, c.upTo(5)
 	}
 	return s
+}
+
+// acrossConvolution is one with vectors of channels: tiles of every number of
+// places, one vector and two, whole ones and not.
+func (c *trial) acrossConvolution() Conv {
+	i := c.i / 2
+	return Conv{N: 1 + c.r.IntN(2), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: c.upTo(5), W: 1 + i%16,
+		KH: 3, KW: 3, PadH: 1, PadW: 1}
+}
+
+// tapConvolution has every number of taps in a line of filters, alone and by
+// threes.
+func (c *trial) tapConvolution() Conv {
+	i := c.i / 2
+	return Conv{InC: 1 + i%25, OutC: c.upTo(16) + 16*(i/25%2), H: c.upTo(3), W: 3 + c.r.IntN(10), KH: 1, KW: 1 + 2*(i/50%2)}
 }
 
 // taps calls f with the places in x of the taps of element (n, o, h, w) of y,
@@ -110,6 +125,9 @@ func (s Conv) sizes() (x, y, w int) {
 
 func sweepConvForward(c *trial) {
 	s := c.convolution()
+	if c.i < 128 && c.i%2 == 0 {
+		s = c.acrossConvolution()
+	}
 	sizeX, sizeY, sizeW := s.sizes()
 	x, y, w, act, bias := c.in(sizeX), c.out(sizeY), c.in(sizeW), ActNone, []float32(nil)
 	if c.r.IntN(2) == 0 {
@@ -162,6 +180,9 @@ func sweepConvInput(c *trial) {
 
 func sweepConvWeight(c *trial) {
 	s := c.convolution()
+	if c.i < 200 && c.i%2 == 0 {
+		s = c.tapConvolution()
+	}
 	rows := []int{c.r.IntN(2)}
 	for range c.upTo(3) {
 		rows = append(rows, rows[len(rows)-1]+c.r.IntN(3))

@@ -7,7 +7,7 @@ func productSweeps() []sweep {
 		{[]string{"Gemm"}, 900, sweepGemm},
 		{[]string{"Pack", "GemmPacked"}, 400, sweepPacked},
 		{[]string{"GemmBatch"}, 100, sweepGemmBatch},
-		{[]string{"GemmLanes"}, 250, sweepGemmLanes},
+		{[]string{"GemmLanes"}, 400, sweepGemmLanes},
 		{[]string{"ColSumLanes"}, 120, func(c *trial) { sweepColumns(c, false) }},
 		{[]string{"ColDotLanes"}, 120, func(c *trial) { sweepColumns(c, true) }},
 		{[]string{"AddLane"}, 150, sweepAddLane},
@@ -305,7 +305,7 @@ func (c *trial) ofLanes(g *Grad, rows []int, f func(g *Grad, rows []int)) {
 
 func sweepGemmLanes(c *trial) {
 	rows := c.lanes(8)
-	m, n := c.upTo(40), c.upTo(50)
+	m, n := 1+c.i%27, c.upTo(50) // rows: every height of a tile
 	switch c.r.IntN(12) {
 	case 0:
 		m, n = 100+c.r.IntN(200), 100+c.r.IntN(100)

@@ -62,15 +62,17 @@ func ways() []way {
 
 // TestSweep computes generated calls of every operation in every way. They must
 // give the bits of their definition, which must be near exact arithmetic, change
-// no input and write nothing beside their outputs.
+// no input and write nothing beside their outputs. Every kernel of every
+// instruction set must have been called.
 func TestSweep(t *testing.T) {
-	engines := map[way]*Engine{}
+	engines, called := map[way]*Engine{}, calledKernels{}
 	for _, w := range ways() {
 		e, err := New(Config{ISA: w.isa, Threads: w.threads})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(e.Close)
+		called.watch(e)
 		engines[w] = e
 	}
 	data := newNumbers()
@@ -96,6 +98,9 @@ func TestSweep(t *testing.T) {
 				}
 			}
 		})
+	}
+	if !testing.Short() {
+		called.check(t)
 	}
 }
 

@@ -26,9 +26,6 @@ func vecAxpy_avx2(p *vector)
 func vecFill_avx2(p *vector)
 
 //go:noescape
-func vecAffine_avx2(p *vector)
-
-//go:noescape
 func vecExp_avx2(p *vector)
 
 //go:noescape
@@ -230,7 +227,6 @@ func vectors_avx2() vectors {
 		opScale:         vecScale_avx2,
 		opAxpy:          vecAxpy_avx2,
 		opFill:          vecFill_avx2,
-		opAffine:        vecAffine_avx2,
 		opExp:           vecExp_avx2,
 		opLog:           vecLog_avx2,
 		opTanh:          vecTanh_avx2,

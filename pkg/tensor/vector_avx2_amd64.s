@@ -493,78 +493,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAffine_avx2(p *vector)
-// Requires: AVX, CMOV, FMA3, POPCNT
-TEXT ·vecAffine_avx2(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	VBROADCASTSS 88(AX), Y0
-	MOVQ         8(AX), BX
-	VBROADCASTSS 96(AX), Y1
-	MOVQ         56(AX), SI
-	SUBQ         $0x08, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Y2
-	VMOVUPS     Y1, Y3
-	VFMADD231PS Y2, Y0, Y3
-	VMOVUPS     Y3, (SI)(DX*1)
-	ADDQ        $0x00000020, DX
-	SUBQ        $0x08, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x08, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000008, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	VMOVUPS     (CX), Y2
-	VMASKMOVPS  (BX)(DX*1), Y2, Y3
-	VMOVUPS     Y1, Y1
-	VFMADD231PS Y3, Y0, Y1
-	VMOVMSKPS   Y2, AX
-	LEAQ        (SI)(DX*1), CX
-	VMOVAPS     Y1, Y0
-	POPCNTL     AX, AX
-	TESTL       $0x00000008, AX
-	JEQ         part186Four
-	VMOVUPS     Y0, (CX)
-
-part186Four:
-	TESTL      $0x00000004, AX
-	JEQ        part186Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part186Two:
-	TESTL     $0x00000002, AX
-	JEQ       part186One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part186One:
-	TESTL  $0x00000001, AX
-	JEQ    part186None
-	VMOVSS X0, (CX)
-
-part186None:
-	ADDQ $0x00000020, DX
-
-done:
-	VZEROUPPER
-	RET
-
 // func vecExp_avx2(p *vector)
 // Requires: AVX, AVX2, CMOV, FMA3, POPCNT
 TEXT ·vecExp_avx2(SB), $0-8
@@ -656,29 +584,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part187Four
+	JEQ         part186Four
 	VMOVUPS     Y0, (CX)
 
-part187Four:
+part186Four:
 	TESTL      $0x00000004, AX
-	JEQ        part187Two
+	JEQ        part186Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part187Two:
+part186Two:
 	TESTL     $0x00000002, AX
-	JEQ       part187One
+	JEQ       part186One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part187One:
+part186One:
 	TESTL  $0x00000001, AX
-	JEQ    part187None
+	JEQ    part186None
 	VMOVSS X0, (CX)
 
-part187None:
+part186None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -800,29 +728,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part188Four
+	JEQ         part187Four
 	VMOVUPS     Y0, (CX)
 
-part188Four:
+part187Four:
 	TESTL      $0x00000004, AX
-	JEQ        part188Two
+	JEQ        part187Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part188Two:
+part187Two:
 	TESTL     $0x00000002, AX
-	JEQ       part188One
+	JEQ       part187One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part188One:
+part187One:
 	TESTL  $0x00000001, AX
-	JEQ    part188None
+	JEQ    part187None
 	VMOVSS X0, (CX)
 
-part188None:
+part187None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -920,29 +848,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part189Four
+	JEQ         part188Four
 	VMOVUPS     Y0, (CX)
 
-part189Four:
+part188Four:
 	TESTL      $0x00000004, AX
-	JEQ        part189Two
+	JEQ        part188Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part189Two:
+part188Two:
 	TESTL     $0x00000002, AX
-	JEQ       part189One
+	JEQ       part188One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part189One:
+part188One:
 	TESTL  $0x00000001, AX
-	JEQ    part189None
+	JEQ    part188None
 	VMOVSS X0, (CX)
 
-part189None:
+part188None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1056,29 +984,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part190Four
+	JEQ         part189Four
 	VMOVUPS     Y0, (CX)
 
-part190Four:
+part189Four:
 	TESTL      $0x00000004, AX
-	JEQ        part190Two
+	JEQ        part189Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part190Two:
+part189Two:
 	TESTL     $0x00000002, AX
-	JEQ       part190One
+	JEQ       part189One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part190One:
+part189One:
 	TESTL  $0x00000001, AX
-	JEQ    part190None
+	JEQ    part189None
 	VMOVSS X0, (CX)
 
-part190None:
+part189None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1240,29 +1168,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part191Four
+	JEQ         part190Four
 	VMOVUPS     Y0, (CX)
 
-part191Four:
+part190Four:
 	TESTL      $0x00000004, AX
-	JEQ        part191Two
+	JEQ        part190Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part191Two:
+part190Two:
 	TESTL     $0x00000002, AX
-	JEQ       part191One
+	JEQ       part190One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part191One:
+part190One:
 	TESTL  $0x00000001, AX
-	JEQ    part191None
+	JEQ    part190None
 	VMOVSS X0, (CX)
 
-part191None:
+part190None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1311,29 +1239,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part192Four
+	JEQ        part191Four
 	VMOVUPS    Y0, (CX)
 
-part192Four:
+part191Four:
 	TESTL      $0x00000004, AX
-	JEQ        part192Two
+	JEQ        part191Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part192Two:
+part191Two:
 	TESTL     $0x00000002, AX
-	JEQ       part192One
+	JEQ       part191One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part192One:
+part191One:
 	TESTL  $0x00000001, AX
-	JEQ    part192None
+	JEQ    part191None
 	VMOVSS X0, (CX)
 
-part192None:
+part191None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1405,29 +1333,29 @@ rest:
 	VMOVAPS    Y4, Y4
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part193Four
+	JEQ        part192Four
 	VMOVUPS    Y4, (R10)
 
-part193Four:
+part192Four:
 	TESTL      $0x00000004, R9
-	JEQ        part193Two
+	JEQ        part192Two
 	VMOVUPS    X4, (R10)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, R10
 
-part193Two:
+part192Two:
 	TESTL     $0x00000002, R9
-	JEQ       part193One
+	JEQ       part192One
 	VMOVLPS   X4, (R10)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, R10
 
-part193One:
+part192One:
 	TESTL  $0x00000001, R9
-	JEQ    part193None
+	JEQ    part192None
 	VMOVSS X4, (R10)
 
-part193None:
+part192None:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y5, Y4, Y4
 	VBLENDVPS  Y3, Y4, Y1, Y1
@@ -1453,29 +1381,29 @@ part193None:
 	VMOVAPS    Y0, Y0
 	POPCNTL    CX, CX
 	TESTL      $0x00000008, CX
-	JEQ        part194Four
+	JEQ        part193Four
 	VMOVUPS    Y0, (BX)
 
-part194Four:
+part193Four:
 	TESTL      $0x00000004, CX
-	JEQ        part194Two
+	JEQ        part193Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part194Two:
+part193Two:
 	TESTL     $0x00000002, CX
-	JEQ       part194One
+	JEQ       part193One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part194One:
+part193One:
 	TESTL  $0x00000001, CX
-	JEQ    part194None
+	JEQ    part193None
 	VMOVSS X0, (BX)
 
-part194None:
+part193None:
 	VMOVUPS   Y2, Y0
 	VPMAXSD   Y5, Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y2
@@ -1528,29 +1456,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part195Four
+	JEQ        part194Four
 	VMOVUPS    Y0, (CX)
 
-part195Four:
+part194Four:
 	TESTL      $0x00000004, AX
-	JEQ        part195Two
+	JEQ        part194Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part195Two:
+part194Two:
 	TESTL     $0x00000002, AX
-	JEQ       part195One
+	JEQ       part194One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part195One:
+part194One:
 	TESTL  $0x00000001, AX
-	JEQ    part195None
+	JEQ    part194None
 	VMOVSS X0, (CX)
 
-part195None:
+part194None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1601,29 +1529,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part196Four
+	JEQ        part195Four
 	VMOVUPS    Y0, (CX)
 
-part196Four:
+part195Four:
 	TESTL      $0x00000004, AX
-	JEQ        part196Two
+	JEQ        part195Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part196Two:
+part195Two:
 	TESTL     $0x00000002, AX
-	JEQ       part196One
+	JEQ       part195One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part196One:
+part195One:
 	TESTL  $0x00000001, AX
-	JEQ    part196None
+	JEQ    part195None
 	VMOVSS X0, (CX)
 
-part196None:
+part195None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1714,29 +1642,29 @@ rest:
 	VMOVAPS     Y0, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part197Four
+	JEQ         part196Four
 	VMOVUPS     Y0, (CX)
 
-part197Four:
+part196Four:
 	TESTL      $0x00000004, AX
-	JEQ        part197Two
+	JEQ        part196Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part197Two:
+part196Two:
 	TESTL     $0x00000002, AX
-	JEQ       part197One
+	JEQ       part196One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part197One:
+part196One:
 	TESTL  $0x00000001, AX
-	JEQ    part197None
+	JEQ    part196None
 	VMOVSS X0, (CX)
 
-part197None:
+part196None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1900,29 +1828,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part198Four
+	JEQ         part197Four
 	VMOVUPS     Y0, (CX)
 
-part198Four:
+part197Four:
 	TESTL      $0x00000004, AX
-	JEQ        part198Two
+	JEQ        part197Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part198Two:
+part197Two:
 	TESTL     $0x00000002, AX
-	JEQ       part198One
+	JEQ       part197One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part198One:
+part197One:
 	TESTL  $0x00000001, AX
-	JEQ    part198None
+	JEQ    part197None
 	VMOVSS X0, (CX)
 
-part198None:
+part197None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2038,29 +1966,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part199Four
+	JEQ         part198Four
 	VMOVUPS     Y0, (CX)
 
-part199Four:
+part198Four:
 	TESTL      $0x00000004, AX
-	JEQ        part199Two
+	JEQ        part198Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part199Two:
+part198Two:
 	TESTL     $0x00000002, AX
-	JEQ       part199One
+	JEQ       part198One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part199One:
+part198One:
 	TESTL  $0x00000001, AX
-	JEQ    part199None
+	JEQ    part198None
 	VMOVSS X0, (CX)
 
-part199None:
+part198None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2258,29 +2186,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part200Four
+	JEQ         part199Four
 	VMOVUPS     Y0, (CX)
 
-part200Four:
+part199Four:
 	TESTL      $0x00000004, AX
-	JEQ        part200Two
+	JEQ        part199Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part200Two:
+part199Two:
 	TESTL     $0x00000002, AX
-	JEQ       part200One
+	JEQ       part199One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part200One:
+part199One:
 	TESTL  $0x00000001, AX
-	JEQ    part200None
+	JEQ    part199None
 	VMOVSS X0, (CX)
 
-part200None:
+part199None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2333,29 +2261,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part201Four
+	JEQ        part200Four
 	VMOVUPS    Y0, (CX)
 
-part201Four:
+part200Four:
 	TESTL      $0x00000004, AX
-	JEQ        part201Two
+	JEQ        part200Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part201Two:
+part200Two:
 	TESTL     $0x00000002, AX
-	JEQ       part201One
+	JEQ       part200One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part201One:
+part200One:
 	TESTL  $0x00000001, AX
-	JEQ    part201None
+	JEQ    part200None
 	VMOVSS X0, (CX)
 
-part201None:
+part200None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2409,29 +2337,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part202Four
+	JEQ        part201Four
 	VMOVUPS    Y0, (CX)
 
-part202Four:
+part201Four:
 	TESTL      $0x00000004, AX
-	JEQ        part202Two
+	JEQ        part201Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part202Two:
+part201Two:
 	TESTL     $0x00000002, AX
-	JEQ       part202One
+	JEQ       part201One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part202One:
+part201One:
 	TESTL  $0x00000001, AX
-	JEQ    part202None
+	JEQ    part201None
 	VMOVSS X0, (CX)
 
-part202None:
+part201None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2487,29 +2415,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part203Four
+	JEQ        part202Four
 	VMOVUPS    Y0, (CX)
 
-part203Four:
+part202Four:
 	TESTL      $0x00000004, AX
-	JEQ        part203Two
+	JEQ        part202Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part203Two:
+part202Two:
 	TESTL     $0x00000002, AX
-	JEQ       part203One
+	JEQ       part202One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part203One:
+part202One:
 	TESTL  $0x00000001, AX
-	JEQ    part203None
+	JEQ    part202None
 	VMOVSS X0, (CX)
 
-part203None:
+part202None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2564,29 +2492,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part204Four
+	JEQ        part203Four
 	VMOVUPS    Y0, (CX)
 
-part204Four:
+part203Four:
 	TESTL      $0x00000004, AX
-	JEQ        part204Two
+	JEQ        part203Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part204Two:
+part203Two:
 	TESTL     $0x00000002, AX
-	JEQ       part204One
+	JEQ       part203One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part204One:
+part203One:
 	TESTL  $0x00000001, AX
-	JEQ    part204None
+	JEQ    part203None
 	VMOVSS X0, (CX)
 
-part204None:
+part203None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2641,29 +2569,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part205Four
+	JEQ         part204Four
 	VMOVUPS     Y0, (CX)
 
-part205Four:
+part204Four:
 	TESTL      $0x00000004, AX
-	JEQ        part205Two
+	JEQ        part204Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part205Two:
+part204Two:
 	TESTL     $0x00000002, AX
-	JEQ       part205One
+	JEQ       part204One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part205One:
+part204One:
 	TESTL  $0x00000001, AX
-	JEQ    part205None
+	JEQ    part204None
 	VMOVSS X0, (CX)
 
-part205None:
+part204None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2834,29 +2762,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part206Four
+	JEQ         part205Four
 	VMOVUPS     Y0, (CX)
 
-part206Four:
+part205Four:
 	TESTL      $0x00000004, AX
-	JEQ        part206Two
+	JEQ        part205Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part206Two:
+part205Two:
 	TESTL     $0x00000002, AX
-	JEQ       part206One
+	JEQ       part205One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part206One:
+part205One:
 	TESTL  $0x00000001, AX
-	JEQ    part206None
+	JEQ    part205None
 	VMOVSS X0, (CX)
 
-part206None:
+part205None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2983,29 +2911,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part207Four
+	JEQ         part206Four
 	VMOVUPS     Y0, (CX)
 
-part207Four:
+part206Four:
 	TESTL      $0x00000004, AX
-	JEQ        part207Two
+	JEQ        part206Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part207Two:
+part206Two:
 	TESTL     $0x00000002, AX
-	JEQ       part207One
+	JEQ       part206One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part207One:
+part206One:
 	TESTL  $0x00000001, AX
-	JEQ    part207None
+	JEQ    part206None
 	VMOVSS X0, (CX)
 
-part207None:
+part206None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3124,29 +3052,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part208Four
+	JEQ         part207Four
 	VMOVUPS     Y0, (CX)
 
-part208Four:
+part207Four:
 	TESTL      $0x00000004, AX
-	JEQ        part208Two
+	JEQ        part207Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part208Two:
+part207Two:
 	TESTL     $0x00000002, AX
-	JEQ       part208One
+	JEQ       part207One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part208One:
+part207One:
 	TESTL  $0x00000001, AX
-	JEQ    part208None
+	JEQ    part207None
 	VMOVSS X0, (CX)
 
-part208None:
+part207None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3540,29 +3468,29 @@ rest:
 	VMOVAPS     Y4, Y5
 	POPCNTL     R8, R8
 	TESTL       $0x00000008, R8
-	JEQ         part209Four
+	JEQ         part208Four
 	VMOVUPS     Y5, (R9)
 
-part209Four:
+part208Four:
 	TESTL      $0x00000004, R8
-	JEQ        part209Two
+	JEQ        part208Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part209Two:
+part208Two:
 	TESTL     $0x00000002, R8
-	JEQ       part209One
+	JEQ       part208One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part209One:
+part208One:
 	TESTL  $0x00000001, R8
-	JEQ    part209None
+	JEQ    part208None
 	VMOVSS X5, (R9)
 
-part209None:
+part208None:
 	VMOVUPS     Y1, Y5
 	VADDPS      Y4, Y5, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -3610,29 +3538,29 @@ part209None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part210Four
+	JEQ         part209Four
 	VMOVUPS     Y4, (BX)
 
-part210Four:
+part209Four:
 	TESTL      $0x00000004, CX
-	JEQ        part210Two
+	JEQ        part209Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part210Two:
+part209Two:
 	TESTL     $0x00000002, CX
-	JEQ       part210One
+	JEQ       part209One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part210One:
+part209One:
 	TESTL  $0x00000001, CX
-	JEQ    part210None
+	JEQ    part209None
 	VMOVSS X4, (BX)
 
-part210None:
+part209None:
 	VMOVUPS   Y2, Y4
 	VADDPS    Y0, Y4, Y4
 	VBLENDVPS Y3, Y4, Y2, Y2
@@ -3689,29 +3617,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part211Four
+	JEQ        part210Four
 	VMOVUPS    Y0, (CX)
 
-part211Four:
+part210Four:
 	TESTL      $0x00000004, AX
-	JEQ        part211Two
+	JEQ        part210Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part211Two:
+part210Two:
 	TESTL     $0x00000002, AX
-	JEQ       part211One
+	JEQ       part210One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part211One:
+part210One:
 	TESTL  $0x00000001, AX
-	JEQ    part211None
+	JEQ    part210None
 	VMOVSS X0, (CX)
 
-part211None:
+part210None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3761,29 +3689,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part212Four
+	JEQ        part211Four
 	VMOVUPS    Y0, (CX)
 
-part212Four:
+part211Four:
 	TESTL      $0x00000004, AX
-	JEQ        part212Two
+	JEQ        part211Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part212Two:
+part211Two:
 	TESTL     $0x00000002, AX
-	JEQ       part212One
+	JEQ       part211One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part212One:
+part211One:
 	TESTL  $0x00000001, AX
-	JEQ    part212None
+	JEQ    part211None
 	VMOVSS X0, (CX)
 
-part212None:
+part211None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3903,29 +3831,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part213Four
+	JEQ        part212Four
 	VMOVUPS    Y0, (CX)
 
-part213Four:
+part212Four:
 	TESTL      $0x00000004, AX
-	JEQ        part213Two
+	JEQ        part212Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part213Two:
+part212Two:
 	TESTL     $0x00000002, AX
-	JEQ       part213One
+	JEQ       part212One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part213One:
+part212One:
 	TESTL  $0x00000001, AX
-	JEQ    part213None
+	JEQ    part212None
 	VMOVSS X0, (CX)
 
-part213None:
+part212None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3983,29 +3911,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part214Four
+	JEQ        part213Four
 	VMOVUPS    Y0, (CX)
 
-part214Four:
+part213Four:
 	TESTL      $0x00000004, AX
-	JEQ        part214Two
+	JEQ        part213Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part214Two:
+part213Two:
 	TESTL     $0x00000002, AX
-	JEQ       part214One
+	JEQ       part213One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part214One:
+part213One:
 	TESTL  $0x00000001, AX
-	JEQ    part214None
+	JEQ    part213None
 	VMOVSS X0, (CX)
 
-part214None:
+part213None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4150,29 +4078,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part215Four
+	JEQ        part214Four
 	VMOVUPS    Y0, (CX)
 
-part215Four:
+part214Four:
 	TESTL      $0x00000004, AX
-	JEQ        part215Two
+	JEQ        part214Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part215Two:
+part214Two:
 	TESTL     $0x00000002, AX
-	JEQ       part215One
+	JEQ       part214One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part215One:
+part214One:
 	TESTL  $0x00000001, AX
-	JEQ    part215None
+	JEQ    part214None
 	VMOVSS X0, (CX)
 
-part215None:
+part214None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4229,29 +4157,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part216Four
+	JEQ        part215Four
 	VMOVUPS    Y0, (CX)
 
-part216Four:
+part215Four:
 	TESTL      $0x00000004, AX
-	JEQ        part216Two
+	JEQ        part215Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part216Two:
+part215Two:
 	TESTL     $0x00000002, AX
-	JEQ       part216One
+	JEQ       part215One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part216One:
+part215One:
 	TESTL  $0x00000001, AX
-	JEQ    part216None
+	JEQ    part215None
 	VMOVSS X0, (CX)
 
-part216None:
+part215None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4313,29 +4241,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part217Four
+	JEQ        part216Four
 	VMOVUPS    Y0, (CX)
 
-part217Four:
+part216Four:
 	TESTL      $0x00000004, AX
-	JEQ        part217Two
+	JEQ        part216Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part217Two:
+part216Two:
 	TESTL     $0x00000002, AX
-	JEQ       part217One
+	JEQ       part216One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part217One:
+part216One:
 	TESTL  $0x00000001, AX
-	JEQ    part217None
+	JEQ    part216None
 	VMOVSS X0, (CX)
 
-part217None:
+part216None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4506,29 +4434,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part218Four
+	JEQ        part217Four
 	VMOVUPS    Y0, (CX)
 
-part218Four:
+part217Four:
 	TESTL      $0x00000004, AX
-	JEQ        part218Two
+	JEQ        part217Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part218Two:
+part217Two:
 	TESTL     $0x00000002, AX
-	JEQ       part218One
+	JEQ       part217One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part218One:
+part217One:
 	TESTL  $0x00000001, AX
-	JEQ    part218None
+	JEQ    part217None
 	VMOVSS X0, (CX)
 
-part218None:
+part217None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4582,29 +4510,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part219Four
+	JEQ        part218Four
 	VMOVUPS    Y0, (CX)
 
-part219Four:
+part218Four:
 	TESTL      $0x00000004, AX
-	JEQ        part219Two
+	JEQ        part218Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part219Two:
+part218Two:
 	TESTL     $0x00000002, AX
-	JEQ       part219One
+	JEQ       part218One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part219One:
+part218One:
 	TESTL  $0x00000001, AX
-	JEQ    part219None
+	JEQ    part218None
 	VMOVSS X0, (CX)
 
-part219None:
+part218None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4668,29 +4596,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part220Four
+	JEQ        part219Four
 	VMOVUPS    Y0, (CX)
 
-part220Four:
+part219Four:
 	TESTL      $0x00000004, AX
-	JEQ        part220Two
+	JEQ        part219Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part220Two:
+part219Two:
 	TESTL     $0x00000002, AX
-	JEQ       part220One
+	JEQ       part219One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part220One:
+part219One:
 	TESTL  $0x00000001, AX
-	JEQ    part220None
+	JEQ    part219None
 	VMOVSS X0, (CX)
 
-part220None:
+part219None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4746,29 +4674,29 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part221Four
+	JEQ        part220Four
 	VMOVUPS    Y5, (R9)
 
-part221Four:
+part220Four:
 	TESTL      $0x00000004, R8
-	JEQ        part221Two
+	JEQ        part220Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part221Two:
+part220Two:
 	TESTL     $0x00000002, R8
-	JEQ       part221One
+	JEQ       part220One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part221One:
+part220One:
 	TESTL  $0x00000001, R8
-	JEQ    part221None
+	JEQ    part220None
 	VMOVSS X5, (R9)
 
-part221None:
+part220None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -4789,29 +4717,29 @@ part221None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part222Four
+	JEQ         part221Four
 	VMOVUPS     Y4, (BX)
 
-part222Four:
+part221Four:
 	TESTL      $0x00000004, CX
-	JEQ        part222Two
+	JEQ        part221Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part222Two:
+part221Two:
 	TESTL     $0x00000002, CX
-	JEQ       part222One
+	JEQ       part221One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part222One:
+part221One:
 	TESTL  $0x00000001, CX
-	JEQ    part222None
+	JEQ    part221None
 	VMOVSS X4, (BX)
 
-part222None:
+part221None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
@@ -4875,8 +4803,36 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part223Four
+	JEQ        part222Four
 	VMOVUPS    Y0, (CX)
+
+part222Four:
+	TESTL      $0x00000004, AX
+	JEQ        part222Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part222Two:
+	TESTL     $0x00000002, AX
+	JEQ       part222One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part222One:
+	TESTL  $0x00000001, AX
+	JEQ    part222None
+	VMOVSS X0, (CX)
+
+part222None:
+	VMOVMSKPS Y1, AX
+	LEAQ      (R9)(DX*1), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part223Four
+	VMOVUPS   Y0, (CX)
 
 part223Four:
 	TESTL      $0x00000004, AX
@@ -4898,34 +4854,6 @@ part223One:
 	VMOVSS X0, (CX)
 
 part223None:
-	VMOVMSKPS Y1, AX
-	LEAQ      (R9)(DX*1), CX
-	VMOVAPS   Y2, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part224Four
-	VMOVUPS   Y0, (CX)
-
-part224Four:
-	TESTL      $0x00000004, AX
-	JEQ        part224Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part224Two:
-	TESTL     $0x00000002, AX
-	JEQ       part224One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part224One:
-	TESTL  $0x00000001, AX
-	JEQ    part224None
-	VMOVSS X0, (CX)
-
-part224None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5076,29 +5004,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part225Four
+	JEQ        part224Four
 	VMOVUPS    Y0, (CX)
 
-part225Four:
+part224Four:
 	TESTL      $0x00000004, AX
-	JEQ        part225Two
+	JEQ        part224Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part225Two:
+part224Two:
 	TESTL     $0x00000002, AX
-	JEQ       part225One
+	JEQ       part224One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part225One:
+part224One:
 	TESTL  $0x00000001, AX
-	JEQ    part225None
+	JEQ    part224None
 	VMOVSS X0, (CX)
 
-part225None:
+part224None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5165,29 +5093,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part226Four
+	JEQ        part225Four
 	VMOVUPS    Y0, (CX)
 
-part226Four:
+part225Four:
 	TESTL      $0x00000004, AX
-	JEQ        part226Two
+	JEQ        part225Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part226Two:
+part225Two:
 	TESTL     $0x00000002, AX
-	JEQ       part226One
+	JEQ       part225One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part226One:
+part225One:
 	TESTL  $0x00000001, AX
-	JEQ    part226None
+	JEQ    part225None
 	VMOVSS X0, (CX)
 
-part226None:
+part225None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5244,29 +5172,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part227Four
+	JEQ        part226Four
 	VMOVUPS    Y0, (CX)
 
-part227Four:
+part226Four:
 	TESTL      $0x00000004, AX
-	JEQ        part227Two
+	JEQ        part226Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part227Two:
+part226Two:
 	TESTL     $0x00000002, AX
-	JEQ       part227One
+	JEQ       part226One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part227One:
+part226One:
 	TESTL  $0x00000001, AX
-	JEQ    part227None
+	JEQ    part226None
 	VMOVSS X0, (CX)
 
-part227None:
+part226None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5333,57 +5261,57 @@ rest:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part228Four
+	JEQ        part227Four
 	VMOVUPS    Y1, (CX)
 
-part228Four:
+part227Four:
 	TESTL      $0x00000004, AX
-	JEQ        part228Two
+	JEQ        part227Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part228Two:
+part227Two:
 	TESTL     $0x00000002, AX
-	JEQ       part228One
+	JEQ       part227One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part228One:
+part227One:
 	TESTL  $0x00000001, AX
-	JEQ    part228None
+	JEQ    part227None
 	VMOVSS X1, (CX)
 
-part228None:
+part227None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part229Four
+	JEQ       part228Four
 	VMOVUPS   Y0, (CX)
 
-part229Four:
+part228Four:
 	TESTL      $0x00000004, AX
-	JEQ        part229Two
+	JEQ        part228Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part229Two:
+part228Two:
 	TESTL     $0x00000002, AX
-	JEQ       part229One
+	JEQ       part228One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part229One:
+part228One:
 	TESTL  $0x00000001, AX
-	JEQ    part229None
+	JEQ    part228None
 	VMOVSS X0, (CX)
 
-part229None:
+part228None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5454,57 +5382,57 @@ rest:
 	VMOVAPS    Y5, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part230Four
+	JEQ        part229Four
 	VMOVUPS    Y1, (CX)
 
-part230Four:
+part229Four:
 	TESTL      $0x00000004, AX
-	JEQ        part230Two
+	JEQ        part229Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part230Two:
+part229Two:
 	TESTL     $0x00000002, AX
-	JEQ       part230One
+	JEQ       part229One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part230One:
+part229One:
 	TESTL  $0x00000001, AX
-	JEQ    part230None
+	JEQ    part229None
 	VMOVSS X1, (CX)
 
-part230None:
+part229None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part231Four
+	JEQ       part230Four
 	VMOVUPS   Y0, (CX)
 
-part231Four:
+part230Four:
 	TESTL      $0x00000004, AX
-	JEQ        part231Two
+	JEQ        part230Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part231Two:
+part230Two:
 	TESTL     $0x00000002, AX
-	JEQ       part231One
+	JEQ       part230One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part231One:
+part230One:
 	TESTL  $0x00000001, AX
-	JEQ    part231None
+	JEQ    part230None
 	VMOVSS X0, (CX)
 
-part231None:
+part230None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5602,85 +5530,85 @@ rest:
 	VMOVAPS    Y2, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part232Four
+	JEQ        part231Four
 	VMOVUPS    Y2, (CX)
 
-part232Four:
+part231Four:
 	TESTL      $0x00000004, AX
-	JEQ        part232Two
+	JEQ        part231Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part232Two:
+part231Two:
 	TESTL     $0x00000002, AX
-	JEQ       part232One
+	JEQ       part231One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part232One:
+part231One:
 	TESTL  $0x00000001, AX
-	JEQ    part232None
+	JEQ    part231None
 	VMOVSS X2, (CX)
 
-part232None:
+part231None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part233Four
+	JEQ       part232Four
 	VMOVUPS   Y1, (CX)
 
-part233Four:
+part232Four:
 	TESTL      $0x00000004, AX
-	JEQ        part233Two
+	JEQ        part232Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part233Two:
+part232Two:
 	TESTL     $0x00000002, AX
-	JEQ       part233One
+	JEQ       part232One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part233One:
+part232One:
 	TESTL  $0x00000001, AX
-	JEQ    part233None
+	JEQ    part232None
 	VMOVSS X1, (CX)
 
-part233None:
+part232None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part234Four
+	JEQ       part233Four
 	VMOVUPS   Y0, (CX)
 
-part234Four:
+part233Four:
 	TESTL      $0x00000004, AX
-	JEQ        part234Two
+	JEQ        part233Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part234Two:
+part233Two:
 	TESTL     $0x00000002, AX
-	JEQ       part234One
+	JEQ       part233One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part234One:
+part233One:
 	TESTL  $0x00000001, AX
-	JEQ    part234None
+	JEQ    part233None
 	VMOVSS X0, (CX)
 
-part234None:
+part233None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5738,29 +5666,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part235Four
+	JEQ        part234Four
 	VMOVUPS    Y0, (CX)
 
-part235Four:
+part234Four:
 	TESTL      $0x00000004, AX
-	JEQ        part235Two
+	JEQ        part234Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part235Two:
+part234Two:
 	TESTL     $0x00000002, AX
-	JEQ       part235One
+	JEQ       part234One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part235One:
+part234One:
 	TESTL  $0x00000001, AX
-	JEQ    part235None
+	JEQ    part234None
 	VMOVSS X0, (CX)
 
-part235None:
+part234None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5814,29 +5742,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part236Four
+	JEQ         part235Four
 	VMOVUPS     Y0, (CX)
 
-part236Four:
+part235Four:
 	TESTL      $0x00000004, AX
-	JEQ        part236Two
+	JEQ        part235Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part236Two:
+part235Two:
 	TESTL     $0x00000002, AX
-	JEQ       part236One
+	JEQ       part235One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part236One:
+part235One:
 	TESTL  $0x00000001, AX
-	JEQ    part236None
+	JEQ    part235None
 	VMOVSS X0, (CX)
 
-part236None:
+part235None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5979,57 +5907,57 @@ rest:
 	VMOVAPS      Y3, Y1
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part237Four
+	JEQ          part236Four
 	VMOVUPS      Y1, (CX)
 
-part237Four:
+part236Four:
 	TESTL      $0x00000004, AX
-	JEQ        part237Two
+	JEQ        part236Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part237Two:
+part236Two:
 	TESTL     $0x00000002, AX
-	JEQ       part237One
+	JEQ       part236One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part237One:
+part236One:
 	TESTL  $0x00000001, AX
-	JEQ    part237None
+	JEQ    part236None
 	VMOVSS X1, (CX)
 
-part237None:
+part236None:
 	VMOVMSKPS Y2, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part238Four
+	JEQ       part237Four
 	VMOVUPS   Y0, (CX)
 
-part238Four:
+part237Four:
 	TESTL      $0x00000004, AX
-	JEQ        part238Two
+	JEQ        part237Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part238Two:
+part237Two:
 	TESTL     $0x00000002, AX
-	JEQ       part238One
+	JEQ       part237One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part238One:
+part237One:
 	TESTL  $0x00000001, AX
-	JEQ    part238None
+	JEQ    part237None
 	VMOVSS X0, (CX)
 
-part238None:
+part237None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6160,8 +6088,36 @@ rest:
 	VMOVAPS      Y0, Y0
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part239Four
+	JEQ          part238Four
 	VMOVUPS      Y0, (CX)
+
+part238Four:
+	TESTL      $0x00000004, AX
+	JEQ        part238Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part238Two:
+	TESTL     $0x00000002, AX
+	JEQ       part238One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part238One:
+	TESTL  $0x00000001, AX
+	JEQ    part238None
+	VMOVSS X0, (CX)
+
+part238None:
+	VMOVMSKPS Y4, AX
+	LEAQ      32(DI)(DX*2), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part239Four
+	VMOVUPS   Y0, (CX)
 
 part239Four:
 	TESTL      $0x00000004, AX
@@ -6183,34 +6139,6 @@ part239One:
 	VMOVSS X0, (CX)
 
 part239None:
-	VMOVMSKPS Y4, AX
-	LEAQ      32(DI)(DX*2), CX
-	VMOVAPS   Y2, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part240Four
-	VMOVUPS   Y0, (CX)
-
-part240Four:
-	TESTL      $0x00000004, AX
-	JEQ        part240Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part240Two:
-	TESTL     $0x00000002, AX
-	JEQ       part240One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part240One:
-	TESTL  $0x00000001, AX
-	JEQ    part240None
-	VMOVSS X0, (CX)
-
-part240None:
 	VUNPCKLPS  Y1, Y7, Y0
 	VUNPCKHPS  Y1, Y7, Y2
 	VPERM2F128 $0x20, Y2, Y0, Y1
@@ -6220,57 +6148,57 @@ part240None:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part241Four
+	JEQ        part240Four
 	VMOVUPS    Y1, (CX)
 
-part241Four:
+part240Four:
 	TESTL      $0x00000004, AX
-	JEQ        part241Two
+	JEQ        part240Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part241Two:
+part240Two:
 	TESTL     $0x00000002, AX
-	JEQ       part241One
+	JEQ       part240One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part241One:
+part240One:
 	TESTL  $0x00000001, AX
-	JEQ    part241None
+	JEQ    part240None
 	VMOVSS X1, (CX)
 
-part241None:
+part240None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(R8)(DX*2), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part242Four
+	JEQ       part241Four
 	VMOVUPS   Y0, (CX)
 
-part242Four:
+part241Four:
 	TESTL      $0x00000004, AX
-	JEQ        part242Two
+	JEQ        part241Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part242Two:
+part241Two:
 	TESTL     $0x00000002, AX
-	JEQ       part242One
+	JEQ       part241One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part242One:
+part241One:
 	TESTL  $0x00000001, AX
-	JEQ    part242None
+	JEQ    part241None
 	VMOVSS X0, (CX)
 
-part242None:
+part241None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6367,29 +6295,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part243Four
+	JEQ        part242Four
 	VMOVUPS    Y0, (CX)
 
-part243Four:
+part242Four:
 	TESTL      $0x00000004, AX
-	JEQ        part243Two
+	JEQ        part242Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part243Two:
+part242Two:
 	TESTL     $0x00000002, AX
-	JEQ       part243One
+	JEQ       part242One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part243One:
+part242One:
 	TESTL  $0x00000001, AX
-	JEQ    part243None
+	JEQ    part242None
 	VMOVSS X0, (CX)
 
-part243None:
+part242None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6467,57 +6395,57 @@ rest:
 	VMOVAPS    Y3, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part244Four
+	JEQ        part243Four
 	VMOVUPS    Y2, (CX)
 
-part244Four:
+part243Four:
 	TESTL      $0x00000004, AX
-	JEQ        part244Two
+	JEQ        part243Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part244Two:
+part243Two:
 	TESTL     $0x00000002, AX
-	JEQ       part244One
+	JEQ       part243One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part244One:
+part243One:
 	TESTL  $0x00000001, AX
-	JEQ    part244None
+	JEQ    part243None
 	VMOVSS X2, (CX)
 
-part244None:
+part243None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part245Four
+	JEQ       part244Four
 	VMOVUPS   Y0, (CX)
 
-part245Four:
+part244Four:
 	TESTL      $0x00000004, AX
-	JEQ        part245Two
+	JEQ        part244Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part245Two:
+part244Two:
 	TESTL     $0x00000002, AX
-	JEQ       part245One
+	JEQ       part244One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part245One:
+part244One:
 	TESTL  $0x00000001, AX
-	JEQ    part245None
+	JEQ    part244None
 	VMOVSS X0, (CX)
 
-part245None:
+part244None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6595,8 +6523,36 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part246Four
+	JEQ        part245Four
 	VMOVUPS    Y0, (CX)
+
+part245Four:
+	TESTL      $0x00000004, AX
+	JEQ        part245Two
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, CX
+
+part245Two:
+	TESTL     $0x00000002, AX
+	JEQ       part245One
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, CX
+
+part245One:
+	TESTL  $0x00000001, AX
+	JEQ    part245None
+	VMOVSS X0, (CX)
+
+part245None:
+	VMOVMSKPS Y2, AX
+	LEAQ      32(DI)(DX*2), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part246Four
+	VMOVUPS   Y0, (CX)
 
 part246Four:
 	TESTL      $0x00000004, AX
@@ -6618,34 +6574,6 @@ part246One:
 	VMOVSS X0, (CX)
 
 part246None:
-	VMOVMSKPS Y2, AX
-	LEAQ      32(DI)(DX*2), CX
-	VMOVAPS   Y3, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part247Four
-	VMOVUPS   Y0, (CX)
-
-part247Four:
-	TESTL      $0x00000004, AX
-	JEQ        part247Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part247Two:
-	TESTL     $0x00000002, AX
-	JEQ       part247One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part247One:
-	TESTL  $0x00000001, AX
-	JEQ    part247None
-	VMOVSS X0, (CX)
-
-part247None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7037,8 +6965,36 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part248Four
+	JEQ         part247Four
 	VMOVUPS     Y1, (CX)
+
+part247Four:
+	TESTL      $0x00000004, AX
+	JEQ        part247Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part247Two:
+	TESTL     $0x00000002, AX
+	JEQ       part247One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part247One:
+	TESTL  $0x00000001, AX
+	JEQ    part247None
+	VMOVSS X1, (CX)
+
+part247None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part248Four
+	VMOVUPS   Y1, (CX)
 
 part248Four:
 	TESTL      $0x00000004, AX
@@ -7061,8 +7017,8 @@ part248One:
 
 part248None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y2, Y1
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part249Four
@@ -7089,8 +7045,8 @@ part249One:
 
 part249None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y3, Y1
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part250Four
@@ -7117,8 +7073,8 @@ part250One:
 
 part250None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R8)(DX*1), CX
-	VMOVAPS   Y4, Y1
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y5, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part251Four
@@ -7145,8 +7101,8 @@ part251One:
 
 part251None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R10)(DX*1), CX
-	VMOVAPS   Y5, Y1
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y6, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part252Four
@@ -7173,61 +7129,33 @@ part252One:
 
 part252None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R11)(DX*1), CX
-	VMOVAPS   Y6, Y1
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y7, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part253Four
-	VMOVUPS   Y1, (CX)
+	VMOVUPS   Y0, (CX)
 
 part253Four:
 	TESTL      $0x00000004, AX
 	JEQ        part253Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
 part253Two:
 	TESTL     $0x00000002, AX
 	JEQ       part253One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
 part253One:
 	TESTL  $0x00000001, AX
 	JEQ    part253None
-	VMOVSS X1, (CX)
-
-part253None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y7, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part254Four
-	VMOVUPS   Y0, (CX)
-
-part254Four:
-	TESTL      $0x00000004, AX
-	JEQ        part254Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part254Two:
-	TESTL     $0x00000002, AX
-	JEQ       part254One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part254One:
-	TESTL  $0x00000001, AX
-	JEQ    part254None
 	VMOVSS X0, (CX)
 
-part254None:
+part253None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7351,8 +7279,36 @@ rest:
 	VMOVAPS    Y4, Y3
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part255Four
+	JEQ        part254Four
 	VMOVUPS    Y3, (CX)
+
+part254Four:
+	TESTL      $0x00000004, AX
+	JEQ        part254Two
+	VMOVUPS    X3, (CX)
+	VPERM2F128 $0x11, Y3, Y3, Y3
+	ADDQ       $0x10, CX
+
+part254Two:
+	TESTL     $0x00000002, AX
+	JEQ       part254One
+	VMOVLPS   X3, (CX)
+	VPERMILPS $0x0e, Y3, Y3
+	ADDQ      $0x08, CX
+
+part254One:
+	TESTL  $0x00000001, AX
+	JEQ    part254None
+	VMOVSS X3, (CX)
+
+part254None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (BX)(DX*1), CX
+	VMOVAPS   Y6, Y3
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part255Four
+	VMOVUPS   Y3, (CX)
 
 part255Four:
 	TESTL      $0x00000004, AX
@@ -7375,8 +7331,8 @@ part255One:
 
 part255None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (BX)(DX*1), CX
-	VMOVAPS   Y6, Y3
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y5, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part256Four
@@ -7403,36 +7359,36 @@ part256One:
 
 part256None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y5, Y3
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part257Four
-	VMOVUPS   Y3, (CX)
+	VMOVUPS   Y1, (CX)
 
 part257Four:
 	TESTL      $0x00000004, AX
 	JEQ        part257Two
-	VMOVUPS    X3, (CX)
-	VPERM2F128 $0x11, Y3, Y3, Y3
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
 part257Two:
 	TESTL     $0x00000002, AX
 	JEQ       part257One
-	VMOVLPS   X3, (CX)
-	VPERMILPS $0x0e, Y3, Y3
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
 part257One:
 	TESTL  $0x00000001, AX
 	JEQ    part257None
-	VMOVSS X3, (CX)
+	VMOVSS X1, (CX)
 
 part257None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y1, Y1
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part258Four
@@ -7458,63 +7414,35 @@ part258One:
 	VMOVSS X1, (CX)
 
 part258None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y2, Y1
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part259Four
-	VMOVUPS   Y1, (CX)
-
-part259Four:
-	TESTL      $0x00000004, AX
-	JEQ        part259Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
-	ADDQ       $0x10, CX
-
-part259Two:
-	TESTL     $0x00000002, AX
-	JEQ       part259One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
-	ADDQ      $0x08, CX
-
-part259One:
-	TESTL  $0x00000001, AX
-	JEQ    part259None
-	VMOVSS X1, (CX)
-
-part259None:
 	VMOVUPS   constants_avx2<>+1728(SB), Y1
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part260Four
+	JEQ       part259Four
 	VMOVUPS   Y0, (CX)
 
-part260Four:
+part259Four:
 	TESTL      $0x00000004, AX
-	JEQ        part260Two
+	JEQ        part259Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part260Two:
+part259Two:
 	TESTL     $0x00000002, AX
-	JEQ       part260One
+	JEQ       part259One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part260One:
+part259One:
 	TESTL  $0x00000001, AX
-	JEQ    part260None
+	JEQ    part259None
 	VMOVSS X0, (CX)
 
-part260None:
+part259None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7787,8 +7715,36 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part261Four
+	JEQ         part260Four
 	VMOVUPS     Y1, (CX)
+
+part260Four:
+	TESTL      $0x00000004, AX
+	JEQ        part260Two
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
+	ADDQ       $0x10, CX
+
+part260Two:
+	TESTL     $0x00000002, AX
+	JEQ       part260One
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
+	ADDQ      $0x08, CX
+
+part260One:
+	TESTL  $0x00000001, AX
+	JEQ    part260None
+	VMOVSS X1, (CX)
+
+part260None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y2, Y1
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part261Four
+	VMOVUPS   Y1, (CX)
 
 part261Four:
 	TESTL      $0x00000004, AX
@@ -7811,8 +7767,8 @@ part261One:
 
 part261None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y2, Y1
+	LEAQ      (R9)(DX*1), CX
+	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part262Four
@@ -7839,61 +7795,33 @@ part262One:
 
 part262None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R9)(DX*1), CX
-	VMOVAPS   Y3, Y1
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y4, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part263Four
-	VMOVUPS   Y1, (CX)
+	VMOVUPS   Y0, (CX)
 
 part263Four:
 	TESTL      $0x00000004, AX
 	JEQ        part263Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
 part263Two:
 	TESTL     $0x00000002, AX
 	JEQ       part263One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
 part263One:
 	TESTL  $0x00000001, AX
 	JEQ    part263None
-	VMOVSS X1, (CX)
-
-part263None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y4, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part264Four
-	VMOVUPS   Y0, (CX)
-
-part264Four:
-	TESTL      $0x00000004, AX
-	JEQ        part264Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part264Two:
-	TESTL     $0x00000002, AX
-	JEQ       part264One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part264One:
-	TESTL  $0x00000001, AX
-	JEQ    part264None
 	VMOVSS X0, (CX)
 
-part264None:
+part263None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7995,8 +7923,36 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part265Four
+	JEQ        part264Four
 	VMOVUPS    Y5, (CX)
+
+part264Four:
+	TESTL      $0x00000004, AX
+	JEQ        part264Two
+	VMOVUPS    X5, (CX)
+	VPERM2F128 $0x11, Y5, Y5, Y5
+	ADDQ       $0x10, CX
+
+part264Two:
+	TESTL     $0x00000002, AX
+	JEQ       part264One
+	VMOVLPS   X5, (CX)
+	VPERMILPS $0x0e, Y5, Y5
+	ADDQ      $0x08, CX
+
+part264One:
+	TESTL  $0x00000001, AX
+	JEQ    part264None
+	VMOVSS X5, (CX)
+
+part264None:
+	VMOVMSKPS Y0, AX
+	LEAQ      (SI)(DX*1), CX
+	VMOVAPS   Y3, Y5
+	POPCNTL   AX, AX
+	TESTL     $0x00000008, AX
+	JEQ       part265Four
+	VMOVUPS   Y5, (CX)
 
 part265Four:
 	TESTL      $0x00000004, AX
@@ -8019,8 +7975,8 @@ part265One:
 
 part265None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (SI)(DX*1), CX
-	VMOVAPS   Y3, Y5
+	LEAQ      (DI)(DX*1), CX
+	VMOVAPS   Y8, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part266Four
@@ -8047,36 +8003,36 @@ part266One:
 
 part266None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (DI)(DX*1), CX
-	VMOVAPS   Y8, Y5
+	LEAQ      (R8)(DX*1), CX
+	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part267Four
-	VMOVUPS   Y5, (CX)
+	VMOVUPS   Y1, (CX)
 
 part267Four:
 	TESTL      $0x00000004, AX
 	JEQ        part267Two
-	VMOVUPS    X5, (CX)
-	VPERM2F128 $0x11, Y5, Y5, Y5
+	VMOVUPS    X1, (CX)
+	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
 part267Two:
 	TESTL     $0x00000002, AX
 	JEQ       part267One
-	VMOVLPS   X5, (CX)
-	VPERMILPS $0x0e, Y5, Y5
+	VMOVLPS   X1, (CX)
+	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
 part267One:
 	TESTL  $0x00000001, AX
 	JEQ    part267None
-	VMOVSS X5, (CX)
+	VMOVSS X1, (CX)
 
 part267None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R8)(DX*1), CX
-	VMOVAPS   Y1, Y1
+	LEAQ      (R11)(DX*1), CX
+	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part268Four
@@ -8103,8 +8059,8 @@ part268One:
 
 part268None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R11)(DX*1), CX
-	VMOVAPS   Y4, Y1
+	LEAQ      (R12)(DX*1), CX
+	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part269Four
@@ -8131,61 +8087,33 @@ part269One:
 
 part269None:
 	VMOVMSKPS Y0, AX
-	LEAQ      (R12)(DX*1), CX
-	VMOVAPS   Y3, Y1
+	LEAQ      (R10)(DX*1), CX
+	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
 	JEQ       part270Four
-	VMOVUPS   Y1, (CX)
+	VMOVUPS   Y0, (CX)
 
 part270Four:
 	TESTL      $0x00000004, AX
 	JEQ        part270Two
-	VMOVUPS    X1, (CX)
-	VPERM2F128 $0x11, Y1, Y1, Y1
+	VMOVUPS    X0, (CX)
+	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
 part270Two:
 	TESTL     $0x00000002, AX
 	JEQ       part270One
-	VMOVLPS   X1, (CX)
-	VPERMILPS $0x0e, Y1, Y1
+	VMOVLPS   X0, (CX)
+	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
 part270One:
 	TESTL  $0x00000001, AX
 	JEQ    part270None
-	VMOVSS X1, (CX)
-
-part270None:
-	VMOVMSKPS Y0, AX
-	LEAQ      (R10)(DX*1), CX
-	VMOVAPS   Y2, Y0
-	POPCNTL   AX, AX
-	TESTL     $0x00000008, AX
-	JEQ       part271Four
-	VMOVUPS   Y0, (CX)
-
-part271Four:
-	TESTL      $0x00000004, AX
-	JEQ        part271Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part271Two:
-	TESTL     $0x00000002, AX
-	JEQ       part271One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part271One:
-	TESTL  $0x00000001, AX
-	JEQ    part271None
 	VMOVSS X0, (CX)
 
-part271None:
+part270None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -8355,29 +8283,29 @@ restRow:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part272Four
+	JEQ        part271Four
 	VMOVUPS    Y0, (CX)
 
-part272Four:
+part271Four:
 	TESTL      $0x00000004, AX
-	JEQ        part272Two
+	JEQ        part271Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part272Two:
+part271Two:
 	TESTL     $0x00000002, AX
-	JEQ       part272One
+	JEQ       part271One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part272One:
+part271One:
 	TESTL  $0x00000001, AX
-	JEQ    part272None
+	JEQ    part271None
 	VMOVSS X0, (CX)
 
-part272None:
+part271None:
 done:
 	VZEROUPPER
 	RET
@@ -8508,29 +8436,29 @@ restRow:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part273Four
+	JEQ        part272Four
 	VMOVUPS    Y0, (CX)
 
-part273Four:
+part272Four:
 	TESTL      $0x00000004, AX
-	JEQ        part273Two
+	JEQ        part272Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part273Two:
+part272Two:
 	TESTL     $0x00000002, AX
-	JEQ       part273One
+	JEQ       part272One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part273One:
+part272One:
 	TESTL  $0x00000001, AX
-	JEQ    part273None
+	JEQ    part272None
 	VMOVSS X0, (CX)
 
-part273None:
+part272None:
 done:
 	VZEROUPPER
 	RET

@@ -26,9 +26,6 @@ func vecAxpy_avx512(p *vector)
 func vecFill_avx512(p *vector)
 
 //go:noescape
-func vecAffine_avx512(p *vector)
-
-//go:noescape
 func vecExp_avx512(p *vector)
 
 //go:noescape
@@ -227,7 +224,6 @@ func vectors_avx512() vectors {
 		opScale:         vecScale_avx512,
 		opAxpy:          vecAxpy_avx512,
 		opFill:          vecFill_avx512,
-		opAffine:        vecAffine_avx512,
 		opExp:           vecExp_avx512,
 		opLog:           vecLog_avx512,
 		opTanh:          vecTanh_avx512,

@@ -304,51 +304,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAffine_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecAffine_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	VBROADCASTSS 88(AX), Z0
-	MOVQ         8(AX), BX
-	VBROADCASTSS 96(AX), Z1
-	MOVQ         56(AX), SI
-	SUBQ         $0x10, CX
-	JLT          rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z2
-	VMOVUPS     Z1, Z3
-	VFMADD231PS Z2, Z0, Z3
-	VMOVUPS     Z3, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z2
-	VMOVUPS     Z1, Z1
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-
-done:
-	VZEROUPPER
-	RET
-
 // func vecExp_avx512(p *vector)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·vecExp_avx512(SB), $0-8

@@ -94,19 +94,6 @@ func vecFill(v *vector) {
 	}
 }
 
-// vecAffine is p = s0*x + s1, rounded once.
-func vecAffine(v *vector) {
-	s0 := math.Float32frombits(uint32(v.s0))
-	x := unsafe.Slice((*float32)(v.x), v.n)
-	s1 := math.Float32frombits(uint32(v.s1))
-	p := unsafe.Slice((*float32)(v.p), v.n)
-	for i := range v.n {
-		v1 := x[i]
-		v3 := fma32(s0, v1, s1)
-		p[i] = v3
-	}
-}
-
 // vecExp is p = exp(x).
 func vecExp(v *vector) {
 	x := unsafe.Slice((*float32)(v.x), v.n)
@@ -2288,7 +2275,6 @@ type vectors struct {
 	opScale         func(v *vector) // p = s0*x
 	opAxpy          func(v *vector) // p = s0*x + y, rounded once
 	opFill          func(v *vector) // p = s0
-	opAffine        func(v *vector) // p = s0*x + s1, rounded once
 	opExp           func(v *vector) // p = exp(x)
 	opLog           func(v *vector) // p = log(x)
 	opTanh          func(v *vector) // p = tanh(x)
@@ -2360,7 +2346,6 @@ func vectors_portable() vectors {
 		opScale:         vecScale,
 		opAxpy:          vecAxpy,
 		opFill:          vecFill,
-		opAffine:        vecAffine,
 		opExp:           vecExp,
 		opLog:           vecLog,
 		opTanh:          vecTanh,
