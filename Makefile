@@ -42,7 +42,8 @@ verify: generate lint ## generated code, formatting and go.mod are as committed
 	go mod tidy -diff
 	@test -z "$$(git status --porcelain)" || { echo 'not as committed:'; git status --porcelain; exit 1; }
 
-bench: ## ring and training on this machine, one JSON object a line
+bench: ## products, ring and training on this machine, one JSON object a line
+	go run ./cmd/lockstep bench gemm --json
 	go run ./cmd/lockstep bench allreduce --world 2 --bytes 64MiB --json
 	go run ./cmd/lockstep bench train --json
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Generates the Go code of every .proto file beside it, with the plugins that
-# go.mod pins. Needs protoc (Debian: protobuf-compiler).
+# go.mod pins. Needs protoc (Debian: protobuf-compiler and
+# libprotobuf-dev).
 set -eu
 cd "$(dirname "$0")"
 protoc -I . \
