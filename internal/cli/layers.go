@@ -91,7 +91,10 @@ func describeEntries(out io.Writer, entries []nn.Entry) error {
 		for _, f := range e.Fields {
 			value := "required"
 			if !f.Required {
-				value = fmt.Sprint(f.Default)
+				value = "none"
+				if f.Default != nil {
+					value = fmt.Sprint(f.Default)
+				}
 			}
 			rows = append(rows, []string{f.Name, f.Type, value, f.Summary})
 		}

@@ -135,7 +135,7 @@ func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error 
 		}
 		if then := metadata[key]; then != "" && then != string(text) {
 			return usageError{hint{fmt.Errorf("%s was trained on other data than %s names: their classes, columns or statistics differ", u.path, u.job.path),
-				"use the job file, data and --set that it was trained with; --set data.test=… alone names other records"}}
+				"use the job file, data and --set that it was trained with; where the job's test data are files, --set data.test=… names other records"}}
 		}
 	}
 	return nil

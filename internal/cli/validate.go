@@ -58,8 +58,9 @@ func newValidate(r job.Reader) *cobra.Command {
 		Use:   "validate FILE",
 		Short: "Check a job file and its data; print the layers",
 		Long: `Check a job file and its data as submit would, start nothing, and print each
-layer with the shape of its output and its parameters. All problems are listed
-with line, column and what was expected; the exit code is then 2.`,
+layer with the shape of its output and its parameters. Problems are listed
+with line, column and what was expected, all that can be found before the first
+layer that does not fit; the exit code is then 2.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.path = args[0]

@@ -285,8 +285,9 @@ func (im *importer) refer(layer int) string {
 }
 
 // free is a name for a layer that is like title, or none: a number is a layer
-// without a name.
+// without a name. What a layer's own graph adds to its name is left out.
 func (im *importer) free(title string) string {
+	title = strings.TrimSuffix(strings.TrimSuffix(title, "/y"), "/weight x")
 	title = strings.Map(func(r rune) rune {
 		switch {
 		case r == '/':
@@ -295,7 +296,7 @@ func (im *importer) free(title string) string {
 			return r
 		}
 		return '_'
-	}, strings.Trim(strings.TrimSuffix(title, "/y"), "/"))
+	}, strings.Trim(title, "/"))
 	if _, err := strconv.Atoi(title); err == nil || title == "" || len(title) > 64 {
 		return ""
 	}

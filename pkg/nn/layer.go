@@ -146,7 +146,7 @@ func (s *Site) image(kind string) ([]int, bool) {
 
 func imageHint(in []int) string {
 	if len(in) == 2 {
-		return fmt.Sprintf("; reshape it to [1, %d, %d] first", in[0], in[1])
+		return fmt.Sprintf("; reshape it to [1, %d, %d] first, or to [%[1]d, 1, %[2]d] if its rows are channels", in[0], in[1])
 	}
 	return ""
 }
