@@ -42,3 +42,14 @@ func TestRoundTrip(t *testing.T) {
 		})
 	}
 }
+
+// Layers keep their names, so that a job that starts from the file finds them.
+func TestRoundTripKeepsNames(t *testing.T) {
+	n := network{"names", tokens(4, 5), []nn.Node{l("embedding", "name", "codes", "dim", 4), l("dense", "name", "next", "units", 3)}}
+	again, _ := imported(t, n.build(t).write(t))
+	for i, layer := range again.Model {
+		if want := n.model[i].Name; layer.Name != want {
+			t.Errorf("layer %d is named %q, want %q", i, layer.Name, want)
+		}
+	}
+}
