@@ -39,9 +39,6 @@ func (s isa) vec(c *build.Context) reg.VecVirtual {
 	return c.YMM()
 }
 
-// low is the part of v that has 128 bits.
-func low(v reg.VecVirtual) reg.Register { return v.AsX() }
-
 // mask is which elements of a vector exist: a mask register of AVX-512, or a
 // vector of ones and zeros.
 type mask struct {
