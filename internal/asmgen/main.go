@@ -10,7 +10,8 @@
 //
 // One description serves every instruction set:
 //
-//	tile.go    the inner loop of the matrix product, by register width
+//	tile.go    the kernel of the matrix product, by register width
+//	tilesum.go its inner loop
 //	lane.go    its form for lanes, which adds integers
 //	direct.go  its form for convolutions, which reads images where they are
 //	weight.go  its form for the gradient of their weights

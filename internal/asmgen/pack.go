@@ -15,6 +15,8 @@ func packs(c *build.Context, s isa, f layout) {
 	for vecs := 1; vecs <= 4; vecs++ {
 		p.copyRows(vecs)
 	}
+	p.panels(2)
+	p.panels(4)
 	p.transpose()
 	p.taps()
 	p.line(1)
@@ -27,18 +29,20 @@ func packs(c *build.Context, s isa, f layout) {
 func peak(c *build.Context, s isa, f layout) {
 	p := &packer{Context: c, isa: s, f: f}
 	p.begin("peak")
-	n, x := p.load("n"), s.vec(c)
-	s.zero(c, x)
-	chains := make([]reg.VecVirtual, 12)
-	for i := range chains {
-		chains[i] = s.vec(c)
-		s.zero(c, chains[i])
+	n, src := p.load("n"), p.load("src")
+	const chains, factors = 12, 2
+	x, sum := make([]reg.VecVirtual, factors), make([]reg.VecVirtual, chains)
+	for i := range x {
+		x[i] = s.vec(c)
+		c.VMOVUPS(operand.Mem{Base: src, Disp: i * s.bytes()}, x[i])
+	}
+	for i := range sum {
+		sum[i] = s.vec(c)
+		s.zero(c, sum[i])
 	}
 	c.Label("round")
-	for range 2 {
-		for _, v := range chains {
-			c.VFMADD231PS(x, x, v)
-		}
+	for i := range 2 * chains {
+		c.VFMADD231PS(x[i%factors], x[(i+1)%factors], sum[i%chains])
 	}
 	c.DECQ(n)
 	c.JNE(operand.LabelRef("round"))
@@ -93,6 +97,40 @@ func (p *packer) copyRows(vecs int) {
 	}
 	p.ADDQ(srcStep, src)
 	p.ADDQ(dstStep, dst)
+	p.DECQ(n)
+	p.JNE(operand.LabelRef("row"))
+	p.VZEROUPPER()
+	p.RET()
+}
+
+// panels copies n rows of many panels that are side by side, and dstStep apart
+// when copied. It goes row by row, as caches like it.
+func (p *packer) panels(vecs int) {
+	p.begin(fmt.Sprintf("packPanels%d", vecs))
+	row, line, n := p.load("dst"), p.load("src"), p.load("n")
+	srcStep, count, step := p.load("srcStep"), p.load("first"), p.load("dstStep")
+	dst, src, left := p.GP64(), p.GP64(), p.GP64()
+	v := make([]reg.VecVirtual, vecs)
+	for i := range v {
+		v[i] = p.YMM()
+	}
+	p.Label("row")
+	p.MOVQ(row, dst)
+	p.MOVQ(line, src)
+	p.MOVQ(count, left)
+	p.Label("panel")
+	for i := range v {
+		p.VMOVUPS(operand.Mem{Base: src, Disp: 32 * i}, v[i])
+	}
+	for i := range v {
+		p.VMOVUPS(v[i], operand.Mem{Base: dst, Disp: 32 * i})
+	}
+	p.ADDQ(operand.Imm(uint64(32*vecs)), src)
+	p.ADDQ(step, dst)
+	p.DECQ(left)
+	p.JNE(operand.LabelRef("panel"))
+	p.ADDQ(operand.Imm(uint64(32*vecs)), row)
+	p.ADDQ(srcStep, line)
 	p.DECQ(n)
 	p.JNE(operand.LabelRef("row"))
 	p.VZEROUPPER()

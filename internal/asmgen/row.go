@@ -39,23 +39,18 @@ func rows(c *build.Context, s isa, f layout) {
 		t.VMOVUPS(operand.Mem{Base: out, Disp: g * t.bytes()}, acc[g])
 	}
 	t.Label("begun")
-	t.a, t.aCol, t.k = t.load("a"), t.load("aCol"), t.load("k")
+	t.a, t.k = t.load("a"), t.load("k")
 	t.Label("block")
 	for half := range 2 {
 		for g := range acc {
-			a := t.GP64()
-			t.MOVQ(t.a, a)
 			for i, b := range turn.quarter(8*g, half, nil) {
 				v := t.vec(c)
-				t.VBROADCASTSS(operand.Mem{Base: a}, v)
+				t.VBROADCASTSS(operand.Mem{Base: t.a, Disp: 4 * (4*half + i)}, v)
 				t.VFMADD231PS(b, v, acc[g])
-				if i < 3 {
-					t.ADDQ(t.aCol, a)
-				}
 			}
 		}
-		t.LEAQ(operand.Mem{Base: t.a, Index: t.aCol, Scale: 4}, t.a)
 	}
+	t.ADDQ(operand.Imm(32), t.a)
 	for _, p := range base {
 		t.ADDQ(operand.Imm(32), p)
 	}

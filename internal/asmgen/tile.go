@@ -57,11 +57,12 @@ type tile struct {
 	t      reg.GPVirtual
 	a      reg.GPVirtual
 	odd    map[int]reg.GPVirtual // multiples of aRow
-	aCol   reg.GPVirtual
 	b      reg.GPVirtual
 	bRow   reg.GPVirtual
+	bRow3  reg.GPVirtual
 	k      reg.GPVirtual
-	ahead  reg.GPVirtual // what to prefetch next
+	soon   reg.GPVirtual // what the cache is asked for next
+	left   reg.GPVirtual // how often ks are written out before something else is asked for
 	local  operand.Mem   // what changes from panel to panel: see moves
 	acc    [][]reg.VecVirtual
 	bv, av []reg.VecVirtual
@@ -83,10 +84,14 @@ func (t *tile) load(name string) reg.GPVirtual {
 
 // moves are the fields that a kernel copies to its frame and changes there.
 // lanes becomes the end of the sizes of the lanes.
-var moves = []string{"a", "c", "rowBias", "panels", "lanes", "laneMax"}
+var moves = []string{"a", "c", "rowBias", "panels", "lanes", "laneMax", "aheadSoon", "aheadLeft"}
+
+// own is what else it keeps in its frame: ks that are left, what of the next tile
+// of C is still to be asked for, and how far apart what is asked for lies.
+var own = []string{"k", "cSoon", "cLeft", "soonStep"}
 
 func (t *tile) moving(name string) operand.Mem {
-	return t.local.Offset(8 * slices.Index(moves, name))
+	return t.local.Offset(8 * slices.Index(slices.Concat(moves, own), name))
 }
 
 func (t *tile) write() {
@@ -106,32 +111,25 @@ func (t *tile) write() {
 	}
 	t.av = []reg.VecVirtual{t.vec(t.Context), t.vec(t.Context)}
 
-	t.local = t.AllocLocal(8 * len(moves))
+	t.local = t.AllocLocal(8 * (len(moves) + len(own)))
 	for _, name := range moves {
 		t.MOVQ(t.load(name), t.moving(name))
 	}
-	t.ahead = t.load("ahead")
 	t.Label("panel")
 	t.a, t.b = t.GP64(), t.load("b")
 	t.MOVQ(t.moving("a"), t.a)
-	t.prefetch()
+	t.askForC()
 	if t.lanes {
 		t.laneLoop()
 	} else {
-		t.k = t.load("k")
 		t.begin()
+		t.MOVQ(t.load("k"), t.moving("k"))
 		t.sum()
 		t.finish()
 	}
 	t.next()
 	t.VZEROUPPER()
 	t.RET()
-}
-
-// sum runs over k.
-func (t *tile) sum() {
-	t.a, t.aCol, t.bRow = t.rowsOfA(t.a), t.load("aCol"), t.load("bRow")
-	t.loop("k", 4, t.step)
 }
 
 // next goes on to the next rows of A and C while there are panels.
@@ -179,10 +177,7 @@ func (t *tile) loop(name string, steps int, step func()) {
 	t.SUBQ(operand.Imm(uint64(steps)), t.k)
 	t.JLT(operand.LabelRef(name + "Rest"))
 	t.Label(name + "Steps")
-	for i := range steps {
-		if t.ahead != nil && i == 0 {
-			t.fetchAhead()
-		}
+	for range steps {
 		step()
 	}
 	t.SUBQ(operand.Imm(uint64(steps)), t.k)
@@ -197,34 +192,6 @@ func (t *tile) loop(name string, steps int, step func()) {
 	t.Label(name + "Done")
 }
 
-// fetchAhead brings two rows of two cache lines each of what is copied next into
-// the cache. At the end of the region it stays there.
-func (t *tile) fetchAhead() {
-	step := t.load("aheadStep")
-	for _, at := range []operand.Mem{{Base: t.ahead}, {Base: t.ahead, Index: step, Scale: 1}} {
-		t.PREFETCHT0(at)
-		t.PREFETCHT0(at.Offset(64))
-	}
-	t.LEAQ(operand.Mem{Base: t.ahead, Index: step, Scale: 2}, t.ahead)
-	t.CMPQ(t.ahead, t.field("aheadEnd"))
-	t.CMOVQCC(t.field("aheadEnd"), t.ahead)
-}
-
-func (t *tile) step() {
-	for v := range t.bv {
-		t.VMOVUPS(operand.Mem{Base: t.b, Disp: v * t.bytes()}, t.bv[v])
-	}
-	t.ADDQ(t.bRow, t.b)
-	for r := range t.rows {
-		av := t.av[r%2]
-		t.VBROADCASTSS(t.rowOfA(r), av)
-		for v := range t.bv {
-			t.VFMADD231PS(t.bv[v], av, t.acc[r][v])
-		}
-	}
-	t.ADDQ(t.aCol, t.a)
-}
-
 // eachC calls f for every vector of the tile with its place in C.
 func (t *tile) eachC(f func(r, v int, at operand.Mem)) {
 	c, step := t.GP64(), t.load("cRow")
@@ -232,21 +199,6 @@ func (t *tile) eachC(f func(r, v int, at operand.Mem)) {
 	for r := range t.rows {
 		for v := range t.vecs {
 			f(r, v, operand.Mem{Base: c, Disp: v * t.bytes()})
-		}
-		if r < t.rows-1 {
-			t.ADDQ(step, c)
-		}
-	}
-}
-
-// prefetch asks for the next tile of C.
-func (t *tile) prefetch() {
-	c, step := t.GP64(), t.load("cRow")
-	t.MOVQ(t.moving("c"), c)
-	t.ADDQ(t.field("cNext"), c)
-	for r := range t.rows {
-		for at := 0; at < t.vecs*t.bytes(); at += 64 {
-			t.PREFETCHT0(operand.Mem{Base: c, Disp: at})
 		}
 		if r < t.rows-1 {
 			t.ADDQ(step, c)

@@ -1,15 +1,17 @@
 package tensor
 
-import "unsafe"
-
 const (
+	// B where it is, or few rows: a block of A, 512 KiB, stays in the second cache
+	// while panels of B pass by.
+	blockA   = 1 << 17
+	fewRows  = 192
+	fewRowsK = 1024
 	// Many rows: a block of B, 1 MiB, stays in the second cache while panels of A,
 	// each in the first cache, pass by.
 	blockK = 512
 	blockN = 512
-	// Few rows: a block of A stays in the second cache while panels of B pass by.
-	fewRows  = 192
-	fewRowsK = 1024
+	// Panels of a transposed A that are turned at once.
+	turnedPanels = 8
 	// A row or two of A are not worth a copy of a transposed B.
 	turnedRows = 2
 	rowColumns = 32
@@ -18,11 +20,19 @@ const (
 // multiply computes rows i0 to i1 and columns j0 to j1 of C.
 func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	w.t.cRow = uintptr(4 * p.cRow)
+	rows := i1 - i0
 	switch {
-	case i1-i0 <= turnedRows && p.k >= 8 && p.bCol != 1 && p.bRow == 1 && p.taps == nil && p.packed == nil && w.k.row != nil:
+	case rows <= turnedRows && p.k >= 8 && p.bCol != 1 && p.bRow == 1 && p.aCol == 1 && p.taps == nil && p.packed == nil && w.k.row != nil:
 		w.multiplyTurned(p, i0, i1, j0, j1)
-	case i1-i0 <= fewRows:
-		w.multiplyFew(p, i0, i1-i0, j0, j1)
+	case p.direct(w.k, rows):
+		depth := max(1, min(p.k, fewRowsK))
+		blocks := blocksOf(rows, max(blockA/depth, w.k.rows))
+		for b := range blocks {
+			from := rows * b / blocks
+			w.multiplyFew(p, i0+from, rows*(b+1)/blocks-from, j0, j1)
+		}
+	case rows <= fewRows:
+		w.multiplyFew(p, i0, rows, j0, j1)
 	default:
 		w.multiplyMany(p, i0, i1, j0, j1)
 	}
@@ -30,8 +40,19 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	p.activate(w, i0, i1, j0, j1)
 }
 
-// depthBlocks is the number of blocks of k.
-func depthBlocks(k, most int) int { return max(1, (k+most-1)/most) }
+// direct is whether B is best read where it is, for so many rows: it is not worth
+// a copy, or its rows begin with cache lines and do not share places in the
+// caches. Those that lie half a page apart do so if there are many.
+func (p *product) direct(k *kernels, rows int) bool {
+	const page = 1024
+	if p.bCol != 1 || p.taps != nil || p.packed != nil {
+		return false
+	}
+	return rows <= 2*k.rows || p.bRow%16 == 0 && (p.bRow%(page/2) != 0 || p.bRow%page != 0 && min(rows, p.k) <= page/4)
+}
+
+// blocksOf is the number of blocks of at most so much that n is cut into.
+func blocksOf(n, most int) int { return max(1, (n+most-1)/most) }
 
 // depth gets the tile ready for block b of so many of k, and returns where it
 // begins.
@@ -51,33 +72,47 @@ func flag(b bool) int {
 
 // multiplyMany goes through many rows panel by panel.
 func (w *worker) multiplyMany(p *product, i0, i1, j0, j1 int) {
-	blocks := depthBlocks(p.k, blockK)
+	blocks := blocksOf(p.k, blockK)
 	for j := j0; j < j1; j += blockN {
 		cols := min(blockN, j1-j)
 		for b := range blocks {
 			k0, last := w.depth(p, b, blocks)
-			w.b = grow(w.b, cols*w.t.k)
-			high, few := w.heights(i1 - i0)
-			for i, rows := i0, high; i < i1; i += rows {
-				if i-i0 == few*high {
-					rows = high - 1
-				}
-				w.strip(p, i, rows, j, cols, k0, last, i == i0, i+rows == i1)
+			if p.packed == nil {
+				w.packB(p, k0, k0+w.t.k, j, j+cols)
 			}
+			w.strips(p, i0, i1, j, cols, k0, last)
 		}
 	}
 }
 
-// strip computes one panel of rows for all panels of B, while the next one comes
-// into the cache. The first strip packs B.
-func (w *worker) strip(p *product, i, rows, j, cols, k0 int, last, pack, final bool) {
+// strips computes all panels of rows for one block of B.
+func (w *worker) strips(p *product, i0, i1, j, cols, k0 int, last bool) {
+	high, few := w.heights(i1 - i0)
+	first := func(strip int) int { return min(i0+strip*high-max(0, strip-few), i1) }
+	group := 1
+	if p.aCol != 1 {
+		group = turnedPanels
+	}
+	var src source
+	for s := 0; first(s) < i1; s++ {
+		i, end := first(s), first(s+1)
+		if s%group == 0 {
+			src = w.packA(p, i, first(s+group)-i, k0)
+		}
+		w.aim(src, end-i, i-first(s/group*group))
+		w.strip(p, i, end-i, j, cols, k0, last, first(s+2)-end)
+	}
+}
+
+// strip computes one panel of rows for all panels of B, while the next one, of so
+// many rows, comes into the cache.
+func (w *worker) strip(p *product, i, rows, j, cols, k0 int, last bool, next int) {
 	t, panel := &w.t, w.k.panel()
-	w.aim(w.packPanel(p, i, rows, k0), rows, 0)
 	t.panels, t.rowBias, t.colBias = 1, nil, nil
 	if last {
 		t.rowBias = pointer(p.rowBias, i)
 	}
-	steps := (cols + panel - 1) / panel
+	steps := blocksOf(cols, panel)
 	for s := range steps {
 		at := s * panel
 		vecs := w.width(min(panel, cols-at))
@@ -89,15 +124,7 @@ func (w *worker) strip(p *product, i, rows, j, cols, k0 int, last, pack, final b
 		if s == steps-1 {
 			t.cNext = uintptr(4 * (rows*p.cRow - at))
 		}
-		switch {
-		case pack && p.packed == nil:
-			w.packPanelB(p, w.b[at*t.k:], k0, k0+t.k, j+at, min(j+at+panel, j+cols))
-			w.aheadB(p, j+at+panel, min(panel, cols-at-panel), k0)
-		case final:
-			w.ahead(nil, 0, 0, 0)
-		default:
-			w.aheadA(p, i+rows, rows, k0, s, steps)
-		}
+		w.aheadA(p, i+rows, next, k0, s, steps)
 		w.k.tile[vecs-1][rows-1](t)
 	}
 }
@@ -113,27 +140,29 @@ func (w *worker) aimB(p *product, at, vecs, k0, j int) {
 	}
 }
 
-// aheadA asks for part s of steps of the panel of A that is copied next.
+// aheadA asks for part s of steps of the panel of A that comes next: a row or some
+// for each step. A that is turned is not asked for.
 func (w *worker) aheadA(p *product, i, rows, k0, s, steps int) {
-	kn := w.t.k
-	if p.aCol != 1 {
-		from, to := kn*s/steps, kn*(s+1)/steps
-		w.ahead(p.a, i*p.aRow+(k0+from)*p.aCol, (to-from)*p.aCol, p.aCol)
-	} else if s < rows-1 {
-		w.ahead(p.a, (i+s)*p.aRow+k0, kn, 32)
-	} else {
+	kn, each := w.t.k, blocksOf(rows, steps)
+	switch {
+	case p.aCol != 1 || s*each >= rows:
 		w.ahead(nil, 0, 0, 0)
+	case each == 1:
+		// Slowly, so that there is room for the lines of B on their way.
+		w.ahead(p.a, (i+s)*p.aRow+k0, kn/8, 8)
+	default:
+		n := min(each, rows-s*each)
+		w.ahead(p.a, (i+s*each)*p.aRow+k0, ((n-1)*p.aRow+kn)/w.k.panel(), w.k.panel())
 	}
 }
 
-// ahead asks for n elements of s from one on, step by step.
+// ahead asks for n times a panel's row of s, from one on, step apart.
 func (w *worker) ahead(s []float32, from, n, step int) {
 	t := &w.t
-	t.ahead = pointer(s, from)
-	if t.ahead == nil {
-		t.ahead = unsafe.Pointer(t)
+	t.aheadSoon, t.aheadStep, t.aheadLeft = pointer(s, from), uintptr(4*step), n
+	if t.aheadSoon == nil {
+		t.aheadLeft = 0
 	}
-	t.aheadEnd, t.aheadStep = uintptr(t.ahead)+uintptr(4*max(n-2*step, 0)), uintptr(4*step)
 }
 
 // multiplyTurned computes a row or two without a copy of B, which is stored
@@ -142,7 +171,7 @@ func (w *worker) ahead(s []float32, from, n, step int) {
 func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
 	t, whole := &w.t, p.k/8*8
 	last := j0 + (j1-j0)/rowColumns*rowColumns
-	t.aCol, t.bRow, t.k, t.load = uintptr(4*p.aCol), uintptr(4*p.bCol), whole, flag(p.load)
+	t.bRow, t.k, t.load = uintptr(4*p.bCol), whole, flag(p.load)
 	for j := j0; j < last; j += rowColumns {
 		for i := i0; i < i1; i++ {
 			t.a, t.b, t.c = pointer(p.a, i*p.aRow), pointer(p.b, j*p.bCol), pointer(p.c, i*p.cRow+j)
@@ -161,16 +190,17 @@ func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
 // multiplyFew goes through the panels of B, for a block of few rows.
 func (w *worker) multiplyFew(p *product, i, rows, j0, j1 int) {
 	t, panel := &w.t, w.k.panel()
-	blocks := depthBlocks(p.k, fewRowsK)
-	direct := p.bCol == 1 && p.taps == nil && rows <= 2*w.k.rows
+	blocks := blocksOf(p.k, fewRowsK)
+	direct := p.direct(w.k, rows)
 	for b := range blocks {
 		k0, last := w.depth(p, b, blocks)
-		src, high, few := w.packA(p, i, rows, k0)
+		src := w.packA(p, i, rows, k0)
+		high, few := w.heights(rows)
 		for j := j0; j < j1; j += panel {
 			n := min(panel, j1-j)
 			vecs := w.width(n)
 			switch {
-			case p.packed == nil && direct && t.mask == nil:
+			case direct && t.mask == nil:
 				t.bRow = uintptr(4 * p.bRow)
 				t.b = pointer(p.b, k0*p.bRow+j)
 			default:
@@ -191,16 +221,16 @@ func (w *worker) multiplyFew(p *product, i, rows, j0, j1 int) {
 
 // aheadB asks for the panel of B of n columns that is read next.
 func (w *worker) aheadB(p *product, j, n, k0 int) {
-	kn := w.t.k
+	kn, panel := w.t.k, w.k.panel()
 	switch {
 	case p.taps != nil || n <= 0:
 		w.ahead(nil, 0, 0, 0)
 	case p.packed != nil:
-		w.ahead(p.packed, j*p.k+k0*w.k.panel(), kn*w.k.panel(), 32)
+		w.ahead(p.packed, j*p.k+k0*panel, kn, panel)
 	case p.bCol == 1:
-		w.ahead(p.b, k0*p.bRow+j, kn*p.bRow, p.bRow)
+		w.ahead(p.b, k0*p.bRow+j, kn, p.bRow)
 	default:
-		w.ahead(p.b, j*p.bCol+k0, (n-1)*p.bCol+kn, 32)
+		w.ahead(p.b, j*p.bCol+k0, ((n-1)*p.bCol+kn)/panel, panel)
 	}
 }
 

@@ -6,18 +6,18 @@
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct1x8x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -42,8 +42,8 @@ lines:
 	LEAQ    (R13)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R14
-	MOVQ    192(AX), R14
-	MOVQ    56(AX), R15
+	MOVQ    184(AX), R14
+	MOVQ    48(AX), R15
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -67,7 +67,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Y8, Y6
 	VFMADD231PS  (SI)(BP*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R14), BP
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(BP*1), Y8, Y0
@@ -89,7 +89,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Y8, Y6
 	VFMADD231PS  (SI)(BP*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R14), BP
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(BP*1), Y8, Y0
@@ -126,7 +126,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -140,7 +140,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -154,7 +154,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -177,8 +177,8 @@ rectified:
 	CMPQ    16(SP), $0x07
 	CMOVQLE DI, SI
 	LEAQ    (R13)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -432,10 +432,10 @@ part92One:
 
 part92None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x08, 16(SP)
@@ -447,18 +447,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct1x4x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -471,8 +471,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    192(AX), R10
-	MOVQ    56(AX), R11
+	MOVQ    184(AX), R10
+	MOVQ    48(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -496,7 +496,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Y8, Y6
 	VFMADD231PS  32(SI)(R12*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(R12*1), Y8, Y0
@@ -518,7 +518,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Y8, Y6
 	VFMADD231PS  32(SI)(R12*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(R12*1), Y8, Y0
@@ -555,7 +555,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -569,7 +569,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -583,7 +583,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -594,8 +594,8 @@ rectified:
 	CMPQ    16(SP), $0x03
 	CMOVQLE DI, SI
 	LEAQ    (R9)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -733,10 +733,10 @@ part96One:
 
 part96None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -748,26 +748,26 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct1x2x4_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    192(AX), R8
-	MOVQ    56(AX), R9
+	MOVQ    184(AX), R8
+	MOVQ    48(AX), R9
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -791,7 +791,7 @@ kSteps:
 	VFMADD231PS  64(SI)(R10*1), Y8, Y6
 	VFMADD231PS  96(SI)(R10*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(R10*1), Y8, Y0
@@ -813,7 +813,7 @@ kSteps:
 	VFMADD231PS  64(SI)(R10*1), Y8, Y6
 	VFMADD231PS  96(SI)(R10*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(R10*1), Y8, Y0
@@ -850,7 +850,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -864,7 +864,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -878,13 +878,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -964,10 +964,10 @@ part98One:
 
 part98None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -979,18 +979,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct2x4x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1003,8 +1003,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1033,7 +1033,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Y8
 	VBROADCASTSS 4(DI)(R10*1), Y9
@@ -1065,7 +1065,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Y8
 	VBROADCASTSS 12(DI)(R10*1), Y9
@@ -1112,7 +1112,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1127,7 +1127,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1141,7 +1141,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1152,8 +1152,8 @@ rectified:
 	CMPQ    16(SP), $0x03
 	CMOVQLE DI, SI
 	LEAQ    (R9)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R10
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R10
 	TESTQ   R10, R10
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -1407,10 +1407,10 @@ part106One:
 
 part106None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -1422,26 +1422,26 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct2x2x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    192(AX), R9
-	MOVQ    56(AX), R10
+	MOVQ    184(AX), R9
+	MOVQ    48(AX), R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1470,7 +1470,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Y8
 	VBROADCASTSS 4(DI)(R8*1), Y9
@@ -1502,7 +1502,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Y8
 	VBROADCASTSS 12(DI)(R8*1), Y9
@@ -1549,7 +1549,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1564,7 +1564,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1578,13 +1578,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -1722,10 +1722,10 @@ part110One:
 
 part110None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1737,21 +1737,21 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct2x1x4_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   192(AX), R8
-	MOVQ   56(AX), R9
+	MOVQ   184(AX), R8
+	MOVQ   48(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1780,7 +1780,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Y8
 	VBROADCASTSS 4(SI)(DI*1), Y9
@@ -1812,7 +1812,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Y8
 	VBROADCASTSS 12(SI)(DI*1), Y9
@@ -1859,7 +1859,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1874,7 +1874,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1888,8 +1888,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -1969,10 +1969,10 @@ part112One:
 
 part112None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -1984,18 +1984,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct3x4x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2008,8 +2008,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2047,7 +2047,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Y12
 	VBROADCASTSS 4(DI)(R10*1), Y13
@@ -2089,7 +2089,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Y12
 	VBROADCASTSS 12(DI)(R10*1), Y13
@@ -2146,7 +2146,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -2166,7 +2166,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -2184,7 +2184,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2195,8 +2195,8 @@ rectified:
 	CMPQ    16(SP), $0x03
 	CMOVQLE DI, SI
 	LEAQ    (R9)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R10
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R10
 	TESTQ   R10, R10
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -2574,10 +2574,10 @@ part124One:
 
 part124None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -2589,26 +2589,26 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct3x2x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    192(AX), R9
-	MOVQ    56(AX), R10
+	MOVQ    184(AX), R9
+	MOVQ    48(AX), R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2646,7 +2646,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Y12
 	VBROADCASTSS 4(DI)(R8*1), Y13
@@ -2688,7 +2688,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Y12
 	VBROADCASTSS 12(DI)(R8*1), Y13
@@ -2745,7 +2745,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -2765,7 +2765,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -2783,13 +2783,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -2993,10 +2993,10 @@ part130One:
 
 part130None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3008,21 +3008,21 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct3x1x4_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   192(AX), R8
-	MOVQ   56(AX), R9
+	MOVQ   184(AX), R8
+	MOVQ   48(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3060,7 +3060,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Y12
 	VBROADCASTSS 4(SI)(DI*1), Y13
@@ -3102,7 +3102,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Y12
 	VBROADCASTSS 12(SI)(DI*1), Y13
@@ -3159,7 +3159,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -3179,7 +3179,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -3197,8 +3197,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -3315,10 +3315,10 @@ part133One:
 
 part133None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -3330,18 +3330,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct4x2x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -3349,8 +3349,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    192(AX), R10
-	MOVQ    56(AX), R11
+	MOVQ    184(AX), R10
+	MOVQ    48(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -3379,7 +3379,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y8
 	VMOVUPS      (SI)(R12*1), Y9
@@ -3411,7 +3411,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y8
 	VMOVUPS      (SI)(R12*1), Y9
@@ -3458,7 +3458,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -3475,7 +3475,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -3489,13 +3489,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -3749,10 +3749,10 @@ part141One:
 
 part141None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3764,22 +3764,22 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct4x1x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   192(AX), R9
-	MOVQ   56(AX), R10
+	MOVQ   184(AX), R9
+	MOVQ   48(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3808,7 +3808,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Y8
 	VMOVUPS      32(BX)(R11*1), Y9
@@ -3840,7 +3840,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Y8
 	VMOVUPS      32(BX)(R11*1), Y9
@@ -3887,7 +3887,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -3904,7 +3904,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -3918,8 +3918,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -4057,10 +4057,10 @@ part145One:
 
 part145None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4072,18 +4072,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct5x2x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4091,8 +4091,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    192(AX), R10
-	MOVQ    56(AX), R11
+	MOVQ    184(AX), R10
+	MOVQ    48(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -4126,7 +4126,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y10
 	VMOVUPS      (SI)(R12*1), Y11
@@ -4164,7 +4164,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y10
 	VMOVUPS      (SI)(R12*1), Y11
@@ -4217,7 +4217,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y10
@@ -4237,7 +4237,7 @@ kDone:
 	VADDPS       Y10, Y9, Y9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4253,13 +4253,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -4575,10 +4575,10 @@ part155One:
 
 part155None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -4590,22 +4590,22 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct5x1x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   192(AX), R9
-	MOVQ   56(AX), R10
+	MOVQ   184(AX), R9
+	MOVQ   48(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4639,7 +4639,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Y10
 	VMOVUPS      32(BX)(R11*1), Y11
@@ -4677,7 +4677,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Y10
 	VMOVUPS      32(BX)(R11*1), Y11
@@ -4730,7 +4730,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y10
@@ -4750,7 +4750,7 @@ kDone:
 	VADDPS       Y10, Y9, Y9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4766,8 +4766,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -4938,10 +4938,10 @@ part160One:
 
 part160None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4953,18 +4953,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct6x2x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4973,8 +4973,8 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -5013,7 +5013,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Y12
 	VMOVUPS      (SI)(R13*1), Y13
@@ -5057,7 +5057,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Y12
 	VMOVUPS      (SI)(R13*1), Y13
@@ -5116,7 +5116,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -5139,7 +5139,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5157,13 +5157,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -5541,10 +5541,10 @@ part172One:
 
 part172None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -5556,14 +5556,14 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct6x1x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -5571,8 +5571,8 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   192(AX), R10
-	MOVQ   56(AX), R11
+	MOVQ   184(AX), R10
+	MOVQ   48(AX), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5611,7 +5611,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y12
 	VMOVUPS      32(BX)(R12*1), Y13
@@ -5655,7 +5655,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y12
 	VMOVUPS      32(BX)(R12*1), Y13
@@ -5714,7 +5714,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -5737,7 +5737,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5755,8 +5755,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Y0, (BX)
@@ -5960,10 +5960,10 @@ part178One:
 
 part178None:
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)

@@ -6,18 +6,18 @@
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct1x8x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -42,8 +42,8 @@ lines:
 	LEAQ    (R13)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R14
-	MOVQ    192(AX), R14
-	MOVQ    56(AX), R15
+	MOVQ    184(AX), R14
+	MOVQ    48(AX), R15
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -67,7 +67,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Z8, Z6
 	VFMADD231PS  (SI)(BP*1), Z8, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R14), BP
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  (BX)(BP*1), Z8, Z0
@@ -89,7 +89,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Z8, Z6
 	VFMADD231PS  (SI)(BP*1), Z8, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R14), BP
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  (BX)(BP*1), Z8, Z0
@@ -126,7 +126,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z9
@@ -140,7 +140,7 @@ kDone:
 	VADDPS       Z9, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -154,7 +154,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -177,8 +177,8 @@ rectified:
 	CMPQ    16(SP), $0x07
 	CMOVQLE DI, SI
 	LEAQ    (R13)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -217,10 +217,10 @@ storePart:
 	VMOVUPS Z7, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x08, 16(SP)
@@ -232,18 +232,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct1x4x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -256,8 +256,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    192(AX), R10
-	MOVQ    56(AX), R11
+	MOVQ    184(AX), R10
+	MOVQ    48(AX), R11
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -281,7 +281,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Z8, Z6
 	VFMADD231PS  64(SI)(R12*1), Z8, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  (BX)(R12*1), Z8, Z0
@@ -303,7 +303,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Z8, Z6
 	VFMADD231PS  64(SI)(R12*1), Z8, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  (BX)(R12*1), Z8, Z0
@@ -340,7 +340,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z9
@@ -354,7 +354,7 @@ kDone:
 	VADDPS       Z9, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -368,7 +368,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -379,8 +379,8 @@ rectified:
 	CMPQ    16(SP), $0x03
 	CMOVQLE DI, SI
 	LEAQ    (R9)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -411,10 +411,10 @@ storePart:
 	VMOVUPS Z7, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -426,26 +426,26 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct1x2x4_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    192(AX), R8
-	MOVQ    56(AX), R9
+	MOVQ    184(AX), R8
+	MOVQ    48(AX), R9
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -469,7 +469,7 @@ kSteps:
 	VFMADD231PS  128(SI)(R10*1), Z8, Z6
 	VFMADD231PS  192(SI)(R10*1), Z8, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  (BX)(R10*1), Z8, Z0
@@ -491,7 +491,7 @@ kSteps:
 	VFMADD231PS  128(SI)(R10*1), Z8, Z6
 	VFMADD231PS  192(SI)(R10*1), Z8, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  (BX)(R10*1), Z8, Z0
@@ -528,7 +528,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z9
@@ -542,7 +542,7 @@ kDone:
 	VADDPS       Z9, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -556,13 +556,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -589,10 +589,10 @@ storePart:
 	VMOVUPS Z7, K1, 192(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -604,18 +604,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct2x4x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -628,8 +628,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -658,7 +658,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Z8
 	VBROADCASTSS 4(DI)(R10*1), Z9
@@ -690,7 +690,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Z8
 	VBROADCASTSS 12(DI)(R10*1), Z9
@@ -737,7 +737,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -752,7 +752,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -766,7 +766,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -777,8 +777,8 @@ rectified:
 	CMPQ    16(SP), $0x03
 	CMOVQLE DI, SI
 	LEAQ    (R9)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R10
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R10
 	TESTQ   R10, R10
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -817,10 +817,10 @@ storePart:
 	VMOVUPS Z7, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -832,26 +832,26 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct2x2x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    192(AX), R9
-	MOVQ    56(AX), R10
+	MOVQ    184(AX), R9
+	MOVQ    48(AX), R10
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -880,7 +880,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Z8
 	VBROADCASTSS 4(DI)(R8*1), Z9
@@ -912,7 +912,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Z8
 	VBROADCASTSS 12(DI)(R8*1), Z9
@@ -959,7 +959,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -974,7 +974,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -988,13 +988,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -1025,10 +1025,10 @@ storePart:
 	VMOVUPS Z7, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1040,21 +1040,21 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct2x1x4_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   192(AX), R8
-	MOVQ   56(AX), R9
+	MOVQ   184(AX), R8
+	MOVQ   48(AX), R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1083,7 +1083,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Z8
 	VBROADCASTSS 4(SI)(DI*1), Z9
@@ -1115,7 +1115,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Z8
 	VBROADCASTSS 12(SI)(DI*1), Z9
@@ -1162,7 +1162,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -1177,7 +1177,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -1191,8 +1191,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -1219,10 +1219,10 @@ storePart:
 	VMOVUPS Z7, K1, 192(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -1234,18 +1234,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct3x4x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1258,8 +1258,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -1297,7 +1297,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Z12
 	VBROADCASTSS 4(DI)(R10*1), Z13
@@ -1339,7 +1339,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Z12
 	VBROADCASTSS 12(DI)(R10*1), Z13
@@ -1396,7 +1396,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z16
@@ -1416,7 +1416,7 @@ kDone:
 	VADDPS       Z16, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -1434,7 +1434,7 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1445,8 +1445,8 @@ rectified:
 	CMPQ    16(SP), $0x03
 	CMOVQLE DI, SI
 	LEAQ    (R9)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R10
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R10
 	TESTQ   R10, R10
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -1501,10 +1501,10 @@ storePart:
 	VMOVUPS Z11, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -1516,26 +1516,26 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct3x2x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    192(AX), R9
-	MOVQ    56(AX), R10
+	MOVQ    184(AX), R9
+	MOVQ    48(AX), R10
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -1573,7 +1573,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Z12
 	VBROADCASTSS 4(DI)(R8*1), Z13
@@ -1615,7 +1615,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Z12
 	VBROADCASTSS 12(DI)(R8*1), Z13
@@ -1672,7 +1672,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z16
@@ -1692,7 +1692,7 @@ kDone:
 	VADDPS       Z16, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -1710,13 +1710,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -1759,10 +1759,10 @@ storePart:
 	VMOVUPS Z11, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1774,21 +1774,21 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct3x1x4_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   192(AX), R8
-	MOVQ   56(AX), R9
+	MOVQ   184(AX), R8
+	MOVQ   48(AX), R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1826,7 +1826,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Z12
 	VBROADCASTSS 4(SI)(DI*1), Z13
@@ -1868,7 +1868,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Z12
 	VBROADCASTSS 12(SI)(DI*1), Z13
@@ -1925,7 +1925,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z16
@@ -1945,7 +1945,7 @@ kDone:
 	VADDPS       Z16, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -1963,8 +1963,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -2001,10 +2001,10 @@ storePart:
 	VMOVUPS Z11, K1, 192(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2016,18 +2016,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct4x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2035,8 +2035,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    192(AX), R10
-	MOVQ    56(AX), R11
+	MOVQ    184(AX), R10
+	MOVQ    48(AX), R11
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -2065,7 +2065,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z8
 	VMOVUPS      (SI)(R12*1), Z9
@@ -2097,7 +2097,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z8
 	VMOVUPS      (SI)(R12*1), Z9
@@ -2144,7 +2144,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -2161,7 +2161,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -2175,13 +2175,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -2220,10 +2220,10 @@ storePart:
 	VMOVUPS Z7, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -2235,22 +2235,22 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct4x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   192(AX), R9
-	MOVQ   56(AX), R10
+	MOVQ   184(AX), R9
+	MOVQ   48(AX), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2279,7 +2279,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Z8
 	VMOVUPS      64(BX)(R11*1), Z9
@@ -2311,7 +2311,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Z8
 	VMOVUPS      64(BX)(R11*1), Z9
@@ -2358,7 +2358,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -2375,7 +2375,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -2389,8 +2389,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -2421,10 +2421,10 @@ storePart:
 	VMOVUPS Z7, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2436,18 +2436,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct5x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2455,8 +2455,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    192(AX), R10
-	MOVQ    56(AX), R11
+	MOVQ    184(AX), R10
+	MOVQ    48(AX), R11
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -2490,7 +2490,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z10
 	VMOVUPS      (SI)(R12*1), Z11
@@ -2528,7 +2528,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z10
 	VMOVUPS      (SI)(R12*1), Z11
@@ -2581,7 +2581,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z13
@@ -2601,7 +2601,7 @@ kDone:
 	VADDPS       Z13, Z9, Z9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -2617,13 +2617,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -2670,10 +2670,10 @@ storePart:
 	VMOVUPS Z9, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -2685,22 +2685,22 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct5x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   192(AX), R9
-	MOVQ   56(AX), R10
+	MOVQ   184(AX), R9
+	MOVQ   48(AX), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2734,7 +2734,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
@@ -2772,7 +2772,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
@@ -2825,7 +2825,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z13
@@ -2845,7 +2845,7 @@ kDone:
 	VADDPS       Z13, Z9, Z9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -2861,8 +2861,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -2899,10 +2899,10 @@ storePart:
 	VMOVUPS Z9, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2914,18 +2914,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct6x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2934,8 +2934,8 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -2974,7 +2974,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z12
 	VMOVUPS      (SI)(R13*1), Z13
@@ -3018,7 +3018,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z12
 	VMOVUPS      (SI)(R13*1), Z13
@@ -3077,7 +3077,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z15
@@ -3100,7 +3100,7 @@ kDone:
 	VADDPS       Z15, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
@@ -3118,13 +3118,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -3179,10 +3179,10 @@ storePart:
 	VMOVUPS Z11, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3194,14 +3194,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct6x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -3209,8 +3209,8 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   192(AX), R10
-	MOVQ   56(AX), R11
+	MOVQ   184(AX), R10
+	MOVQ   48(AX), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3249,7 +3249,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z12
 	VMOVUPS      64(BX)(R12*1), Z13
@@ -3293,7 +3293,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z12
 	VMOVUPS      64(BX)(R12*1), Z13
@@ -3352,7 +3352,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z15
@@ -3375,7 +3375,7 @@ kDone:
 	VADDPS       Z15, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
@@ -3393,8 +3393,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -3437,10 +3437,10 @@ storePart:
 	VMOVUPS Z11, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -3452,18 +3452,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct7x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -3472,8 +3472,8 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    192(AX), R11
-	MOVQ    56(AX), R12
+	MOVQ    184(AX), R11
+	MOVQ    48(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -3517,7 +3517,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z14
 	VMOVUPS      (SI)(R13*1), Z15
@@ -3567,7 +3567,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z14
 	VMOVUPS      (SI)(R13*1), Z15
@@ -3632,7 +3632,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z17
@@ -3658,7 +3658,7 @@ kDone:
 	VADDPS       Z17, Z13, Z13
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z17, Z17, Z17
 	VMAXPS Z0, Z17, Z0
@@ -3678,13 +3678,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -3747,10 +3747,10 @@ storePart:
 	VMOVUPS Z13, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3762,14 +3762,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct7x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -3777,8 +3777,8 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   192(AX), R10
-	MOVQ   56(AX), R11
+	MOVQ   184(AX), R10
+	MOVQ   48(AX), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3822,7 +3822,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z14
 	VMOVUPS      64(BX)(R12*1), Z15
@@ -3872,7 +3872,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z14
 	VMOVUPS      64(BX)(R12*1), Z15
@@ -3937,7 +3937,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z17
@@ -3963,7 +3963,7 @@ kDone:
 	VADDPS       Z17, Z13, Z13
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z17, Z17, Z17
 	VMAXPS Z0, Z17, Z0
@@ -3983,8 +3983,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -4033,10 +4033,10 @@ storePart:
 	VMOVUPS Z13, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4048,18 +4048,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct8x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4069,8 +4069,8 @@ lines:
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
-	MOVQ    192(AX), R12
-	MOVQ    56(AX), R13
+	MOVQ    184(AX), R12
+	MOVQ    48(AX), R13
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -4119,7 +4119,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z16
 	VMOVUPS      (SI)(R14*1), Z17
@@ -4175,7 +4175,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z16
 	VMOVUPS      (SI)(R14*1), Z17
@@ -4246,7 +4246,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z19
@@ -4275,7 +4275,7 @@ kDone:
 	VADDPS       Z19, Z15, Z15
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z19, Z19, Z19
 	VMAXPS Z0, Z19, Z0
@@ -4297,13 +4297,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -4374,10 +4374,10 @@ storePart:
 	VMOVUPS Z15, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -4389,14 +4389,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct8x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -4405,8 +4405,8 @@ lines:
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
-	MOVQ   192(AX), R11
-	MOVQ   56(AX), R12
+	MOVQ   184(AX), R11
+	MOVQ   48(AX), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4455,7 +4455,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z16
 	VMOVUPS      64(BX)(R13*1), Z17
@@ -4511,7 +4511,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z16
 	VMOVUPS      64(BX)(R13*1), Z17
@@ -4582,7 +4582,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z19
@@ -4611,7 +4611,7 @@ kDone:
 	VADDPS       Z19, Z15, Z15
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z19, Z19, Z19
 	VMAXPS Z0, Z19, Z0
@@ -4633,8 +4633,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -4689,10 +4689,10 @@ storePart:
 	VMOVUPS Z15, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4704,18 +4704,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct9x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4725,8 +4725,8 @@ lines:
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
-	MOVQ    192(AX), R12
-	MOVQ    56(AX), R13
+	MOVQ    184(AX), R12
+	MOVQ    48(AX), R13
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -4780,7 +4780,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z18
 	VMOVUPS      (SI)(R14*1), Z19
@@ -4842,7 +4842,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z18
 	VMOVUPS      (SI)(R14*1), Z19
@@ -4919,7 +4919,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z21
@@ -4951,7 +4951,7 @@ kDone:
 	VADDPS       Z21, Z17, Z17
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z21, Z21, Z21
 	VMAXPS Z0, Z21, Z0
@@ -4975,13 +4975,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -5060,10 +5060,10 @@ storePart:
 	VMOVUPS Z17, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -5075,14 +5075,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct9x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -5091,8 +5091,8 @@ lines:
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
-	MOVQ   192(AX), R11
-	MOVQ   56(AX), R12
+	MOVQ   184(AX), R11
+	MOVQ   48(AX), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5146,7 +5146,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z18
 	VMOVUPS      64(BX)(R13*1), Z19
@@ -5208,7 +5208,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z18
 	VMOVUPS      64(BX)(R13*1), Z19
@@ -5285,7 +5285,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z21
@@ -5317,7 +5317,7 @@ kDone:
 	VADDPS       Z21, Z17, Z17
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z21, Z21, Z21
 	VMAXPS Z0, Z21, Z0
@@ -5341,8 +5341,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -5403,10 +5403,10 @@ storePart:
 	VMOVUPS Z17, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -5418,18 +5418,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct10x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -5440,8 +5440,8 @@ lines:
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
 	LEAQ    (R11)(R8*2), R12
-	MOVQ    192(AX), R13
-	MOVQ    56(AX), R14
+	MOVQ    184(AX), R13
+	MOVQ    48(AX), R14
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -5500,7 +5500,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R13), R15
 	VMOVUPS      (BX)(R15*1), Z20
 	VMOVUPS      (SI)(R15*1), Z21
@@ -5568,7 +5568,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R13), R15
 	VMOVUPS      (BX)(R15*1), Z20
 	VMOVUPS      (SI)(R15*1), Z21
@@ -5651,7 +5651,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z23
@@ -5686,7 +5686,7 @@ kDone:
 	VADDPS       Z23, Z19, Z19
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z23, Z23, Z23
 	VMAXPS Z0, Z23, Z0
@@ -5712,13 +5712,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -5805,10 +5805,10 @@ storePart:
 	VMOVUPS Z19, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -5820,14 +5820,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct10x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -5837,8 +5837,8 @@ lines:
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
 	LEAQ   (R10)(DI*2), R11
-	MOVQ   192(AX), R12
-	MOVQ   56(AX), R13
+	MOVQ   184(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5897,7 +5897,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z20
 	VMOVUPS      64(BX)(R14*1), Z21
@@ -5965,7 +5965,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z20
 	VMOVUPS      64(BX)(R14*1), Z21
@@ -6048,7 +6048,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z23
@@ -6083,7 +6083,7 @@ kDone:
 	VADDPS       Z23, Z19, Z19
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z23, Z23, Z23
 	VMAXPS Z0, Z23, Z0
@@ -6109,8 +6109,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -6177,10 +6177,10 @@ storePart:
 	VMOVUPS Z19, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -6192,18 +6192,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct11x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -6214,8 +6214,8 @@ lines:
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
 	LEAQ    (R11)(R8*2), R12
-	MOVQ    192(AX), R13
-	MOVQ    56(AX), R14
+	MOVQ    184(AX), R13
+	MOVQ    48(AX), R14
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -6279,7 +6279,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R13), R15
 	VMOVUPS      (BX)(R15*1), Z22
 	VMOVUPS      (SI)(R15*1), Z23
@@ -6353,7 +6353,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R13), R15
 	VMOVUPS      (BX)(R15*1), Z22
 	VMOVUPS      (SI)(R15*1), Z23
@@ -6442,7 +6442,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z25
@@ -6480,7 +6480,7 @@ kDone:
 	VADDPS       Z25, Z21, Z21
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z25, Z25, Z25
 	VMAXPS Z0, Z25, Z0
@@ -6508,13 +6508,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -6609,10 +6609,10 @@ storePart:
 	VMOVUPS Z21, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -6624,14 +6624,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct11x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -6641,8 +6641,8 @@ lines:
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
 	LEAQ   (R10)(DI*2), R11
-	MOVQ   192(AX), R12
-	MOVQ   56(AX), R13
+	MOVQ   184(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6706,7 +6706,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z22
 	VMOVUPS      64(BX)(R14*1), Z23
@@ -6780,7 +6780,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z22
 	VMOVUPS      64(BX)(R14*1), Z23
@@ -6869,7 +6869,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z25
@@ -6907,7 +6907,7 @@ kDone:
 	VADDPS       Z25, Z21, Z21
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z25, Z25, Z25
 	VMAXPS Z0, Z25, Z0
@@ -6935,8 +6935,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -7009,10 +7009,10 @@ storePart:
 	VMOVUPS Z21, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -7024,18 +7024,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct12x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    208(AX), SI
+	MOVQ    200(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -7047,8 +7047,8 @@ lines:
 	LEAQ    (R10)(R8*2), R11
 	LEAQ    (R11)(R8*2), R12
 	LEAQ    (R12)(R8*2), R13
-	MOVQ    192(AX), R14
-	MOVQ    56(AX), R15
+	MOVQ    184(AX), R14
+	MOVQ    48(AX), R15
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -7117,7 +7117,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R14), BP
 	VMOVUPS      (BX)(BP*1), Z24
 	VMOVUPS      (SI)(BP*1), Z25
@@ -7197,7 +7197,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R14), BP
 	VMOVUPS      (BX)(BP*1), Z24
 	VMOVUPS      (SI)(BP*1), Z25
@@ -7292,7 +7292,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z27
@@ -7333,7 +7333,7 @@ kDone:
 	VADDPS       Z27, Z23, Z23
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z27, Z27, Z27
 	VMAXPS Z0, Z27, Z0
@@ -7363,13 +7363,13 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    216(AX), SI
+	MOVQ    208(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
-	MOVQ    48(AX), DI
-	MOVQ    88(AX), R8
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
 	TESTQ   R8, R8
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -7472,10 +7472,10 @@ storePart:
 	VMOVUPS Z23, K1, (BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -7487,14 +7487,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct12x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 200(AX), CX
+	MOVQ 192(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 224(AX), CX
-	MOVQ 232(AX), DX
+	MOVQ 216(AX), CX
+	MOVQ 224(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -7505,8 +7505,8 @@ lines:
 	LEAQ   (R9)(DI*2), R10
 	LEAQ   (R10)(DI*2), R11
 	LEAQ   (R11)(DI*2), R12
-	MOVQ   192(AX), R13
-	MOVQ   56(AX), R14
+	MOVQ   184(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7575,7 +7575,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (CX)
-	ADDQ         240(AX), CX
+	ADDQ         232(AX), CX
 	MOVLQSX      4(R13), R15
 	VMOVUPS      (BX)(R15*1), Z24
 	VMOVUPS      64(BX)(R15*1), Z25
@@ -7655,7 +7655,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (DX)
-	ADDQ         248(AX), DX
+	ADDQ         240(AX), DX
 	MOVLQSX      12(R13), R15
 	VMOVUPS      (BX)(R15*1), Z24
 	VMOVUPS      64(BX)(R15*1), Z25
@@ -7750,7 +7750,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         112(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z27
@@ -7791,7 +7791,7 @@ kDone:
 	VADDPS       Z27, Z23, Z23
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z27, Z27, Z27
 	VMAXPS Z0, Z27, Z0
@@ -7821,8 +7821,8 @@ noRowBias:
 
 rectified:
 	MOVQ    8(SP), BX
-	MOVQ    48(AX), SI
-	MOVQ    88(AX), DI
+	MOVQ    40(AX), SI
+	MOVQ    80(AX), DI
 	TESTQ   DI, DI
 	JNE     storePart
 	VMOVUPS Z0, (BX)
@@ -7901,10 +7901,10 @@ storePart:
 	VMOVUPS Z23, K1, 64(BX)
 
 storeEnd:
-	MOVQ   208(AX), BX
+	MOVQ   200(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   216(AX), BX
+	MOVQ   208(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)

@@ -48,30 +48,18 @@ func (e *Engine) multiply(p *product) {
 		return
 	}
 	if p.betterTurned(e.k) {
-		e.multiplyTurned(p)
-	} else {
-		e.pool.run(p, p.parts(e.k, e.threads))
+		e.turn(p)
 	}
+	e.pool.run(p, p.parts(e.k, e.threads))
 	*p = product{}
 }
 
-// multiplyTurned computes the transposed C from transposed operands, and turns
-// it: the chains are the same.
-func (e *Engine) multiplyTurned(p *product) {
-	c, ld, act := p.c, p.cRow, p.act
+// turn makes p the transposed product, whose C goes through e.spare: the chains
+// are the same.
+func (e *Engine) turn(p *product) {
 	e.spare = grow(e.spare, p.m*p.n)
 	*p = product{m: p.n, n: p.m, k: p.k, a: p.b, aRow: p.bCol, aCol: p.bRow, b: p.a, bRow: p.aCol, bCol: p.aRow,
-		c: e.spare, cRow: p.m, relu: p.relu, rowBias: p.colBias}
-	e.pool.run(p, p.parts(e.k, e.threads))
-	for i := range p.n {
-		row := c[i*ld:][:p.m]
-		for j := range row {
-			row[j] = e.spare[j*p.n+i]
-		}
-		if act != ActNone {
-			e.pool.workers[0].actForward(row, row, act)
-		}
-	}
+		c: e.spare, cRow: p.m, to: p.c, toRow: p.cRow, relu: p.relu, rowBias: p.colBias, act: p.act}
 }
 
 func (g Gemm) dense() Gemm {

@@ -92,6 +92,12 @@ func packCopy3_avx2(p *pack)
 func packCopy4_avx2(p *pack)
 
 //go:noescape
+func packPanels2_avx2(p *pack)
+
+//go:noescape
+func packPanels4_avx2(p *pack)
+
+//go:noescape
 func packTranspose_avx2(p *pack)
 
 //go:noescape

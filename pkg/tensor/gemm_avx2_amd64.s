@@ -4,177 +4,210 @@
 
 // func tile1x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile1x1_avx2(SB), $48-8
+TEXT ·tile1x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+1, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), BX
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y0
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	VMASKMOVPS (DI), Y0, Y0
+	VMOVUPS    (BX), Y0
+	MOVQ       40(AX), BX
+	MOVQ       8(SP), BX
+	VMASKMOVPS (BX), Y0, Y0
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), DI
-	MOVQ 32(AX), R8
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), BX
+	LEAQ (BX)(BX*2), SI
 
-kSteps:
-	MOVQ         144(AX), R9
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R9*1)
-	PREFETCHT0   64(CX)(R9*1)
-	LEAQ         (CX)(R9*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), DI
+	SHRQ    $0x02, DI
+	JEQ     rest
+	MOVQ    80(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_c
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 80(SP)
+	MOVQ    72(SP), DI
+	MOVQ    40(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_ahead
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 56(SP)
+	MOVQ    48(SP), DI
+	MOVQ    128(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y2
+no_ahead:
+	MOVQ DI, R8
+	MOVQ AX, DI
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R8, R9
+	SHLQ $0x02, R9
+	SUBQ R9, 64(SP)
+
+steps:
+	PREFETCHT0   (DI)
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DI, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(BX*1), Y1
+	VBROADCASTSS 4(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(BX*2), Y1
+	VBROADCASTSS 8(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VBROADCASTSS 12(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         88(SP), DI
+	DECQ         R8
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R8
+	TESTQ R8, R8
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(BX*1), DX
+	DECQ         R8
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y1
-	VMASKMOVPS (DX), Y1, Y1
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y2
+	VBROADCASTSS (CX), Y2
 	VADDPS       Y2, Y0, Y0
 	ADDQ         $0x04, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), DX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
+	MOVQ    40(AX), CX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y1
-	MOVQ      48(AX), DX
-	MOVQ      8(SP), DX
-	VMOVMSKPS Y1, BX
-	LEAQ      (DX), DX
+	VMOVUPS   (CX), Y1
+	MOVQ      40(AX), CX
+	MOVQ      8(SP), CX
+	VMOVMSKPS Y1, DX
+	LEAQ      (CX), CX
 	VMOVAPS   Y0, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part1Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part1Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part1Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part1Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part1One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part1One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part1None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part1None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -182,163 +215,196 @@ storeEnd:
 
 // func lane1x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane1x1_avx2(SB), $48-8
+TEXT ·lane1x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+1, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R8
-	MOVQ   32(AX), R9
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), SI
+	LEAQ   (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y2
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Y1
+	VBROADCASTSS 4(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(SI*2), Y1
+	VBROADCASTSS 8(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(DI*1), Y1
+	VBROADCASTSS 12(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y2
-	VMOVUPS      (DI), Y1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y2
+	VMOVUPS      (SI), Y1
 	VANDPS       Y2, Y0, Y2
 	VPMAXSD      Y2, Y1, Y1
-	VMOVUPS      Y1, (DI)
-	VBROADCASTSS 184(AX), Y2
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Y1, (SI)
+	VBROADCASTSS 176(AX), Y2
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Y2, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y2
+	VMOVUPS      (SI), Y2
 	VPADDD       Y2, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y3
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y2
-	VMOVUPS      (DI), Y1
+	VMOVUPS      (SI), Y3
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y2
+	VMOVUPS      (SI), Y1
 	VANDPS       Y3, Y0, Y0
 	VANDPS       Y2, Y0, Y2
 	VPMAXSD      Y2, Y1, Y1
-	VMOVUPS      Y1, (DI)
-	VBROADCASTSS 184(AX), Y2
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Y1, (SI)
+	VBROADCASTSS 176(AX), Y2
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Y2, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (DI), Y3, Y2
+	VMASKMOVPS   (SI), Y3, Y2
 	VPADDD       Y2, Y0, Y0
-	VMOVMSKPS    Y3, R8
-	LEAQ         (DI), DI
+	VMOVMSKPS    Y3, DI
+	LEAQ         (SI), SI
 	VMOVAPS      Y0, Y0
-	POPCNTL      R8, R8
-	TESTL        $0x00000008, R8
+	POPCNTL      DI, DI
+	TESTL        $0x00000008, DI
 	JEQ          part2Four
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 
 part2Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part2Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part2Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part2One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part2One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part2None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part2None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -346,198 +412,231 @@ laneEnd:
 
 // func tile1x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile1x2_avx2(SB), $48-8
+TEXT ·tile1x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+1, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), BX
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y1
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y1, Y1
+	VMOVUPS    (BX), Y1
+	MOVQ       40(AX), BX
+	MOVQ       8(SP), BX
+	VMOVUPS    (BX), Y0
+	VMASKMOVPS 32(BX), Y1, Y1
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), DI
-	MOVQ 32(AX), R8
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), BX
+	LEAQ (BX)(BX*2), SI
 
-kSteps:
-	MOVQ         144(AX), R9
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R9*1)
-	PREFETCHT0   64(CX)(R9*1)
-	LEAQ         (CX)(R9*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), DI
+	SHRQ    $0x02, DI
+	JEQ     rest
+	MOVQ    80(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_c
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 80(SP)
+	MOVQ    72(SP), DI
+	MOVQ    40(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_ahead
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 56(SP)
+	MOVQ    48(SP), DI
+	MOVQ    128(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Y4
+no_ahead:
+	MOVQ DI, R8
+	MOVQ AX, DI
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R8, R9
+	SHLQ $0x02, R9
+	SUBQ R9, 64(SP)
+
+steps:
+	PREFETCHT0   (DI)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         DI, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(BX*1), Y2
+	VMOVUPS      32(DX)(BX*1), Y3
+	VBROADCASTSS 4(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(BX*2), Y2
+	VMOVUPS      32(DX)(BX*2), Y3
+	VBROADCASTSS 8(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(SI*1), Y2
+	VMOVUPS      32(DX)(SI*1), Y3
+	VBROADCASTSS 12(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         88(SP), DI
+	DECQ         R8
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R8
+	TESTQ R8, R8
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(BX*1), DX
+	DECQ         R8
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y2
+	VMOVUPS (CX), Y2
 	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(DX), Y3
+	VMOVUPS 32(CX), Y3
 	VADDPS  Y3, Y1, Y1
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y3
-	VMOVUPS    (DX), Y2
+	VMOVUPS    (DX), Y3
+	VMOVUPS    (CX), Y2
 	VADDPS     Y2, Y0, Y0
-	VMASKMOVPS 32(DX), Y3, Y3
+	VMASKMOVPS 32(CX), Y3, Y3
 	VADDPS     Y3, Y1, Y1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y4
+	VBROADCASTSS (CX), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
 	ADDQ         $0x04, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), DX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	VMOVUPS Y1, 32(DX)
+	MOVQ    40(AX), CX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y2
-	MOVQ      48(AX), DX
-	MOVQ      8(SP), DX
-	VMOVUPS   Y0, (DX)
-	VMOVMSKPS Y2, BX
-	LEAQ      32(DX), DX
+	VMOVUPS   (CX), Y2
+	MOVQ      40(AX), CX
+	MOVQ      8(SP), CX
+	VMOVUPS   Y0, (CX)
+	VMOVMSKPS Y2, DX
+	LEAQ      32(CX), CX
 	VMOVAPS   Y1, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part3Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part3Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part3Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part3Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part3One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part3One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part3None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part3None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -545,188 +644,221 @@ storeEnd:
 
 // func lane1x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane1x2_avx2(SB), $48-8
+TEXT ·lane1x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+1, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R8
-	MOVQ   32(AX), R9
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), SI
+	LEAQ   (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Y2
+	VMOVUPS      32(DX)(SI*1), Y3
+	VBROADCASTSS 4(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(SI*2), Y2
+	VMOVUPS      32(DX)(SI*2), Y3
+	VBROADCASTSS 8(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(DI*1), Y2
+	VMOVUPS      32(DX)(DI*1), Y3
+	VBROADCASTSS 12(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y4
-	VMOVUPS      (DI), Y2
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y4
+	VMOVUPS      (SI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	VBROADCASTSS 184(AX), Y4
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Y2, (SI)
+	VBROADCASTSS 176(AX), Y4
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y3
+	VMOVUPS      (SI), Y3
 	VPADDD       Y3, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y4, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(DI), Y3
+	VMOVUPS      32(SI), Y3
 	VPADDD       Y3, Y1, Y1
-	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y1, 32(SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y5
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y4
-	VMOVUPS      (DI), Y2
+	VMOVUPS      (SI), Y5
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y4
+	VMOVUPS      (SI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VANDPS       Y5, Y1, Y1
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	VBROADCASTSS 184(AX), Y4
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Y2, (SI)
+	VBROADCASTSS 176(AX), Y4
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y3
+	VMOVUPS      (SI), Y3
 	VPADDD       Y3, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y4, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(DI), Y5, Y3
+	VMASKMOVPS   32(SI), Y5, Y3
 	VPADDD       Y3, Y1, Y1
-	VMOVMSKPS    Y5, R8
-	LEAQ         32(DI), DI
+	VMOVMSKPS    Y5, DI
+	LEAQ         32(SI), SI
 	VMOVAPS      Y1, Y0
-	POPCNTL      R8, R8
-	TESTL        $0x00000008, R8
+	POPCNTL      DI, DI
+	TESTL        $0x00000008, DI
 	JEQ          part4Four
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 
 part4Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part4Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part4Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part4One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part4One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part4None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part4None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -734,230 +866,261 @@ laneEnd:
 
 // func tile2x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile2x1_avx2(SB), $48-8
+TEXT ·tile2x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y1
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+2, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y1
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y1
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMASKMOVPS (DI), Y1, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y1, Y1
+	VMOVUPS    (BX), Y1
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMASKMOVPS (BX), Y1, Y0
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y1
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(DI*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(DI*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(DI*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(DI*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y3
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(DI*1), Y3
+	VBROADCASTSS (CX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Y2
+	VBROADCASTSS 4(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(CX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      (DX)(SI*2), Y2
+	VBROADCASTSS 8(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(CX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      (DX)(DI*1), Y2
+	VBROADCASTSS 12(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(CX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y2
+	VMOVUPS (CX), Y2
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y2, Y1, Y1
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y2
-	VMASKMOVPS (DX), Y2, Y2
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
 	VADDPS     Y2, Y1, Y1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (CX), Y3
 	VADDPS       Y3, Y0, Y0
-	VBROADCASTSS 4(DX), Y3
+	VBROADCASTSS 4(CX), Y3
 	VADDPS       Y3, Y1, Y1
 	ADDQ         $0x08, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y1, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y2
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVMSKPS Y2, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y0, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part5Four
-	VMOVUPS   Y0, (DI)
-
-part5Four:
-	TESTL      $0x00000004, SI
-	JEQ        part5Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part5Two:
-	TESTL     $0x00000002, SI
-	JEQ       part5One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part5One:
-	TESTL  $0x00000001, SI
-	JEQ    part5None
-	VMOVSS X0, (DI)
-
-part5None:
-	ADDQ      BX, DX
+	VMOVUPS   (CX), Y2
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
 	VMOVMSKPS Y2, BX
-	LEAQ      (DX), DX
-	VMOVAPS   Y1, Y0
+	LEAQ      (CX), SI
+	VMOVAPS   Y0, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part5Four
+	VMOVUPS   Y0, (SI)
+
+part5Four:
+	TESTL      $0x00000004, BX
+	JEQ        part5Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part5Two:
+	TESTL     $0x00000002, BX
+	JEQ       part5One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part5One:
+	TESTL  $0x00000001, BX
+	JEQ    part5None
+	VMOVSS X0, (SI)
+
+part5None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y2, DX
+	LEAQ      (CX), CX
+	VMOVAPS   Y1, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part6Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part6Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part6Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part6Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part6One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part6One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part6None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part6None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -965,220 +1128,251 @@ storeEnd:
 
 // func lane2x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane2x1_avx2(SB), $48-8
+TEXT ·lane2x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+2, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(R8*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(R8*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(R8*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(R8*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y3
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (DX)(R8*1), Y4
+	VBROADCASTSS (CX)(SI*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y2
+	VBROADCASTSS 4(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(CX)(SI*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMOVUPS      (DX)(DI*2), Y2
+	VBROADCASTSS 8(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(CX)(SI*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMOVUPS      (DX)(R8*1), Y2
+	VBROADCASTSS 12(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(CX)(SI*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (CX)(SI*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y3
-	VMOVUPS      (DI), Y2
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y3
+	VMOVUPS      (SI), Y2
 	VANDPS       Y3, Y0, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	VBROADCASTSS 184(AX), Y3
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y2, (SI)
+	VBROADCASTSS 176(AX), Y3
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y4
+	VMOVUPS      (SI), Y4
 	VPADDD       Y4, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y3, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (DI), Y4
+	VMOVUPS      (SI), Y4
 	VPADDD       Y4, Y1, Y1
-	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y1, (SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y5
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y3
-	VMOVUPS      (DI), Y2
+	VMOVUPS      (SI), Y5
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y3
+	VMOVUPS      (SI), Y2
 	VANDPS       Y5, Y0, Y0
 	VANDPS       Y3, Y0, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VANDPS       Y5, Y1, Y1
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	VBROADCASTSS 184(AX), Y3
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y2, (SI)
+	VBROADCASTSS 176(AX), Y3
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (DI), Y5, Y4
+	VMASKMOVPS   (SI), Y5, Y4
 	VPADDD       Y4, Y0, Y0
-	VMOVMSKPS    Y5, R9
-	LEAQ         (DI), R10
+	VMOVMSKPS    Y5, R8
+	LEAQ         (SI), R9
 	VMOVAPS      Y0, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part7Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part7Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part7Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part7Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part7One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part7One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part7None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part7None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y3, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (DI), Y5, Y4
+	VMASKMOVPS (SI), Y5, Y4
 	VPADDD     Y4, Y1, Y1
-	VMOVMSKPS  Y5, R8
-	LEAQ       (DI), DI
+	VMOVMSKPS  Y5, DI
+	LEAQ       (SI), SI
 	VMOVAPS    Y1, Y0
-	POPCNTL    R8, R8
-	TESTL      $0x00000008, R8
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part8Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part8Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part8Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part8Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part8One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part8One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part8None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part8None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1186,177 +1380,208 @@ laneEnd:
 
 // func tile2x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile2x2_avx2(SB), $48-8
+TEXT ·tile2x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMOVUPS    32(DI), Y3
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+2, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y3
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y3, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y3, Y3
+	VMOVUPS    (BX), Y3
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMOVUPS    (BX), Y0
+	VMASKMOVPS 32(BX), Y3, Y1
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS 32(BX), Y3, Y3
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y6
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*1), Y6
+	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Y4
+	VMOVUPS      32(DX)(SI*1), Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(CX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (DX)(SI*2), Y4
+	VMOVUPS      32(DX)(SI*2), Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(CX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (DX)(DI*1), Y4
+	VMOVUPS      32(DX)(DI*1), Y5
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(CX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y4
+	VMOVUPS (CX), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y2, Y2
-	VMOVUPS 32(DX), Y5
+	VMOVUPS 32(CX), Y5
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y3, Y3
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y5
-	VMOVUPS    (DX), Y4
+	VMOVUPS    (DX), Y5
+	VMOVUPS    (CX), Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y2, Y2
-	VMASKMOVPS 32(DX), Y5, Y5
+	VMASKMOVPS 32(CX), Y5, Y5
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y3, Y3
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y6
+	VBROADCASTSS (CX), Y6
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 4(DX), Y6
+	VBROADCASTSS 4(CX), Y6
 	VADDPS       Y6, Y2, Y2
 	VADDPS       Y6, Y3, Y3
 	ADDQ         $0x08, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
@@ -1365,86 +1590,86 @@ noRowBias:
 	VMAXPS Y3, Y6, Y3
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	VMOVUPS Y1, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	VMOVUPS Y3, 32(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y4
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVUPS   Y0, (DX)
-	VMOVMSKPS Y4, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part9Four
-	VMOVUPS   Y0, (DI)
-
-part9Four:
-	TESTL      $0x00000004, SI
-	JEQ        part9Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part9Two:
-	TESTL     $0x00000002, SI
-	JEQ       part9One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part9One:
-	TESTL  $0x00000001, SI
-	JEQ    part9None
-	VMOVSS X0, (DI)
-
-part9None:
-	ADDQ      BX, DX
-	VMOVUPS   Y2, (DX)
+	VMOVUPS   (CX), Y4
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
+	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y4, BX
-	LEAQ      32(DX), DX
-	VMOVAPS   Y3, Y0
+	LEAQ      32(CX), SI
+	VMOVAPS   Y1, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part9Four
+	VMOVUPS   Y0, (SI)
+
+part9Four:
+	TESTL      $0x00000004, BX
+	JEQ        part9Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part9Two:
+	TESTL     $0x00000002, BX
+	JEQ       part9One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part9One:
+	TESTL  $0x00000001, BX
+	JEQ    part9None
+	VMOVSS X0, (SI)
+
+part9None:
+	ADDQ      DX, CX
+	VMOVUPS   Y2, (CX)
+	VMOVMSKPS Y4, DX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part10Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part10Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part10Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part10Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part10One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part10One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part10None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part10None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1452,127 +1677,158 @@ storeEnd:
 
 // func lane2x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane2x2_avx2(SB), $48-8
+TEXT ·lane2x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+2, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(R8*1), Y7
+	VBROADCASTSS (CX)(SI*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y4
+	VMOVUPS      32(DX)(DI*1), Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(CX)(SI*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DX)(DI*2), Y4
+	VMOVUPS      32(DX)(DI*2), Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(CX)(SI*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DX)(R8*1), Y4
+	VMOVUPS      32(DX)(R8*1), Y5
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(CX)(SI*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(SI*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y6
-	VMOVUPS      (DI), Y4
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y6
+	VMOVUPS      (SI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VANDPS       Y6, Y1, Y7
@@ -1581,38 +1837,38 @@ kDone:
 	VPMAXSD      Y7, Y4, Y4
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
-	VMOVUPS      Y4, (DI)
-	VBROADCASTSS 184(AX), Y6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y4, (SI)
+	VBROADCASTSS 176(AX), Y6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y6, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(DI), Y7
+	VMOVUPS      32(SI), Y7
 	VPADDD       Y7, Y1, Y1
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y6, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y2, (SI)
 	VMULPS       Y6, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(DI), Y7
+	VMOVUPS      32(SI), Y7
 	VPADDD       Y7, Y3, Y3
-	VMOVUPS      Y3, 32(DI)
+	VMOVUPS      Y3, 32(SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y5
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y6
-	VMOVUPS      (DI), Y4
+	VMOVUPS      (SI), Y5
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y6
+	VMOVUPS      (SI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VANDPS       Y5, Y1, Y1
@@ -1623,94 +1879,94 @@ lanePart:
 	VANDPS       Y5, Y3, Y3
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
-	VMOVUPS      Y4, (DI)
-	VBROADCASTSS 184(AX), Y6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y4, (SI)
+	VBROADCASTSS 176(AX), Y6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y6, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(DI), Y5, Y7
+	VMASKMOVPS   32(SI), Y5, Y7
 	VPADDD       Y7, Y1, Y1
-	VMOVMSKPS    Y5, R9
-	LEAQ         32(DI), R10
+	VMOVMSKPS    Y5, R8
+	LEAQ         32(SI), R9
 	VMOVAPS      Y1, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part11Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part11Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part11Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part11Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part11One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part11One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part11None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part11None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y6, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (DI), Y7
+	VMOVUPS    (SI), Y7
 	VPADDD     Y7, Y2, Y2
-	VMOVUPS    Y2, (DI)
+	VMOVUPS    Y2, (SI)
 	VMULPS     Y6, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(DI), Y5, Y7
+	VMASKMOVPS 32(SI), Y5, Y7
 	VPADDD     Y7, Y3, Y3
-	VMOVMSKPS  Y5, R8
-	LEAQ       32(DI), DI
+	VMOVMSKPS  Y5, DI
+	LEAQ       32(SI), SI
 	VMOVAPS    Y3, Y0
-	POPCNTL    R8, R8
-	TESTL      $0x00000008, R8
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part12Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part12Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part12Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part12Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part12One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part12One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part12None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part12None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1718,169 +1974,198 @@ laneEnd:
 
 // func tile3x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile3x1_avx2(SB), $48-8
+TEXT ·tile3x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+3, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y2
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMASKMOVPS (DI), Y2, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y2, Y1
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y2, Y2
+	VMOVUPS    (BX), Y2
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMASKMOVPS (BX), Y2, Y0
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y2, Y1
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y2, Y2
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(DI*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (DX)(DI*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(DI*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (DX)(DI*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(DI*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (DX)(DI*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(DI*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (DX)(DI*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y4
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(DI*1), Y4
+	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (DX)(DI*2), Y4
+	VBROADCASTSS (CX)(BX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Y3
+	VBROADCASTSS 4(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(CX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(CX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (DX)(SI*2), Y3
+	VBROADCASTSS 8(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(CX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(CX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (DX)(DI*1), Y3
+	VBROADCASTSS 12(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(CX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(CX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y3
+	VMOVUPS (CX), Y3
 	VADDPS  Y3, Y0, Y0
 	VADDPS  Y3, Y1, Y1
 	VADDPS  Y3, Y2, Y2
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y3
-	VMASKMOVPS (DX), Y3, Y3
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 	VADDPS     Y3, Y2, Y2
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y4
+	VBROADCASTSS (CX), Y4
 	VADDPS       Y4, Y0, Y0
-	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS 4(CX), Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 8(DX), Y4
+	VBROADCASTSS 8(CX), Y4
 	VADDPS       Y4, Y2, Y2
 	ADDQ         $0x0c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
@@ -1888,113 +2173,113 @@ noRowBias:
 	VMAXPS Y2, Y4, Y2
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y3
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVMSKPS Y3, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y0, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part13Four
-	VMOVUPS   Y0, (DI)
-
-part13Four:
-	TESTL      $0x00000004, SI
-	JEQ        part13Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part13Two:
-	TESTL     $0x00000002, SI
-	JEQ       part13One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part13One:
-	TESTL  $0x00000001, SI
-	JEQ    part13None
-	VMOVSS X0, (DI)
-
-part13None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y3, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part14Four
-	VMOVUPS   Y0, (DI)
-
-part14Four:
-	TESTL      $0x00000004, SI
-	JEQ        part14Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part14Two:
-	TESTL     $0x00000002, SI
-	JEQ       part14One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part14One:
-	TESTL  $0x00000001, SI
-	JEQ    part14None
-	VMOVSS X0, (DI)
-
-part14None:
-	ADDQ      BX, DX
+	VMOVUPS   (CX), Y3
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
 	VMOVMSKPS Y3, BX
-	LEAQ      (DX), DX
-	VMOVAPS   Y2, Y0
+	LEAQ      (CX), SI
+	VMOVAPS   Y0, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part13Four
+	VMOVUPS   Y0, (SI)
+
+part13Four:
+	TESTL      $0x00000004, BX
+	JEQ        part13Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part13Two:
+	TESTL     $0x00000002, BX
+	JEQ       part13One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part13One:
+	TESTL  $0x00000001, BX
+	JEQ    part13None
+	VMOVSS X0, (SI)
+
+part13None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y3, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part14Four
+	VMOVUPS   Y0, (SI)
+
+part14Four:
+	TESTL      $0x00000004, BX
+	JEQ        part14Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part14Two:
+	TESTL     $0x00000002, BX
+	JEQ       part14One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part14One:
+	TESTL  $0x00000001, BX
+	JEQ    part14None
+	VMOVSS X0, (SI)
+
+part14None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y3, DX
+	LEAQ      (CX), CX
+	VMOVAPS   Y2, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part15Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part15Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part15Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part15Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part15One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part15One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part15None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part15None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2002,157 +2287,186 @@ storeEnd:
 
 // func lane3x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane3x1_avx2(SB), $48-8
+TEXT ·lane3x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+3, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (DX)(R8*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (DX)(R8*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (DX)(R8*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (DX)(R8*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y4
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (DX)(R8*1), Y5
+	VBROADCASTSS (CX)(SI*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (DX)(R8*2), Y4
+	VBROADCASTSS (CX)(SI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y3
+	VBROADCASTSS 4(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(CX)(SI*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 4(CX)(SI*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (DX)(DI*2), Y3
+	VBROADCASTSS 8(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(CX)(SI*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(CX)(SI*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (DX)(R8*1), Y3
+	VBROADCASTSS 12(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(CX)(SI*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 12(CX)(SI*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (CX)(SI*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (CX)(SI*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y4
-	VMOVUPS      (DI), Y3
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y4
+	VMOVUPS      (SI), Y3
 	VANDPS       Y4, Y0, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VANDPS       Y4, Y1, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
-	VMOVUPS      Y3, (DI)
-	VBROADCASTSS 184(AX), Y4
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y3, (SI)
+	VBROADCASTSS 176(AX), Y4
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y5
+	VMOVUPS      (SI), Y5
 	VPADDD       Y5, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y4, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (DI), Y5
+	VMOVUPS      (SI), Y5
 	VPADDD       Y5, Y1, Y1
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y4, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y5
+	VMOVUPS      (SI), Y5
 	VPADDD       Y5, Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y2, (SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y6
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y4
-	VMOVUPS      (DI), Y3
+	VMOVUPS      (SI), Y6
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y4
+	VMOVUPS      (SI), Y3
 	VANDPS       Y6, Y0, Y0
 	VANDPS       Y4, Y0, Y5
 	VPMAXSD      Y5, Y3, Y3
@@ -2162,117 +2476,117 @@ lanePart:
 	VANDPS       Y6, Y2, Y2
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
-	VMOVUPS      Y3, (DI)
-	VBROADCASTSS 184(AX), Y4
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y3, (SI)
+	VBROADCASTSS 176(AX), Y4
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (DI), Y6, Y5
+	VMASKMOVPS   (SI), Y6, Y5
 	VPADDD       Y5, Y0, Y0
-	VMOVMSKPS    Y6, R9
-	LEAQ         (DI), R10
+	VMOVMSKPS    Y6, R8
+	LEAQ         (SI), R9
 	VMOVAPS      Y0, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part16Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part16Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part16Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part16Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part16One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part16One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part16None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part16None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y4, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (DI), Y6, Y5
+	VMASKMOVPS (SI), Y6, Y5
 	VPADDD     Y5, Y1, Y1
-	VMOVMSKPS  Y6, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y1, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part17Four
-	VMOVUPS    Y0, (R10)
-
-part17Four:
-	TESTL      $0x00000004, R9
-	JEQ        part17Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part17Two:
-	TESTL     $0x00000002, R9
-	JEQ       part17One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part17One:
-	TESTL  $0x00000001, R9
-	JEQ    part17None
-	VMOVSS X0, (R10)
-
-part17None:
-	ADDQ       R8, DI
-	VMULPS     Y4, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (DI), Y6, Y5
-	VPADDD     Y5, Y2, Y2
 	VMOVMSKPS  Y6, R8
-	LEAQ       (DI), DI
-	VMOVAPS    Y2, Y0
+	LEAQ       (SI), R9
+	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part17Four
+	VMOVUPS    Y0, (R9)
+
+part17Four:
+	TESTL      $0x00000004, R8
+	JEQ        part17Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part17Two:
+	TESTL     $0x00000002, R8
+	JEQ       part17One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part17One:
+	TESTL  $0x00000001, R8
+	JEQ    part17None
+	VMOVSS X0, (R9)
+
+part17None:
+	ADDQ       DI, SI
+	VMULPS     Y4, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (SI), Y6, Y5
+	VPADDD     Y5, Y2, Y2
+	VMOVMSKPS  Y6, DI
+	LEAQ       (SI), SI
+	VMOVAPS    Y2, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part18Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part18Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part18Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part18Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part18One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part18One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part18None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part18None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2280,209 +2594,238 @@ laneEnd:
 
 // func tile3x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile3x2_avx2(SB), $48-8
+TEXT ·tile3x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMOVUPS    32(DI), Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMOVUPS    32(DI), Y5
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+3, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y5
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y5, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y5, Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DI), Y5, Y5
+	VMOVUPS    (BX), Y5
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMOVUPS    (BX), Y0
+	VMASKMOVPS 32(BX), Y5, Y1
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS 32(BX), Y5, Y3
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y4
+	VMASKMOVPS 32(BX), Y5, Y5
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(DI*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DX)(DI*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(DI*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DX)(DI*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(DI*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DX)(DI*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(DI*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DX)(DI*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Y8
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(DI*1), Y8
+	VBROADCASTSS (CX)(BX*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DX)(DI*2), Y8
+	VBROADCASTSS (CX)(BX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Y6
+	VMOVUPS      32(DX)(SI*1), Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(CX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(CX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DX)(SI*2), Y6
+	VMOVUPS      32(DX)(SI*2), Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(CX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(CX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(CX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(CX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y6
+	VMOVUPS (CX), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y2, Y2
 	VADDPS  Y6, Y4, Y4
-	VMOVUPS 32(DX), Y7
+	VMOVUPS 32(CX), Y7
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y3, Y3
 	VADDPS  Y7, Y5, Y5
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y7
-	VMOVUPS    (DX), Y6
+	VMOVUPS    (DX), Y7
+	VMOVUPS    (CX), Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y2, Y2
 	VADDPS     Y6, Y4, Y4
-	VMASKMOVPS 32(DX), Y7, Y7
+	VMASKMOVPS 32(CX), Y7, Y7
 	VADDPS     Y7, Y1, Y1
 	VADDPS     Y7, Y3, Y3
 	VADDPS     Y7, Y5, Y5
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y8
+	VBROADCASTSS (CX), Y8
 	VADDPS       Y8, Y0, Y0
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS 4(DX), Y8
+	VBROADCASTSS 4(CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VADDPS       Y8, Y3, Y3
-	VBROADCASTSS 8(DX), Y8
+	VBROADCASTSS 8(CX), Y8
 	VADDPS       Y8, Y4, Y4
 	VADDPS       Y8, Y5, Y5
 	ADDQ         $0x0c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -2493,119 +2836,119 @@ noRowBias:
 	VMAXPS Y5, Y8, Y5
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	VMOVUPS Y1, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	VMOVUPS Y3, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y4, (DX)
-	VMOVUPS Y5, 32(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y6
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVUPS   Y0, (DX)
-	VMOVMSKPS Y6, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part19Four
-	VMOVUPS   Y0, (DI)
-
-part19Four:
-	TESTL      $0x00000004, SI
-	JEQ        part19Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part19Two:
-	TESTL     $0x00000002, SI
-	JEQ       part19One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part19One:
-	TESTL  $0x00000001, SI
-	JEQ    part19None
-	VMOVSS X0, (DI)
-
-part19None:
-	ADDQ      BX, DX
-	VMOVUPS   Y2, (DX)
-	VMOVMSKPS Y6, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part20Four
-	VMOVUPS   Y0, (DI)
-
-part20Four:
-	TESTL      $0x00000004, SI
-	JEQ        part20Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part20Two:
-	TESTL     $0x00000002, SI
-	JEQ       part20One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part20One:
-	TESTL  $0x00000001, SI
-	JEQ    part20None
-	VMOVSS X0, (DI)
-
-part20None:
-	ADDQ      BX, DX
-	VMOVUPS   Y4, (DX)
+	VMOVUPS   (CX), Y6
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
+	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y6, BX
-	LEAQ      32(DX), DX
-	VMOVAPS   Y5, Y0
+	LEAQ      32(CX), SI
+	VMOVAPS   Y1, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part19Four
+	VMOVUPS   Y0, (SI)
+
+part19Four:
+	TESTL      $0x00000004, BX
+	JEQ        part19Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part19Two:
+	TESTL     $0x00000002, BX
+	JEQ       part19One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part19One:
+	TESTL  $0x00000001, BX
+	JEQ    part19None
+	VMOVSS X0, (SI)
+
+part19None:
+	ADDQ      DX, CX
+	VMOVUPS   Y2, (CX)
+	VMOVMSKPS Y6, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part20Four
+	VMOVUPS   Y0, (SI)
+
+part20Four:
+	TESTL      $0x00000004, BX
+	JEQ        part20Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part20Two:
+	TESTL     $0x00000002, BX
+	JEQ       part20One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part20One:
+	TESTL  $0x00000001, BX
+	JEQ    part20None
+	VMOVSS X0, (SI)
+
+part20None:
+	ADDQ      DX, CX
+	VMOVUPS   Y4, (CX)
+	VMOVMSKPS Y6, DX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y5, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part21Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part21Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part21Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part21Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part21One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part21One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part21None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part21None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2613,146 +2956,175 @@ storeEnd:
 
 // func lane3x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane3x2_avx2(SB), $48-8
+TEXT ·lane3x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+3, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(R8*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (DX)(R8*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(R8*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (DX)(R8*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(R8*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (DX)(R8*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(R8*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (DX)(R8*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y8
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DX)(R8*1), Y9
+	VBROADCASTSS (CX)(SI*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (DX)(R8*2), Y8
+	VBROADCASTSS (CX)(SI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(CX)(SI*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 4(CX)(SI*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DX)(DI*2), Y6
+	VMOVUPS      32(DX)(DI*2), Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(CX)(SI*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(CX)(SI*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DX)(R8*1), Y6
+	VMOVUPS      32(DX)(R8*1), Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(CX)(SI*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 12(CX)(SI*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (CX)(SI*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (CX)(SI*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y8
-	VMOVUPS      (DI), Y6
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y8
+	VMOVUPS      (SI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VANDPS       Y8, Y1, Y9
@@ -2765,49 +3137,49 @@ kDone:
 	VPMAXSD      Y9, Y6, Y6
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
-	VMOVUPS      Y6, (DI)
-	VBROADCASTSS 184(AX), Y8
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y6, (SI)
+	VBROADCASTSS 176(AX), Y8
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (SI), Y9
 	VPADDD       Y9, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y8, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(SI), Y9
 	VPADDD       Y9, Y1, Y1
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y8, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (SI), Y9
 	VPADDD       Y9, Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y2, (SI)
 	VMULPS       Y8, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(SI), Y9
 	VPADDD       Y9, Y3, Y3
-	VMOVUPS      Y3, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y8, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (SI), Y9
 	VPADDD       Y9, Y4, Y4
-	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y4, (SI)
 	VMULPS       Y8, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(SI), Y9
 	VPADDD       Y9, Y5, Y5
-	VMOVUPS      Y5, 32(DI)
+	VMOVUPS      Y5, 32(SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y7
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y8
-	VMOVUPS      (DI), Y6
+	VMOVUPS      (SI), Y7
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y8
+	VMOVUPS      (SI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VANDPS       Y7, Y1, Y1
@@ -2823,132 +3195,132 @@ lanePart:
 	VANDPS       Y7, Y5, Y5
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
-	VMOVUPS      Y6, (DI)
-	VBROADCASTSS 184(AX), Y8
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y6, (SI)
+	VBROADCASTSS 176(AX), Y8
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (SI), Y9
 	VPADDD       Y9, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y8, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(DI), Y7, Y9
+	VMASKMOVPS   32(SI), Y7, Y9
 	VPADDD       Y9, Y1, Y1
-	VMOVMSKPS    Y7, R9
-	LEAQ         32(DI), R10
+	VMOVMSKPS    Y7, R8
+	LEAQ         32(SI), R9
 	VMOVAPS      Y1, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part22Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part22Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part22Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part22Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part22One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part22One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part22None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part22None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y8, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (DI), Y9
+	VMOVUPS    (SI), Y9
 	VPADDD     Y9, Y2, Y2
-	VMOVUPS    Y2, (DI)
+	VMOVUPS    Y2, (SI)
 	VMULPS     Y8, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(DI), Y7, Y9
+	VMASKMOVPS 32(SI), Y7, Y9
 	VPADDD     Y9, Y3, Y3
-	VMOVMSKPS  Y7, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part23Four
-	VMOVUPS    Y0, (R10)
-
-part23Four:
-	TESTL      $0x00000004, R9
-	JEQ        part23Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part23Two:
-	TESTL     $0x00000002, R9
-	JEQ       part23One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part23One:
-	TESTL  $0x00000001, R9
-	JEQ    part23None
-	VMOVSS X0, (R10)
-
-part23None:
-	ADDQ       R8, DI
-	VMULPS     Y8, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (DI), Y9
-	VPADDD     Y9, Y4, Y4
-	VMOVUPS    Y4, (DI)
-	VMULPS     Y8, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(DI), Y7, Y9
-	VPADDD     Y9, Y5, Y5
 	VMOVMSKPS  Y7, R8
-	LEAQ       32(DI), DI
-	VMOVAPS    Y5, Y0
+	LEAQ       32(SI), R9
+	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part23Four
+	VMOVUPS    Y0, (R9)
+
+part23Four:
+	TESTL      $0x00000004, R8
+	JEQ        part23Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part23Two:
+	TESTL     $0x00000002, R8
+	JEQ       part23One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part23One:
+	TESTL  $0x00000001, R8
+	JEQ    part23None
+	VMOVSS X0, (R9)
+
+part23None:
+	ADDQ       DI, SI
+	VMULPS     Y8, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (SI), Y9
+	VPADDD     Y9, Y4, Y4
+	VMOVUPS    Y4, (SI)
+	VMULPS     Y8, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(SI), Y7, Y9
+	VPADDD     Y9, Y5, Y5
+	VMOVMSKPS  Y7, DI
+	LEAQ       32(SI), SI
+	VMOVAPS    Y5, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part24Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part24Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part24Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part24Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part24One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part24One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part24None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part24None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2956,160 +3328,187 @@ laneEnd:
 
 // func tile4x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile4x1_avx2(SB), $48-8
+TEXT ·tile4x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y3
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+4, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y3
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y3
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMASKMOVPS (DI), Y3, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y3, Y1
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y3, Y2
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y3, Y3
+	VMOVUPS    (BX), Y3
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMASKMOVPS (BX), Y3, Y0
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y3, Y1
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y3, Y2
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y3, Y3
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (DX)(DI*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (DX)(DI*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (DX)(DI*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(DI*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (DX)(DI*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R8*1), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y5
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(DI*1), Y5
+	VBROADCASTSS (CX)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (DX)(DI*2), Y5
+	VBROADCASTSS (CX)(BX*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R8*1), Y5
+	VBROADCASTSS (CX)(SI*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(CX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(CX)(SI*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (DX)(DI*2), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(CX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(CX)(SI*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (DX)(R8*1), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(CX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(CX)(SI*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (CX)(SI*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y4
+	VMOVUPS (CX), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y2, Y2
@@ -3117,8 +3516,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y4
-	VMASKMOVPS (DX), Y4, Y4
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y1, Y1
 	VADDPS     Y4, Y2, Y2
@@ -3126,21 +3525,21 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (CX), Y5
 	VADDPS       Y5, Y0, Y0
-	VBROADCASTSS 4(DX), Y5
+	VBROADCASTSS 4(CX), Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS 8(DX), Y5
+	VBROADCASTSS 8(CX), Y5
 	VADDPS       Y5, Y2, Y2
-	VBROADCASTSS 12(DX), Y5
+	VBROADCASTSS 12(CX), Y5
 	VADDPS       Y5, Y3, Y3
 	ADDQ         $0x10, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
@@ -3149,144 +3548,144 @@ noRowBias:
 	VMAXPS Y3, Y5, Y3
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y3, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y3, (CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y4
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVMSKPS Y4, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y0, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part25Four
-	VMOVUPS   Y0, (DI)
-
-part25Four:
-	TESTL      $0x00000004, SI
-	JEQ        part25Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part25Two:
-	TESTL     $0x00000002, SI
-	JEQ       part25One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part25One:
-	TESTL  $0x00000001, SI
-	JEQ    part25None
-	VMOVSS X0, (DI)
-
-part25None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y4, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part26Four
-	VMOVUPS   Y0, (DI)
-
-part26Four:
-	TESTL      $0x00000004, SI
-	JEQ        part26Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part26Two:
-	TESTL     $0x00000002, SI
-	JEQ       part26One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part26One:
-	TESTL  $0x00000001, SI
-	JEQ    part26None
-	VMOVSS X0, (DI)
-
-part26None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y4, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y2, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part27Four
-	VMOVUPS   Y0, (DI)
-
-part27Four:
-	TESTL      $0x00000004, SI
-	JEQ        part27Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part27Two:
-	TESTL     $0x00000002, SI
-	JEQ       part27One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part27One:
-	TESTL  $0x00000001, SI
-	JEQ    part27None
-	VMOVSS X0, (DI)
-
-part27None:
-	ADDQ      BX, DX
+	VMOVUPS   (CX), Y4
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
 	VMOVMSKPS Y4, BX
-	LEAQ      (DX), DX
-	VMOVAPS   Y3, Y0
+	LEAQ      (CX), SI
+	VMOVAPS   Y0, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part25Four
+	VMOVUPS   Y0, (SI)
+
+part25Four:
+	TESTL      $0x00000004, BX
+	JEQ        part25Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part25Two:
+	TESTL     $0x00000002, BX
+	JEQ       part25One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part25One:
+	TESTL  $0x00000001, BX
+	JEQ    part25None
+	VMOVSS X0, (SI)
+
+part25None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y4, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part26Four
+	VMOVUPS   Y0, (SI)
+
+part26Four:
+	TESTL      $0x00000004, BX
+	JEQ        part26Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part26Two:
+	TESTL     $0x00000002, BX
+	JEQ       part26One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part26One:
+	TESTL  $0x00000001, BX
+	JEQ    part26None
+	VMOVSS X0, (SI)
+
+part26None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y4, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y2, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part27Four
+	VMOVUPS   Y0, (SI)
+
+part27Four:
+	TESTL      $0x00000004, BX
+	JEQ        part27Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part27Two:
+	TESTL     $0x00000002, BX
+	JEQ       part27One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part27One:
+	TESTL  $0x00000001, BX
+	JEQ    part27None
+	VMOVSS X0, (SI)
+
+part27None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y4, DX
+	LEAQ      (CX), CX
+	VMOVAPS   Y3, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part28Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part28Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part28Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part28Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part28One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part28One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part28None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part28None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -3294,137 +3693,164 @@ storeEnd:
 
 // func lane4x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane4x1_avx2(SB), $48-8
+TEXT ·lane4x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+4, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (DX)(R8*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y6
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (DX)(R8*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y6
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (DX)(R8*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y6
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (DX)(R8*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y6
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y5
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (DX)(R8*1), Y6
+	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (DX)(R8*2), Y5
+	VBROADCASTSS (CX)(SI*2), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (DX)(R9*1), Y6
+	VBROADCASTSS (CX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(CX)(SI*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 4(CX)(SI*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(CX)(DI*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	VMOVUPS      (DX)(R8*2), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(CX)(SI*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 8(CX)(SI*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(CX)(DI*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	VMOVUPS      (DX)(R9*1), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(CX)(SI*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 12(CX)(SI*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(CX)(DI*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (CX)(SI*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (CX)(SI*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (CX)(DI*1), Y6
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y5
-	VMOVUPS      (DI), Y4
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y5
+	VMOVUPS      (SI), Y4
 	VANDPS       Y5, Y0, Y6
 	VPMAXSD      Y6, Y4, Y4
 	VANDPS       Y5, Y1, Y6
@@ -3433,40 +3859,40 @@ kDone:
 	VPMAXSD      Y6, Y4, Y4
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
-	VMOVUPS      Y4, (DI)
-	VBROADCASTSS 184(AX), Y5
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y4, (SI)
+	VBROADCASTSS 176(AX), Y5
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y6
+	VMOVUPS      (SI), Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y5, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (DI), Y6
+	VMOVUPS      (SI), Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y5, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y6
+	VMOVUPS      (SI), Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y5, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      (DI), Y6
+	VMOVUPS      (SI), Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVUPS      Y3, (DI)
+	VMOVUPS      Y3, (SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y7
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y5
-	VMOVUPS      (DI), Y4
+	VMOVUPS      (SI), Y7
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y5
+	VMOVUPS      (SI), Y4
 	VANDPS       Y7, Y0, Y0
 	VANDPS       Y5, Y0, Y6
 	VPMAXSD      Y6, Y4, Y4
@@ -3479,150 +3905,150 @@ lanePart:
 	VANDPS       Y7, Y3, Y3
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
-	VMOVUPS      Y4, (DI)
-	VBROADCASTSS 184(AX), Y5
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y4, (SI)
+	VBROADCASTSS 176(AX), Y5
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (DI), Y7, Y6
+	VMASKMOVPS   (SI), Y7, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVMSKPS    Y7, R9
-	LEAQ         (DI), R10
+	VMOVMSKPS    Y7, R8
+	LEAQ         (SI), R9
 	VMOVAPS      Y0, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part29Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part29Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part29Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part29Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part29One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part29One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part29None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part29None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y5, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (DI), Y7, Y6
+	VMASKMOVPS (SI), Y7, Y6
 	VPADDD     Y6, Y1, Y1
-	VMOVMSKPS  Y7, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y1, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part30Four
-	VMOVUPS    Y0, (R10)
-
-part30Four:
-	TESTL      $0x00000004, R9
-	JEQ        part30Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part30Two:
-	TESTL     $0x00000002, R9
-	JEQ       part30One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part30One:
-	TESTL  $0x00000001, R9
-	JEQ    part30None
-	VMOVSS X0, (R10)
-
-part30None:
-	ADDQ       R8, DI
-	VMULPS     Y5, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (DI), Y7, Y6
-	VPADDD     Y6, Y2, Y2
-	VMOVMSKPS  Y7, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y2, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part31Four
-	VMOVUPS    Y0, (R10)
-
-part31Four:
-	TESTL      $0x00000004, R9
-	JEQ        part31Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part31Two:
-	TESTL     $0x00000002, R9
-	JEQ       part31One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part31One:
-	TESTL  $0x00000001, R9
-	JEQ    part31None
-	VMOVSS X0, (R10)
-
-part31None:
-	ADDQ       R8, DI
-	VMULPS     Y5, Y3, Y3
-	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS (DI), Y7, Y6
-	VPADDD     Y6, Y3, Y3
 	VMOVMSKPS  Y7, R8
-	LEAQ       (DI), DI
-	VMOVAPS    Y3, Y0
+	LEAQ       (SI), R9
+	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part30Four
+	VMOVUPS    Y0, (R9)
+
+part30Four:
+	TESTL      $0x00000004, R8
+	JEQ        part30Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part30Two:
+	TESTL     $0x00000002, R8
+	JEQ       part30One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part30One:
+	TESTL  $0x00000001, R8
+	JEQ    part30None
+	VMOVSS X0, (R9)
+
+part30None:
+	ADDQ       DI, SI
+	VMULPS     Y5, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (SI), Y7, Y6
+	VPADDD     Y6, Y2, Y2
+	VMOVMSKPS  Y7, R8
+	LEAQ       (SI), R9
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part31Four
+	VMOVUPS    Y0, (R9)
+
+part31Four:
+	TESTL      $0x00000004, R8
+	JEQ        part31Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part31Two:
+	TESTL     $0x00000002, R8
+	JEQ       part31One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part31One:
+	TESTL  $0x00000001, R8
+	JEQ    part31None
+	VMOVSS X0, (R9)
+
+part31None:
+	ADDQ       DI, SI
+	VMULPS     Y5, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS (SI), Y7, Y6
+	VPADDD     Y6, Y3, Y3
+	VMOVMSKPS  Y7, DI
+	LEAQ       (SI), SI
+	VMOVAPS    Y3, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part32Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part32Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part32Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part32Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part32One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part32One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part32None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part32None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -3630,202 +4056,229 @@ laneEnd:
 
 // func tile4x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile4x2_avx2(SB), $48-8
+TEXT ·tile4x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMOVUPS    32(DI), Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMOVUPS    32(DI), Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMOVUPS    32(DI), Y7
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+4, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y7
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y7, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y7, Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DI), Y7, Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DI), Y7, Y7
+	VMOVUPS    (BX), Y7
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMOVUPS    (BX), Y0
+	VMASKMOVPS 32(BX), Y7, Y1
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS 32(BX), Y7, Y3
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y4
+	VMASKMOVPS 32(BX), Y7, Y5
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y6
+	VMASKMOVPS 32(BX), Y7, Y7
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(DI*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DX)(DI*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R8*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(DI*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DX)(DI*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R8*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(DI*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DX)(DI*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R8*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(DI*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DX)(DI*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R8*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y10
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(DI*1), Y10
+	VBROADCASTSS (CX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DX)(DI*2), Y10
+	VBROADCASTSS (CX)(BX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R8*1), Y10
+	VBROADCASTSS (CX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y8
+	VMOVUPS      32(DX)(DI*1), Y9
+	VBROADCASTSS 4(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(CX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(CX)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DX)(DI*2), Y8
+	VMOVUPS      32(DX)(DI*2), Y9
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(CX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(CX)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DX)(R8*1), Y8
+	VMOVUPS      32(DX)(R8*1), Y9
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(CX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(CX)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (CX)(SI*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y8
+	VMOVUPS (CX), Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y2, Y2
 	VADDPS  Y8, Y4, Y4
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(DX), Y9
+	VMOVUPS 32(CX), Y9
 	VADDPS  Y9, Y1, Y1
 	VADDPS  Y9, Y3, Y3
 	VADDPS  Y9, Y5, Y5
@@ -3833,13 +4286,13 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y9
-	VMOVUPS    (DX), Y8
+	VMOVUPS    (DX), Y9
+	VMOVUPS    (CX), Y8
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y8, Y2, Y2
 	VADDPS     Y8, Y4, Y4
 	VADDPS     Y8, Y6, Y6
-	VMASKMOVPS 32(DX), Y9, Y9
+	VMASKMOVPS 32(CX), Y9, Y9
 	VADDPS     Y9, Y1, Y1
 	VADDPS     Y9, Y3, Y3
 	VADDPS     Y9, Y5, Y5
@@ -3847,25 +4300,25 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y10
+	VBROADCASTSS (CX), Y10
 	VADDPS       Y10, Y0, Y0
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS 4(DX), Y10
+	VBROADCASTSS 4(CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VADDPS       Y10, Y3, Y3
-	VBROADCASTSS 8(DX), Y10
+	VBROADCASTSS 8(CX), Y10
 	VADDPS       Y10, Y4, Y4
 	VADDPS       Y10, Y5, Y5
-	VBROADCASTSS 12(DX), Y10
+	VBROADCASTSS 12(CX), Y10
 	VADDPS       Y10, Y6, Y6
 	VADDPS       Y10, Y7, Y7
 	ADDQ         $0x10, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -3878,152 +4331,152 @@ noRowBias:
 	VMAXPS Y7, Y10, Y7
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	VMOVUPS Y1, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	VMOVUPS Y3, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y4, (DX)
-	VMOVUPS Y5, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y6, (DX)
-	VMOVUPS Y7, 32(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y8
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVUPS   Y0, (DX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part33Four
-	VMOVUPS   Y0, (DI)
-
-part33Four:
-	TESTL      $0x00000004, SI
-	JEQ        part33Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part33Two:
-	TESTL     $0x00000002, SI
-	JEQ       part33One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part33One:
-	TESTL  $0x00000001, SI
-	JEQ    part33None
-	VMOVSS X0, (DI)
-
-part33None:
-	ADDQ      BX, DX
-	VMOVUPS   Y2, (DX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part34Four
-	VMOVUPS   Y0, (DI)
-
-part34Four:
-	TESTL      $0x00000004, SI
-	JEQ        part34Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part34Two:
-	TESTL     $0x00000002, SI
-	JEQ       part34One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part34One:
-	TESTL  $0x00000001, SI
-	JEQ    part34None
-	VMOVSS X0, (DI)
-
-part34None:
-	ADDQ      BX, DX
-	VMOVUPS   Y4, (DX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y5, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part35Four
-	VMOVUPS   Y0, (DI)
-
-part35Four:
-	TESTL      $0x00000004, SI
-	JEQ        part35Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part35Two:
-	TESTL     $0x00000002, SI
-	JEQ       part35One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part35One:
-	TESTL  $0x00000001, SI
-	JEQ    part35None
-	VMOVSS X0, (DI)
-
-part35None:
-	ADDQ      BX, DX
-	VMOVUPS   Y6, (DX)
+	VMOVUPS   (CX), Y8
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
+	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y8, BX
-	LEAQ      32(DX), DX
-	VMOVAPS   Y7, Y0
+	LEAQ      32(CX), SI
+	VMOVAPS   Y1, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part33Four
+	VMOVUPS   Y0, (SI)
+
+part33Four:
+	TESTL      $0x00000004, BX
+	JEQ        part33Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part33Two:
+	TESTL     $0x00000002, BX
+	JEQ       part33One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part33One:
+	TESTL  $0x00000001, BX
+	JEQ    part33None
+	VMOVSS X0, (SI)
+
+part33None:
+	ADDQ      DX, CX
+	VMOVUPS   Y2, (CX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part34Four
+	VMOVUPS   Y0, (SI)
+
+part34Four:
+	TESTL      $0x00000004, BX
+	JEQ        part34Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part34Two:
+	TESTL     $0x00000002, BX
+	JEQ       part34One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part34One:
+	TESTL  $0x00000001, BX
+	JEQ    part34None
+	VMOVSS X0, (SI)
+
+part34None:
+	ADDQ      DX, CX
+	VMOVUPS   Y4, (CX)
+	VMOVMSKPS Y8, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part35Four
+	VMOVUPS   Y0, (SI)
+
+part35Four:
+	TESTL      $0x00000004, BX
+	JEQ        part35Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part35Two:
+	TESTL     $0x00000002, BX
+	JEQ       part35One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part35One:
+	TESTL  $0x00000001, BX
+	JEQ    part35None
+	VMOVSS X0, (SI)
+
+part35None:
+	ADDQ      DX, CX
+	VMOVUPS   Y6, (CX)
+	VMOVMSKPS Y8, DX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y7, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part36Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part36Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part36Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part36Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part36One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part36One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part36None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part36None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -4031,44 +4484,42 @@ storeEnd:
 
 // func lane4x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane4x2_avx2(SB), $48-8
+TEXT ·lane4x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+4, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4077,120 +4528,149 @@ lane:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(R8*1), Y11
-	VFMADD231PS  Y8, Y11, Y2
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (DX)(R8*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y11
-	VFMADD231PS  Y8, Y11, Y6
-	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(R8*1), Y11
-	VFMADD231PS  Y8, Y11, Y2
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (DX)(R8*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y11
-	VFMADD231PS  Y8, Y11, Y6
-	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(R8*1), Y11
-	VFMADD231PS  Y8, Y11, Y2
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (DX)(R8*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y11
-	VFMADD231PS  Y8, Y11, Y6
-	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(R8*1), Y11
-	VFMADD231PS  Y8, Y11, Y2
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (DX)(R8*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y11
-	VFMADD231PS  Y8, Y11, Y6
-	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y8
-	VMOVUPS      32(BX), Y9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y10
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DX)(R8*1), Y11
+	VBROADCASTSS (CX)(SI*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (DX)(R8*2), Y10
+	VBROADCASTSS (CX)(SI*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DX)(R9*1), Y11
+	VBROADCASTSS (CX)(DI*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Y8
+	VMOVUPS      32(DX)(R8*1), Y9
+	VBROADCASTSS 4(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(CX)(SI*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 4(CX)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(CX)(DI*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DX)(R8*2), Y8
+	VMOVUPS      32(DX)(R8*2), Y9
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(CX)(SI*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(CX)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(CX)(DI*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DX)(R9*1), Y8
+	VMOVUPS      32(DX)(R9*1), Y9
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(CX)(SI*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 12(CX)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(CX)(DI*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (CX)(SI*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (CX)(SI*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (CX)(DI*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y10
-	VMOVUPS      (DI), Y8
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y10
+	VMOVUPS      (SI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VANDPS       Y10, Y1, Y11
@@ -4207,60 +4687,60 @@ kDone:
 	VPMAXSD      Y11, Y8, Y8
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
-	VMOVUPS      Y8, (DI)
-	VBROADCASTSS 184(AX), Y10
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y8, (SI)
+	VBROADCASTSS 176(AX), Y10
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y11
+	VMOVUPS      (SI), Y11
 	VPADDD       Y11, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y10, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(DI), Y11
+	VMOVUPS      32(SI), Y11
 	VPADDD       Y11, Y1, Y1
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y10, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y11
+	VMOVUPS      (SI), Y11
 	VPADDD       Y11, Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y2, (SI)
 	VMULPS       Y10, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(DI), Y11
+	VMOVUPS      32(SI), Y11
 	VPADDD       Y11, Y3, Y3
-	VMOVUPS      Y3, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y10, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (DI), Y11
+	VMOVUPS      (SI), Y11
 	VPADDD       Y11, Y4, Y4
-	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y4, (SI)
 	VMULPS       Y10, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(DI), Y11
+	VMOVUPS      32(SI), Y11
 	VPADDD       Y11, Y5, Y5
-	VMOVUPS      Y5, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y5, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y10, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (DI), Y11
+	VMOVUPS      (SI), Y11
 	VPADDD       Y11, Y6, Y6
-	VMOVUPS      Y6, (DI)
+	VMOVUPS      Y6, (SI)
 	VMULPS       Y10, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      32(DI), Y11
+	VMOVUPS      32(SI), Y11
 	VPADDD       Y11, Y7, Y7
-	VMOVUPS      Y7, 32(DI)
+	VMOVUPS      Y7, 32(SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y9
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y10
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y9
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y10
+	VMOVUPS      (SI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VANDPS       Y9, Y1, Y1
@@ -4281,170 +4761,170 @@ lanePart:
 	VANDPS       Y9, Y7, Y7
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
-	VMOVUPS      Y8, (DI)
-	VBROADCASTSS 184(AX), Y10
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y8, (SI)
+	VBROADCASTSS 176(AX), Y10
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y11
+	VMOVUPS      (SI), Y11
 	VPADDD       Y11, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y10, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(DI), Y9, Y11
+	VMASKMOVPS   32(SI), Y9, Y11
 	VPADDD       Y11, Y1, Y1
-	VMOVMSKPS    Y9, R9
-	LEAQ         32(DI), R10
+	VMOVMSKPS    Y9, R8
+	LEAQ         32(SI), R9
 	VMOVAPS      Y1, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part37Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part37Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part37Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part37Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part37One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part37One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part37None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part37None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y10, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (DI), Y11
+	VMOVUPS    (SI), Y11
 	VPADDD     Y11, Y2, Y2
-	VMOVUPS    Y2, (DI)
+	VMOVUPS    Y2, (SI)
 	VMULPS     Y10, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(DI), Y9, Y11
+	VMASKMOVPS 32(SI), Y9, Y11
 	VPADDD     Y11, Y3, Y3
-	VMOVMSKPS  Y9, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part38Four
-	VMOVUPS    Y0, (R10)
-
-part38Four:
-	TESTL      $0x00000004, R9
-	JEQ        part38Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part38Two:
-	TESTL     $0x00000002, R9
-	JEQ       part38One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part38One:
-	TESTL  $0x00000001, R9
-	JEQ    part38None
-	VMOVSS X0, (R10)
-
-part38None:
-	ADDQ       R8, DI
-	VMULPS     Y10, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (DI), Y11
-	VPADDD     Y11, Y4, Y4
-	VMOVUPS    Y4, (DI)
-	VMULPS     Y10, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(DI), Y9, Y11
-	VPADDD     Y11, Y5, Y5
-	VMOVMSKPS  Y9, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y5, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part39Four
-	VMOVUPS    Y0, (R10)
-
-part39Four:
-	TESTL      $0x00000004, R9
-	JEQ        part39Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part39Two:
-	TESTL     $0x00000002, R9
-	JEQ       part39One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part39One:
-	TESTL  $0x00000001, R9
-	JEQ    part39None
-	VMOVSS X0, (R10)
-
-part39None:
-	ADDQ       R8, DI
-	VMULPS     Y10, Y6, Y6
-	VCVTPS2DQ  Y6, Y6
-	VMOVUPS    (DI), Y11
-	VPADDD     Y11, Y6, Y6
-	VMOVUPS    Y6, (DI)
-	VMULPS     Y10, Y7, Y7
-	VCVTPS2DQ  Y7, Y7
-	VMASKMOVPS 32(DI), Y9, Y11
-	VPADDD     Y11, Y7, Y7
 	VMOVMSKPS  Y9, R8
-	LEAQ       32(DI), DI
-	VMOVAPS    Y7, Y0
+	LEAQ       32(SI), R9
+	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part38Four
+	VMOVUPS    Y0, (R9)
+
+part38Four:
+	TESTL      $0x00000004, R8
+	JEQ        part38Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part38Two:
+	TESTL     $0x00000002, R8
+	JEQ       part38One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part38One:
+	TESTL  $0x00000001, R8
+	JEQ    part38None
+	VMOVSS X0, (R9)
+
+part38None:
+	ADDQ       DI, SI
+	VMULPS     Y10, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (SI), Y11
+	VPADDD     Y11, Y4, Y4
+	VMOVUPS    Y4, (SI)
+	VMULPS     Y10, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(SI), Y9, Y11
+	VPADDD     Y11, Y5, Y5
+	VMOVMSKPS  Y9, R8
+	LEAQ       32(SI), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part39Four
+	VMOVUPS    Y0, (R9)
+
+part39Four:
+	TESTL      $0x00000004, R8
+	JEQ        part39Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part39Two:
+	TESTL     $0x00000002, R8
+	JEQ       part39One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part39One:
+	TESTL  $0x00000001, R8
+	JEQ    part39None
+	VMOVSS X0, (R9)
+
+part39None:
+	ADDQ       DI, SI
+	VMULPS     Y10, Y6, Y6
+	VCVTPS2DQ  Y6, Y6
+	VMOVUPS    (SI), Y11
+	VPADDD     Y11, Y6, Y6
+	VMOVUPS    Y6, (SI)
+	VMULPS     Y10, Y7, Y7
+	VCVTPS2DQ  Y7, Y7
+	VMASKMOVPS 32(SI), Y9, Y11
+	VPADDD     Y11, Y7, Y7
+	VMOVMSKPS  Y9, DI
+	LEAQ       32(SI), SI
+	VMOVAPS    Y7, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part40Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part40Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part40Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part40Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part40One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part40One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part40None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part40None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -4452,177 +4932,202 @@ laneEnd:
 
 // func tile5x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile5x1_avx2(SB), $48-8
+TEXT ·tile5x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+5, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y4
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y4
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMASKMOVPS (DI), Y4, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y1
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y2
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y3
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y4
+	VMOVUPS    (BX), Y4
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMASKMOVPS (BX), Y4, Y0
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y4, Y1
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y4, Y2
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y4, Y3
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y4, Y4
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DX)(DI*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DX)(DI*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DX)(DI*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(DI*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R8*1), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DX)(DI*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y6
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(DI*1), Y6
+	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DX)(DI*2), Y6
+	VBROADCASTSS (CX)(BX*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R8*1), Y6
+	VBROADCASTSS (CX)(SI*1), Y6
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (DX)(DI*4), Y6
+	VBROADCASTSS (CX)(BX*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(CX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(CX)(SI*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(CX)(BX*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (DX)(DI*2), Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(CX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(CX)(SI*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(CX)(BX*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (DX)(R8*1), Y5
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(CX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(CX)(SI*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(CX)(BX*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (CX)(SI*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y5
+	VMOVUPS (CX), Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y2, Y2
@@ -4631,8 +5136,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y5
-	VMASKMOVPS (DX), Y5, Y5
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y2, Y2
@@ -4641,23 +5146,23 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y6
+	VBROADCASTSS (CX), Y6
 	VADDPS       Y6, Y0, Y0
-	VBROADCASTSS 4(DX), Y6
+	VBROADCASTSS 4(CX), Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 8(DX), Y6
+	VBROADCASTSS 8(CX), Y6
 	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS 12(DX), Y6
+	VBROADCASTSS 12(CX), Y6
 	VADDPS       Y6, Y3, Y3
-	VBROADCASTSS 16(DX), Y6
+	VBROADCASTSS 16(CX), Y6
 	VADDPS       Y6, Y4, Y4
 	ADDQ         $0x14, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
@@ -4667,175 +5172,175 @@ noRowBias:
 	VMAXPS Y4, Y6, Y4
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y4, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y5
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVMSKPS Y5, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y0, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part41Four
-	VMOVUPS   Y0, (DI)
-
-part41Four:
-	TESTL      $0x00000004, SI
-	JEQ        part41Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part41Two:
-	TESTL     $0x00000002, SI
-	JEQ       part41One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part41One:
-	TESTL  $0x00000001, SI
-	JEQ    part41None
-	VMOVSS X0, (DI)
-
-part41None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y5, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part42Four
-	VMOVUPS   Y0, (DI)
-
-part42Four:
-	TESTL      $0x00000004, SI
-	JEQ        part42Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part42Two:
-	TESTL     $0x00000002, SI
-	JEQ       part42One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part42One:
-	TESTL  $0x00000001, SI
-	JEQ    part42None
-	VMOVSS X0, (DI)
-
-part42None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y5, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y2, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part43Four
-	VMOVUPS   Y0, (DI)
-
-part43Four:
-	TESTL      $0x00000004, SI
-	JEQ        part43Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part43Two:
-	TESTL     $0x00000002, SI
-	JEQ       part43One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part43One:
-	TESTL  $0x00000001, SI
-	JEQ    part43None
-	VMOVSS X0, (DI)
-
-part43None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y5, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part44Four
-	VMOVUPS   Y0, (DI)
-
-part44Four:
-	TESTL      $0x00000004, SI
-	JEQ        part44Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part44Two:
-	TESTL     $0x00000002, SI
-	JEQ       part44One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part44One:
-	TESTL  $0x00000001, SI
-	JEQ    part44None
-	VMOVSS X0, (DI)
-
-part44None:
-	ADDQ      BX, DX
+	VMOVUPS   (CX), Y5
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
 	VMOVMSKPS Y5, BX
-	LEAQ      (DX), DX
-	VMOVAPS   Y4, Y0
+	LEAQ      (CX), SI
+	VMOVAPS   Y0, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part41Four
+	VMOVUPS   Y0, (SI)
+
+part41Four:
+	TESTL      $0x00000004, BX
+	JEQ        part41Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part41Two:
+	TESTL     $0x00000002, BX
+	JEQ       part41One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part41One:
+	TESTL  $0x00000001, BX
+	JEQ    part41None
+	VMOVSS X0, (SI)
+
+part41None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y5, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part42Four
+	VMOVUPS   Y0, (SI)
+
+part42Four:
+	TESTL      $0x00000004, BX
+	JEQ        part42Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part42Two:
+	TESTL     $0x00000002, BX
+	JEQ       part42One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part42One:
+	TESTL  $0x00000001, BX
+	JEQ    part42None
+	VMOVSS X0, (SI)
+
+part42None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y5, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y2, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part43Four
+	VMOVUPS   Y0, (SI)
+
+part43Four:
+	TESTL      $0x00000004, BX
+	JEQ        part43Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part43Two:
+	TESTL     $0x00000002, BX
+	JEQ       part43One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part43One:
+	TESTL  $0x00000001, BX
+	JEQ    part43None
+	VMOVSS X0, (SI)
+
+part43None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y5, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part44Four
+	VMOVUPS   Y0, (SI)
+
+part44Four:
+	TESTL      $0x00000004, BX
+	JEQ        part44Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part44Two:
+	TESTL     $0x00000002, BX
+	JEQ       part44One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part44One:
+	TESTL  $0x00000001, BX
+	JEQ    part44None
+	VMOVSS X0, (SI)
+
+part44None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y5, DX
+	LEAQ      (CX), CX
+	VMOVAPS   Y4, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part45Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part45Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part45Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part45Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part45One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part45One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part45None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part45None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -4843,150 +5348,175 @@ storeEnd:
 
 // func lane5x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane5x1_avx2(SB), $48-8
+TEXT ·lane5x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+5, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (DX)(R8*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DX)(R8*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (DX)(R8*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DX)(R8*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (DX)(R8*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DX)(R8*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (DX)(R8*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DX)(R8*4), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y6
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (DX)(R8*1), Y7
+	VBROADCASTSS (CX)(SI*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (DX)(R8*2), Y6
+	VBROADCASTSS (CX)(SI*2), Y6
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (DX)(R9*1), Y7
+	VBROADCASTSS (CX)(DI*1), Y7
 	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (DX)(R8*4), Y6
+	VBROADCASTSS (CX)(SI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(CX)(SI*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 4(CX)(SI*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(CX)(DI*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS 4(CX)(SI*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (DX)(R8*2), Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(CX)(SI*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 8(CX)(SI*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(CX)(DI*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS 8(CX)(SI*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (DX)(R9*1), Y5
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(CX)(SI*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 12(CX)(SI*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(CX)(DI*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS 12(CX)(SI*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (CX)(SI*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (CX)(SI*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (CX)(DI*1), Y7
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS (CX)(SI*4), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y6
-	VMOVUPS      (DI), Y5
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y6
+	VMOVUPS      (SI), Y5
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y5, Y5
 	VANDPS       Y6, Y1, Y7
@@ -4997,46 +5527,46 @@ kDone:
 	VPMAXSD      Y7, Y5, Y5
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
-	VMOVUPS      Y5, (DI)
-	VBROADCASTSS 184(AX), Y6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y5, (SI)
+	VBROADCASTSS 176(AX), Y6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y6, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y1, Y1
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y6, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y6, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y3, Y3
-	VMOVUPS      Y3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y6, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (DI), Y7
+	VMOVUPS      (SI), Y7
 	VPADDD       Y7, Y4, Y4
-	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y4, (SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y8
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y6
-	VMOVUPS      (DI), Y5
+	VMOVUPS      (SI), Y8
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y6
+	VMOVUPS      (SI), Y5
 	VANDPS       Y8, Y0, Y0
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y5, Y5
@@ -5052,183 +5582,183 @@ lanePart:
 	VANDPS       Y8, Y4, Y4
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
-	VMOVUPS      Y5, (DI)
-	VBROADCASTSS 184(AX), Y6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y5, (SI)
+	VBROADCASTSS 176(AX), Y6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (DI), Y8, Y7
+	VMASKMOVPS   (SI), Y8, Y7
 	VPADDD       Y7, Y0, Y0
-	VMOVMSKPS    Y8, R9
-	LEAQ         (DI), R10
+	VMOVMSKPS    Y8, R8
+	LEAQ         (SI), R9
 	VMOVAPS      Y0, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part46Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part46Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part46Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part46Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part46One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part46One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part46None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part46None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y6, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (DI), Y8, Y7
+	VMASKMOVPS (SI), Y8, Y7
 	VPADDD     Y7, Y1, Y1
-	VMOVMSKPS  Y8, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y1, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part47Four
-	VMOVUPS    Y0, (R10)
-
-part47Four:
-	TESTL      $0x00000004, R9
-	JEQ        part47Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part47Two:
-	TESTL     $0x00000002, R9
-	JEQ       part47One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part47One:
-	TESTL  $0x00000001, R9
-	JEQ    part47None
-	VMOVSS X0, (R10)
-
-part47None:
-	ADDQ       R8, DI
-	VMULPS     Y6, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (DI), Y8, Y7
-	VPADDD     Y7, Y2, Y2
-	VMOVMSKPS  Y8, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y2, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part48Four
-	VMOVUPS    Y0, (R10)
-
-part48Four:
-	TESTL      $0x00000004, R9
-	JEQ        part48Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part48Two:
-	TESTL     $0x00000002, R9
-	JEQ       part48One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part48One:
-	TESTL  $0x00000001, R9
-	JEQ    part48None
-	VMOVSS X0, (R10)
-
-part48None:
-	ADDQ       R8, DI
-	VMULPS     Y6, Y3, Y3
-	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS (DI), Y8, Y7
-	VPADDD     Y7, Y3, Y3
-	VMOVMSKPS  Y8, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part49Four
-	VMOVUPS    Y0, (R10)
-
-part49Four:
-	TESTL      $0x00000004, R9
-	JEQ        part49Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part49Two:
-	TESTL     $0x00000002, R9
-	JEQ       part49One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part49One:
-	TESTL  $0x00000001, R9
-	JEQ    part49None
-	VMOVSS X0, (R10)
-
-part49None:
-	ADDQ       R8, DI
-	VMULPS     Y6, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMASKMOVPS (DI), Y8, Y7
-	VPADDD     Y7, Y4, Y4
 	VMOVMSKPS  Y8, R8
-	LEAQ       (DI), DI
-	VMOVAPS    Y4, Y0
+	LEAQ       (SI), R9
+	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part47Four
+	VMOVUPS    Y0, (R9)
+
+part47Four:
+	TESTL      $0x00000004, R8
+	JEQ        part47Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part47Two:
+	TESTL     $0x00000002, R8
+	JEQ       part47One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part47One:
+	TESTL  $0x00000001, R8
+	JEQ    part47None
+	VMOVSS X0, (R9)
+
+part47None:
+	ADDQ       DI, SI
+	VMULPS     Y6, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (SI), Y8, Y7
+	VPADDD     Y7, Y2, Y2
+	VMOVMSKPS  Y8, R8
+	LEAQ       (SI), R9
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part48Four
+	VMOVUPS    Y0, (R9)
+
+part48Four:
+	TESTL      $0x00000004, R8
+	JEQ        part48Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part48Two:
+	TESTL     $0x00000002, R8
+	JEQ       part48One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part48One:
+	TESTL  $0x00000001, R8
+	JEQ    part48None
+	VMOVSS X0, (R9)
+
+part48None:
+	ADDQ       DI, SI
+	VMULPS     Y6, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS (SI), Y8, Y7
+	VPADDD     Y7, Y3, Y3
+	VMOVMSKPS  Y8, R8
+	LEAQ       (SI), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part49Four
+	VMOVUPS    Y0, (R9)
+
+part49Four:
+	TESTL      $0x00000004, R8
+	JEQ        part49Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part49Two:
+	TESTL     $0x00000002, R8
+	JEQ       part49One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part49One:
+	TESTL  $0x00000001, R8
+	JEQ    part49None
+	VMOVSS X0, (R9)
+
+part49None:
+	ADDQ       DI, SI
+	VMULPS     Y6, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMASKMOVPS (SI), Y8, Y7
+	VPADDD     Y7, Y4, Y4
+	VMOVMSKPS  Y8, DI
+	LEAQ       (SI), SI
+	VMOVAPS    Y4, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part50Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part50Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part50Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part50Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part50One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part50One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part50None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part50None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -5236,228 +5766,253 @@ laneEnd:
 
 // func tile5x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile5x2_avx2(SB), $48-8
+TEXT ·tile5x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMOVUPS    32(DI), Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMOVUPS    32(DI), Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMOVUPS    32(DI), Y7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y8
-	VMOVUPS    32(DI), Y9
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+5, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y8
+	VMOVUPS 32(BX), Y9
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y9
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y9, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y9, Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DI), Y9, Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DI), Y9, Y7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DI), Y9, Y9
+	VMOVUPS    (BX), Y9
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMOVUPS    (BX), Y0
+	VMASKMOVPS 32(BX), Y9, Y1
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS 32(BX), Y9, Y3
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y4
+	VMASKMOVPS 32(BX), Y9, Y5
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y6
+	VMASKMOVPS 32(BX), Y9, Y7
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y8
+	VMASKMOVPS 32(BX), Y9, Y9
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(DI*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DX)(DI*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R8*1), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DX)(DI*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(DI*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DX)(DI*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R8*1), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DX)(DI*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(DI*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DX)(DI*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R8*1), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DX)(DI*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(DI*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DX)(DI*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R8*1), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DX)(DI*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Y12
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(DI*1), Y12
+	VBROADCASTSS (CX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DX)(DI*2), Y12
+	VBROADCASTSS (CX)(BX*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R8*1), Y12
+	VBROADCASTSS (CX)(SI*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DX)(DI*4), Y12
+	VBROADCASTSS (CX)(BX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Y10
+	VMOVUPS      32(DX)(DI*1), Y11
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(CX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(CX)(SI*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(CX)(BX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DX)(DI*2), Y10
+	VMOVUPS      32(DX)(DI*2), Y11
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(CX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(CX)(SI*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(CX)(BX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(CX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(CX)(SI*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(CX)(BX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (CX)(SI*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y10
+	VMOVUPS (CX), Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y2, Y2
 	VADDPS  Y10, Y4, Y4
 	VADDPS  Y10, Y6, Y6
 	VADDPS  Y10, Y8, Y8
-	VMOVUPS 32(DX), Y11
+	VMOVUPS 32(CX), Y11
 	VADDPS  Y11, Y1, Y1
 	VADDPS  Y11, Y3, Y3
 	VADDPS  Y11, Y5, Y5
@@ -5466,14 +6021,14 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y11
-	VMOVUPS    (DX), Y10
+	VMOVUPS    (DX), Y11
+	VMOVUPS    (CX), Y10
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y10, Y2, Y2
 	VADDPS     Y10, Y4, Y4
 	VADDPS     Y10, Y6, Y6
 	VADDPS     Y10, Y8, Y8
-	VMASKMOVPS 32(DX), Y11, Y11
+	VMASKMOVPS 32(CX), Y11, Y11
 	VADDPS     Y11, Y1, Y1
 	VADDPS     Y11, Y3, Y3
 	VADDPS     Y11, Y5, Y5
@@ -5482,28 +6037,28 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y12
+	VBROADCASTSS (CX), Y12
 	VADDPS       Y12, Y0, Y0
 	VADDPS       Y12, Y1, Y1
-	VBROADCASTSS 4(DX), Y12
+	VBROADCASTSS 4(CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VADDPS       Y12, Y3, Y3
-	VBROADCASTSS 8(DX), Y12
+	VBROADCASTSS 8(CX), Y12
 	VADDPS       Y12, Y4, Y4
 	VADDPS       Y12, Y5, Y5
-	VBROADCASTSS 12(DX), Y12
+	VBROADCASTSS 12(CX), Y12
 	VADDPS       Y12, Y6, Y6
 	VADDPS       Y12, Y7, Y7
-	VBROADCASTSS 16(DX), Y12
+	VBROADCASTSS 16(CX), Y12
 	VADDPS       Y12, Y8, Y8
 	VADDPS       Y12, Y9, Y9
 	ADDQ         $0x14, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5518,185 +6073,185 @@ noRowBias:
 	VMAXPS Y9, Y12, Y9
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	VMOVUPS Y1, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	VMOVUPS Y3, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y4, (DX)
-	VMOVUPS Y5, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y6, (DX)
-	VMOVUPS Y7, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y8, (DX)
-	VMOVUPS Y9, 32(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y10
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVUPS   Y0, (DX)
-	VMOVMSKPS Y10, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part51Four
-	VMOVUPS   Y0, (DI)
-
-part51Four:
-	TESTL      $0x00000004, SI
-	JEQ        part51Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part51Two:
-	TESTL     $0x00000002, SI
-	JEQ       part51One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part51One:
-	TESTL  $0x00000001, SI
-	JEQ    part51None
-	VMOVSS X0, (DI)
-
-part51None:
-	ADDQ      BX, DX
-	VMOVUPS   Y2, (DX)
-	VMOVMSKPS Y10, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part52Four
-	VMOVUPS   Y0, (DI)
-
-part52Four:
-	TESTL      $0x00000004, SI
-	JEQ        part52Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part52Two:
-	TESTL     $0x00000002, SI
-	JEQ       part52One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part52One:
-	TESTL  $0x00000001, SI
-	JEQ    part52None
-	VMOVSS X0, (DI)
-
-part52None:
-	ADDQ      BX, DX
-	VMOVUPS   Y4, (DX)
-	VMOVMSKPS Y10, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y5, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part53Four
-	VMOVUPS   Y0, (DI)
-
-part53Four:
-	TESTL      $0x00000004, SI
-	JEQ        part53Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part53Two:
-	TESTL     $0x00000002, SI
-	JEQ       part53One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part53One:
-	TESTL  $0x00000001, SI
-	JEQ    part53None
-	VMOVSS X0, (DI)
-
-part53None:
-	ADDQ      BX, DX
-	VMOVUPS   Y6, (DX)
-	VMOVMSKPS Y10, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part54Four
-	VMOVUPS   Y0, (DI)
-
-part54Four:
-	TESTL      $0x00000004, SI
-	JEQ        part54Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part54Two:
-	TESTL     $0x00000002, SI
-	JEQ       part54One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part54One:
-	TESTL  $0x00000001, SI
-	JEQ    part54None
-	VMOVSS X0, (DI)
-
-part54None:
-	ADDQ      BX, DX
-	VMOVUPS   Y8, (DX)
+	VMOVUPS   (CX), Y10
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
+	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y10, BX
-	LEAQ      32(DX), DX
-	VMOVAPS   Y9, Y0
+	LEAQ      32(CX), SI
+	VMOVAPS   Y1, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part51Four
+	VMOVUPS   Y0, (SI)
+
+part51Four:
+	TESTL      $0x00000004, BX
+	JEQ        part51Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part51Two:
+	TESTL     $0x00000002, BX
+	JEQ       part51One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part51One:
+	TESTL  $0x00000001, BX
+	JEQ    part51None
+	VMOVSS X0, (SI)
+
+part51None:
+	ADDQ      DX, CX
+	VMOVUPS   Y2, (CX)
+	VMOVMSKPS Y10, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part52Four
+	VMOVUPS   Y0, (SI)
+
+part52Four:
+	TESTL      $0x00000004, BX
+	JEQ        part52Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part52Two:
+	TESTL     $0x00000002, BX
+	JEQ       part52One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part52One:
+	TESTL  $0x00000001, BX
+	JEQ    part52None
+	VMOVSS X0, (SI)
+
+part52None:
+	ADDQ      DX, CX
+	VMOVUPS   Y4, (CX)
+	VMOVMSKPS Y10, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part53Four
+	VMOVUPS   Y0, (SI)
+
+part53Four:
+	TESTL      $0x00000004, BX
+	JEQ        part53Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part53Two:
+	TESTL     $0x00000002, BX
+	JEQ       part53One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part53One:
+	TESTL  $0x00000001, BX
+	JEQ    part53None
+	VMOVSS X0, (SI)
+
+part53None:
+	ADDQ      DX, CX
+	VMOVUPS   Y6, (CX)
+	VMOVMSKPS Y10, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part54Four
+	VMOVUPS   Y0, (SI)
+
+part54Four:
+	TESTL      $0x00000004, BX
+	JEQ        part54Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part54Two:
+	TESTL     $0x00000002, BX
+	JEQ       part54One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part54One:
+	TESTL  $0x00000001, BX
+	JEQ    part54None
+	VMOVSS X0, (SI)
+
+part54None:
+	ADDQ      DX, CX
+	VMOVUPS   Y8, (CX)
+	VMOVMSKPS Y10, DX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y9, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part55Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part55Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part55Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part55Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part55One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part55One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part55None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part55None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -5704,46 +6259,42 @@ storeEnd:
 
 // func lane5x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane5x2_avx2(SB), $48-8
+TEXT ·lane5x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+5, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5754,135 +6305,164 @@ lane:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(R8*1), Y13
-	VFMADD231PS  Y10, Y13, Y2
-	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (DX)(R8*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R9*1), Y13
-	VFMADD231PS  Y10, Y13, Y6
-	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DX)(R8*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(R8*1), Y13
-	VFMADD231PS  Y10, Y13, Y2
-	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (DX)(R8*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R9*1), Y13
-	VFMADD231PS  Y10, Y13, Y6
-	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DX)(R8*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(R8*1), Y13
-	VFMADD231PS  Y10, Y13, Y2
-	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (DX)(R8*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R9*1), Y13
-	VFMADD231PS  Y10, Y13, Y6
-	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DX)(R8*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(R8*1), Y13
-	VFMADD231PS  Y10, Y13, Y2
-	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (DX)(R8*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R9*1), Y13
-	VFMADD231PS  Y10, Y13, Y6
-	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DX)(R8*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y10
-	VMOVUPS      32(BX), Y11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y12
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DX)(R8*1), Y13
+	VBROADCASTSS (CX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (DX)(R8*2), Y12
+	VBROADCASTSS (CX)(SI*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DX)(R9*1), Y13
+	VBROADCASTSS (CX)(DI*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
 	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS (DX)(R8*4), Y12
+	VBROADCASTSS (CX)(SI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(CX)(SI*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 4(CX)(SI*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(CX)(DI*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 4(CX)(SI*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DX)(R8*2), Y10
+	VMOVUPS      32(DX)(R8*2), Y11
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(CX)(SI*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(CX)(SI*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(CX)(DI*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 8(CX)(SI*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DX)(R9*1), Y10
+	VMOVUPS      32(DX)(R9*1), Y11
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(CX)(SI*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 12(CX)(SI*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(CX)(DI*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 12(CX)(SI*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (CX)(SI*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (CX)(SI*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (CX)(DI*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (CX)(SI*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y12
-	VMOVUPS      (DI), Y10
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y12
+	VMOVUPS      (SI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VANDPS       Y12, Y1, Y13
@@ -5903,71 +6483,71 @@ kDone:
 	VPMAXSD      Y13, Y10, Y10
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
-	VMOVUPS      Y10, (DI)
-	VBROADCASTSS 184(AX), Y12
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y10, (SI)
+	VBROADCASTSS 176(AX), Y12
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y13
+	VMOVUPS      (SI), Y13
 	VPADDD       Y13, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      32(SI), Y13
 	VPADDD       Y13, Y1, Y1
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y12, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y13
+	VMOVUPS      (SI), Y13
 	VPADDD       Y13, Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y2, (SI)
 	VMULPS       Y12, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      32(SI), Y13
 	VPADDD       Y13, Y3, Y3
-	VMOVUPS      Y3, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y12, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (DI), Y13
+	VMOVUPS      (SI), Y13
 	VPADDD       Y13, Y4, Y4
-	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y4, (SI)
 	VMULPS       Y12, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      32(SI), Y13
 	VPADDD       Y13, Y5, Y5
-	VMOVUPS      Y5, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y5, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y12, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (DI), Y13
+	VMOVUPS      (SI), Y13
 	VPADDD       Y13, Y6, Y6
-	VMOVUPS      Y6, (DI)
+	VMOVUPS      Y6, (SI)
 	VMULPS       Y12, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      32(SI), Y13
 	VPADDD       Y13, Y7, Y7
-	VMOVUPS      Y7, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y7, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y12, Y8, Y8
 	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      (DI), Y13
+	VMOVUPS      (SI), Y13
 	VPADDD       Y13, Y8, Y8
-	VMOVUPS      Y8, (DI)
+	VMOVUPS      Y8, (SI)
 	VMULPS       Y12, Y9, Y9
 	VCVTPS2DQ    Y9, Y9
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      32(SI), Y13
 	VPADDD       Y13, Y9, Y9
-	VMOVUPS      Y9, 32(DI)
+	VMOVUPS      Y9, 32(SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y11
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y12
-	VMOVUPS      (DI), Y10
+	VMOVUPS      (SI), Y11
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y12
+	VMOVUPS      (SI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VANDPS       Y11, Y1, Y1
@@ -5993,208 +6573,208 @@ lanePart:
 	VANDPS       Y11, Y9, Y9
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
-	VMOVUPS      Y10, (DI)
-	VBROADCASTSS 184(AX), Y12
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y10, (SI)
+	VBROADCASTSS 176(AX), Y12
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y13
+	VMOVUPS      (SI), Y13
 	VPADDD       Y13, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(DI), Y11, Y13
+	VMASKMOVPS   32(SI), Y11, Y13
 	VPADDD       Y13, Y1, Y1
-	VMOVMSKPS    Y11, R9
-	LEAQ         32(DI), R10
+	VMOVMSKPS    Y11, R8
+	LEAQ         32(SI), R9
 	VMOVAPS      Y1, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part56Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part56Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part56Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part56Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part56One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part56One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part56None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part56None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y12, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (DI), Y13
+	VMOVUPS    (SI), Y13
 	VPADDD     Y13, Y2, Y2
-	VMOVUPS    Y2, (DI)
+	VMOVUPS    Y2, (SI)
 	VMULPS     Y12, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(DI), Y11, Y13
+	VMASKMOVPS 32(SI), Y11, Y13
 	VPADDD     Y13, Y3, Y3
-	VMOVMSKPS  Y11, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part57Four
-	VMOVUPS    Y0, (R10)
-
-part57Four:
-	TESTL      $0x00000004, R9
-	JEQ        part57Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part57Two:
-	TESTL     $0x00000002, R9
-	JEQ       part57One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part57One:
-	TESTL  $0x00000001, R9
-	JEQ    part57None
-	VMOVSS X0, (R10)
-
-part57None:
-	ADDQ       R8, DI
-	VMULPS     Y12, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (DI), Y13
-	VPADDD     Y13, Y4, Y4
-	VMOVUPS    Y4, (DI)
-	VMULPS     Y12, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(DI), Y11, Y13
-	VPADDD     Y13, Y5, Y5
-	VMOVMSKPS  Y11, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y5, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part58Four
-	VMOVUPS    Y0, (R10)
-
-part58Four:
-	TESTL      $0x00000004, R9
-	JEQ        part58Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part58Two:
-	TESTL     $0x00000002, R9
-	JEQ       part58One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part58One:
-	TESTL  $0x00000001, R9
-	JEQ    part58None
-	VMOVSS X0, (R10)
-
-part58None:
-	ADDQ       R8, DI
-	VMULPS     Y12, Y6, Y6
-	VCVTPS2DQ  Y6, Y6
-	VMOVUPS    (DI), Y13
-	VPADDD     Y13, Y6, Y6
-	VMOVUPS    Y6, (DI)
-	VMULPS     Y12, Y7, Y7
-	VCVTPS2DQ  Y7, Y7
-	VMASKMOVPS 32(DI), Y11, Y13
-	VPADDD     Y13, Y7, Y7
-	VMOVMSKPS  Y11, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y7, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part59Four
-	VMOVUPS    Y0, (R10)
-
-part59Four:
-	TESTL      $0x00000004, R9
-	JEQ        part59Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part59Two:
-	TESTL     $0x00000002, R9
-	JEQ       part59One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part59One:
-	TESTL  $0x00000001, R9
-	JEQ    part59None
-	VMOVSS X0, (R10)
-
-part59None:
-	ADDQ       R8, DI
-	VMULPS     Y12, Y8, Y8
-	VCVTPS2DQ  Y8, Y8
-	VMOVUPS    (DI), Y13
-	VPADDD     Y13, Y8, Y8
-	VMOVUPS    Y8, (DI)
-	VMULPS     Y12, Y9, Y9
-	VCVTPS2DQ  Y9, Y9
-	VMASKMOVPS 32(DI), Y11, Y13
-	VPADDD     Y13, Y9, Y9
 	VMOVMSKPS  Y11, R8
-	LEAQ       32(DI), DI
-	VMOVAPS    Y9, Y0
+	LEAQ       32(SI), R9
+	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part57Four
+	VMOVUPS    Y0, (R9)
+
+part57Four:
+	TESTL      $0x00000004, R8
+	JEQ        part57Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part57Two:
+	TESTL     $0x00000002, R8
+	JEQ       part57One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part57One:
+	TESTL  $0x00000001, R8
+	JEQ    part57None
+	VMOVSS X0, (R9)
+
+part57None:
+	ADDQ       DI, SI
+	VMULPS     Y12, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (SI), Y13
+	VPADDD     Y13, Y4, Y4
+	VMOVUPS    Y4, (SI)
+	VMULPS     Y12, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(SI), Y11, Y13
+	VPADDD     Y13, Y5, Y5
+	VMOVMSKPS  Y11, R8
+	LEAQ       32(SI), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part58Four
+	VMOVUPS    Y0, (R9)
+
+part58Four:
+	TESTL      $0x00000004, R8
+	JEQ        part58Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part58Two:
+	TESTL     $0x00000002, R8
+	JEQ       part58One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part58One:
+	TESTL  $0x00000001, R8
+	JEQ    part58None
+	VMOVSS X0, (R9)
+
+part58None:
+	ADDQ       DI, SI
+	VMULPS     Y12, Y6, Y6
+	VCVTPS2DQ  Y6, Y6
+	VMOVUPS    (SI), Y13
+	VPADDD     Y13, Y6, Y6
+	VMOVUPS    Y6, (SI)
+	VMULPS     Y12, Y7, Y7
+	VCVTPS2DQ  Y7, Y7
+	VMASKMOVPS 32(SI), Y11, Y13
+	VPADDD     Y13, Y7, Y7
+	VMOVMSKPS  Y11, R8
+	LEAQ       32(SI), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part59Four
+	VMOVUPS    Y0, (R9)
+
+part59Four:
+	TESTL      $0x00000004, R8
+	JEQ        part59Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part59Two:
+	TESTL     $0x00000002, R8
+	JEQ       part59One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part59One:
+	TESTL  $0x00000001, R8
+	JEQ    part59None
+	VMOVSS X0, (R9)
+
+part59None:
+	ADDQ       DI, SI
+	VMULPS     Y12, Y8, Y8
+	VCVTPS2DQ  Y8, Y8
+	VMOVUPS    (SI), Y13
+	VPADDD     Y13, Y8, Y8
+	VMOVUPS    Y8, (SI)
+	VMULPS     Y12, Y9, Y9
+	VCVTPS2DQ  Y9, Y9
+	VMASKMOVPS 32(SI), Y11, Y13
+	VPADDD     Y13, Y9, Y9
+	VMOVMSKPS  Y11, DI
+	LEAQ       32(SI), SI
+	VMOVAPS    Y9, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part60Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part60Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part60Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part60Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part60One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part60One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part60None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part60None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -6202,195 +6782,218 @@ laneEnd:
 
 // func tile6x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile6x1_avx2(SB), $48-8
+TEXT ·tile6x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y5
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+6, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y5
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y5
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMASKMOVPS (DI), Y5, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y5, Y1
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y5, Y2
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y5, Y3
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y5, Y4
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y5, Y5
+	VMOVUPS    (BX), Y5
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMASKMOVPS (BX), Y5, Y0
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y5, Y1
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y5, Y2
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y5, Y3
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y5, Y4
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y5, Y5
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 24(AX), R8
+	LEAQ (R8)(R8*2), R9
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(DI*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (DX)(DI*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DX)(DI*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(DI*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (DX)(DI*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DX)(DI*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(DI*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (DX)(DI*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DX)(DI*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(DI*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (DX)(DI*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R8*1), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DX)(DI*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R9*1), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         R10, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y7
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(DI*1), Y7
+	VBROADCASTSS (CX)(BX*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (DX)(DI*2), Y7
+	VBROADCASTSS (CX)(BX*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R8*1), Y7
+	VBROADCASTSS (CX)(SI*1), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (DX)(DI*4), Y7
+	VBROADCASTSS (CX)(BX*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R9*1), Y7
+	VBROADCASTSS (CX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         R10, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Y6
+	VBROADCASTSS 4(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(CX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(CX)(SI*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(CX)(BX*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(CX)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (DX)(R8*2), Y6
+	VBROADCASTSS 8(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(CX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(CX)(SI*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(CX)(BX*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(CX)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (DX)(R9*1), Y6
+	VBROADCASTSS 12(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(CX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(CX)(SI*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(CX)(BX*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(CX)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (CX)(SI*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (CX)(DI*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y6
+	VMOVUPS (CX), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -6400,8 +7003,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y6
-	VMASKMOVPS (DX), Y6, Y6
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y2, Y2
@@ -6411,25 +7014,25 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (CX), Y7
 	VADDPS       Y7, Y0, Y0
-	VBROADCASTSS 4(DX), Y7
+	VBROADCASTSS 4(CX), Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS 8(DX), Y7
+	VBROADCASTSS 8(CX), Y7
 	VADDPS       Y7, Y2, Y2
-	VBROADCASTSS 12(DX), Y7
+	VBROADCASTSS 12(CX), Y7
 	VADDPS       Y7, Y3, Y3
-	VBROADCASTSS 16(DX), Y7
+	VBROADCASTSS 16(CX), Y7
 	VADDPS       Y7, Y4, Y4
-	VBROADCASTSS 20(DX), Y7
+	VBROADCASTSS 20(CX), Y7
 	VADDPS       Y7, Y5, Y5
 	ADDQ         $0x18, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
@@ -6440,206 +7043,206 @@ noRowBias:
 	VMAXPS Y5, Y7, Y5
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Y5, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y5, (CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y6
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVMSKPS Y6, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y0, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part61Four
-	VMOVUPS   Y0, (DI)
-
-part61Four:
-	TESTL      $0x00000004, SI
-	JEQ        part61Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part61Two:
-	TESTL     $0x00000002, SI
-	JEQ       part61One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part61One:
-	TESTL  $0x00000001, SI
-	JEQ    part61None
-	VMOVSS X0, (DI)
-
-part61None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y6, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part62Four
-	VMOVUPS   Y0, (DI)
-
-part62Four:
-	TESTL      $0x00000004, SI
-	JEQ        part62Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part62Two:
-	TESTL     $0x00000002, SI
-	JEQ       part62One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part62One:
-	TESTL  $0x00000001, SI
-	JEQ    part62None
-	VMOVSS X0, (DI)
-
-part62None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y6, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y2, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part63Four
-	VMOVUPS   Y0, (DI)
-
-part63Four:
-	TESTL      $0x00000004, SI
-	JEQ        part63Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part63Two:
-	TESTL     $0x00000002, SI
-	JEQ       part63One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part63One:
-	TESTL  $0x00000001, SI
-	JEQ    part63None
-	VMOVSS X0, (DI)
-
-part63None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y6, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part64Four
-	VMOVUPS   Y0, (DI)
-
-part64Four:
-	TESTL      $0x00000004, SI
-	JEQ        part64Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part64Two:
-	TESTL     $0x00000002, SI
-	JEQ       part64One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part64One:
-	TESTL  $0x00000001, SI
-	JEQ    part64None
-	VMOVSS X0, (DI)
-
-part64None:
-	ADDQ      BX, DX
-	VMOVMSKPS Y6, SI
-	LEAQ      (DX), DI
-	VMOVAPS   Y4, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part65Four
-	VMOVUPS   Y0, (DI)
-
-part65Four:
-	TESTL      $0x00000004, SI
-	JEQ        part65Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part65Two:
-	TESTL     $0x00000002, SI
-	JEQ       part65One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part65One:
-	TESTL  $0x00000001, SI
-	JEQ    part65None
-	VMOVSS X0, (DI)
-
-part65None:
-	ADDQ      BX, DX
+	VMOVUPS   (CX), Y6
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
 	VMOVMSKPS Y6, BX
-	LEAQ      (DX), DX
-	VMOVAPS   Y5, Y0
+	LEAQ      (CX), SI
+	VMOVAPS   Y0, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part61Four
+	VMOVUPS   Y0, (SI)
+
+part61Four:
+	TESTL      $0x00000004, BX
+	JEQ        part61Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part61Two:
+	TESTL     $0x00000002, BX
+	JEQ       part61One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part61One:
+	TESTL  $0x00000001, BX
+	JEQ    part61None
+	VMOVSS X0, (SI)
+
+part61None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y6, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y1, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part62Four
+	VMOVUPS   Y0, (SI)
+
+part62Four:
+	TESTL      $0x00000004, BX
+	JEQ        part62Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part62Two:
+	TESTL     $0x00000002, BX
+	JEQ       part62One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part62One:
+	TESTL  $0x00000001, BX
+	JEQ    part62None
+	VMOVSS X0, (SI)
+
+part62None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y6, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y2, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part63Four
+	VMOVUPS   Y0, (SI)
+
+part63Four:
+	TESTL      $0x00000004, BX
+	JEQ        part63Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part63Two:
+	TESTL     $0x00000002, BX
+	JEQ       part63One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part63One:
+	TESTL  $0x00000001, BX
+	JEQ    part63None
+	VMOVSS X0, (SI)
+
+part63None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y6, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part64Four
+	VMOVUPS   Y0, (SI)
+
+part64Four:
+	TESTL      $0x00000004, BX
+	JEQ        part64Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part64Two:
+	TESTL     $0x00000002, BX
+	JEQ       part64One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part64One:
+	TESTL  $0x00000001, BX
+	JEQ    part64None
+	VMOVSS X0, (SI)
+
+part64None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y6, BX
+	LEAQ      (CX), SI
+	VMOVAPS   Y4, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part65Four
+	VMOVUPS   Y0, (SI)
+
+part65Four:
+	TESTL      $0x00000004, BX
+	JEQ        part65Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part65Two:
+	TESTL     $0x00000002, BX
+	JEQ       part65One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part65One:
+	TESTL  $0x00000001, BX
+	JEQ    part65None
+	VMOVSS X0, (SI)
+
+part65None:
+	ADDQ      DX, CX
+	VMOVMSKPS Y6, DX
+	LEAQ      (CX), CX
+	VMOVAPS   Y5, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part66Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part66Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part66Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part66Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part66One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part66One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part66None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part66None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -6647,164 +7250,187 @@ storeEnd:
 
 // func lane6x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane6x1_avx2(SB), $48-8
+TEXT ·lane6x1_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+6, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	MOVQ   16(AX), R11
-	MOVQ   32(AX), R12
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	MOVQ   24(AX), R9
+	LEAQ   (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(R8*1), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (DX)(R8*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R9*1), Y8
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DX)(R8*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Y6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(R8*1), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (DX)(R8*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R9*1), Y8
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DX)(R8*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Y6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(R8*1), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (DX)(R8*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R9*1), Y8
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DX)(R8*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Y6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(R8*1), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (DX)(R8*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R9*1), Y8
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DX)(R8*4), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R11, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y7
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (DX)(R8*1), Y8
+	VBROADCASTSS (CX)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (DX)(R8*2), Y7
+	VBROADCASTSS (CX)(SI*2), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (DX)(R9*1), Y8
+	VBROADCASTSS (CX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (DX)(R8*4), Y7
+	VBROADCASTSS (CX)(SI*4), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (DX)(R10*1), Y8
+	VBROADCASTSS (CX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         R11, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Y6
+	VBROADCASTSS 4(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(CX)(SI*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 4(CX)(SI*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(CX)(DI*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS 4(CX)(SI*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(CX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	VMOVUPS      (DX)(R9*2), Y6
+	VBROADCASTSS 8(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(CX)(SI*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 8(CX)(SI*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(CX)(DI*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS 8(CX)(SI*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(CX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	VMOVUPS      (DX)(R10*1), Y6
+	VBROADCASTSS 12(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(CX)(SI*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 12(CX)(SI*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(CX)(DI*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS 12(CX)(SI*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(CX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (CX)(SI*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (CX)(SI*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (CX)(SI*4), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (CX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y7
-	VMOVUPS      (DI), Y6
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y7
+	VMOVUPS      (SI), Y6
 	VANDPS       Y7, Y0, Y8
 	VPMAXSD      Y8, Y6, Y6
 	VANDPS       Y7, Y1, Y8
@@ -6817,52 +7443,52 @@ kDone:
 	VPMAXSD      Y8, Y6, Y6
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
-	VMOVUPS      Y6, (DI)
-	VBROADCASTSS 184(AX), Y7
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y6, (SI)
+	VBROADCASTSS 176(AX), Y7
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y8
 	VPADDD       Y8, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y7, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y8
 	VPADDD       Y8, Y1, Y1
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y7, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y8
 	VPADDD       Y8, Y2, Y2
-	VMOVUPS      Y2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y7, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y8
 	VPADDD       Y8, Y3, Y3
-	VMOVUPS      Y3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y7, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y8
 	VPADDD       Y8, Y4, Y4
-	VMOVUPS      Y4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Y7, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      (DI), Y8
+	VMOVUPS      (SI), Y8
 	VPADDD       Y8, Y5, Y5
-	VMOVUPS      Y5, (DI)
+	VMOVUPS      Y5, (SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y9
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y7
-	VMOVUPS      (DI), Y6
+	VMOVUPS      (SI), Y9
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y7
+	VMOVUPS      (SI), Y6
 	VANDPS       Y9, Y0, Y0
 	VANDPS       Y7, Y0, Y8
 	VPMAXSD      Y8, Y6, Y6
@@ -6881,216 +7507,216 @@ lanePart:
 	VANDPS       Y9, Y5, Y5
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
-	VMOVUPS      Y6, (DI)
-	VBROADCASTSS 184(AX), Y7
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y6, (SI)
+	VBROADCASTSS 176(AX), Y7
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMASKMOVPS   (DI), Y9, Y8
+	VMASKMOVPS   (SI), Y9, Y8
 	VPADDD       Y8, Y0, Y0
-	VMOVMSKPS    Y9, R9
-	LEAQ         (DI), R10
+	VMOVMSKPS    Y9, R8
+	LEAQ         (SI), R9
 	VMOVAPS      Y0, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part67Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part67Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part67Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part67Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part67One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part67One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part67None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part67None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y7, Y1, Y1
 	VCVTPS2DQ  Y1, Y1
-	VMASKMOVPS (DI), Y9, Y8
+	VMASKMOVPS (SI), Y9, Y8
 	VPADDD     Y8, Y1, Y1
-	VMOVMSKPS  Y9, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y1, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part68Four
-	VMOVUPS    Y0, (R10)
-
-part68Four:
-	TESTL      $0x00000004, R9
-	JEQ        part68Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part68Two:
-	TESTL     $0x00000002, R9
-	JEQ       part68One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part68One:
-	TESTL  $0x00000001, R9
-	JEQ    part68None
-	VMOVSS X0, (R10)
-
-part68None:
-	ADDQ       R8, DI
-	VMULPS     Y7, Y2, Y2
-	VCVTPS2DQ  Y2, Y2
-	VMASKMOVPS (DI), Y9, Y8
-	VPADDD     Y8, Y2, Y2
-	VMOVMSKPS  Y9, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y2, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part69Four
-	VMOVUPS    Y0, (R10)
-
-part69Four:
-	TESTL      $0x00000004, R9
-	JEQ        part69Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part69Two:
-	TESTL     $0x00000002, R9
-	JEQ       part69One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part69One:
-	TESTL  $0x00000001, R9
-	JEQ    part69None
-	VMOVSS X0, (R10)
-
-part69None:
-	ADDQ       R8, DI
-	VMULPS     Y7, Y3, Y3
-	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS (DI), Y9, Y8
-	VPADDD     Y8, Y3, Y3
-	VMOVMSKPS  Y9, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part70Four
-	VMOVUPS    Y0, (R10)
-
-part70Four:
-	TESTL      $0x00000004, R9
-	JEQ        part70Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part70Two:
-	TESTL     $0x00000002, R9
-	JEQ       part70One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part70One:
-	TESTL  $0x00000001, R9
-	JEQ    part70None
-	VMOVSS X0, (R10)
-
-part70None:
-	ADDQ       R8, DI
-	VMULPS     Y7, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMASKMOVPS (DI), Y9, Y8
-	VPADDD     Y8, Y4, Y4
-	VMOVMSKPS  Y9, R9
-	LEAQ       (DI), R10
-	VMOVAPS    Y4, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part71Four
-	VMOVUPS    Y0, (R10)
-
-part71Four:
-	TESTL      $0x00000004, R9
-	JEQ        part71Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part71Two:
-	TESTL     $0x00000002, R9
-	JEQ       part71One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part71One:
-	TESTL  $0x00000001, R9
-	JEQ    part71None
-	VMOVSS X0, (R10)
-
-part71None:
-	ADDQ       R8, DI
-	VMULPS     Y7, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS (DI), Y9, Y8
-	VPADDD     Y8, Y5, Y5
 	VMOVMSKPS  Y9, R8
-	LEAQ       (DI), DI
-	VMOVAPS    Y5, Y0
+	LEAQ       (SI), R9
+	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part68Four
+	VMOVUPS    Y0, (R9)
+
+part68Four:
+	TESTL      $0x00000004, R8
+	JEQ        part68Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part68Two:
+	TESTL     $0x00000002, R8
+	JEQ       part68One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part68One:
+	TESTL  $0x00000001, R8
+	JEQ    part68None
+	VMOVSS X0, (R9)
+
+part68None:
+	ADDQ       DI, SI
+	VMULPS     Y7, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VMASKMOVPS (SI), Y9, Y8
+	VPADDD     Y8, Y2, Y2
+	VMOVMSKPS  Y9, R8
+	LEAQ       (SI), R9
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part69Four
+	VMOVUPS    Y0, (R9)
+
+part69Four:
+	TESTL      $0x00000004, R8
+	JEQ        part69Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part69Two:
+	TESTL     $0x00000002, R8
+	JEQ       part69One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part69One:
+	TESTL  $0x00000001, R8
+	JEQ    part69None
+	VMOVSS X0, (R9)
+
+part69None:
+	ADDQ       DI, SI
+	VMULPS     Y7, Y3, Y3
+	VCVTPS2DQ  Y3, Y3
+	VMASKMOVPS (SI), Y9, Y8
+	VPADDD     Y8, Y3, Y3
+	VMOVMSKPS  Y9, R8
+	LEAQ       (SI), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part70Four
+	VMOVUPS    Y0, (R9)
+
+part70Four:
+	TESTL      $0x00000004, R8
+	JEQ        part70Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part70Two:
+	TESTL     $0x00000002, R8
+	JEQ       part70One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part70One:
+	TESTL  $0x00000001, R8
+	JEQ    part70None
+	VMOVSS X0, (R9)
+
+part70None:
+	ADDQ       DI, SI
+	VMULPS     Y7, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMASKMOVPS (SI), Y9, Y8
+	VPADDD     Y8, Y4, Y4
+	VMOVMSKPS  Y9, R8
+	LEAQ       (SI), R9
+	VMOVAPS    Y4, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part71Four
+	VMOVUPS    Y0, (R9)
+
+part71Four:
+	TESTL      $0x00000004, R8
+	JEQ        part71Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part71Two:
+	TESTL     $0x00000002, R8
+	JEQ       part71One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part71One:
+	TESTL  $0x00000001, R8
+	JEQ    part71None
+	VMOVSS X0, (R9)
+
+part71None:
+	ADDQ       DI, SI
+	VMULPS     Y7, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS (SI), Y9, Y8
+	VPADDD     Y8, Y5, Y5
+	VMOVMSKPS  Y9, DI
+	LEAQ       (SI), SI
+	VMOVAPS    Y5, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part72Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part72Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part72Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part72Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part72One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part72One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part72None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part72None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -7098,255 +7724,278 @@ laneEnd:
 
 // func tile6x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile6x2_avx2(SB), $48-8
+TEXT ·tile6x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMOVUPS    32(DI), Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMOVUPS    32(DI), Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMOVUPS    32(DI), Y7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y8
-	VMOVUPS    32(DI), Y9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y10
-	VMOVUPS    32(DI), Y11
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+6, 80(SP)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(BX), Y5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y6
+	VMOVUPS 32(BX), Y7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y8
+	VMOVUPS 32(BX), Y9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Y10
+	VMOVUPS 32(BX), Y11
+	JMP     loadEnd
 
 loadPart:
-	VMOVUPS    (DI), Y11
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y11, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y11, Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DI), Y11, Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DI), Y11, Y7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DI), Y11, Y9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y10
-	VMASKMOVPS 32(DI), Y11, Y11
+	VMOVUPS    (BX), Y11
+	MOVQ       40(AX), SI
+	MOVQ       8(SP), BX
+	VMOVUPS    (BX), Y0
+	VMASKMOVPS 32(BX), Y11, Y1
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS 32(BX), Y11, Y3
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y4
+	VMASKMOVPS 32(BX), Y11, Y5
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y6
+	VMASKMOVPS 32(BX), Y11, Y7
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y8
+	VMASKMOVPS 32(BX), Y11, Y9
+	ADDQ       SI, BX
+	VMOVUPS    (BX), Y10
+	VMASKMOVPS 32(BX), Y11, Y11
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 24(AX), R8
+	LEAQ (R8)(R8*2), R9
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DX)(DI*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R8*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DX)(DI*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R9*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DX)(DI*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R8*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DX)(DI*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R9*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DX)(DI*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R8*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DX)(DI*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R9*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DX)(DI*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R8*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DX)(DI*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R9*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         R10, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Y14
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(DI*1), Y14
+	VBROADCASTSS (CX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DX)(DI*2), Y14
+	VBROADCASTSS (CX)(BX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R8*1), Y14
+	VBROADCASTSS (CX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DX)(DI*4), Y14
+	VBROADCASTSS (CX)(BX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R9*1), Y14
+	VBROADCASTSS (CX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         R10, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Y12
+	VMOVUPS      32(DX)(R8*1), Y13
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(CX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(CX)(SI*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(CX)(BX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(CX)(DI*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (DX)(R8*2), Y12
+	VMOVUPS      32(DX)(R8*2), Y13
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(CX)(SI*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(CX)(BX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(CX)(DI*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (DX)(R9*1), Y12
+	VMOVUPS      32(DX)(R9*1), Y13
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(CX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX)(SI*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(CX)(BX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(CX)(DI*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (CX)(SI*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (CX)(DI*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Y12
+	VMOVUPS (CX), Y12
 	VADDPS  Y12, Y0, Y0
 	VADDPS  Y12, Y2, Y2
 	VADDPS  Y12, Y4, Y4
 	VADDPS  Y12, Y6, Y6
 	VADDPS  Y12, Y8, Y8
 	VADDPS  Y12, Y10, Y10
-	VMOVUPS 32(DX), Y13
+	VMOVUPS 32(CX), Y13
 	VADDPS  Y13, Y1, Y1
 	VADDPS  Y13, Y3, Y3
 	VADDPS  Y13, Y5, Y5
@@ -7356,15 +8005,15 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	VMOVUPS    (BX), Y13
-	VMOVUPS    (DX), Y12
+	VMOVUPS    (DX), Y13
+	VMOVUPS    (CX), Y12
 	VADDPS     Y12, Y0, Y0
 	VADDPS     Y12, Y2, Y2
 	VADDPS     Y12, Y4, Y4
 	VADDPS     Y12, Y6, Y6
 	VADDPS     Y12, Y8, Y8
 	VADDPS     Y12, Y10, Y10
-	VMASKMOVPS 32(DX), Y13, Y13
+	VMASKMOVPS 32(CX), Y13, Y13
 	VADDPS     Y13, Y1, Y1
 	VADDPS     Y13, Y3, Y3
 	VADDPS     Y13, Y5, Y5
@@ -7374,31 +8023,31 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Y14
+	VBROADCASTSS (CX), Y14
 	VADDPS       Y14, Y0, Y0
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS 4(DX), Y14
+	VBROADCASTSS 4(CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS 8(DX), Y14
+	VBROADCASTSS 8(CX), Y14
 	VADDPS       Y14, Y4, Y4
 	VADDPS       Y14, Y5, Y5
-	VBROADCASTSS 12(DX), Y14
+	VBROADCASTSS 12(CX), Y14
 	VADDPS       Y14, Y6, Y6
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS 16(DX), Y14
+	VBROADCASTSS 16(CX), Y14
 	VADDPS       Y14, Y8, Y8
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS 20(DX), Y14
+	VBROADCASTSS 20(CX), Y14
 	VADDPS       Y14, Y10, Y10
 	VADDPS       Y14, Y11, Y11
 	ADDQ         $0x18, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
@@ -7415,218 +8064,218 @@ noRowBias:
 	VMAXPS Y11, Y14, Y11
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Y0, (DX)
-	VMOVUPS Y1, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y2, (DX)
-	VMOVUPS Y3, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y4, (DX)
-	VMOVUPS Y5, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y6, (DX)
-	VMOVUPS Y7, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y8, (DX)
-	VMOVUPS Y9, 32(DX)
-	ADDQ    BX, DX
-	VMOVUPS Y10, (DX)
-	VMOVUPS Y11, 32(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
 	JMP     storeEnd
 
 storePart:
-	VMOVUPS   (DX), Y12
-	MOVQ      48(AX), BX
-	MOVQ      8(SP), DX
-	VMOVUPS   Y0, (DX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part73Four
-	VMOVUPS   Y0, (DI)
-
-part73Four:
-	TESTL      $0x00000004, SI
-	JEQ        part73Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part73Two:
-	TESTL     $0x00000002, SI
-	JEQ       part73One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part73One:
-	TESTL  $0x00000001, SI
-	JEQ    part73None
-	VMOVSS X0, (DI)
-
-part73None:
-	ADDQ      BX, DX
-	VMOVUPS   Y2, (DX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part74Four
-	VMOVUPS   Y0, (DI)
-
-part74Four:
-	TESTL      $0x00000004, SI
-	JEQ        part74Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part74Two:
-	TESTL     $0x00000002, SI
-	JEQ       part74One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part74One:
-	TESTL  $0x00000001, SI
-	JEQ    part74None
-	VMOVSS X0, (DI)
-
-part74None:
-	ADDQ      BX, DX
-	VMOVUPS   Y4, (DX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y5, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part75Four
-	VMOVUPS   Y0, (DI)
-
-part75Four:
-	TESTL      $0x00000004, SI
-	JEQ        part75Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part75Two:
-	TESTL     $0x00000002, SI
-	JEQ       part75One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part75One:
-	TESTL  $0x00000001, SI
-	JEQ    part75None
-	VMOVSS X0, (DI)
-
-part75None:
-	ADDQ      BX, DX
-	VMOVUPS   Y6, (DX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part76Four
-	VMOVUPS   Y0, (DI)
-
-part76Four:
-	TESTL      $0x00000004, SI
-	JEQ        part76Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part76Two:
-	TESTL     $0x00000002, SI
-	JEQ       part76One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part76One:
-	TESTL  $0x00000001, SI
-	JEQ    part76None
-	VMOVSS X0, (DI)
-
-part76None:
-	ADDQ      BX, DX
-	VMOVUPS   Y8, (DX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(DX), DI
-	VMOVAPS   Y9, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part77Four
-	VMOVUPS   Y0, (DI)
-
-part77Four:
-	TESTL      $0x00000004, SI
-	JEQ        part77Two
-	VMOVUPS    X0, (DI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
-
-part77Two:
-	TESTL     $0x00000002, SI
-	JEQ       part77One
-	VMOVLPS   X0, (DI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
-
-part77One:
-	TESTL  $0x00000001, SI
-	JEQ    part77None
-	VMOVSS X0, (DI)
-
-part77None:
-	ADDQ      BX, DX
-	VMOVUPS   Y10, (DX)
+	VMOVUPS   (CX), Y12
+	MOVQ      40(AX), DX
+	MOVQ      8(SP), CX
+	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y12, BX
-	LEAQ      32(DX), DX
-	VMOVAPS   Y11, Y0
+	LEAQ      32(CX), SI
+	VMOVAPS   Y1, Y0
 	POPCNTL   BX, BX
 	TESTL     $0x00000008, BX
+	JEQ       part73Four
+	VMOVUPS   Y0, (SI)
+
+part73Four:
+	TESTL      $0x00000004, BX
+	JEQ        part73Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part73Two:
+	TESTL     $0x00000002, BX
+	JEQ       part73One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part73One:
+	TESTL  $0x00000001, BX
+	JEQ    part73None
+	VMOVSS X0, (SI)
+
+part73None:
+	ADDQ      DX, CX
+	VMOVUPS   Y2, (CX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y3, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part74Four
+	VMOVUPS   Y0, (SI)
+
+part74Four:
+	TESTL      $0x00000004, BX
+	JEQ        part74Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part74Two:
+	TESTL     $0x00000002, BX
+	JEQ       part74One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part74One:
+	TESTL  $0x00000001, BX
+	JEQ    part74None
+	VMOVSS X0, (SI)
+
+part74None:
+	ADDQ      DX, CX
+	VMOVUPS   Y4, (CX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y5, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part75Four
+	VMOVUPS   Y0, (SI)
+
+part75Four:
+	TESTL      $0x00000004, BX
+	JEQ        part75Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part75Two:
+	TESTL     $0x00000002, BX
+	JEQ       part75One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part75One:
+	TESTL  $0x00000001, BX
+	JEQ    part75None
+	VMOVSS X0, (SI)
+
+part75None:
+	ADDQ      DX, CX
+	VMOVUPS   Y6, (CX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y7, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part76Four
+	VMOVUPS   Y0, (SI)
+
+part76Four:
+	TESTL      $0x00000004, BX
+	JEQ        part76Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part76Two:
+	TESTL     $0x00000002, BX
+	JEQ       part76One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part76One:
+	TESTL  $0x00000001, BX
+	JEQ    part76None
+	VMOVSS X0, (SI)
+
+part76None:
+	ADDQ      DX, CX
+	VMOVUPS   Y8, (CX)
+	VMOVMSKPS Y12, BX
+	LEAQ      32(CX), SI
+	VMOVAPS   Y9, Y0
+	POPCNTL   BX, BX
+	TESTL     $0x00000008, BX
+	JEQ       part77Four
+	VMOVUPS   Y0, (SI)
+
+part77Four:
+	TESTL      $0x00000004, BX
+	JEQ        part77Two
+	VMOVUPS    X0, (SI)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, SI
+
+part77Two:
+	TESTL     $0x00000002, BX
+	JEQ       part77One
+	VMOVLPS   X0, (SI)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, SI
+
+part77One:
+	TESTL  $0x00000001, BX
+	JEQ    part77None
+	VMOVSS X0, (SI)
+
+part77None:
+	ADDQ      DX, CX
+	VMOVUPS   Y10, (CX)
+	VMOVMSKPS Y12, DX
+	LEAQ      32(CX), CX
+	VMOVAPS   Y11, Y0
+	POPCNTL   DX, DX
+	TESTL     $0x00000008, DX
 	JEQ       part78Four
-	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y0, (CX)
 
 part78Four:
-	TESTL      $0x00000004, BX
+	TESTL      $0x00000004, DX
 	JEQ        part78Two
-	VMOVUPS    X0, (DX)
+	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DX
+	ADDQ       $0x10, CX
 
 part78Two:
-	TESTL     $0x00000002, BX
+	TESTL     $0x00000002, DX
 	JEQ       part78One
-	VMOVLPS   X0, (DX)
+	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DX
+	ADDQ      $0x08, CX
 
 part78One:
-	TESTL  $0x00000001, BX
+	TESTL  $0x00000001, DX
 	JEQ    part78None
-	VMOVSS X0, (DX)
+	VMOVSS X0, (CX)
 
 part78None:
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -7634,48 +8283,42 @@ storeEnd:
 
 // func lane6x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane6x2_avx2(SB), $48-8
+TEXT ·lane6x2_avx2(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+6, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7688,151 +8331,180 @@ lane:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	MOVQ   16(AX), R11
-	MOVQ   32(AX), R12
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	MOVQ   24(AX), R9
+	LEAQ   (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(R8*1), Y15
-	VFMADD231PS  Y12, Y15, Y2
-	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (DX)(R8*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R9*1), Y15
-	VFMADD231PS  Y12, Y15, Y6
-	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DX)(R8*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R10*1), Y15
-	VFMADD231PS  Y12, Y15, Y10
-	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(R8*1), Y15
-	VFMADD231PS  Y12, Y15, Y2
-	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (DX)(R8*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R9*1), Y15
-	VFMADD231PS  Y12, Y15, Y6
-	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DX)(R8*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R10*1), Y15
-	VFMADD231PS  Y12, Y15, Y10
-	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(R8*1), Y15
-	VFMADD231PS  Y12, Y15, Y2
-	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (DX)(R8*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R9*1), Y15
-	VFMADD231PS  Y12, Y15, Y6
-	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DX)(R8*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R10*1), Y15
-	VFMADD231PS  Y12, Y15, Y10
-	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(R8*1), Y15
-	VFMADD231PS  Y12, Y15, Y2
-	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (DX)(R8*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R9*1), Y15
-	VFMADD231PS  Y12, Y15, Y6
-	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DX)(R8*4), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R10*1), Y15
-	VFMADD231PS  Y12, Y15, Y10
-	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R11, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Y12
-	VMOVUPS      32(BX), Y13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Y14
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DX)(R8*1), Y15
+	VBROADCASTSS (CX)(SI*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (DX)(R8*2), Y14
+	VBROADCASTSS (CX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DX)(R9*1), Y15
+	VBROADCASTSS (CX)(DI*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (DX)(R8*4), Y14
+	VBROADCASTSS (CX)(SI*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DX)(R10*1), Y15
+	VBROADCASTSS (CX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         R11, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Y12
+	VMOVUPS      32(DX)(R9*1), Y13
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(SI*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 4(CX)(SI*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(CX)(DI*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 4(CX)(SI*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(CX)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DX)(R9*2), Y12
+	VMOVUPS      32(DX)(R9*2), Y13
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(CX)(SI*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(CX)(SI*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(CX)(DI*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 8(CX)(SI*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(CX)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DX)(R10*1), Y12
+	VMOVUPS      32(DX)(R10*1), Y13
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(CX)(SI*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 12(CX)(SI*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX)(DI*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 12(CX)(SI*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(CX)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (CX)(SI*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (CX)(SI*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (CX)(DI*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (CX)(SI*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (CX)(R8*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y14
-	VMOVUPS      (DI), Y12
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y14
+	VMOVUPS      (SI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VANDPS       Y14, Y1, Y15
@@ -7857,82 +8529,82 @@ kDone:
 	VPMAXSD      Y15, Y12, Y12
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
-	VMOVUPS      Y12, (DI)
-	VBROADCASTSS 184(AX), Y14
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y12, (SI)
+	VBROADCASTSS 176(AX), Y14
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y14, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMOVUPS      32(DI), Y15
+	VMOVUPS      32(SI), Y15
 	VPADDD       Y15, Y1, Y1
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y14, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y2, (SI)
 	VMULPS       Y14, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VMOVUPS      32(DI), Y15
+	VMOVUPS      32(SI), Y15
 	VPADDD       Y15, Y3, Y3
-	VMOVUPS      Y3, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y14, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y4, Y4
-	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y4, (SI)
 	VMULPS       Y14, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VMOVUPS      32(DI), Y15
+	VMOVUPS      32(SI), Y15
 	VPADDD       Y15, Y5, Y5
-	VMOVUPS      Y5, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y5, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y14, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y6, Y6
-	VMOVUPS      Y6, (DI)
+	VMOVUPS      Y6, (SI)
 	VMULPS       Y14, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VMOVUPS      32(DI), Y15
+	VMOVUPS      32(SI), Y15
 	VPADDD       Y15, Y7, Y7
-	VMOVUPS      Y7, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y7, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y14, Y8, Y8
 	VCVTPS2DQ    Y8, Y8
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y8, Y8
-	VMOVUPS      Y8, (DI)
+	VMOVUPS      Y8, (SI)
 	VMULPS       Y14, Y9, Y9
 	VCVTPS2DQ    Y9, Y9
-	VMOVUPS      32(DI), Y15
+	VMOVUPS      32(SI), Y15
 	VPADDD       Y15, Y9, Y9
-	VMOVUPS      Y9, 32(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Y9, 32(SI)
+	ADDQ         DI, SI
 	VMULPS       Y14, Y10, Y10
 	VCVTPS2DQ    Y10, Y10
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y10, Y10
-	VMOVUPS      Y10, (DI)
+	VMOVUPS      Y10, (SI)
 	VMULPS       Y14, Y11, Y11
 	VCVTPS2DQ    Y11, Y11
-	VMOVUPS      32(DI), Y15
+	VMOVUPS      32(SI), Y15
 	VPADDD       Y15, Y11, Y11
-	VMOVUPS      Y11, 32(DI)
+	VMOVUPS      Y11, 32(SI)
 	JMP          laneEnd
 
 lanePart:
-	VMOVUPS      (DI), Y13
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Y14
-	VMOVUPS      (DI), Y12
+	VMOVUPS      (SI), Y13
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Y14
+	VMOVUPS      (SI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VANDPS       Y13, Y1, Y1
@@ -7963,246 +8635,246 @@ lanePart:
 	VANDPS       Y13, Y11, Y11
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
-	VMOVUPS      Y12, (DI)
-	VBROADCASTSS 184(AX), Y14
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Y12, (SI)
+	VBROADCASTSS 176(AX), Y14
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VMOVUPS      (DI), Y15
+	VMOVUPS      (SI), Y15
 	VPADDD       Y15, Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y0, (SI)
 	VMULPS       Y14, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VMASKMOVPS   32(DI), Y13, Y15
+	VMASKMOVPS   32(SI), Y13, Y15
 	VPADDD       Y15, Y1, Y1
-	VMOVMSKPS    Y13, R9
-	LEAQ         32(DI), R10
+	VMOVMSKPS    Y13, R8
+	LEAQ         32(SI), R9
 	VMOVAPS      Y1, Y0
-	POPCNTL      R9, R9
-	TESTL        $0x00000008, R9
+	POPCNTL      R8, R8
+	TESTL        $0x00000008, R8
 	JEQ          part79Four
-	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y0, (R9)
 
 part79Four:
-	TESTL      $0x00000004, R9
+	TESTL      $0x00000004, R8
 	JEQ        part79Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R9
 
 part79Two:
-	TESTL     $0x00000002, R9
+	TESTL     $0x00000002, R8
 	JEQ       part79One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R9
 
 part79One:
-	TESTL  $0x00000001, R9
+	TESTL  $0x00000001, R8
 	JEQ    part79None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R9)
 
 part79None:
-	ADDQ       R8, DI
+	ADDQ       DI, SI
 	VMULPS     Y14, Y2, Y2
 	VCVTPS2DQ  Y2, Y2
-	VMOVUPS    (DI), Y15
+	VMOVUPS    (SI), Y15
 	VPADDD     Y15, Y2, Y2
-	VMOVUPS    Y2, (DI)
+	VMOVUPS    Y2, (SI)
 	VMULPS     Y14, Y3, Y3
 	VCVTPS2DQ  Y3, Y3
-	VMASKMOVPS 32(DI), Y13, Y15
+	VMASKMOVPS 32(SI), Y13, Y15
 	VPADDD     Y15, Y3, Y3
-	VMOVMSKPS  Y13, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y3, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part80Four
-	VMOVUPS    Y0, (R10)
-
-part80Four:
-	TESTL      $0x00000004, R9
-	JEQ        part80Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part80Two:
-	TESTL     $0x00000002, R9
-	JEQ       part80One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part80One:
-	TESTL  $0x00000001, R9
-	JEQ    part80None
-	VMOVSS X0, (R10)
-
-part80None:
-	ADDQ       R8, DI
-	VMULPS     Y14, Y4, Y4
-	VCVTPS2DQ  Y4, Y4
-	VMOVUPS    (DI), Y15
-	VPADDD     Y15, Y4, Y4
-	VMOVUPS    Y4, (DI)
-	VMULPS     Y14, Y5, Y5
-	VCVTPS2DQ  Y5, Y5
-	VMASKMOVPS 32(DI), Y13, Y15
-	VPADDD     Y15, Y5, Y5
-	VMOVMSKPS  Y13, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y5, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part81Four
-	VMOVUPS    Y0, (R10)
-
-part81Four:
-	TESTL      $0x00000004, R9
-	JEQ        part81Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part81Two:
-	TESTL     $0x00000002, R9
-	JEQ       part81One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part81One:
-	TESTL  $0x00000001, R9
-	JEQ    part81None
-	VMOVSS X0, (R10)
-
-part81None:
-	ADDQ       R8, DI
-	VMULPS     Y14, Y6, Y6
-	VCVTPS2DQ  Y6, Y6
-	VMOVUPS    (DI), Y15
-	VPADDD     Y15, Y6, Y6
-	VMOVUPS    Y6, (DI)
-	VMULPS     Y14, Y7, Y7
-	VCVTPS2DQ  Y7, Y7
-	VMASKMOVPS 32(DI), Y13, Y15
-	VPADDD     Y15, Y7, Y7
-	VMOVMSKPS  Y13, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y7, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part82Four
-	VMOVUPS    Y0, (R10)
-
-part82Four:
-	TESTL      $0x00000004, R9
-	JEQ        part82Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part82Two:
-	TESTL     $0x00000002, R9
-	JEQ       part82One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part82One:
-	TESTL  $0x00000001, R9
-	JEQ    part82None
-	VMOVSS X0, (R10)
-
-part82None:
-	ADDQ       R8, DI
-	VMULPS     Y14, Y8, Y8
-	VCVTPS2DQ  Y8, Y8
-	VMOVUPS    (DI), Y15
-	VPADDD     Y15, Y8, Y8
-	VMOVUPS    Y8, (DI)
-	VMULPS     Y14, Y9, Y9
-	VCVTPS2DQ  Y9, Y9
-	VMASKMOVPS 32(DI), Y13, Y15
-	VPADDD     Y15, Y9, Y9
-	VMOVMSKPS  Y13, R9
-	LEAQ       32(DI), R10
-	VMOVAPS    Y9, Y0
-	POPCNTL    R9, R9
-	TESTL      $0x00000008, R9
-	JEQ        part83Four
-	VMOVUPS    Y0, (R10)
-
-part83Four:
-	TESTL      $0x00000004, R9
-	JEQ        part83Two
-	VMOVUPS    X0, (R10)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
-
-part83Two:
-	TESTL     $0x00000002, R9
-	JEQ       part83One
-	VMOVLPS   X0, (R10)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
-
-part83One:
-	TESTL  $0x00000001, R9
-	JEQ    part83None
-	VMOVSS X0, (R10)
-
-part83None:
-	ADDQ       R8, DI
-	VMULPS     Y14, Y10, Y10
-	VCVTPS2DQ  Y10, Y10
-	VMOVUPS    (DI), Y15
-	VPADDD     Y15, Y10, Y10
-	VMOVUPS    Y10, (DI)
-	VMULPS     Y14, Y11, Y11
-	VCVTPS2DQ  Y11, Y11
-	VMASKMOVPS 32(DI), Y13, Y15
-	VPADDD     Y15, Y11, Y11
 	VMOVMSKPS  Y13, R8
-	LEAQ       32(DI), DI
-	VMOVAPS    Y11, Y0
+	LEAQ       32(SI), R9
+	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
+	JEQ        part80Four
+	VMOVUPS    Y0, (R9)
+
+part80Four:
+	TESTL      $0x00000004, R8
+	JEQ        part80Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part80Two:
+	TESTL     $0x00000002, R8
+	JEQ       part80One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part80One:
+	TESTL  $0x00000001, R8
+	JEQ    part80None
+	VMOVSS X0, (R9)
+
+part80None:
+	ADDQ       DI, SI
+	VMULPS     Y14, Y4, Y4
+	VCVTPS2DQ  Y4, Y4
+	VMOVUPS    (SI), Y15
+	VPADDD     Y15, Y4, Y4
+	VMOVUPS    Y4, (SI)
+	VMULPS     Y14, Y5, Y5
+	VCVTPS2DQ  Y5, Y5
+	VMASKMOVPS 32(SI), Y13, Y15
+	VPADDD     Y15, Y5, Y5
+	VMOVMSKPS  Y13, R8
+	LEAQ       32(SI), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part81Four
+	VMOVUPS    Y0, (R9)
+
+part81Four:
+	TESTL      $0x00000004, R8
+	JEQ        part81Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part81Two:
+	TESTL     $0x00000002, R8
+	JEQ       part81One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part81One:
+	TESTL  $0x00000001, R8
+	JEQ    part81None
+	VMOVSS X0, (R9)
+
+part81None:
+	ADDQ       DI, SI
+	VMULPS     Y14, Y6, Y6
+	VCVTPS2DQ  Y6, Y6
+	VMOVUPS    (SI), Y15
+	VPADDD     Y15, Y6, Y6
+	VMOVUPS    Y6, (SI)
+	VMULPS     Y14, Y7, Y7
+	VCVTPS2DQ  Y7, Y7
+	VMASKMOVPS 32(SI), Y13, Y15
+	VPADDD     Y15, Y7, Y7
+	VMOVMSKPS  Y13, R8
+	LEAQ       32(SI), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part82Four
+	VMOVUPS    Y0, (R9)
+
+part82Four:
+	TESTL      $0x00000004, R8
+	JEQ        part82Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part82Two:
+	TESTL     $0x00000002, R8
+	JEQ       part82One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part82One:
+	TESTL  $0x00000001, R8
+	JEQ    part82None
+	VMOVSS X0, (R9)
+
+part82None:
+	ADDQ       DI, SI
+	VMULPS     Y14, Y8, Y8
+	VCVTPS2DQ  Y8, Y8
+	VMOVUPS    (SI), Y15
+	VPADDD     Y15, Y8, Y8
+	VMOVUPS    Y8, (SI)
+	VMULPS     Y14, Y9, Y9
+	VCVTPS2DQ  Y9, Y9
+	VMASKMOVPS 32(SI), Y13, Y15
+	VPADDD     Y15, Y9, Y9
+	VMOVMSKPS  Y13, R8
+	LEAQ       32(SI), R9
+	VMOVAPS    Y9, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part83Four
+	VMOVUPS    Y0, (R9)
+
+part83Four:
+	TESTL      $0x00000004, R8
+	JEQ        part83Two
+	VMOVUPS    X0, (R9)
+	VPERM2F128 $0x11, Y0, Y0, Y0
+	ADDQ       $0x10, R9
+
+part83Two:
+	TESTL     $0x00000002, R8
+	JEQ       part83One
+	VMOVLPS   X0, (R9)
+	VPERMILPS $0x0e, Y0, Y0
+	ADDQ      $0x08, R9
+
+part83One:
+	TESTL  $0x00000001, R8
+	JEQ    part83None
+	VMOVSS X0, (R9)
+
+part83None:
+	ADDQ       DI, SI
+	VMULPS     Y14, Y10, Y10
+	VCVTPS2DQ  Y10, Y10
+	VMOVUPS    (SI), Y15
+	VPADDD     Y15, Y10, Y10
+	VMOVUPS    Y10, (SI)
+	VMULPS     Y14, Y11, Y11
+	VCVTPS2DQ  Y11, Y11
+	VMASKMOVPS 32(SI), Y13, Y15
+	VPADDD     Y15, Y11, Y11
+	VMOVMSKPS  Y13, DI
+	LEAQ       32(SI), SI
+	VMOVAPS    Y11, Y0
+	POPCNTL    DI, DI
+	TESTL      $0x00000008, DI
 	JEQ        part84Four
-	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y0, (SI)
 
 part84Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, DI
 	JEQ        part84Two
-	VMOVUPS    X0, (DI)
+	VMOVUPS    X0, (SI)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, DI
+	ADDQ       $0x10, SI
 
 part84Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, DI
 	JEQ       part84One
-	VMOVLPS   X0, (DI)
+	VMOVLPS   X0, (SI)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, DI
+	ADDQ      $0x08, SI
 
 part84One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, DI
 	JEQ    part84None
-	VMOVSS X0, (DI)
+	VMOVSS X0, (SI)
 
 part84None:
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -8211,48 +8883,50 @@ laneEnd:
 // func peak_avx2(p *pack)
 // Requires: AVX, FMA3
 TEXT ·peak_avx2(SB), $0-8
-	MOVQ   p+0(FP), AX
-	MOVQ   88(AX), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	VXORPS Y12, Y12, Y12
+	MOVQ    p+0(FP), AX
+	MOVQ    88(AX), CX
+	MOVQ    8(AX), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	VXORPS  Y12, Y12, Y12
+	VXORPS  Y13, Y13, Y13
 
 round:
-	VFMADD231PS Y0, Y0, Y1
-	VFMADD231PS Y0, Y0, Y2
-	VFMADD231PS Y0, Y0, Y3
-	VFMADD231PS Y0, Y0, Y4
-	VFMADD231PS Y0, Y0, Y5
-	VFMADD231PS Y0, Y0, Y6
-	VFMADD231PS Y0, Y0, Y7
-	VFMADD231PS Y0, Y0, Y8
-	VFMADD231PS Y0, Y0, Y9
-	VFMADD231PS Y0, Y0, Y10
-	VFMADD231PS Y0, Y0, Y11
-	VFMADD231PS Y0, Y0, Y12
-	VFMADD231PS Y0, Y0, Y1
-	VFMADD231PS Y0, Y0, Y2
-	VFMADD231PS Y0, Y0, Y3
-	VFMADD231PS Y0, Y0, Y4
-	VFMADD231PS Y0, Y0, Y5
-	VFMADD231PS Y0, Y0, Y6
-	VFMADD231PS Y0, Y0, Y7
-	VFMADD231PS Y0, Y0, Y8
-	VFMADD231PS Y0, Y0, Y9
-	VFMADD231PS Y0, Y0, Y10
-	VFMADD231PS Y0, Y0, Y11
-	VFMADD231PS Y0, Y0, Y12
-	DECQ        AX
+	VFMADD231PS Y0, Y1, Y2
+	VFMADD231PS Y1, Y0, Y3
+	VFMADD231PS Y0, Y1, Y4
+	VFMADD231PS Y1, Y0, Y5
+	VFMADD231PS Y0, Y1, Y6
+	VFMADD231PS Y1, Y0, Y7
+	VFMADD231PS Y0, Y1, Y8
+	VFMADD231PS Y1, Y0, Y9
+	VFMADD231PS Y0, Y1, Y10
+	VFMADD231PS Y1, Y0, Y11
+	VFMADD231PS Y0, Y1, Y12
+	VFMADD231PS Y1, Y0, Y13
+	VFMADD231PS Y0, Y1, Y2
+	VFMADD231PS Y1, Y0, Y3
+	VFMADD231PS Y0, Y1, Y4
+	VFMADD231PS Y1, Y0, Y5
+	VFMADD231PS Y0, Y1, Y6
+	VFMADD231PS Y1, Y0, Y7
+	VFMADD231PS Y0, Y1, Y8
+	VFMADD231PS Y1, Y0, Y9
+	VFMADD231PS Y0, Y1, Y10
+	VFMADD231PS Y1, Y0, Y11
+	VFMADD231PS Y0, Y1, Y12
+	VFMADD231PS Y1, Y0, Y13
+	DECQ        CX
 	JNE         round
 	VZEROUPPER
 	RET
@@ -8354,6 +9028,74 @@ row:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNE        row
+	VZEROUPPER
+	RET
+
+// func packPanels2_avx2(p *pack)
+// Requires: AVX
+TEXT ·packPanels2_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 88(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 16(AX), AX
+
+row:
+	MOVQ CX, R8
+	MOVQ DX, R9
+	MOVQ DI, R10
+
+panel:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    $0x40, R9
+	ADDQ    AX, R8
+	DECQ    R10
+	JNE     panel
+	ADDQ    $0x40, CX
+	ADDQ    SI, DX
+	DECQ    BX
+	JNE     row
+	VZEROUPPER
+	RET
+
+// func packPanels4_avx2(p *pack)
+// Requires: AVX
+TEXT ·packPanels4_avx2(SB), $0-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 88(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 16(AX), AX
+
+row:
+	MOVQ CX, R8
+	MOVQ DX, R9
+	MOVQ DI, R10
+
+panel:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	VMOVUPS 64(R9), Y2
+	VMOVUPS 96(R9), Y3
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	ADDQ    $0x80, R9
+	ADDQ    AX, R8
+	DECQ    R10
+	JNE     panel
+	ADDQ    $0x80, CX
+	ADDQ    SI, DX
+	DECQ    BX
+	JNE     row
 	VZEROUPPER
 	RET
 
@@ -8605,20 +9347,20 @@ row:
 // Requires: AVX, AVX2, FMA3
 TEXT ·row_avx2(SB), $0-8
 	MOVQ    p+0(FP), AX
-	MOVQ    24(AX), CX
-	MOVQ    32(AX), DX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
 	LEAQ    (DX)(DX*2), BX
 	LEAQ    (BX)(DX*2), SI
 	LEAQ    (SI)(DX*2), DI
 	LEAQ    (CX)(DX*8), R8
 	LEAQ    (R8)(DX*8), R9
 	LEAQ    (R9)(DX*8), R10
-	MOVQ    40(AX), R11
+	MOVQ    32(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
+	CMPQ    88(AX), $0x00
 	JEQ     begun
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -8627,11 +9369,9 @@ TEXT ·row_avx2(SB), $0-8
 
 begun:
 	MOVQ (AX), R12
-	MOVQ 16(AX), R13
-	MOVQ 56(AX), AX
+	MOVQ 48(AX), AX
 
 block:
-	MOVQ           R12, R14
 	VBROADCASTF128 (CX), Y4
 	VINSERTF128    $0x01, (CX)(DX*4), Y4, Y4
 	VBROADCASTF128 (CX)(DX*1), Y5
@@ -8648,18 +9388,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   (R12), Y6
 	VFMADD231PS    Y7, Y6, Y0
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   4(R12), Y6
 	VFMADD231PS    Y5, Y6, Y0
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   8(R12), Y5
 	VFMADD231PS    Y8, Y5, Y0
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   12(R12), Y5
 	VFMADD231PS    Y4, Y5, Y0
-	MOVQ           R12, R14
 	VBROADCASTF128 (R8), Y4
 	VINSERTF128    $0x01, (R8)(DX*4), Y4, Y4
 	VBROADCASTF128 (R8)(DX*1), Y5
@@ -8676,18 +9412,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   (R12), Y6
 	VFMADD231PS    Y7, Y6, Y1
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   4(R12), Y6
 	VFMADD231PS    Y5, Y6, Y1
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   8(R12), Y5
 	VFMADD231PS    Y8, Y5, Y1
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   12(R12), Y5
 	VFMADD231PS    Y4, Y5, Y1
-	MOVQ           R12, R14
 	VBROADCASTF128 (R9), Y4
 	VINSERTF128    $0x01, (R9)(DX*4), Y4, Y4
 	VBROADCASTF128 (R9)(DX*1), Y5
@@ -8704,18 +9436,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   (R12), Y6
 	VFMADD231PS    Y7, Y6, Y2
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   4(R12), Y6
 	VFMADD231PS    Y5, Y6, Y2
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   8(R12), Y5
 	VFMADD231PS    Y8, Y5, Y2
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   12(R12), Y5
 	VFMADD231PS    Y4, Y5, Y2
-	MOVQ           R12, R14
 	VBROADCASTF128 (R10), Y4
 	VINSERTF128    $0x01, (R10)(DX*4), Y4, Y4
 	VBROADCASTF128 (R10)(DX*1), Y5
@@ -8732,19 +9460,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   (R12), Y6
 	VFMADD231PS    Y7, Y6, Y3
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   4(R12), Y6
 	VFMADD231PS    Y5, Y6, Y3
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   8(R12), Y5
 	VFMADD231PS    Y8, Y5, Y3
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   12(R12), Y5
 	VFMADD231PS    Y4, Y5, Y3
-	LEAQ           (R12)(R13*4), R12
-	MOVQ           R12, R14
 	VBROADCASTF128 16(CX), Y4
 	VINSERTF128    $0x01, 16(CX)(DX*4), Y4, Y4
 	VBROADCASTF128 16(CX)(DX*1), Y5
@@ -8761,18 +9484,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   16(R12), Y6
 	VFMADD231PS    Y7, Y6, Y0
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   20(R12), Y6
 	VFMADD231PS    Y5, Y6, Y0
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   24(R12), Y5
 	VFMADD231PS    Y8, Y5, Y0
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   28(R12), Y5
 	VFMADD231PS    Y4, Y5, Y0
-	MOVQ           R12, R14
 	VBROADCASTF128 16(R8), Y4
 	VINSERTF128    $0x01, 16(R8)(DX*4), Y4, Y4
 	VBROADCASTF128 16(R8)(DX*1), Y5
@@ -8789,18 +9508,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   16(R12), Y6
 	VFMADD231PS    Y7, Y6, Y1
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   20(R12), Y6
 	VFMADD231PS    Y5, Y6, Y1
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   24(R12), Y5
 	VFMADD231PS    Y8, Y5, Y1
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   28(R12), Y5
 	VFMADD231PS    Y4, Y5, Y1
-	MOVQ           R12, R14
 	VBROADCASTF128 16(R9), Y4
 	VINSERTF128    $0x01, 16(R9)(DX*4), Y4, Y4
 	VBROADCASTF128 16(R9)(DX*1), Y5
@@ -8817,18 +9532,14 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   16(R12), Y6
 	VFMADD231PS    Y7, Y6, Y2
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   20(R12), Y6
 	VFMADD231PS    Y5, Y6, Y2
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   24(R12), Y5
 	VFMADD231PS    Y8, Y5, Y2
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   28(R12), Y5
 	VFMADD231PS    Y4, Y5, Y2
-	MOVQ           R12, R14
 	VBROADCASTF128 16(R10), Y4
 	VINSERTF128    $0x01, 16(R10)(DX*4), Y4, Y4
 	VBROADCASTF128 16(R10)(DX*1), Y5
@@ -8845,18 +9556,15 @@ block:
 	VPUNPCKHQDQ    Y5, Y8, Y5
 	VPUNPCKLQDQ    Y6, Y4, Y8
 	VPUNPCKHQDQ    Y6, Y4, Y4
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   16(R12), Y6
 	VFMADD231PS    Y7, Y6, Y3
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y6
+	VBROADCASTSS   20(R12), Y6
 	VFMADD231PS    Y5, Y6, Y3
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   24(R12), Y5
 	VFMADD231PS    Y8, Y5, Y3
-	ADDQ           R13, R14
-	VBROADCASTSS   (R14), Y5
+	VBROADCASTSS   28(R12), Y5
 	VFMADD231PS    Y4, Y5, Y3
-	LEAQ           (R12)(R13*4), R12
+	ADDQ           $0x20, R12
 	ADDQ           $0x20, CX
 	ADDQ           $0x20, R8
 	ADDQ           $0x20, R9

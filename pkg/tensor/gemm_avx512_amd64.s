@@ -4,151 +4,185 @@
 
 // func tile1x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile1x1_avx512(SB), $48-8
+TEXT ·tile1x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+1, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), BX
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
+	KMOVW     (BX), K1
+	MOVQ      40(AX), BX
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), DI
-	MOVQ 32(AX), R8
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), BX
+	LEAQ (BX)(BX*2), SI
 
-kSteps:
-	MOVQ         144(AX), R9
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R9*1)
-	PREFETCHT0   64(CX)(R9*1)
-	LEAQ         (CX)(R9*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Z1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Z1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Z1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), DI
+	SHRQ    $0x02, DI
+	JEQ     rest
+	MOVQ    80(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_c
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 80(SP)
+	MOVQ    72(SP), DI
+	MOVQ    40(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_ahead
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 56(SP)
+	MOVQ    48(SP), DI
+	MOVQ    128(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z1
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z2
+no_ahead:
+	MOVQ DI, R8
+	MOVQ AX, DI
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R8, R9
+	SHLQ $0x02, R9
+	SUBQ R9, 64(SP)
+
+steps:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DI, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(BX*1), Z1
+	VBROADCASTSS 4(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(BX*2), Z1
+	VBROADCASTSS 8(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(SI*1), Z1
+	VBROADCASTSS 12(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         88(SP), DI
+	DECQ         R8
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R8
+	TESTQ R8, R8
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(BX*1), DX
+	DECQ         R8
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z1
+	VMOVUPS (CX), Z1
 	VADDPS  Z1, Z0, Z0
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z1
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z2
+	VBROADCASTSS (CX), Z2
 	VADDPS       Z2, Z0, Z0
 	ADDQ         $0x04, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), DX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
+	MOVQ    40(AX), CX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), DX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), CX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -156,137 +190,171 @@ storeEnd:
 
 // func lane1x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane1x1_avx512(SB), $48-8
+TEXT ·lane1x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+1, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R8
-	MOVQ   32(AX), R9
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), SI
+	LEAQ   (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z1
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z2
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Z1
+	VBROADCASTSS 4(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(SI*2), Z1
+	VBROADCASTSS 8(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(DI*1), Z1
+	VBROADCASTSS 12(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z2
-	VMOVUPS      (DI), Z1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z2
+	VMOVUPS      (SI), Z1
 	VPANDD       Z2, Z0, Z2
 	VPMAXSD      Z2, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	VBROADCASTSS 184(AX), Z2
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Z1, (SI)
+	VBROADCASTSS 176(AX), Z2
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Z2, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z2
+	VMOVUPS      (SI), Z2
 	VPADDD       Z2, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z2
-	VMOVUPS      (DI), Z1
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z2
+	VMOVUPS      (SI), Z1
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z2, Z0, Z2
 	VPMAXSD      Z2, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	VBROADCASTSS 184(AX), Z2
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Z1, (SI)
+	VBROADCASTSS 176(AX), Z2
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Z2, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    (SI), K1, Z2
 	VPADDD       Z2, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
+	VMOVUPS      Z0, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -294,173 +362,206 @@ laneEnd:
 
 // func tile1x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile1x2_avx512(SB), $48-8
+TEXT ·tile1x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+1, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), BX
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), DI
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
+	KMOVW     (BX), K1
+	MOVQ      40(AX), BX
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), DI
-	MOVQ 32(AX), R8
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), BX
+	LEAQ (BX)(BX*2), SI
 
-kSteps:
-	MOVQ         144(AX), R9
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R9*1)
-	PREFETCHT0   64(CX)(R9*1)
-	LEAQ         (CX)(R9*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, DX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), DI
+	SHRQ    $0x02, DI
+	JEQ     rest
+	MOVQ    80(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_c
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 80(SP)
+	MOVQ    72(SP), DI
+	MOVQ    40(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R8
+	TESTQ   R8, R8
+	JEQ     no_ahead
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, 56(SP)
+	MOVQ    48(SP), DI
+	MOVQ    128(AX), R9
+	MOVQ    R9, 88(SP)
+	IMULQ   R8, R9
+	ADDQ    R9, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R8, BX
-	VBROADCASTSS (DX), Z4
+no_ahead:
+	MOVQ DI, R8
+	MOVQ AX, DI
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R8, R9
+	SHLQ $0x02, R9
+	SUBQ R9, 64(SP)
+
+steps:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         DI, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(BX*1), Z2
+	VMOVUPS      64(DX)(BX*1), Z3
+	VBROADCASTSS 4(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(BX*2), Z2
+	VMOVUPS      64(DX)(BX*2), Z3
+	VBROADCASTSS 8(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(SI*1), Z2
+	VMOVUPS      64(DX)(SI*1), Z3
+	VBROADCASTSS 12(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         88(SP), DI
+	DECQ         R8
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R8
+	TESTQ R8, R8
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(BX*1), DX
+	DECQ         R8
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z2
+	VMOVUPS (CX), Z2
 	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(DX), Z3
+	VMOVUPS 64(CX), Z3
 	VADDPS  Z3, Z1, Z1
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z2
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(DX), K1, Z3
+	VMOVUPS.Z 64(CX), K1, Z3
 	VADDPS    Z3, Z1, Z1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (CX), Z4
 	VADDPS       Z4, Z0, Z0
 	VADDPS       Z4, Z1, Z1
 	ADDQ         $0x04, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), DX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
+	MOVQ    40(AX), CX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), DX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), CX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -468,163 +569,196 @@ storeEnd:
 
 // func lane1x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane1x2_avx512(SB), $48-8
+TEXT ·lane1x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), SI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+1, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R8
-	MOVQ   32(AX), R9
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), SI
+	LEAQ   (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Z2
+	VMOVUPS      64(DX)(SI*1), Z3
+	VBROADCASTSS 4(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(SI*2), Z2
+	VMOVUPS      64(DX)(SI*2), Z3
+	VBROADCASTSS 8(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(DI*1), Z2
+	VMOVUPS      64(DX)(DI*1), Z3
+	VBROADCASTSS 12(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z4
-	VMOVUPS      (DI), Z2
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z4
+	VMOVUPS      (SI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	VBROADCASTSS 184(AX), Z4
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Z2, (SI)
+	VBROADCASTSS 176(AX), Z4
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z3
+	VMOVUPS      (SI), Z3
 	VPADDD       Z3, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z3
+	VMOVUPS      64(SI), Z3
 	VPADDD       Z3, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
+	VMOVUPS      Z1, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z4
-	VMOVUPS      (DI), Z2
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z4
+	VMOVUPS      (SI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VMOVAPS.Z    Z1, K1, Z1
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	VBROADCASTSS 184(AX), Z4
-	MOVQ         48(AX), DI
-	MOVQ         8(SP), DI
+	VMOVUPS      Z2, (SI)
+	VBROADCASTSS 176(AX), Z4
+	MOVQ         40(AX), SI
+	MOVQ         8(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z3
+	VMOVUPS      (SI), Z3
 	VPADDD       Z3, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z3
+	VMOVUPS.Z    64(SI), K1, Z3
 	VPADDD       Z3, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
+	VMOVUPS      Z1, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -632,177 +766,209 @@ laneEnd:
 
 // func tile2x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile2x1_avx512(SB), $48-8
+TEXT ·tile2x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+2, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z2
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z3
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
+	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Z2
+	VBROADCASTSS 4(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	VMOVUPS      (DX)(SI*2), Z2
+	VBROADCASTSS 8(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	VMOVUPS      (DX)(DI*1), Z2
+	VBROADCASTSS 12(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z2
+	VMOVUPS (CX), Z2
 	VADDPS  Z2, Z0, Z0
 	VADDPS  Z2, Z1, Z1
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z2
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VADDPS    Z2, Z1, Z1
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (CX), Z3
 	VADDPS       Z3, Z0, Z0
-	VBROADCASTSS 4(DX), Z3
+	VBROADCASTSS 4(CX), Z3
 	VADDPS       Z3, Z1, Z1
 	ADDQ         $0x08, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -810,167 +976,199 @@ storeEnd:
 
 // func lane2x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane2x1_avx512(SB), $48-8
+TEXT ·lane2x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+2, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z2
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z3
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DX)(R8*1), Z4
+	VBROADCASTSS (CX)(SI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z2
+	VBROADCASTSS 4(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	VMOVUPS      (DX)(DI*2), Z2
+	VBROADCASTSS 8(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	VMOVUPS      (DX)(R8*1), Z2
+	VBROADCASTSS 12(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (CX)(SI*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z3
-	VMOVUPS      (DI), Z2
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z3
+	VMOVUPS      (SI), Z2
 	VPANDD       Z3, Z0, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	VBROADCASTSS 184(AX), Z3
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z2, (SI)
+	VBROADCASTSS 176(AX), Z3
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z4
+	VMOVUPS      (SI), Z4
 	VPADDD       Z4, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z3, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z4
+	VMOVUPS      (SI), Z4
 	VPADDD       Z4, Z1, Z1
-	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z1, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z3
-	VMOVUPS      (DI), Z2
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z3
+	VMOVUPS      (SI), Z2
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z3, Z0, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VMOVAPS.Z    Z1, K1, Z1
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	VBROADCASTSS 184(AX), Z3
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z2, (SI)
+	VBROADCASTSS 176(AX), Z3
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    (SI), K1, Z4
 	VPADDD       Z4, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z3, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    (SI), K1, Z4
 	VPADDD       Z4, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
+	VMOVUPS      Z1, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -978,179 +1176,209 @@ laneEnd:
 
 // func tile2x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile2x2_avx512(SB), $48-8
+TEXT ·tile2x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+2, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z6
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*1), Z7
+	VBROADCASTSS (CX)(BX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Z4
+	VMOVUPS      64(DX)(SI*1), Z5
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DX)(SI*2), Z4
+	VMOVUPS      64(DX)(SI*2), Z5
+	VBROADCASTSS 8(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DX)(DI*1), Z4
+	VMOVUPS      64(DX)(DI*1), Z5
+	VBROADCASTSS 12(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z4
+	VMOVUPS (CX), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z2, Z2
-	VMOVUPS 64(DX), Z5
+	VMOVUPS 64(CX), Z5
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z3, Z3
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z4
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z 64(DX), K1, Z5
+	VMOVUPS.Z 64(CX), K1, Z5
 	VADDPS    Z5, Z1, Z1
 	VADDPS    Z5, Z3, Z3
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z6
+	VBROADCASTSS (CX), Z6
 	VADDPS       Z6, Z0, Z0
 	VADDPS       Z6, Z1, Z1
-	VBROADCASTSS 4(DX), Z6
+	VBROADCASTSS 4(CX), Z6
 	VADDPS       Z6, Z2, Z2
 	VADDPS       Z6, Z3, Z3
 	ADDQ         $0x08, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -1159,33 +1387,33 @@ noRowBias:
 	VMAXPS Z3, Z6, Z3
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1193,129 +1421,159 @@ storeEnd:
 
 // func lane2x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane2x2_avx512(SB), $48-8
+TEXT ·lane2x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+2, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(R8*1), Z7
+	VBROADCASTSS (CX)(SI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z4
+	VMOVUPS      64(DX)(DI*1), Z5
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DX)(DI*2), Z4
+	VMOVUPS      64(DX)(DI*2), Z5
+	VBROADCASTSS 8(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DX)(R8*1), Z4
+	VMOVUPS      64(DX)(R8*1), Z5
+	VBROADCASTSS 12(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(SI*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z6
-	VMOVUPS      (DI), Z4
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z6
+	VMOVUPS      (SI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VPANDD       Z6, Z1, Z7
@@ -1324,38 +1582,38 @@ kDone:
 	VPMAXSD      Z7, Z4, Z4
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	VBROADCASTSS 184(AX), Z6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z4, (SI)
+	VBROADCASTSS 176(AX), Z6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z7
+	VMOVUPS      64(SI), Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z7
+	VMOVUPS      64(SI), Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z3, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z6
-	VMOVUPS      (DI), Z4
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z6
+	VMOVUPS      (SI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VMOVAPS.Z    Z1, K1, Z1
@@ -1366,41 +1624,41 @@ lanePart:
 	VMOVAPS.Z    Z3, K1, Z3
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	VBROADCASTSS 184(AX), Z6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z4, (SI)
+	VBROADCASTSS 176(AX), Z6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z7
+	VMOVUPS.Z    64(SI), K1, Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z7
+	VMOVUPS.Z    64(SI), K1, Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
+	VMOVUPS      Z3, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1408,169 +1666,199 @@ laneEnd:
 
 // func tile3x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile3x1_avx512(SB), $48-8
+TEXT ·tile3x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+3, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DX)(DI*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DX)(DI*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DX)(DI*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DX)(DI*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z3
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z4
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(DI*1), Z4
+	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DX)(DI*2), Z4
+	VBROADCASTSS (CX)(BX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Z3
+	VBROADCASTSS 4(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (DX)(SI*2), Z3
+	VBROADCASTSS 8(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (DX)(DI*1), Z3
+	VBROADCASTSS 12(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z3
+	VMOVUPS (CX), Z3
 	VADDPS  Z3, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 	VADDPS  Z3, Z2, Z2
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z3
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z3, Z1, Z1
 	VADDPS    Z3, Z2, Z2
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z4
+	VBROADCASTSS (CX), Z4
 	VADDPS       Z4, Z0, Z0
-	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS 4(CX), Z4
 	VADDPS       Z4, Z1, Z1
-	VBROADCASTSS 8(DX), Z4
+	VBROADCASTSS 8(CX), Z4
 	VADDPS       Z4, Z2, Z2
 	ADDQ         $0x0c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
@@ -1578,33 +1866,33 @@ noRowBias:
 	VMAXPS Z2, Z4, Z2
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1612,157 +1900,187 @@ storeEnd:
 
 // func lane3x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane3x1_avx512(SB), $48-8
+TEXT ·lane3x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+3, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(R8*1), Z5
-	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (DX)(R8*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(R8*1), Z5
-	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (DX)(R8*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(R8*1), Z5
-	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (DX)(R8*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(R8*1), Z5
-	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (DX)(R8*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z3
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z4
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DX)(R8*1), Z5
+	VBROADCASTSS (CX)(SI*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (DX)(R8*2), Z4
+	VBROADCASTSS (CX)(SI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z3
+	VBROADCASTSS 4(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (DX)(DI*2), Z3
+	VBROADCASTSS 8(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (DX)(R8*1), Z3
+	VBROADCASTSS 12(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (CX)(SI*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS (CX)(SI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z4
-	VMOVUPS      (DI), Z3
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z4
+	VMOVUPS      (SI), Z3
 	VPANDD       Z4, Z0, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VPANDD       Z4, Z1, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	VBROADCASTSS 184(AX), Z4
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z3, (SI)
+	VBROADCASTSS 176(AX), Z4
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z5
+	VMOVUPS      (SI), Z5
 	VPADDD       Z5, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z5
+	VMOVUPS      (SI), Z5
 	VPADDD       Z5, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z4, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z5
+	VMOVUPS      (SI), Z5
 	VPADDD       Z5, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z4
-	VMOVUPS      (DI), Z3
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z4
+	VMOVUPS      (SI), Z3
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z4, Z0, Z5
 	VPMAXSD      Z5, Z3, Z3
@@ -1772,37 +2090,37 @@ lanePart:
 	VMOVAPS.Z    Z2, K1, Z2
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	VBROADCASTSS 184(AX), Z4
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z3, (SI)
+	VBROADCASTSS 176(AX), Z4
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z5
+	VMOVUPS.Z    (SI), K1, Z5
 	VPADDD       Z5, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z4, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z5
+	VMOVUPS.Z    (SI), K1, Z5
 	VPADDD       Z5, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z4, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z5
+	VMOVUPS.Z    (SI), K1, Z5
 	VPADDD       Z5, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
+	VMOVUPS      Z2, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -1810,212 +2128,239 @@ laneEnd:
 
 // func tile3x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile3x2_avx512(SB), $48-8
+TEXT ·tile3x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+3, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	MOVQ 16(AX), R8
-	MOVQ 32(AX), R9
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (SI)(SI*2), DI
 
-kSteps:
-	MOVQ         144(AX), R10
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R10*1)
-	PREFETCHT0   64(CX)(R10*1)
-	LEAQ         (CX)(R10*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R8
+	SHRQ    $0x02, R8
+	JEQ     rest
+	MOVQ    80(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_c
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 80(SP)
+	MOVQ    72(SP), R8
+	MOVQ    40(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R9
+	TESTQ   R9, R9
+	JEQ     no_ahead
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, 56(SP)
+	MOVQ    48(SP), R8
+	MOVQ    128(AX), R10
+	MOVQ    R10, 88(SP)
+	IMULQ   R9, R10
+	ADDQ    R10, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R9, BX
-	VBROADCASTSS (DX), Z8
+no_ahead:
+	MOVQ R8, R9
+	MOVQ AX, R8
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R9, R10
+	SHLQ $0x02, R10
+	SUBQ R10, 64(SP)
+
+steps:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*1), Z8
+	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*2), Z8
+	VBROADCASTSS (CX)(BX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(SI*1), Z6
+	VMOVUPS      64(DX)(SI*1), Z7
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DX)(SI*2), Z6
+	VMOVUPS      64(DX)(SI*2), Z7
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	VBROADCASTSS 12(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(SI*4), DX
+	ADDQ         88(SP), R8
+	DECQ         R9
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R9
+	TESTQ R9, R9
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(SI*1), DX
+	DECQ         R9
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z6
+	VMOVUPS (CX), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z2, Z2
 	VADDPS  Z6, Z4, Z4
-	VMOVUPS 64(DX), Z7
+	VMOVUPS 64(CX), Z7
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z3, Z3
 	VADDPS  Z7, Z5, Z5
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z6
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z2, Z2
 	VADDPS    Z6, Z4, Z4
-	VMOVUPS.Z 64(DX), K1, Z7
+	VMOVUPS.Z 64(CX), K1, Z7
 	VADDPS    Z7, Z1, Z1
 	VADDPS    Z7, Z3, Z3
 	VADDPS    Z7, Z5, Z5
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (CX), Z8
 	VADDPS       Z8, Z0, Z0
 	VADDPS       Z8, Z1, Z1
-	VBROADCASTSS 4(DX), Z8
+	VBROADCASTSS 4(CX), Z8
 	VADDPS       Z8, Z2, Z2
 	VADDPS       Z8, Z3, Z3
-	VBROADCASTSS 8(DX), Z8
+	VBROADCASTSS 8(CX), Z8
 	VADDPS       Z8, Z4, Z4
 	VADDPS       Z8, Z5, Z5
 	ADDQ         $0x0c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -2026,39 +2371,39 @@ noRowBias:
 	VMAXPS Z5, Z8, Z5
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2066,149 +2411,176 @@ storeEnd:
 
 // func lane3x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane3x2_avx512(SB), $48-8
+TEXT ·lane3x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+3, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   8(AX), R8
-	MOVQ   16(AX), R9
-	MOVQ   32(AX), R10
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	MOVQ   24(AX), DI
+	LEAQ   (DI)(DI*2), R8
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z6, Z9, Z2
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z6, Z9, Z2
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z6, Z9, Z2
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z6, Z9, Z2
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z8
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(R8*1), Z9
+	VBROADCASTSS (CX)(SI*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*2), Z8
+	VBROADCASTSS (CX)(SI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R9, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DX)(DI*2), Z6
+	VMOVUPS      64(DX)(DI*2), Z7
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DX)(R8*1), Z6
+	VMOVUPS      64(DX)(R8*1), Z7
+	VBROADCASTSS 12(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(SI*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (CX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z8
-	VMOVUPS      (DI), Z6
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z8
+	VMOVUPS      (SI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VPANDD       Z8, Z1, Z9
@@ -2221,49 +2593,49 @@ kDone:
 	VPMAXSD      Z9, Z6, Z6
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	VBROADCASTSS 184(AX), Z8
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z6, (SI)
+	VBROADCASTSS 176(AX), Z8
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z9
+	VMOVUPS      64(SI), Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z9
+	VMOVUPS      64(SI), Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z9
+	VMOVUPS      64(SI), Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
+	VMOVUPS      Z5, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z8
-	VMOVUPS      (DI), Z6
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z8
+	VMOVUPS      (SI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VMOVAPS.Z    Z1, K1, Z1
@@ -2279,52 +2651,52 @@ lanePart:
 	VMOVAPS.Z    Z5, K1, Z5
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	VBROADCASTSS 184(AX), Z8
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z6, (SI)
+	VBROADCASTSS 176(AX), Z8
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z9
+	VMOVUPS.Z    64(SI), K1, Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z9
+	VMOVUPS.Z    64(SI), K1, Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z9
+	VMOVUPS.Z    64(SI), K1, Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
+	VMOVUPS      Z5, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2332,160 +2704,188 @@ laneEnd:
 
 // func tile4x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile4x1_avx512(SB), $48-8
+TEXT ·tile4x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+4, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z4
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z5
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (CX)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z5
+	VBROADCASTSS (CX)(BX*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
+	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z4
+	VBROADCASTSS 4(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	VMOVUPS      (DX)(DI*2), Z4
+	VBROADCASTSS 8(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	VMOVUPS      (DX)(R8*1), Z4
+	VBROADCASTSS 12(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z4
+	VMOVUPS (CX), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
 	VADDPS  Z4, Z2, Z2
@@ -2493,8 +2893,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z4
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z1, Z1
 	VADDPS    Z4, Z2, Z2
@@ -2502,21 +2902,21 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (CX), Z5
 	VADDPS       Z5, Z0, Z0
-	VBROADCASTSS 4(DX), Z5
+	VBROADCASTSS 4(CX), Z5
 	VADDPS       Z5, Z1, Z1
-	VBROADCASTSS 8(DX), Z5
+	VBROADCASTSS 8(CX), Z5
 	VADDPS       Z5, Z2, Z2
-	VBROADCASTSS 12(DX), Z5
+	VBROADCASTSS 12(CX), Z5
 	VADDPS       Z5, Z3, Z3
 	ADDQ         $0x10, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
@@ -2525,37 +2925,37 @@ noRowBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2563,137 +2963,165 @@ storeEnd:
 
 // func lane4x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane4x1_avx512(SB), $48-8
+TEXT ·lane4x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+4, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(R8*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(R8*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(R8*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(R8*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z6
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z4
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z5
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DX)(R8*1), Z6
+	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (DX)(R8*2), Z5
+	VBROADCASTSS (CX)(SI*2), Z5
 	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (DX)(R9*1), Z6
+	VBROADCASTSS (CX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z4
+	VBROADCASTSS 4(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	VMOVUPS      (DX)(R8*2), Z4
+	VBROADCASTSS 8(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	VMOVUPS      (DX)(R9*1), Z4
+	VBROADCASTSS 12(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (CX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (CX)(SI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (CX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z5
-	VMOVUPS      (DI), Z4
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z5
+	VMOVUPS      (SI), Z4
 	VPANDD       Z5, Z0, Z6
 	VPMAXSD      Z6, Z4, Z4
 	VPANDD       Z5, Z1, Z6
@@ -2702,40 +3130,40 @@ kDone:
 	VPMAXSD      Z6, Z4, Z4
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	VBROADCASTSS 184(AX), Z5
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z4, (SI)
+	VBROADCASTSS 176(AX), Z5
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z6
+	VMOVUPS      (SI), Z6
 	VPADDD       Z6, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z5, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z6
+	VMOVUPS      (SI), Z6
 	VPADDD       Z6, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z5, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z6
+	VMOVUPS      (SI), Z6
 	VPADDD       Z6, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z5, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z6
+	VMOVUPS      (SI), Z6
 	VPADDD       Z6, Z3, Z3
-	VMOVUPS      Z3, (DI)
+	VMOVUPS      Z3, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z5
-	VMOVUPS      (DI), Z4
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z5
+	VMOVUPS      (SI), Z4
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z5, Z0, Z6
 	VPMAXSD      Z6, Z4, Z4
@@ -2748,43 +3176,43 @@ lanePart:
 	VMOVAPS.Z    Z3, K1, Z3
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	VBROADCASTSS 184(AX), Z5
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z4, (SI)
+	VBROADCASTSS 176(AX), Z5
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    (SI), K1, Z6
 	VPADDD       Z6, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z5, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    (SI), K1, Z6
 	VPADDD       Z6, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z5, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    (SI), K1, Z6
 	VPADDD       Z6, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z5, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    (SI), K1, Z6
 	VPADDD       Z6, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
+	VMOVUPS      Z3, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -2792,206 +3220,230 @@ laneEnd:
 
 // func tile4x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile4x2_avx512(SB), $48-8
+TEXT ·tile4x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+4, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z10
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*1), Z11
+	VBROADCASTSS (CX)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(DI*2), Z10
+	VBROADCASTSS (CX)(BX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*1), Z11
+	VBROADCASTSS (CX)(SI*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z8
+	VMOVUPS      64(DX)(DI*1), Z9
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DX)(DI*2), Z8
+	VMOVUPS      64(DX)(DI*2), Z9
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DX)(R8*1), Z8
+	VMOVUPS      64(DX)(R8*1), Z9
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z8
+	VMOVUPS (CX), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z2, Z2
 	VADDPS  Z8, Z4, Z4
 	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(DX), Z9
+	VMOVUPS 64(CX), Z9
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z3, Z3
 	VADDPS  Z9, Z5, Z5
@@ -2999,13 +3451,13 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z8
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z2, Z2
 	VADDPS    Z8, Z4, Z4
 	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z 64(DX), K1, Z9
+	VMOVUPS.Z 64(CX), K1, Z9
 	VADDPS    Z9, Z1, Z1
 	VADDPS    Z9, Z3, Z3
 	VADDPS    Z9, Z5, Z5
@@ -3013,25 +3465,25 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (CX), Z10
 	VADDPS       Z10, Z0, Z0
 	VADDPS       Z10, Z1, Z1
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS 4(CX), Z10
 	VADDPS       Z10, Z2, Z2
 	VADDPS       Z10, Z3, Z3
-	VBROADCASTSS 8(DX), Z10
+	VBROADCASTSS 8(CX), Z10
 	VADDPS       Z10, Z4, Z4
 	VADDPS       Z10, Z5, Z5
-	VBROADCASTSS 12(DX), Z10
+	VBROADCASTSS 12(CX), Z10
 	VADDPS       Z10, Z6, Z6
 	VADDPS       Z10, Z7, Z7
 	ADDQ         $0x10, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -3044,45 +3496,45 @@ noRowBias:
 	VMAXPS Z7, Z10, Z7
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -3090,48 +3542,42 @@ storeEnd:
 
 // func lane4x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane4x2_avx512(SB), $48-8
+TEXT ·lane4x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+4, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3140,120 +3586,150 @@ lane:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z10
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(R8*1), Z11
+	VBROADCASTSS (CX)(SI*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*2), Z10
+	VBROADCASTSS (CX)(SI*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R9*1), Z11
+	VBROADCASTSS (CX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z8
+	VMOVUPS      64(DX)(R8*1), Z9
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DX)(R8*2), Z8
+	VMOVUPS      64(DX)(R8*2), Z9
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DX)(R9*1), Z8
+	VMOVUPS      64(DX)(R9*1), Z9
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(SI*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (CX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (CX)(DI*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z10
-	VMOVUPS      (DI), Z8
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z10
+	VMOVUPS      (SI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VPANDD       Z10, Z1, Z11
@@ -3270,60 +3746,60 @@ kDone:
 	VPMAXSD      Z11, Z8, Z8
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	VBROADCASTSS 184(AX), Z10
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z8, (SI)
+	VBROADCASTSS 176(AX), Z10
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z11
+	VMOVUPS      64(SI), Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z11
+	VMOVUPS      64(SI), Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z11
+	VMOVUPS      64(SI), Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z11
+	VMOVUPS      64(SI), Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
+	VMOVUPS      Z7, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z10
-	VMOVUPS      (DI), Z8
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z10
+	VMOVUPS      (SI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VMOVAPS.Z    Z1, K1, Z1
@@ -3344,63 +3820,63 @@ lanePart:
 	VMOVAPS.Z    Z7, K1, Z7
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	VBROADCASTSS 184(AX), Z10
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z8, (SI)
+	VBROADCASTSS 176(AX), Z10
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z11
+	VMOVUPS.Z    64(SI), K1, Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z11
+	VMOVUPS.Z    64(SI), K1, Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z11
+	VMOVUPS.Z    64(SI), K1, Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z11
+	VMOVUPS.Z    64(SI), K1, Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
+	VMOVUPS      Z7, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -3408,177 +3884,203 @@ laneEnd:
 
 // func tile5x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile5x1_avx512(SB), $48-8
+TEXT ·tile5x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+5, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DX)(DI*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DX)(DI*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DX)(DI*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DX)(DI*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z5
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z6
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(DI*1), Z6
+	VBROADCASTSS (CX)(BX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DX)(DI*2), Z6
+	VBROADCASTSS (CX)(BX*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R8*1), Z6
+	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (DX)(DI*4), Z6
+	VBROADCASTSS (CX)(BX*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z5
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (DX)(DI*2), Z5
+	VBROADCASTSS 8(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (DX)(R8*1), Z5
+	VBROADCASTSS 12(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (CX)(SI*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z5
+	VMOVUPS (CX), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z2, Z2
@@ -3587,8 +4089,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z5
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	VADDPS    Z5, Z1, Z1
 	VADDPS    Z5, Z2, Z2
@@ -3597,23 +4099,23 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z6
+	VBROADCASTSS (CX), Z6
 	VADDPS       Z6, Z0, Z0
-	VBROADCASTSS 4(DX), Z6
+	VBROADCASTSS 4(CX), Z6
 	VADDPS       Z6, Z1, Z1
-	VBROADCASTSS 8(DX), Z6
+	VBROADCASTSS 8(CX), Z6
 	VADDPS       Z6, Z2, Z2
-	VBROADCASTSS 12(DX), Z6
+	VBROADCASTSS 12(CX), Z6
 	VADDPS       Z6, Z3, Z3
-	VBROADCASTSS 16(DX), Z6
+	VBROADCASTSS 16(CX), Z6
 	VADDPS       Z6, Z4, Z4
 	ADDQ         $0x14, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -3623,41 +4125,41 @@ noRowBias:
 	VMAXPS Z4, Z6, Z4
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -3665,150 +4167,176 @@ storeEnd:
 
 // func lane5x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane5x1_avx512(SB), $48-8
+TEXT ·lane5x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+5, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (DX)(R8*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R9*1), Z7
-	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DX)(R8*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (DX)(R8*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R9*1), Z7
-	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DX)(R8*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (DX)(R8*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R9*1), Z7
-	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DX)(R8*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(R8*1), Z7
-	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (DX)(R8*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R9*1), Z7
-	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DX)(R8*4), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z5
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z6
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DX)(R8*1), Z7
+	VBROADCASTSS (CX)(SI*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (DX)(R8*2), Z6
+	VBROADCASTSS (CX)(SI*2), Z6
 	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (DX)(R9*1), Z7
+	VBROADCASTSS (CX)(DI*1), Z7
 	VFMADD231PS  Z5, Z7, Z3
-	VBROADCASTSS (DX)(R8*4), Z6
+	VBROADCASTSS (CX)(SI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z5
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (DX)(R8*2), Z5
+	VBROADCASTSS 8(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (DX)(R9*1), Z5
+	VBROADCASTSS 12(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (CX)(SI*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS (CX)(SI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (CX)(DI*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS (CX)(SI*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z6
-	VMOVUPS      (DI), Z5
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z6
+	VMOVUPS      (SI), Z5
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z5, Z5
 	VPANDD       Z6, Z1, Z7
@@ -3819,46 +4347,46 @@ kDone:
 	VPMAXSD      Z7, Z5, Z5
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	VBROADCASTSS 184(AX), Z6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z5, (SI)
+	VBROADCASTSS 176(AX), Z6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z7
+	VMOVUPS      (SI), Z7
 	VPADDD       Z7, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z6
-	VMOVUPS      (DI), Z5
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z6
+	VMOVUPS      (SI), Z5
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z5, Z5
@@ -3874,49 +4402,49 @@ lanePart:
 	VMOVAPS.Z    Z4, K1, Z4
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	VBROADCASTSS 184(AX), Z6
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z5, (SI)
+	VBROADCASTSS 176(AX), Z6
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z7
+	VMOVUPS.Z    (SI), K1, Z7
 	VPADDD       Z7, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z7
+	VMOVUPS.Z    (SI), K1, Z7
 	VPADDD       Z7, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z7
+	VMOVUPS.Z    (SI), K1, Z7
 	VPADDD       Z7, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z7
+	VMOVUPS.Z    (SI), K1, Z7
 	VPADDD       Z7, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z6, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z7
+	VMOVUPS.Z    (SI), K1, Z7
 	VPADDD       Z7, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
+	VMOVUPS      Z4, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -3924,233 +4452,254 @@ laneEnd:
 
 // func tile5x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile5x2_avx512(SB), $48-8
+TEXT ·tile5x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+5, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
-	MOVQ 16(AX), R9
-	MOVQ 32(AX), R10
-	SUBQ $0x04, SI
-	JLT  kRest
 
-kSteps:
-	MOVQ         144(AX), R11
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R11*1)
-	PREFETCHT0   64(CX)(R11*1)
-	LEAQ         (CX)(R11*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, DX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R9
+	SHRQ    $0x02, R9
+	JEQ     rest
+	MOVQ    80(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_c
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 80(SP)
+	MOVQ    72(SP), R9
+	MOVQ    40(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R10
+	TESTQ   R10, R10
+	JEQ     no_ahead
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, 56(SP)
+	MOVQ    48(SP), R9
+	MOVQ    128(AX), R11
+	MOVQ    R11, 88(SP)
+	IMULQ   R10, R11
+	ADDQ    R11, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R10, BX
-	VBROADCASTSS (DX), Z12
+no_ahead:
+	MOVQ R9, R10
+	MOVQ AX, R9
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R10, R11
+	SHLQ $0x02, R11
+	SUBQ R11, 64(SP)
+
+steps:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*1), Z12
+	VBROADCASTSS (CX)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (CX)(BX*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*1), Z12
+	VBROADCASTSS (CX)(SI*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*4), Z12
+	VBROADCASTSS (CX)(BX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R9, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(DI*1), Z10
+	VMOVUPS      64(DX)(DI*1), Z11
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DX)(DI*2), Z10
+	VMOVUPS      64(DX)(DI*2), Z11
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(DI*4), DX
+	ADDQ         88(SP), R9
+	DECQ         R10
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R10
+	TESTQ R10, R10
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(DI*1), DX
+	DECQ         R10
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z10
+	VMOVUPS (CX), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z2, Z2
 	VADDPS  Z10, Z4, Z4
 	VADDPS  Z10, Z6, Z6
 	VADDPS  Z10, Z8, Z8
-	VMOVUPS 64(DX), Z11
+	VMOVUPS 64(CX), Z11
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z3, Z3
 	VADDPS  Z11, Z5, Z5
@@ -4159,14 +4708,14 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z10
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z2, Z2
 	VADDPS    Z10, Z4, Z4
 	VADDPS    Z10, Z6, Z6
 	VADDPS    Z10, Z8, Z8
-	VMOVUPS.Z 64(DX), K1, Z11
+	VMOVUPS.Z 64(CX), K1, Z11
 	VADDPS    Z11, Z1, Z1
 	VADDPS    Z11, Z3, Z3
 	VADDPS    Z11, Z5, Z5
@@ -4175,28 +4724,28 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (CX), Z12
 	VADDPS       Z12, Z0, Z0
 	VADDPS       Z12, Z1, Z1
-	VBROADCASTSS 4(DX), Z12
+	VBROADCASTSS 4(CX), Z12
 	VADDPS       Z12, Z2, Z2
 	VADDPS       Z12, Z3, Z3
-	VBROADCASTSS 8(DX), Z12
+	VBROADCASTSS 8(CX), Z12
 	VADDPS       Z12, Z4, Z4
 	VADDPS       Z12, Z5, Z5
-	VBROADCASTSS 12(DX), Z12
+	VBROADCASTSS 12(CX), Z12
 	VADDPS       Z12, Z6, Z6
 	VADDPS       Z12, Z7, Z7
-	VBROADCASTSS 16(DX), Z12
+	VBROADCASTSS 16(CX), Z12
 	VADDPS       Z12, Z8, Z8
 	VADDPS       Z12, Z9, Z9
 	ADDQ         $0x14, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -4211,51 +4760,51 @@ noRowBias:
 	VMAXPS Z9, Z12, Z9
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -4263,51 +4812,42 @@ storeEnd:
 
 // func lane5x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane5x2_avx512(SB), $48-8
+TEXT ·lane5x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+5, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4318,135 +4858,165 @@ lane:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	MOVQ   8(AX), R8
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   24(AX), R8
 	LEAQ   (R8)(R8*2), R9
-	MOVQ   16(AX), R10
-	MOVQ   32(AX), R11
-	SUBQ   $0x04, DI
-	JLT    kRest
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z10, Z13, Z2
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z10, Z13, Z6
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z10, Z13, Z2
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z10, Z13, Z6
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z10, Z13, Z2
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z10, Z13, Z6
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z10, Z13, Z2
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z10, Z13, Z6
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R10, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z12
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(R8*1), Z13
+	VBROADCASTSS (CX)(SI*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*2), Z12
+	VBROADCASTSS (CX)(SI*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R9*1), Z13
+	VBROADCASTSS (CX)(DI*1), Z13
 	VFMADD231PS  Z10, Z13, Z6
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*4), Z12
+	VBROADCASTSS (CX)(SI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R10, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DX)(R8*2), Z10
+	VMOVUPS      64(DX)(R8*2), Z11
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DX)(R9*1), Z10
+	VMOVUPS      64(DX)(R9*1), Z11
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(SI*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (CX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (CX)(DI*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (CX)(SI*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z12
-	VMOVUPS      (DI), Z10
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z12
+	VMOVUPS      (SI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VPANDD       Z12, Z1, Z13
@@ -4467,71 +5037,71 @@ kDone:
 	VPMAXSD      Z13, Z10, Z10
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
-	VMOVUPS      Z10, (DI)
-	VBROADCASTSS 184(AX), Z12
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z10, (SI)
+	VBROADCASTSS 176(AX), Z12
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z13
+	VMOVUPS      64(SI), Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z13
+	VMOVUPS      64(SI), Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z13
+	VMOVUPS      64(SI), Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z13
+	VMOVUPS      64(SI), Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z13
+	VMOVUPS      64(SI), Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
+	VMOVUPS      Z9, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z12
-	VMOVUPS      (DI), Z10
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z12
+	VMOVUPS      (SI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VMOVAPS.Z    Z1, K1, Z1
@@ -4557,74 +5127,74 @@ lanePart:
 	VMOVAPS.Z    Z9, K1, Z9
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
-	VMOVUPS      Z10, (DI)
-	VBROADCASTSS 184(AX), Z12
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z10, (SI)
+	VBROADCASTSS 176(AX), Z12
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z13
+	VMOVUPS.Z    64(SI), K1, Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z13
+	VMOVUPS.Z    64(SI), K1, Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z13
+	VMOVUPS.Z    64(SI), K1, Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z13
+	VMOVUPS.Z    64(SI), K1, Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z13
+	VMOVUPS.Z    64(SI), K1, Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
+	VMOVUPS      Z9, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -4632,195 +5202,219 @@ laneEnd:
 
 // func tile6x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile6x1_avx512(SB), $48-8
+TEXT ·tile6x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+6, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 24(AX), R8
+	LEAQ (R8)(R8*2), R9
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R10, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z6
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z7
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
+	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z7
+	VBROADCASTSS (CX)(BX*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
+	VBROADCASTSS (CX)(SI*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z7
+	VBROADCASTSS (CX)(BX*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
+	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R10, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z6
+	VBROADCASTSS 4(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	VMOVUPS      (DX)(R8*2), Z6
+	VBROADCASTSS 8(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	VMOVUPS      (DX)(R9*1), Z6
+	VBROADCASTSS 12(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z6
+	VMOVUPS (CX), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -4830,8 +5424,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z6
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z1, Z1
 	VADDPS    Z6, Z2, Z2
@@ -4841,25 +5435,25 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (CX), Z7
 	VADDPS       Z7, Z0, Z0
-	VBROADCASTSS 4(DX), Z7
+	VBROADCASTSS 4(CX), Z7
 	VADDPS       Z7, Z1, Z1
-	VBROADCASTSS 8(DX), Z7
+	VBROADCASTSS 8(CX), Z7
 	VADDPS       Z7, Z2, Z2
-	VBROADCASTSS 12(DX), Z7
+	VBROADCASTSS 12(CX), Z7
 	VADDPS       Z7, Z3, Z3
-	VBROADCASTSS 16(DX), Z7
+	VBROADCASTSS 16(CX), Z7
 	VADDPS       Z7, Z4, Z4
-	VBROADCASTSS 20(DX), Z7
+	VBROADCASTSS 20(CX), Z7
 	VADDPS       Z7, Z5, Z5
 	ADDQ         $0x18, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
@@ -4870,45 +5464,45 @@ noRowBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -4916,164 +5510,188 @@ storeEnd:
 
 // func lane6x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane6x1_avx512(SB), $48-8
+TEXT ·lane6x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+6, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	MOVQ   16(AX), R11
-	MOVQ   32(AX), R12
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	MOVQ   24(AX), R9
+	LEAQ   (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(R8*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(R8*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R10*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(R8*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(R8*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R10*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(R8*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(R8*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R10*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(R8*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(R8*4), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R10*1), Z8
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R11, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z6
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z7
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DX)(R8*1), Z8
+	VBROADCASTSS (CX)(SI*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (DX)(R8*2), Z7
+	VBROADCASTSS (CX)(SI*2), Z7
 	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (DX)(R9*1), Z8
+	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (DX)(R8*4), Z7
+	VBROADCASTSS (CX)(SI*4), Z7
 	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (DX)(R10*1), Z8
+	VBROADCASTSS (CX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         R11, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z6
+	VBROADCASTSS 4(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	VMOVUPS      (DX)(R9*2), Z6
+	VBROADCASTSS 8(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	VMOVUPS      (DX)(R10*1), Z6
+	VBROADCASTSS 12(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (CX)(SI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (CX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (CX)(SI*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z7
-	VMOVUPS      (DI), Z6
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z7
+	VMOVUPS      (SI), Z6
 	VPANDD       Z7, Z0, Z8
 	VPMAXSD      Z8, Z6, Z6
 	VPANDD       Z7, Z1, Z8
@@ -5086,52 +5704,52 @@ kDone:
 	VPMAXSD      Z8, Z6, Z6
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	VBROADCASTSS 184(AX), Z7
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z6, (SI)
+	VBROADCASTSS 176(AX), Z7
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (SI), Z8
 	VPADDD       Z8, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (SI), Z8
 	VPADDD       Z8, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (SI), Z8
 	VPADDD       Z8, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (SI), Z8
 	VPADDD       Z8, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (SI), Z8
 	VPADDD       Z8, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (SI), Z8
 	VPADDD       Z8, Z5, Z5
-	VMOVUPS      Z5, (DI)
+	VMOVUPS      Z5, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z7
-	VMOVUPS      (DI), Z6
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z7
+	VMOVUPS      (SI), Z6
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z7, Z0, Z8
 	VPMAXSD      Z8, Z6, Z6
@@ -5150,55 +5768,55 @@ lanePart:
 	VMOVAPS.Z    Z5, K1, Z5
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	VBROADCASTSS 184(AX), Z7
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z6, (SI)
+	VBROADCASTSS 176(AX), Z7
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z8
 	VPADDD       Z8, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z8
 	VPADDD       Z8, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z8
 	VPADDD       Z8, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z8
 	VPADDD       Z8, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z8
 	VPADDD       Z8, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z7, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z8
 	VPADDD       Z8, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
+	VMOVUPS      Z5, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -5206,261 +5824,279 @@ laneEnd:
 
 // func tile6x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile6x2_avx512(SB), $48-8
+TEXT ·tile6x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+6, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 24(AX), R8
+	LEAQ (R8)(R8*2), R9
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(DI*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(DI*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(DI*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(DI*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(DI*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(DI*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(DI*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(DI*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(DI*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(DI*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(DI*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(DI*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R10, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z14
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(DI*1), Z15
+	VBROADCASTSS (CX)(BX*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(DI*2), Z14
+	VBROADCASTSS (CX)(BX*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R8*1), Z15
+	VBROADCASTSS (CX)(SI*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(DI*4), Z14
+	VBROADCASTSS (CX)(BX*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R9*1), Z15
+	VBROADCASTSS (CX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R10, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z12
+	VMOVUPS      64(DX)(R8*1), Z13
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DX)(R8*2), Z12
+	VMOVUPS      64(DX)(R8*2), Z13
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DX)(R9*1), Z12
+	VMOVUPS      64(DX)(R9*1), Z13
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z12
+	VMOVUPS (CX), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z2, Z2
 	VADDPS  Z12, Z4, Z4
 	VADDPS  Z12, Z6, Z6
 	VADDPS  Z12, Z8, Z8
 	VADDPS  Z12, Z10, Z10
-	VMOVUPS 64(DX), Z13
+	VMOVUPS 64(CX), Z13
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z3, Z3
 	VADDPS  Z13, Z5, Z5
@@ -5470,15 +6106,15 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z12
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z2, Z2
 	VADDPS    Z12, Z4, Z4
 	VADDPS    Z12, Z6, Z6
 	VADDPS    Z12, Z8, Z8
 	VADDPS    Z12, Z10, Z10
-	VMOVUPS.Z 64(DX), K1, Z13
+	VMOVUPS.Z 64(CX), K1, Z13
 	VADDPS    Z13, Z1, Z1
 	VADDPS    Z13, Z3, Z3
 	VADDPS    Z13, Z5, Z5
@@ -5488,31 +6124,31 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z14
+	VBROADCASTSS (CX), Z14
 	VADDPS       Z14, Z0, Z0
 	VADDPS       Z14, Z1, Z1
-	VBROADCASTSS 4(DX), Z14
+	VBROADCASTSS 4(CX), Z14
 	VADDPS       Z14, Z2, Z2
 	VADDPS       Z14, Z3, Z3
-	VBROADCASTSS 8(DX), Z14
+	VBROADCASTSS 8(CX), Z14
 	VADDPS       Z14, Z4, Z4
 	VADDPS       Z14, Z5, Z5
-	VBROADCASTSS 12(DX), Z14
+	VBROADCASTSS 12(CX), Z14
 	VADDPS       Z14, Z6, Z6
 	VADDPS       Z14, Z7, Z7
-	VBROADCASTSS 16(DX), Z14
+	VBROADCASTSS 16(CX), Z14
 	VADDPS       Z14, Z8, Z8
 	VADDPS       Z14, Z9, Z9
-	VBROADCASTSS 20(DX), Z14
+	VBROADCASTSS 20(CX), Z14
 	VADDPS       Z14, Z10, Z10
 	VADDPS       Z14, Z11, Z11
 	ADDQ         $0x18, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
@@ -5529,57 +6165,57 @@ noRowBias:
 	VMAXPS Z11, Z14, Z11
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -5587,54 +6223,42 @@ storeEnd:
 
 // func lane6x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane6x2_avx512(SB), $48-8
+TEXT ·lane6x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+6, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5647,151 +6271,181 @@ lane:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	MOVQ   16(AX), R11
-	MOVQ   32(AX), R12
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	MOVQ   24(AX), R9
+	LEAQ   (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(R8*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(R8*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R10*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(R8*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(R8*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R10*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(R8*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(R8*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R10*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(R8*1), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(R8*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R9*1), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(R8*4), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R10*1), Z15
-	VFMADD231PS  Z12, Z15, Z10
-	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R11, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z14
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DX)(R8*1), Z15
+	VBROADCASTSS (CX)(SI*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (DX)(R8*2), Z14
+	VBROADCASTSS (CX)(SI*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DX)(R9*1), Z15
+	VBROADCASTSS (CX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z13, Z15, Z7
-	VBROADCASTSS (DX)(R8*4), Z14
+	VBROADCASTSS (CX)(SI*4), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DX)(R10*1), Z15
+	VBROADCASTSS (CX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         R11, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z12
+	VMOVUPS      64(DX)(R9*1), Z13
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DX)(R9*2), Z12
+	VMOVUPS      64(DX)(R9*2), Z13
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DX)(R10*1), Z12
+	VMOVUPS      64(DX)(R10*1), Z13
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (CX)(SI*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (CX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (CX)(SI*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z14
-	VMOVUPS      (DI), Z12
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z14
+	VMOVUPS      (SI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VPANDD       Z14, Z1, Z15
@@ -5816,82 +6470,82 @@ kDone:
 	VPMAXSD      Z15, Z12, Z12
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
-	VMOVUPS      Z12, (DI)
-	VBROADCASTSS 184(AX), Z14
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z12, (SI)
+	VBROADCASTSS 176(AX), Z14
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z14, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z15
+	VMOVUPS      64(SI), Z15
 	VPADDD       Z15, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z14, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z15
+	VMOVUPS      64(SI), Z15
 	VPADDD       Z15, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z14, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z15
+	VMOVUPS      64(SI), Z15
 	VPADDD       Z15, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z14, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z15
+	VMOVUPS      64(SI), Z15
 	VPADDD       Z15, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z14, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z15
+	VMOVUPS      64(SI), Z15
 	VPADDD       Z15, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z14, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z15
+	VMOVUPS      64(SI), Z15
 	VPADDD       Z15, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
+	VMOVUPS      Z11, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z14
-	VMOVUPS      (DI), Z12
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z14
+	VMOVUPS      (SI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VMOVAPS.Z    Z1, K1, Z1
@@ -5922,85 +6576,85 @@ lanePart:
 	VMOVAPS.Z    Z11, K1, Z11
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
-	VMOVUPS      Z12, (DI)
-	VBROADCASTSS 184(AX), Z14
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z12, (SI)
+	VBROADCASTSS 176(AX), Z14
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z14, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z15
+	VMOVUPS.Z    64(SI), K1, Z15
 	VPADDD       Z15, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z14, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z15
+	VMOVUPS.Z    64(SI), K1, Z15
 	VPADDD       Z15, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z14, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z15
+	VMOVUPS.Z    64(SI), K1, Z15
 	VPADDD       Z15, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z14, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z15
+	VMOVUPS.Z    64(SI), K1, Z15
 	VPADDD       Z15, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z14, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z15
+	VMOVUPS.Z    64(SI), K1, Z15
 	VPADDD       Z15, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z14, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z15
+	VMOVUPS      (SI), Z15
 	VPADDD       Z15, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z14, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z15
+	VMOVUPS.Z    64(SI), K1, Z15
 	VPADDD       Z15, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
+	VMOVUPS      Z11, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -6008,212 +6662,234 @@ laneEnd:
 
 // func tile7x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile7x1_avx512(SB), $48-8
+TEXT ·tile7x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+7, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z6
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z6
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 24(AX), R8
+	LEAQ (R8)(R8*2), R9
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z7
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z7
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z7
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z7
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R10, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z7
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z8
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(DI*1), Z8
+	VBROADCASTSS (CX)(BX*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DX)(DI*2), Z8
+	VBROADCASTSS (CX)(BX*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R8*1), Z8
+	VBROADCASTSS (CX)(SI*1), Z8
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DX)(DI*4), Z8
+	VBROADCASTSS (CX)(BX*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R9*1), Z8
+	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (DX)(R8*2), Z8
+	VBROADCASTSS (CX)(SI*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R10, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z7
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 4(CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (DX)(R8*2), Z7
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 8(CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (DX)(R9*1), Z7
+	VBROADCASTSS 12(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 12(CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (CX)(SI*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (CX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z7
+	VMOVUPS (CX), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
@@ -6224,8 +6900,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z7
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	VADDPS    Z7, Z1, Z1
 	VADDPS    Z7, Z2, Z2
@@ -6236,27 +6912,27 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z8
+	VBROADCASTSS (CX), Z8
 	VADDPS       Z8, Z0, Z0
-	VBROADCASTSS 4(DX), Z8
+	VBROADCASTSS 4(CX), Z8
 	VADDPS       Z8, Z1, Z1
-	VBROADCASTSS 8(DX), Z8
+	VBROADCASTSS 8(CX), Z8
 	VADDPS       Z8, Z2, Z2
-	VBROADCASTSS 12(DX), Z8
+	VBROADCASTSS 12(CX), Z8
 	VADDPS       Z8, Z3, Z3
-	VBROADCASTSS 16(DX), Z8
+	VBROADCASTSS 16(CX), Z8
 	VADDPS       Z8, Z4, Z4
-	VBROADCASTSS 20(DX), Z8
+	VBROADCASTSS 20(CX), Z8
 	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS 24(DX), Z8
+	VBROADCASTSS 24(CX), Z8
 	VADDPS       Z8, Z6, Z6
 	ADDQ         $0x1c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -6268,49 +6944,49 @@ noRowBias:
 	VMAXPS Z6, Z8, Z6
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -6318,50 +6994,42 @@ storeEnd:
 
 // func lane7x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane7x1_avx512(SB), $48-8
+TEXT ·lane7x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+7, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6369,126 +7037,156 @@ lane:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	MOVQ   16(AX), R11
-	MOVQ   32(AX), R12
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	MOVQ   24(AX), R9
+	LEAQ   (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z7
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R9*1), Z9
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R10*1), Z9
-	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (DX)(R9*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z7
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R9*1), Z9
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R10*1), Z9
-	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (DX)(R9*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z7
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R9*1), Z9
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R10*1), Z9
-	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (DX)(R9*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z7
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(R8*1), Z9
-	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (DX)(R8*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R9*1), Z9
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*4), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R10*1), Z9
-	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (DX)(R9*2), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R11, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z7
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z8
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DX)(R8*1), Z9
+	VBROADCASTSS (CX)(SI*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (DX)(R8*2), Z8
+	VBROADCASTSS (CX)(SI*2), Z8
 	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (DX)(R9*1), Z9
+	VBROADCASTSS (CX)(DI*1), Z9
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (DX)(R8*4), Z8
+	VBROADCASTSS (CX)(SI*4), Z8
 	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (DX)(R10*1), Z9
+	VBROADCASTSS (CX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z5
-	VBROADCASTSS (DX)(R9*2), Z8
+	VBROADCASTSS (CX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R11, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z7
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS 4(CX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (DX)(R9*2), Z7
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS 8(CX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (DX)(R10*1), Z7
+	VBROADCASTSS 12(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS 12(CX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (CX)(SI*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS (CX)(SI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (CX)(DI*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (CX)(SI*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS (CX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z8
-	VMOVUPS      (DI), Z7
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z8
+	VMOVUPS      (SI), Z7
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z7, Z7
 	VPANDD       Z8, Z1, Z9
@@ -6503,58 +7201,58 @@ kDone:
 	VPMAXSD      Z9, Z7, Z7
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
-	VMOVUPS      Z7, (DI)
-	VBROADCASTSS 184(AX), Z8
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z7, (SI)
+	VBROADCASTSS 176(AX), Z8
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z9
+	VMOVUPS      (SI), Z9
 	VPADDD       Z9, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z8
-	VMOVUPS      (DI), Z7
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z8
+	VMOVUPS      (SI), Z7
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z7, Z7
@@ -6576,61 +7274,61 @@ lanePart:
 	VMOVAPS.Z    Z6, K1, Z6
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
-	VMOVUPS      Z7, (DI)
-	VBROADCASTSS 184(AX), Z8
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z7, (SI)
+	VBROADCASTSS 176(AX), Z8
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z8, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (DI), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z9
 	VPADDD       Z9, Z6, Z6
-	VMOVUPS      Z6, K1, (DI)
+	VMOVUPS      Z6, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -6638,280 +7336,295 @@ laneEnd:
 
 // func tile7x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile7x2_avx512(SB), $48-8
+TEXT ·tile7x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z12
-	VMOVUPS    64(DI), Z13
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+7, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z12
-	VMOVUPS.Z 64(DI), K1, Z13
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z12
+	VMOVUPS.Z 64(BX), K1, Z13
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 24(AX), R8
+	LEAQ (R8)(R8*2), R9
 
-kSteps:
-	MOVQ         144(AX), R12
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R12*1)
-	PREFETCHT0   64(CX)(R12*1)
-	LEAQ         (CX)(R12*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(DI*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DX)(DI*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DX)(DI*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R9*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(DI*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DX)(DI*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DX)(DI*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R9*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(DI*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DX)(DI*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DX)(DI*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R9*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R10, DX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(DI*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DX)(DI*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DX)(DI*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R9*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R10, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R10
+	SHRQ    $0x02, R10
+	JEQ     rest
+	MOVQ    80(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_c
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 80(SP)
+	MOVQ    72(SP), R10
+	MOVQ    40(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R11
+	TESTQ   R11, R11
+	JEQ     no_ahead
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, 56(SP)
+	MOVQ    48(SP), R10
+	MOVQ    128(AX), R12
+	MOVQ    R12, 88(SP)
+	IMULQ   R11, R12
+	ADDQ    R12, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R11, BX
-	VBROADCASTSS (DX), Z16
+no_ahead:
+	MOVQ R10, R11
+	MOVQ AX, R10
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R11, R12
+	SHLQ $0x02, R12
+	SUBQ R12, 64(SP)
+
+steps:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	VBROADCASTSS (CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(DI*1), Z16
+	VBROADCASTSS (CX)(BX*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DX)(DI*2), Z16
+	VBROADCASTSS (CX)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R8*1), Z16
+	VBROADCASTSS (CX)(SI*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DX)(DI*4), Z16
+	VBROADCASTSS (CX)(BX*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R9*1), Z16
+	VBROADCASTSS (CX)(DI*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (DX)(R8*2), Z16
+	VBROADCASTSS (CX)(SI*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R10, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R8*1), Z14
+	VMOVUPS      64(DX)(R8*1), Z15
+	VBROADCASTSS 4(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DX)(R8*2), Z14
+	VMOVUPS      64(DX)(R8*2), Z15
+	VBROADCASTSS 8(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 8(CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DX)(R9*1), Z14
+	VMOVUPS      64(DX)(R9*1), Z15
+	VBROADCASTSS 12(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 12(CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R8*4), DX
+	ADDQ         88(SP), R10
+	DECQ         R11
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R11
+	TESTQ R11, R11
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (CX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (CX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R8*1), DX
+	DECQ         R11
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z14
+	VMOVUPS (CX), Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z2, Z2
 	VADDPS  Z14, Z4, Z4
@@ -6919,7 +7632,7 @@ kDone:
 	VADDPS  Z14, Z8, Z8
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z14, Z12, Z12
-	VMOVUPS 64(DX), Z15
+	VMOVUPS 64(CX), Z15
 	VADDPS  Z15, Z1, Z1
 	VADDPS  Z15, Z3, Z3
 	VADDPS  Z15, Z5, Z5
@@ -6930,8 +7643,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z14
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z14
 	VADDPS    Z14, Z0, Z0
 	VADDPS    Z14, Z2, Z2
 	VADDPS    Z14, Z4, Z4
@@ -6939,7 +7652,7 @@ colBiasPart:
 	VADDPS    Z14, Z8, Z8
 	VADDPS    Z14, Z10, Z10
 	VADDPS    Z14, Z12, Z12
-	VMOVUPS.Z 64(DX), K1, Z15
+	VMOVUPS.Z 64(CX), K1, Z15
 	VADDPS    Z15, Z1, Z1
 	VADDPS    Z15, Z3, Z3
 	VADDPS    Z15, Z5, Z5
@@ -6950,34 +7663,34 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z16
+	VBROADCASTSS (CX), Z16
 	VADDPS       Z16, Z0, Z0
 	VADDPS       Z16, Z1, Z1
-	VBROADCASTSS 4(DX), Z16
+	VBROADCASTSS 4(CX), Z16
 	VADDPS       Z16, Z2, Z2
 	VADDPS       Z16, Z3, Z3
-	VBROADCASTSS 8(DX), Z16
+	VBROADCASTSS 8(CX), Z16
 	VADDPS       Z16, Z4, Z4
 	VADDPS       Z16, Z5, Z5
-	VBROADCASTSS 12(DX), Z16
+	VBROADCASTSS 12(CX), Z16
 	VADDPS       Z16, Z6, Z6
 	VADDPS       Z16, Z7, Z7
-	VBROADCASTSS 16(DX), Z16
+	VBROADCASTSS 16(CX), Z16
 	VADDPS       Z16, Z8, Z8
 	VADDPS       Z16, Z9, Z9
-	VBROADCASTSS 20(DX), Z16
+	VBROADCASTSS 20(CX), Z16
 	VADDPS       Z16, Z10, Z10
 	VADDPS       Z16, Z11, Z11
-	VBROADCASTSS 24(DX), Z16
+	VBROADCASTSS 24(CX), Z16
 	VADDPS       Z16, Z12, Z12
 	VADDPS       Z16, Z13, Z13
 	ADDQ         $0x1c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -6996,63 +7709,63 @@ noRowBias:
 	VMAXPS Z13, Z16, Z13
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -7060,57 +7773,42 @@ storeEnd:
 
 // func lane7x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane7x2_avx512(SB), $48-8
+TEXT ·lane7x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+7, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7125,166 +7823,196 @@ lane:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	MOVQ   16(AX), R11
-	MOVQ   32(AX), R12
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	MOVQ   24(AX), R9
+	LEAQ   (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(R8*1), Z17
-	VFMADD231PS  Z14, Z17, Z2
-	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R9*1), Z17
-	VFMADD231PS  Z14, Z17, Z6
-	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DX)(R8*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R10*1), Z17
-	VFMADD231PS  Z14, Z17, Z10
-	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (DX)(R9*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(R8*1), Z17
-	VFMADD231PS  Z14, Z17, Z2
-	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R9*1), Z17
-	VFMADD231PS  Z14, Z17, Z6
-	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DX)(R8*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R10*1), Z17
-	VFMADD231PS  Z14, Z17, Z10
-	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (DX)(R9*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(R8*1), Z17
-	VFMADD231PS  Z14, Z17, Z2
-	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R9*1), Z17
-	VFMADD231PS  Z14, Z17, Z6
-	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DX)(R8*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R10*1), Z17
-	VFMADD231PS  Z14, Z17, Z10
-	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (DX)(R9*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(R8*1), Z17
-	VFMADD231PS  Z14, Z17, Z2
-	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (DX)(R8*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R9*1), Z17
-	VFMADD231PS  Z14, Z17, Z6
-	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DX)(R8*4), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R10*1), Z17
-	VFMADD231PS  Z14, Z17, Z10
-	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (DX)(R9*2), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R11, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z14
-	VMOVUPS      64(BX), Z15
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z16
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	VBROADCASTSS (CX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DX)(R8*1), Z17
+	VBROADCASTSS (CX)(SI*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (DX)(R8*2), Z16
+	VBROADCASTSS (CX)(SI*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DX)(R9*1), Z17
+	VBROADCASTSS (CX)(DI*1), Z17
 	VFMADD231PS  Z14, Z17, Z6
 	VFMADD231PS  Z15, Z17, Z7
-	VBROADCASTSS (DX)(R8*4), Z16
+	VBROADCASTSS (CX)(SI*4), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DX)(R10*1), Z17
+	VBROADCASTSS (CX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z10
 	VFMADD231PS  Z15, Z17, Z11
-	VBROADCASTSS (DX)(R9*2), Z16
+	VBROADCASTSS (CX)(DI*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R11, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z14
+	VMOVUPS      64(DX)(R9*1), Z15
+	VBROADCASTSS 4(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 4(CX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DX)(R9*2), Z14
+	VMOVUPS      64(DX)(R9*2), Z15
+	VBROADCASTSS 8(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 8(CX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DX)(R10*1), Z14
+	VMOVUPS      64(DX)(R10*1), Z15
+	VBROADCASTSS 12(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 12(CX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (CX)(SI*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (CX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (CX)(DI*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (CX)(SI*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (CX)(R8*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (CX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z16
-	VMOVUPS      (DI), Z14
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z16
+	VMOVUPS      (SI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VPANDD       Z16, Z1, Z17
@@ -7313,93 +8041,93 @@ kDone:
 	VPMAXSD      Z17, Z14, Z14
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
-	VMOVUPS      Z14, (DI)
-	VBROADCASTSS 184(AX), Z16
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z14, (SI)
+	VBROADCASTSS 176(AX), Z16
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z16, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z16, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z16, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z16, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z16, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z16, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z16, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      64(SI), Z17
 	VPADDD       Z17, Z13, Z13
-	VMOVUPS      Z13, 64(DI)
+	VMOVUPS      Z13, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z16
-	VMOVUPS      (DI), Z14
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z16
+	VMOVUPS      (SI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VMOVAPS.Z    Z1, K1, Z1
@@ -7435,96 +8163,96 @@ lanePart:
 	VMOVAPS.Z    Z13, K1, Z13
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
-	VMOVUPS      Z14, (DI)
-	VBROADCASTSS 184(AX), Z16
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z14, (SI)
+	VBROADCASTSS 176(AX), Z16
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z16, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z16, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z16, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z16, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z16, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z16, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z16, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z17
+	VMOVUPS      (SI), Z17
 	VPADDD       Z17, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z16, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(DI), K1, Z17
+	VMOVUPS.Z    64(SI), K1, Z17
 	VPADDD       Z17, Z13, Z13
-	VMOVUPS      Z13, K1, 64(DI)
+	VMOVUPS      Z13, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -7532,230 +8260,250 @@ laneEnd:
 
 // func tile8x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile8x1_avx512(SB), $48-8
+TEXT ·tile8x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z7
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+8, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z7
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z6
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z7
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z7
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	MOVQ 16(AX), R11
-	MOVQ 32(AX), R12
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	MOVQ 24(AX), R9
+	LEAQ (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z8
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z8
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z8
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z8
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R11, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z8
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z9
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
+	VBROADCASTSS (CX)(BX*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z9
+	VBROADCASTSS (CX)(BX*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
+	VBROADCASTSS (CX)(SI*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z9
+	VBROADCASTSS (CX)(BX*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
+	VBROADCASTSS (CX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z9
+	VBROADCASTSS (CX)(SI*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
+	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R11, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z8
+	VBROADCASTSS 4(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 4(CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	VMOVUPS      (DX)(R9*2), Z8
+	VBROADCASTSS 8(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 8(CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 8(CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	VMOVUPS      (DX)(R10*1), Z8
+	VBROADCASTSS 12(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 12(CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 12(CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z8
+	VMOVUPS (CX), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
@@ -7767,8 +8515,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z8
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z1, Z1
 	VADDPS    Z8, Z2, Z2
@@ -7780,29 +8528,29 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z9
+	VBROADCASTSS (CX), Z9
 	VADDPS       Z9, Z0, Z0
-	VBROADCASTSS 4(DX), Z9
+	VBROADCASTSS 4(CX), Z9
 	VADDPS       Z9, Z1, Z1
-	VBROADCASTSS 8(DX), Z9
+	VBROADCASTSS 8(CX), Z9
 	VADDPS       Z9, Z2, Z2
-	VBROADCASTSS 12(DX), Z9
+	VBROADCASTSS 12(CX), Z9
 	VADDPS       Z9, Z3, Z3
-	VBROADCASTSS 16(DX), Z9
+	VBROADCASTSS 16(CX), Z9
 	VADDPS       Z9, Z4, Z4
-	VBROADCASTSS 20(DX), Z9
+	VBROADCASTSS 20(CX), Z9
 	VADDPS       Z9, Z5, Z5
-	VBROADCASTSS 24(DX), Z9
+	VBROADCASTSS 24(CX), Z9
 	VADDPS       Z9, Z6, Z6
-	VBROADCASTSS 28(DX), Z9
+	VBROADCASTSS 28(CX), Z9
 	VADDPS       Z9, Z7, Z7
 	ADDQ         $0x20, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -7815,53 +8563,53 @@ noRowBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -7869,52 +8617,42 @@ storeEnd:
 
 // func lane8x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane8x1_avx512(SB), $48-8
+TEXT ·lane8x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+8, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7923,137 +8661,167 @@ lane:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	MOVQ   16(AX), R12
-	MOVQ   32(AX), R13
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	MOVQ   24(AX), R10
+	LEAQ   (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z8
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(R8*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R9*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R11*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z8
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(R8*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R9*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R11*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z8
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(R8*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R9*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R11*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z8
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(R8*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(R8*4), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R9*2), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R11*1), Z10
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R12, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z8
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z9
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DX)(R8*1), Z10
+	VBROADCASTSS (CX)(SI*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (DX)(R8*2), Z9
+	VBROADCASTSS (CX)(SI*2), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (DX)(R9*1), Z10
+	VBROADCASTSS (CX)(DI*1), Z10
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (DX)(R8*4), Z9
+	VBROADCASTSS (CX)(SI*4), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (DX)(R10*1), Z10
+	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (DX)(R9*2), Z9
+	VBROADCASTSS (CX)(DI*2), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (DX)(R11*1), Z10
+	VBROADCASTSS (CX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         R12, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z8
+	VBROADCASTSS 4(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 4(CX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(CX)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	VMOVUPS      (DX)(R10*2), Z8
+	VBROADCASTSS 8(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 8(CX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 8(CX)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	VMOVUPS      (DX)(R11*1), Z8
+	VBROADCASTSS 12(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 12(CX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 12(CX)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (CX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (CX)(SI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (CX)(SI*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (CX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z9
-	VMOVUPS      (DI), Z8
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z9
+	VMOVUPS      (SI), Z8
 	VPANDD       Z9, Z0, Z10
 	VPMAXSD      Z10, Z8, Z8
 	VPANDD       Z9, Z1, Z10
@@ -8070,64 +8838,64 @@ kDone:
 	VPMAXSD      Z10, Z8, Z8
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	VBROADCASTSS 184(AX), Z9
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z8, (SI)
+	VBROADCASTSS 176(AX), Z9
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (DI), Z10
+	VMOVUPS      (SI), Z10
 	VPADDD       Z10, Z7, Z7
-	VMOVUPS      Z7, (DI)
+	VMOVUPS      Z7, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z9
-	VMOVUPS      (DI), Z8
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z9
+	VMOVUPS      (SI), Z8
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z9, Z0, Z10
 	VPMAXSD      Z10, Z8, Z8
@@ -8152,67 +8920,67 @@ lanePart:
 	VMOVAPS.Z    Z7, K1, Z7
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	VBROADCASTSS 184(AX), Z9
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z8, (SI)
+	VBROADCASTSS 176(AX), Z9
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z6, Z6
-	VMOVUPS      Z6, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z9, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z10
 	VPADDD       Z10, Z7, Z7
-	VMOVUPS      Z7, K1, (DI)
+	VMOVUPS      Z7, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -8220,307 +8988,319 @@ laneEnd:
 
 // func tile8x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile8x2_avx512(SB), $48-8
+TEXT ·tile8x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z12
-	VMOVUPS    64(DI), Z13
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z14
-	VMOVUPS    64(DI), Z15
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+8, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z12
-	VMOVUPS.Z 64(DI), K1, Z13
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z14
-	VMOVUPS.Z 64(DI), K1, Z15
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z12
+	VMOVUPS.Z 64(BX), K1, Z13
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z14
+	VMOVUPS.Z 64(BX), K1, Z15
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	MOVQ 16(AX), R11
-	MOVQ 32(AX), R12
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	MOVQ 24(AX), R9
+	LEAQ (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(DI*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(DI*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(DI*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(DI*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(DI*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(DI*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(DI*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(DI*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(DI*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(DI*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(DI*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(DI*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R11, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z18
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	VBROADCASTSS (CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(DI*1), Z19
+	VBROADCASTSS (CX)(BX*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(DI*2), Z18
+	VBROADCASTSS (CX)(BX*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R8*1), Z19
+	VBROADCASTSS (CX)(SI*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(DI*4), Z18
+	VBROADCASTSS (CX)(BX*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R9*1), Z19
+	VBROADCASTSS (CX)(DI*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R8*2), Z18
+	VBROADCASTSS (CX)(SI*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R10*1), Z19
+	VBROADCASTSS (CX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R11, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z16
+	VMOVUPS      64(DX)(R9*1), Z17
+	VBROADCASTSS 4(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 4(CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DX)(R9*2), Z16
+	VMOVUPS      64(DX)(R9*2), Z17
+	VBROADCASTSS 8(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 8(CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DX)(R10*1), Z16
+	VMOVUPS      64(DX)(R10*1), Z17
+	VBROADCASTSS 12(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 12(CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (CX)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z16
+	VMOVUPS (CX), Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z2, Z2
 	VADDPS  Z16, Z4, Z4
@@ -8529,7 +9309,7 @@ kDone:
 	VADDPS  Z16, Z10, Z10
 	VADDPS  Z16, Z12, Z12
 	VADDPS  Z16, Z14, Z14
-	VMOVUPS 64(DX), Z17
+	VMOVUPS 64(CX), Z17
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z3, Z3
 	VADDPS  Z17, Z5, Z5
@@ -8541,8 +9321,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z16
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z16
 	VADDPS    Z16, Z0, Z0
 	VADDPS    Z16, Z2, Z2
 	VADDPS    Z16, Z4, Z4
@@ -8551,7 +9331,7 @@ colBiasPart:
 	VADDPS    Z16, Z10, Z10
 	VADDPS    Z16, Z12, Z12
 	VADDPS    Z16, Z14, Z14
-	VMOVUPS.Z 64(DX), K1, Z17
+	VMOVUPS.Z 64(CX), K1, Z17
 	VADDPS    Z17, Z1, Z1
 	VADDPS    Z17, Z3, Z3
 	VADDPS    Z17, Z5, Z5
@@ -8563,37 +9343,37 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z18
+	VBROADCASTSS (CX), Z18
 	VADDPS       Z18, Z0, Z0
 	VADDPS       Z18, Z1, Z1
-	VBROADCASTSS 4(DX), Z18
+	VBROADCASTSS 4(CX), Z18
 	VADDPS       Z18, Z2, Z2
 	VADDPS       Z18, Z3, Z3
-	VBROADCASTSS 8(DX), Z18
+	VBROADCASTSS 8(CX), Z18
 	VADDPS       Z18, Z4, Z4
 	VADDPS       Z18, Z5, Z5
-	VBROADCASTSS 12(DX), Z18
+	VBROADCASTSS 12(CX), Z18
 	VADDPS       Z18, Z6, Z6
 	VADDPS       Z18, Z7, Z7
-	VBROADCASTSS 16(DX), Z18
+	VBROADCASTSS 16(CX), Z18
 	VADDPS       Z18, Z8, Z8
 	VADDPS       Z18, Z9, Z9
-	VBROADCASTSS 20(DX), Z18
+	VBROADCASTSS 20(CX), Z18
 	VADDPS       Z18, Z10, Z10
 	VADDPS       Z18, Z11, Z11
-	VBROADCASTSS 24(DX), Z18
+	VBROADCASTSS 24(CX), Z18
 	VADDPS       Z18, Z12, Z12
 	VADDPS       Z18, Z13, Z13
-	VBROADCASTSS 28(DX), Z18
+	VBROADCASTSS 28(CX), Z18
 	VADDPS       Z18, Z14, Z14
 	VADDPS       Z18, Z15, Z15
 	ADDQ         $0x20, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
@@ -8614,69 +9394,69 @@ noRowBias:
 	VMAXPS Z15, Z18, Z15
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -8684,60 +9464,42 @@ storeEnd:
 
 // func lane8x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane8x2_avx512(SB), $48-8
+TEXT ·lane8x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+8, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8754,182 +9516,212 @@ lane:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	MOVQ   16(AX), R12
-	MOVQ   32(AX), R13
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	MOVQ   24(AX), R10
+	LEAQ   (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(R8*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R9*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R11*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(R8*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R9*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R11*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(R8*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R9*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R11*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(R8*1), Z19
-	VFMADD231PS  Z16, Z19, Z2
-	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(R8*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R9*1), Z19
-	VFMADD231PS  Z16, Z19, Z6
-	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(R8*4), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R10*1), Z19
-	VFMADD231PS  Z16, Z19, Z10
-	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R9*2), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R11*1), Z19
-	VFMADD231PS  Z16, Z19, Z14
-	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R12, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z18
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	VBROADCASTSS (CX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DX)(R8*1), Z19
+	VBROADCASTSS (CX)(SI*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (DX)(R8*2), Z18
+	VBROADCASTSS (CX)(SI*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DX)(R9*1), Z19
+	VBROADCASTSS (CX)(DI*1), Z19
 	VFMADD231PS  Z16, Z19, Z6
 	VFMADD231PS  Z17, Z19, Z7
-	VBROADCASTSS (DX)(R8*4), Z18
+	VBROADCASTSS (CX)(SI*4), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DX)(R10*1), Z19
+	VBROADCASTSS (CX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z17, Z19, Z11
-	VBROADCASTSS (DX)(R9*2), Z18
+	VBROADCASTSS (CX)(DI*2), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (DX)(R11*1), Z19
+	VBROADCASTSS (CX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         R12, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z16
+	VMOVUPS      64(DX)(R10*1), Z17
+	VBROADCASTSS 4(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 4(CX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(CX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DX)(R10*2), Z16
+	VMOVUPS      64(DX)(R10*2), Z17
+	VBROADCASTSS 8(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 8(CX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(CX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DX)(R11*1), Z16
+	VMOVUPS      64(DX)(R11*1), Z17
+	VBROADCASTSS 12(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 12(CX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(CX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (CX)(SI*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (CX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (CX)(DI*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (CX)(SI*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (CX)(R8*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (CX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (CX)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z18
-	VMOVUPS      (DI), Z16
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z18
+	VMOVUPS      (SI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VPANDD       Z18, Z1, Z19
@@ -8962,104 +9754,104 @@ kDone:
 	VPMAXSD      Z19, Z16, Z16
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
-	VMOVUPS      Z16, (DI)
-	VBROADCASTSS 184(AX), Z18
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z16, (SI)
+	VBROADCASTSS 176(AX), Z18
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z18, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z18, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z18, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z18, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z18, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z18, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z18, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z13, Z13
-	VMOVUPS      Z13, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z18, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(DI), Z19
+	VMOVUPS      64(SI), Z19
 	VPADDD       Z19, Z15, Z15
-	VMOVUPS      Z15, 64(DI)
+	VMOVUPS      Z15, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z18
-	VMOVUPS      (DI), Z16
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z18
+	VMOVUPS      (SI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VMOVAPS.Z    Z1, K1, Z1
@@ -9100,107 +9892,107 @@ lanePart:
 	VMOVAPS.Z    Z15, K1, Z15
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
-	VMOVUPS      Z16, (DI)
-	VBROADCASTSS 184(AX), Z18
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z16, (SI)
+	VBROADCASTSS 176(AX), Z18
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z18, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z18, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z18, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z18, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z18, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z18, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z18, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z13, Z13
-	VMOVUPS      Z13, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z18, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z19
+	VMOVUPS      (SI), Z19
 	VPADDD       Z19, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z18, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(DI), K1, Z19
+	VMOVUPS.Z    64(SI), K1, Z19
 	VPADDD       Z19, Z15, Z15
-	VMOVUPS      Z15, K1, 64(DI)
+	VMOVUPS      Z15, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -9208,247 +10000,265 @@ laneEnd:
 
 // func tile9x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile9x1_avx512(SB), $48-8
+TEXT ·tile9x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+9, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z6
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z8
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z8
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	MOVQ 16(AX), R11
-	MOVQ 32(AX), R12
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	MOVQ 24(AX), R9
+	LEAQ (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z9
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (DX)(DI*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z9
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (DX)(DI*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z9
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (DX)(DI*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z9
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (DX)(DI*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R11, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z9
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z10
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(DI*1), Z10
+	VBROADCASTSS (CX)(BX*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DX)(DI*2), Z10
+	VBROADCASTSS (CX)(BX*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R8*1), Z10
+	VBROADCASTSS (CX)(SI*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DX)(DI*4), Z10
+	VBROADCASTSS (CX)(BX*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R9*1), Z10
+	VBROADCASTSS (CX)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DX)(R8*2), Z10
+	VBROADCASTSS (CX)(SI*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R10*1), Z10
+	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (DX)(DI*8), Z10
+	VBROADCASTSS (CX)(BX*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R11, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z9
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 4(CX)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 4(CX)(BX*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (DX)(R9*2), Z9
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 8(CX)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 8(CX)(BX*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (DX)(R10*1), Z9
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 12(CX)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 12(CX)(BX*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (CX)(SI*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (CX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z9
+	VMOVUPS (CX), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -9461,8 +10271,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z9
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	VADDPS    Z9, Z1, Z1
 	VADDPS    Z9, Z2, Z2
@@ -9475,31 +10285,31 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (CX), Z10
 	VADDPS       Z10, Z0, Z0
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS 4(CX), Z10
 	VADDPS       Z10, Z1, Z1
-	VBROADCASTSS 8(DX), Z10
+	VBROADCASTSS 8(CX), Z10
 	VADDPS       Z10, Z2, Z2
-	VBROADCASTSS 12(DX), Z10
+	VBROADCASTSS 12(CX), Z10
 	VADDPS       Z10, Z3, Z3
-	VBROADCASTSS 16(DX), Z10
+	VBROADCASTSS 16(CX), Z10
 	VADDPS       Z10, Z4, Z4
-	VBROADCASTSS 20(DX), Z10
+	VBROADCASTSS 20(CX), Z10
 	VADDPS       Z10, Z5, Z5
-	VBROADCASTSS 24(DX), Z10
+	VBROADCASTSS 24(CX), Z10
 	VADDPS       Z10, Z6, Z6
-	VBROADCASTSS 28(DX), Z10
+	VBROADCASTSS 28(CX), Z10
 	VADDPS       Z10, Z7, Z7
-	VBROADCASTSS 32(DX), Z10
+	VBROADCASTSS 32(CX), Z10
 	VADDPS       Z10, Z8, Z8
 	ADDQ         $0x24, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -9513,57 +10323,57 @@ noRowBias:
 	VMAXPS Z8, Z10, Z8
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -9571,54 +10381,42 @@ storeEnd:
 
 // func lane9x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane9x1_avx512(SB), $48-8
+TEXT ·lane9x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+9, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9628,147 +10426,177 @@ lane:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	MOVQ   16(AX), R12
-	MOVQ   32(AX), R13
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	MOVQ   24(AX), R10
+	LEAQ   (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z9
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R10*1), Z11
-	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (DX)(R9*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R11*1), Z11
-	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (DX)(R8*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z9
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R10*1), Z11
-	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (DX)(R9*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R11*1), Z11
-	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (DX)(R8*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z9
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R10*1), Z11
-	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (DX)(R9*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R11*1), Z11
-	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (DX)(R8*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z9
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(R8*1), Z11
-	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (DX)(R8*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R9*1), Z11
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*4), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R10*1), Z11
-	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (DX)(R9*2), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R11*1), Z11
-	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (DX)(R8*8), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R12, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z9
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z10
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DX)(R8*1), Z11
+	VBROADCASTSS (CX)(SI*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (DX)(R8*2), Z10
+	VBROADCASTSS (CX)(SI*2), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (DX)(R9*1), Z11
+	VBROADCASTSS (CX)(DI*1), Z11
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (DX)(R8*4), Z10
+	VBROADCASTSS (CX)(SI*4), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (DX)(R10*1), Z11
+	VBROADCASTSS (CX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS (DX)(R9*2), Z10
+	VBROADCASTSS (CX)(DI*2), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (DX)(R11*1), Z11
+	VBROADCASTSS (CX)(R9*1), Z11
 	VFMADD231PS  Z9, Z11, Z7
-	VBROADCASTSS (DX)(R8*8), Z10
+	VBROADCASTSS (CX)(SI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R12, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z9
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS 4(CX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 4(CX)(R9*1), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS 4(CX)(SI*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (DX)(R10*2), Z9
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS 8(CX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 8(CX)(R9*1), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS 8(CX)(SI*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (DX)(R11*1), Z9
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS 12(CX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 12(CX)(R9*1), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS 12(CX)(SI*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (CX)(SI*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS (CX)(SI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (CX)(DI*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (CX)(SI*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS (CX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS (CX)(SI*8), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z10
-	VMOVUPS      (DI), Z9
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z10
+	VMOVUPS      (SI), Z9
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z9, Z9
 	VPANDD       Z10, Z1, Z11
@@ -9787,70 +10615,70 @@ kDone:
 	VPMAXSD      Z11, Z9, Z9
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
-	VMOVUPS      Z9, (DI)
-	VBROADCASTSS 184(AX), Z10
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z9, (SI)
+	VBROADCASTSS 176(AX), Z10
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (SI), Z11
 	VPADDD       Z11, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z10
-	VMOVUPS      (DI), Z9
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z10
+	VMOVUPS      (SI), Z9
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z9, Z9
@@ -9878,73 +10706,73 @@ lanePart:
 	VMOVAPS.Z    Z8, K1, Z8
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
-	VMOVUPS      Z9, (DI)
-	VBROADCASTSS 184(AX), Z10
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z9, (SI)
+	VBROADCASTSS 176(AX), Z10
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z6, Z6
-	VMOVUPS      Z6, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z7, Z7
-	VMOVUPS      Z7, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z10, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (DI), K1, Z11
+	VMOVUPS.Z    (SI), K1, Z11
 	VPADDD       Z11, Z8, Z8
-	VMOVUPS      Z8, K1, (DI)
+	VMOVUPS      Z8, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -9952,333 +10780,342 @@ laneEnd:
 
 // func tile9x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile9x2_avx512(SB), $48-8
+TEXT ·tile9x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z12
-	VMOVUPS    64(DI), Z13
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z14
-	VMOVUPS    64(DI), Z15
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z16
-	VMOVUPS    64(DI), Z17
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+9, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z12
-	VMOVUPS.Z 64(DI), K1, Z13
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z14
-	VMOVUPS.Z 64(DI), K1, Z15
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z16
-	VMOVUPS.Z 64(DI), K1, Z17
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z12
+	VMOVUPS.Z 64(BX), K1, Z13
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z14
+	VMOVUPS.Z 64(BX), K1, Z15
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z16
+	VMOVUPS.Z 64(BX), K1, Z17
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	MOVQ 16(AX), R11
-	MOVQ 32(AX), R12
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	MOVQ 24(AX), R9
+	LEAQ (R9)(R9*2), R10
 
-kSteps:
-	MOVQ         144(AX), R13
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R13*1)
-	PREFETCHT0   64(CX)(R13*1)
-	LEAQ         (CX)(R13*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(DI*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DX)(DI*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DX)(DI*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R9*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R10*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (DX)(DI*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(DI*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DX)(DI*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DX)(DI*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R9*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R10*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (DX)(DI*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(DI*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DX)(DI*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DX)(DI*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R9*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R10*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (DX)(DI*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R11, DX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(DI*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DX)(DI*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DX)(DI*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R9*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R10*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (DX)(DI*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R11, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R11
+	SHRQ    $0x02, R11
+	JEQ     rest
+	MOVQ    80(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_c
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 80(SP)
+	MOVQ    72(SP), R11
+	MOVQ    40(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R12
+	TESTQ   R12, R12
+	JEQ     no_ahead
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, 56(SP)
+	MOVQ    48(SP), R11
+	MOVQ    128(AX), R13
+	MOVQ    R13, 88(SP)
+	IMULQ   R12, R13
+	ADDQ    R13, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R12, BX
-	VBROADCASTSS (DX), Z20
+no_ahead:
+	MOVQ R11, R12
+	MOVQ AX, R11
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R12, R13
+	SHLQ $0x02, R13
+	SUBQ R13, 64(SP)
+
+steps:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	VBROADCASTSS (CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(DI*1), Z20
+	VBROADCASTSS (CX)(BX*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DX)(DI*2), Z20
+	VBROADCASTSS (CX)(BX*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R8*1), Z20
+	VBROADCASTSS (CX)(SI*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DX)(DI*4), Z20
+	VBROADCASTSS (CX)(BX*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R9*1), Z20
+	VBROADCASTSS (CX)(DI*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (DX)(R8*2), Z20
+	VBROADCASTSS (CX)(SI*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R10*1), Z20
+	VBROADCASTSS (CX)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (DX)(DI*8), Z20
+	VBROADCASTSS (CX)(BX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R11, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R9*1), Z18
+	VMOVUPS      64(DX)(R9*1), Z19
+	VBROADCASTSS 4(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(CX)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 4(CX)(BX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DX)(R9*2), Z18
+	VMOVUPS      64(DX)(R9*2), Z19
+	VBROADCASTSS 8(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 8(CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(CX)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 8(CX)(BX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DX)(R10*1), Z18
+	VMOVUPS      64(DX)(R10*1), Z19
+	VBROADCASTSS 12(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 12(CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(CX)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 12(CX)(BX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R9*4), DX
+	ADDQ         88(SP), R11
+	DECQ         R12
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R12
+	TESTQ R12, R12
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (CX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (CX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R9*1), DX
+	DECQ         R12
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z18
+	VMOVUPS (CX), Z18
 	VADDPS  Z18, Z0, Z0
 	VADDPS  Z18, Z2, Z2
 	VADDPS  Z18, Z4, Z4
@@ -10288,7 +11125,7 @@ kDone:
 	VADDPS  Z18, Z12, Z12
 	VADDPS  Z18, Z14, Z14
 	VADDPS  Z18, Z16, Z16
-	VMOVUPS 64(DX), Z19
+	VMOVUPS 64(CX), Z19
 	VADDPS  Z19, Z1, Z1
 	VADDPS  Z19, Z3, Z3
 	VADDPS  Z19, Z5, Z5
@@ -10301,8 +11138,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z18
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z18
 	VADDPS    Z18, Z0, Z0
 	VADDPS    Z18, Z2, Z2
 	VADDPS    Z18, Z4, Z4
@@ -10312,7 +11149,7 @@ colBiasPart:
 	VADDPS    Z18, Z12, Z12
 	VADDPS    Z18, Z14, Z14
 	VADDPS    Z18, Z16, Z16
-	VMOVUPS.Z 64(DX), K1, Z19
+	VMOVUPS.Z 64(CX), K1, Z19
 	VADDPS    Z19, Z1, Z1
 	VADDPS    Z19, Z3, Z3
 	VADDPS    Z19, Z5, Z5
@@ -10325,40 +11162,40 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z20
+	VBROADCASTSS (CX), Z20
 	VADDPS       Z20, Z0, Z0
 	VADDPS       Z20, Z1, Z1
-	VBROADCASTSS 4(DX), Z20
+	VBROADCASTSS 4(CX), Z20
 	VADDPS       Z20, Z2, Z2
 	VADDPS       Z20, Z3, Z3
-	VBROADCASTSS 8(DX), Z20
+	VBROADCASTSS 8(CX), Z20
 	VADDPS       Z20, Z4, Z4
 	VADDPS       Z20, Z5, Z5
-	VBROADCASTSS 12(DX), Z20
+	VBROADCASTSS 12(CX), Z20
 	VADDPS       Z20, Z6, Z6
 	VADDPS       Z20, Z7, Z7
-	VBROADCASTSS 16(DX), Z20
+	VBROADCASTSS 16(CX), Z20
 	VADDPS       Z20, Z8, Z8
 	VADDPS       Z20, Z9, Z9
-	VBROADCASTSS 20(DX), Z20
+	VBROADCASTSS 20(CX), Z20
 	VADDPS       Z20, Z10, Z10
 	VADDPS       Z20, Z11, Z11
-	VBROADCASTSS 24(DX), Z20
+	VBROADCASTSS 24(CX), Z20
 	VADDPS       Z20, Z12, Z12
 	VADDPS       Z20, Z13, Z13
-	VBROADCASTSS 28(DX), Z20
+	VBROADCASTSS 28(CX), Z20
 	VADDPS       Z20, Z14, Z14
 	VADDPS       Z20, Z15, Z15
-	VBROADCASTSS 32(DX), Z20
+	VBROADCASTSS 32(CX), Z20
 	VADDPS       Z20, Z16, Z16
 	VADDPS       Z20, Z17, Z17
 	ADDQ         $0x24, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
@@ -10381,75 +11218,75 @@ noRowBias:
 	VMAXPS Z17, Z20, Z17
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -10457,63 +11294,42 @@ storeEnd:
 
 // func lane9x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane9x2_avx512(SB), $48-8
+TEXT ·lane9x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+9, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10532,197 +11348,227 @@ lane:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	MOVQ   16(AX), R12
-	MOVQ   32(AX), R13
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	MOVQ   24(AX), R10
+	LEAQ   (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(R8*1), Z21
-	VFMADD231PS  Z18, Z21, Z2
-	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R9*1), Z21
-	VFMADD231PS  Z18, Z21, Z6
-	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DX)(R8*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R10*1), Z21
-	VFMADD231PS  Z18, Z21, Z10
-	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (DX)(R9*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R11*1), Z21
-	VFMADD231PS  Z18, Z21, Z14
-	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (DX)(R8*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(R8*1), Z21
-	VFMADD231PS  Z18, Z21, Z2
-	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R9*1), Z21
-	VFMADD231PS  Z18, Z21, Z6
-	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DX)(R8*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R10*1), Z21
-	VFMADD231PS  Z18, Z21, Z10
-	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (DX)(R9*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R11*1), Z21
-	VFMADD231PS  Z18, Z21, Z14
-	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (DX)(R8*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(R8*1), Z21
-	VFMADD231PS  Z18, Z21, Z2
-	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R9*1), Z21
-	VFMADD231PS  Z18, Z21, Z6
-	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DX)(R8*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R10*1), Z21
-	VFMADD231PS  Z18, Z21, Z10
-	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (DX)(R9*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R11*1), Z21
-	VFMADD231PS  Z18, Z21, Z14
-	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (DX)(R8*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(R8*1), Z21
-	VFMADD231PS  Z18, Z21, Z2
-	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (DX)(R8*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R9*1), Z21
-	VFMADD231PS  Z18, Z21, Z6
-	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DX)(R8*4), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R10*1), Z21
-	VFMADD231PS  Z18, Z21, Z10
-	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (DX)(R9*2), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R11*1), Z21
-	VFMADD231PS  Z18, Z21, Z14
-	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (DX)(R8*8), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R12, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z18
-	VMOVUPS      64(BX), Z19
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z20
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	VBROADCASTSS (CX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DX)(R8*1), Z21
+	VBROADCASTSS (CX)(SI*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (DX)(R8*2), Z20
+	VBROADCASTSS (CX)(SI*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DX)(R9*1), Z21
+	VBROADCASTSS (CX)(DI*1), Z21
 	VFMADD231PS  Z18, Z21, Z6
 	VFMADD231PS  Z19, Z21, Z7
-	VBROADCASTSS (DX)(R8*4), Z20
+	VBROADCASTSS (CX)(SI*4), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DX)(R10*1), Z21
+	VBROADCASTSS (CX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z10
 	VFMADD231PS  Z19, Z21, Z11
-	VBROADCASTSS (DX)(R9*2), Z20
+	VBROADCASTSS (CX)(DI*2), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (DX)(R11*1), Z21
+	VBROADCASTSS (CX)(R9*1), Z21
 	VFMADD231PS  Z18, Z21, Z14
 	VFMADD231PS  Z19, Z21, Z15
-	VBROADCASTSS (DX)(R8*8), Z20
+	VBROADCASTSS (CX)(SI*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R12, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z18
+	VMOVUPS      64(DX)(R10*1), Z19
+	VBROADCASTSS 4(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 4(CX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(CX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 4(CX)(SI*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DX)(R10*2), Z18
+	VMOVUPS      64(DX)(R10*2), Z19
+	VBROADCASTSS 8(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 8(CX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(CX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 8(CX)(SI*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DX)(R11*1), Z18
+	VMOVUPS      64(DX)(R11*1), Z19
+	VBROADCASTSS 12(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 12(CX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(CX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 12(CX)(SI*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (CX)(SI*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (CX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (CX)(DI*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (CX)(SI*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (CX)(R8*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (CX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (CX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (CX)(SI*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z20
-	VMOVUPS      (DI), Z18
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z20
+	VMOVUPS      (SI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VPANDD       Z20, Z1, Z21
@@ -10759,115 +11605,115 @@ kDone:
 	VPMAXSD      Z21, Z18, Z18
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
-	VMOVUPS      Z18, (DI)
-	VBROADCASTSS 184(AX), Z20
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z18, (SI)
+	VBROADCASTSS 176(AX), Z20
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z20, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z20, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z20, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z20, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z20, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z20, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z20, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z13, Z13
-	VMOVUPS      Z13, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z20, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z15, Z15
-	VMOVUPS      Z15, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z20, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(DI), Z21
+	VMOVUPS      64(SI), Z21
 	VPADDD       Z21, Z17, Z17
-	VMOVUPS      Z17, 64(DI)
+	VMOVUPS      Z17, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z20
-	VMOVUPS      (DI), Z18
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z20
+	VMOVUPS      (SI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VMOVAPS.Z    Z1, K1, Z1
@@ -10913,118 +11759,118 @@ lanePart:
 	VMOVAPS.Z    Z17, K1, Z17
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
-	VMOVUPS      Z18, (DI)
-	VBROADCASTSS 184(AX), Z20
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z18, (SI)
+	VBROADCASTSS 176(AX), Z20
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z20, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z20, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z20, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z20, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z20, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z20, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z20, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z13, Z13
-	VMOVUPS      Z13, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z20, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z15, Z15
-	VMOVUPS      Z15, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z20, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z21
+	VMOVUPS      (SI), Z21
 	VPADDD       Z21, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z20, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(DI), K1, Z21
+	VMOVUPS.Z    64(SI), K1, Z21
 	VPADDD       Z21, Z17, Z17
-	VMOVUPS      Z17, K1, 64(DI)
+	VMOVUPS      Z17, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -11032,265 +11878,281 @@ laneEnd:
 
 // func tile10x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile10x1_avx512(SB), $48-8
+TEXT ·tile10x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z9
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+10, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z9
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z6
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z8
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z9
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z9
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	LEAQ (R10)(DI*2), R11
-	MOVQ 16(AX), R12
-	MOVQ 32(AX), R13
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	MOVQ 24(AX), R10
+	LEAQ (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z10
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z10
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z10
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z10
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R12, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z10
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z11
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
+	VBROADCASTSS (CX)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z11
+	VBROADCASTSS (CX)(BX*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
+	VBROADCASTSS (CX)(SI*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z11
+	VBROADCASTSS (CX)(BX*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
+	VBROADCASTSS (CX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z11
+	VBROADCASTSS (CX)(SI*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
+	VBROADCASTSS (CX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z11
+	VBROADCASTSS (CX)(BX*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
+	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R12, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z10
+	VBROADCASTSS 4(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 4(CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 4(CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 4(CX)(BX*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 4(CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	VMOVUPS      (DX)(R10*2), Z10
+	VBROADCASTSS 8(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 8(CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 8(CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 8(CX)(BX*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 8(CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	VMOVUPS      (DX)(R11*1), Z10
+	VBROADCASTSS 12(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 12(CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 12(CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 12(CX)(BX*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 12(CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z10
+	VMOVUPS (CX), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
 	VADDPS  Z10, Z2, Z2
@@ -11304,8 +12166,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z10
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z1, Z1
 	VADDPS    Z10, Z2, Z2
@@ -11319,33 +12181,33 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z11
+	VBROADCASTSS (CX), Z11
 	VADDPS       Z11, Z0, Z0
-	VBROADCASTSS 4(DX), Z11
+	VBROADCASTSS 4(CX), Z11
 	VADDPS       Z11, Z1, Z1
-	VBROADCASTSS 8(DX), Z11
+	VBROADCASTSS 8(CX), Z11
 	VADDPS       Z11, Z2, Z2
-	VBROADCASTSS 12(DX), Z11
+	VBROADCASTSS 12(CX), Z11
 	VADDPS       Z11, Z3, Z3
-	VBROADCASTSS 16(DX), Z11
+	VBROADCASTSS 16(CX), Z11
 	VADDPS       Z11, Z4, Z4
-	VBROADCASTSS 20(DX), Z11
+	VBROADCASTSS 20(CX), Z11
 	VADDPS       Z11, Z5, Z5
-	VBROADCASTSS 24(DX), Z11
+	VBROADCASTSS 24(CX), Z11
 	VADDPS       Z11, Z6, Z6
-	VBROADCASTSS 28(DX), Z11
+	VBROADCASTSS 28(CX), Z11
 	VADDPS       Z11, Z7, Z7
-	VBROADCASTSS 32(DX), Z11
+	VBROADCASTSS 32(CX), Z11
 	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS 36(DX), Z11
+	VBROADCASTSS 36(CX), Z11
 	VADDPS       Z11, Z9, Z9
 	ADDQ         $0x28, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -11360,61 +12222,61 @@ noRowBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z9, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z9, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -11422,56 +12284,42 @@ storeEnd:
 
 // func lane10x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane10x1_avx512(SB), $48-8
+TEXT ·lane10x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+10, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11482,158 +12330,188 @@ lane:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	MOVQ   16(AX), R13
-	MOVQ   32(AX), R14
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	LEAQ   (R9)(SI*2), R10
+	MOVQ   24(AX), R11
+	LEAQ   (R11)(R11*2), R12
 
-kSteps:
-	MOVQ         144(AX), R15
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R15*1)
-	PREFETCHT0   64(CX)(R15*1)
-	LEAQ         (CX)(R15*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z10
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(R8*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R9*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(R8*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z10
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(R8*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R9*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(R8*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z10
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(R8*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R9*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(R8*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z10
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(R8*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(R8*4), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R9*2), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(R8*8), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R13
+	SHRQ    $0x02, R13
+	JEQ     rest
+	MOVQ    80(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_c
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 80(SP)
+	MOVQ    72(SP), R13
+	MOVQ    40(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_ahead
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 56(SP)
+	MOVQ    48(SP), R13
+	MOVQ    128(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z10
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z11
+no_ahead:
+	MOVQ R13, R14
+	MOVQ AX, R13
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R14, R15
+	SHLQ $0x02, R15
+	SUBQ R15, 64(SP)
+
+steps:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DX)(R8*1), Z12
+	VBROADCASTSS (CX)(SI*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (DX)(R8*2), Z11
+	VBROADCASTSS (CX)(SI*2), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (DX)(R9*1), Z12
+	VBROADCASTSS (CX)(DI*1), Z12
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (DX)(R8*4), Z11
+	VBROADCASTSS (CX)(SI*4), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (DX)(R10*1), Z12
+	VBROADCASTSS (CX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (DX)(R9*2), Z11
+	VBROADCASTSS (CX)(DI*2), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (DX)(R11*1), Z12
+	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (DX)(R8*8), Z11
+	VBROADCASTSS (CX)(SI*8), Z11
 	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (DX)(R12*1), Z12
+	VBROADCASTSS (CX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         R13, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R11*1), Z10
+	VBROADCASTSS 4(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 4(CX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 4(CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 4(CX)(SI*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 4(CX)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	VMOVUPS      (DX)(R11*2), Z10
+	VBROADCASTSS 8(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 8(CX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 8(CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 8(CX)(SI*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 8(CX)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	VMOVUPS      (DX)(R12*1), Z10
+	VBROADCASTSS 12(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 12(CX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 12(CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 12(CX)(SI*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 12(CX)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R11*4), DX
+	ADDQ         88(SP), R13
+	DECQ         R14
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R14
+	TESTQ R14, R14
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (CX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (CX)(SI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (CX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (CX)(SI*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (CX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (CX)(SI*8), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R11*1), DX
+	DECQ         R14
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z11
-	VMOVUPS      (DI), Z10
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z11
+	VMOVUPS      (SI), Z10
 	VPANDD       Z11, Z0, Z12
 	VPMAXSD      Z12, Z10, Z10
 	VPANDD       Z11, Z1, Z12
@@ -11654,76 +12532,76 @@ kDone:
 	VPMAXSD      Z12, Z10, Z10
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
-	VMOVUPS      Z10, (DI)
-	VBROADCASTSS 184(AX), Z11
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z10, (SI)
+	VBROADCASTSS 176(AX), Z11
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z7, Z7
-	VMOVUPS      Z7, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z8, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (SI), Z12
 	VPADDD       Z12, Z9, Z9
-	VMOVUPS      Z9, (DI)
+	VMOVUPS      Z9, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z11
-	VMOVUPS      (DI), Z10
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z11
+	VMOVUPS      (SI), Z10
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z11, Z0, Z12
 	VPMAXSD      Z12, Z10, Z10
@@ -11754,79 +12632,79 @@ lanePart:
 	VMOVAPS.Z    Z9, K1, Z9
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
-	VMOVUPS      Z10, (DI)
-	VBROADCASTSS 184(AX), Z11
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z10, (SI)
+	VBROADCASTSS 176(AX), Z11
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z6, Z6
-	VMOVUPS      Z6, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z7, Z7
-	VMOVUPS      Z7, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z8, Z8
-	VMOVUPS      Z8, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z8, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z11, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z12
 	VPADDD       Z12, Z9, Z9
-	VMOVUPS      Z9, K1, (DI)
+	VMOVUPS      Z9, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -11834,360 +12712,366 @@ laneEnd:
 
 // func tile10x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile10x2_avx512(SB), $48-8
+TEXT ·tile10x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z12
-	VMOVUPS    64(DI), Z13
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z14
-	VMOVUPS    64(DI), Z15
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z16
-	VMOVUPS    64(DI), Z17
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z18
-	VMOVUPS    64(DI), Z19
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+10, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z12
-	VMOVUPS.Z 64(DI), K1, Z13
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z14
-	VMOVUPS.Z 64(DI), K1, Z15
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z16
-	VMOVUPS.Z 64(DI), K1, Z17
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z18
-	VMOVUPS.Z 64(DI), K1, Z19
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z12
+	VMOVUPS.Z 64(BX), K1, Z13
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z14
+	VMOVUPS.Z 64(BX), K1, Z15
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z16
+	VMOVUPS.Z 64(BX), K1, Z17
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z18
+	VMOVUPS.Z 64(BX), K1, Z19
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	LEAQ (R10)(DI*2), R11
-	MOVQ 16(AX), R12
-	MOVQ 32(AX), R13
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	MOVQ 24(AX), R10
+	LEAQ (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(DI*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(DI*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(DI*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(DI*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(DI*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(DI*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(DI*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(DI*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(DI*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(DI*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(DI*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(DI*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(DI*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(DI*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(DI*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(DI*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R12, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z22
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	VBROADCASTSS (CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(DI*1), Z23
+	VBROADCASTSS (CX)(BX*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(DI*2), Z22
+	VBROADCASTSS (CX)(BX*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R8*1), Z23
+	VBROADCASTSS (CX)(SI*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(DI*4), Z22
+	VBROADCASTSS (CX)(BX*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R9*1), Z23
+	VBROADCASTSS (CX)(DI*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R8*2), Z22
+	VBROADCASTSS (CX)(SI*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R10*1), Z23
+	VBROADCASTSS (CX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(DI*8), Z22
+	VBROADCASTSS (CX)(BX*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R11*1), Z23
+	VBROADCASTSS (CX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R12, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z20
+	VMOVUPS      64(DX)(R10*1), Z21
+	VBROADCASTSS 4(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 4(CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 4(CX)(BX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DX)(R10*2), Z20
+	VMOVUPS      64(DX)(R10*2), Z21
+	VBROADCASTSS 8(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 8(CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 8(CX)(BX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DX)(R11*1), Z20
+	VMOVUPS      64(DX)(R11*1), Z21
+	VBROADCASTSS 12(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 12(CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 12(CX)(BX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (CX)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z20
+	VMOVUPS (CX), Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z2, Z2
 	VADDPS  Z20, Z4, Z4
@@ -12198,7 +13082,7 @@ kDone:
 	VADDPS  Z20, Z14, Z14
 	VADDPS  Z20, Z16, Z16
 	VADDPS  Z20, Z18, Z18
-	VMOVUPS 64(DX), Z21
+	VMOVUPS 64(CX), Z21
 	VADDPS  Z21, Z1, Z1
 	VADDPS  Z21, Z3, Z3
 	VADDPS  Z21, Z5, Z5
@@ -12212,8 +13096,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z20
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z20
 	VADDPS    Z20, Z0, Z0
 	VADDPS    Z20, Z2, Z2
 	VADDPS    Z20, Z4, Z4
@@ -12224,7 +13108,7 @@ colBiasPart:
 	VADDPS    Z20, Z14, Z14
 	VADDPS    Z20, Z16, Z16
 	VADDPS    Z20, Z18, Z18
-	VMOVUPS.Z 64(DX), K1, Z21
+	VMOVUPS.Z 64(CX), K1, Z21
 	VADDPS    Z21, Z1, Z1
 	VADDPS    Z21, Z3, Z3
 	VADDPS    Z21, Z5, Z5
@@ -12238,43 +13122,43 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z22
+	VBROADCASTSS (CX), Z22
 	VADDPS       Z22, Z0, Z0
 	VADDPS       Z22, Z1, Z1
-	VBROADCASTSS 4(DX), Z22
+	VBROADCASTSS 4(CX), Z22
 	VADDPS       Z22, Z2, Z2
 	VADDPS       Z22, Z3, Z3
-	VBROADCASTSS 8(DX), Z22
+	VBROADCASTSS 8(CX), Z22
 	VADDPS       Z22, Z4, Z4
 	VADDPS       Z22, Z5, Z5
-	VBROADCASTSS 12(DX), Z22
+	VBROADCASTSS 12(CX), Z22
 	VADDPS       Z22, Z6, Z6
 	VADDPS       Z22, Z7, Z7
-	VBROADCASTSS 16(DX), Z22
+	VBROADCASTSS 16(CX), Z22
 	VADDPS       Z22, Z8, Z8
 	VADDPS       Z22, Z9, Z9
-	VBROADCASTSS 20(DX), Z22
+	VBROADCASTSS 20(CX), Z22
 	VADDPS       Z22, Z10, Z10
 	VADDPS       Z22, Z11, Z11
-	VBROADCASTSS 24(DX), Z22
+	VBROADCASTSS 24(CX), Z22
 	VADDPS       Z22, Z12, Z12
 	VADDPS       Z22, Z13, Z13
-	VBROADCASTSS 28(DX), Z22
+	VBROADCASTSS 28(CX), Z22
 	VADDPS       Z22, Z14, Z14
 	VADDPS       Z22, Z15, Z15
-	VBROADCASTSS 32(DX), Z22
+	VBROADCASTSS 32(CX), Z22
 	VADDPS       Z22, Z16, Z16
 	VADDPS       Z22, Z17, Z17
-	VBROADCASTSS 36(DX), Z22
+	VBROADCASTSS 36(CX), Z22
 	VADDPS       Z22, Z18, Z18
 	VADDPS       Z22, Z19, Z19
 	ADDQ         $0x28, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
@@ -12299,81 +13183,81 @@ noRowBias:
 	VMAXPS Z19, Z22, Z19
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -12381,66 +13265,42 @@ storeEnd:
 
 // func lane10x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane10x2_avx512(SB), $48-8
+TEXT ·lane10x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+10, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12461,213 +13321,243 @@ lane:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	MOVQ   16(AX), R13
-	MOVQ   32(AX), R14
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	LEAQ   (R9)(SI*2), R10
+	MOVQ   24(AX), R11
+	LEAQ   (R11)(R11*2), R12
 
-kSteps:
-	MOVQ         144(AX), R15
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R15*1)
-	PREFETCHT0   64(CX)(R15*1)
-	LEAQ         (CX)(R15*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(R8*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R9*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(R8*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R12*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(R8*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R9*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(R8*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R12*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(R8*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R9*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(R8*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R12*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(R8*1), Z23
-	VFMADD231PS  Z20, Z23, Z2
-	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(R8*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R9*1), Z23
-	VFMADD231PS  Z20, Z23, Z6
-	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(R8*4), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R10*1), Z23
-	VFMADD231PS  Z20, Z23, Z10
-	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R9*2), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R11*1), Z23
-	VFMADD231PS  Z20, Z23, Z14
-	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(R8*8), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R12*1), Z23
-	VFMADD231PS  Z20, Z23, Z18
-	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R13
+	SHRQ    $0x02, R13
+	JEQ     rest
+	MOVQ    80(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_c
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 80(SP)
+	MOVQ    72(SP), R13
+	MOVQ    40(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_ahead
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 56(SP)
+	MOVQ    48(SP), R13
+	MOVQ    128(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z22
+no_ahead:
+	MOVQ R13, R14
+	MOVQ AX, R13
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R14, R15
+	SHLQ $0x02, R15
+	SUBQ R15, 64(SP)
+
+steps:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	VBROADCASTSS (CX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DX)(R8*1), Z23
+	VBROADCASTSS (CX)(SI*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (DX)(R8*2), Z22
+	VBROADCASTSS (CX)(SI*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DX)(R9*1), Z23
+	VBROADCASTSS (CX)(DI*1), Z23
 	VFMADD231PS  Z20, Z23, Z6
 	VFMADD231PS  Z21, Z23, Z7
-	VBROADCASTSS (DX)(R8*4), Z22
+	VBROADCASTSS (CX)(SI*4), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DX)(R10*1), Z23
+	VBROADCASTSS (CX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z10
 	VFMADD231PS  Z21, Z23, Z11
-	VBROADCASTSS (DX)(R9*2), Z22
+	VBROADCASTSS (CX)(DI*2), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (DX)(R11*1), Z23
+	VBROADCASTSS (CX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z14
 	VFMADD231PS  Z21, Z23, Z15
-	VBROADCASTSS (DX)(R8*8), Z22
+	VBROADCASTSS (CX)(SI*8), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (DX)(R12*1), Z23
+	VBROADCASTSS (CX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         R13, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R11*1), Z20
+	VMOVUPS      64(DX)(R11*1), Z21
+	VBROADCASTSS 4(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 4(CX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 4(CX)(SI*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(CX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DX)(R11*2), Z20
+	VMOVUPS      64(DX)(R11*2), Z21
+	VBROADCASTSS 8(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 8(CX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 8(CX)(SI*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(CX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DX)(R12*1), Z20
+	VMOVUPS      64(DX)(R12*1), Z21
+	VBROADCASTSS 12(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 12(CX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 12(CX)(SI*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(CX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R11*4), DX
+	ADDQ         88(SP), R13
+	DECQ         R14
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R14
+	TESTQ R14, R14
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (CX)(SI*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (CX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (CX)(DI*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (CX)(SI*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (CX)(R8*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (CX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (CX)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (CX)(SI*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (CX)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R11*1), DX
+	DECQ         R14
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z22
-	VMOVUPS      (DI), Z20
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z22
+	VMOVUPS      (SI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VPANDD       Z22, Z1, Z23
@@ -12708,126 +13598,126 @@ kDone:
 	VPMAXSD      Z23, Z20, Z20
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
-	VMOVUPS      Z20, (DI)
-	VBROADCASTSS 184(AX), Z22
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z20, (SI)
+	VBROADCASTSS 176(AX), Z22
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z22, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z22, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z22, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z22, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z22, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z22, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z22, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z13, Z13
-	VMOVUPS      Z13, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z22, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z15, Z15
-	VMOVUPS      Z15, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z22, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z17, Z17
-	VMOVUPS      Z17, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z17, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z18, Z18
-	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z18, (SI)
 	VMULPS       Z22, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS      64(DI), Z23
+	VMOVUPS      64(SI), Z23
 	VPADDD       Z23, Z19, Z19
-	VMOVUPS      Z19, 64(DI)
+	VMOVUPS      Z19, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z22
-	VMOVUPS      (DI), Z20
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z22
+	VMOVUPS      (SI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VMOVAPS.Z    Z1, K1, Z1
@@ -12878,129 +13768,129 @@ lanePart:
 	VMOVAPS.Z    Z19, K1, Z19
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
-	VMOVUPS      Z20, (DI)
-	VBROADCASTSS 184(AX), Z22
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z20, (SI)
+	VBROADCASTSS 176(AX), Z22
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z22, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z22, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z22, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z22, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z22, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z22, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z22, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z13, Z13
-	VMOVUPS      Z13, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z22, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z15, Z15
-	VMOVUPS      Z15, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z22, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z17, Z17
-	VMOVUPS      Z17, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z17, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z22, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (DI), Z23
+	VMOVUPS      (SI), Z23
 	VPADDD       Z23, Z18, Z18
-	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z18, (SI)
 	VMULPS       Z22, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS.Z    64(DI), K1, Z23
+	VMOVUPS.Z    64(SI), K1, Z23
 	VPADDD       Z23, Z19, Z19
-	VMOVUPS      Z19, K1, 64(DI)
+	VMOVUPS      Z19, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -13008,282 +13898,296 @@ laneEnd:
 
 // func tile11x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile11x1_avx512(SB), $48-8
+TEXT ·tile11x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+11, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z6
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z8
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z10
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z10
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	LEAQ (R10)(DI*2), R11
-	MOVQ 16(AX), R12
-	MOVQ 32(AX), R13
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	MOVQ 24(AX), R10
+	LEAQ (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z11
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z11
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z11
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z11
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R12, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z11
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z12
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(DI*1), Z12
+	VBROADCASTSS (CX)(BX*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DX)(DI*2), Z12
+	VBROADCASTSS (CX)(BX*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R8*1), Z12
+	VBROADCASTSS (CX)(SI*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DX)(DI*4), Z12
+	VBROADCASTSS (CX)(BX*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R9*1), Z12
+	VBROADCASTSS (CX)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DX)(R8*2), Z12
+	VBROADCASTSS (CX)(SI*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R10*1), Z12
+	VBROADCASTSS (CX)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DX)(DI*8), Z12
+	VBROADCASTSS (CX)(BX*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R11*1), Z12
+	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (DX)(R9*2), Z12
+	VBROADCASTSS (CX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R12, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z11
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 4(CX)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(CX)(BX*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 4(CX)(R9*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 4(CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (DX)(R10*2), Z11
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 8(CX)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 8(CX)(BX*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 8(CX)(R9*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 8(CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (DX)(R11*1), Z11
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 12(CX)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 12(CX)(BX*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 12(CX)(R9*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 12(CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (CX)(SI*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (CX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z11
+	VMOVUPS (CX), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z2, Z2
@@ -13298,8 +14202,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z11
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	VADDPS    Z11, Z1, Z1
 	VADDPS    Z11, Z2, Z2
@@ -13314,35 +14218,35 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (CX), Z12
 	VADDPS       Z12, Z0, Z0
-	VBROADCASTSS 4(DX), Z12
+	VBROADCASTSS 4(CX), Z12
 	VADDPS       Z12, Z1, Z1
-	VBROADCASTSS 8(DX), Z12
+	VBROADCASTSS 8(CX), Z12
 	VADDPS       Z12, Z2, Z2
-	VBROADCASTSS 12(DX), Z12
+	VBROADCASTSS 12(CX), Z12
 	VADDPS       Z12, Z3, Z3
-	VBROADCASTSS 16(DX), Z12
+	VBROADCASTSS 16(CX), Z12
 	VADDPS       Z12, Z4, Z4
-	VBROADCASTSS 20(DX), Z12
+	VBROADCASTSS 20(CX), Z12
 	VADDPS       Z12, Z5, Z5
-	VBROADCASTSS 24(DX), Z12
+	VBROADCASTSS 24(CX), Z12
 	VADDPS       Z12, Z6, Z6
-	VBROADCASTSS 28(DX), Z12
+	VBROADCASTSS 28(CX), Z12
 	VADDPS       Z12, Z7, Z7
-	VBROADCASTSS 32(DX), Z12
+	VBROADCASTSS 32(CX), Z12
 	VADDPS       Z12, Z8, Z8
-	VBROADCASTSS 36(DX), Z12
+	VBROADCASTSS 36(CX), Z12
 	VADDPS       Z12, Z9, Z9
-	VBROADCASTSS 40(DX), Z12
+	VBROADCASTSS 40(CX), Z12
 	VADDPS       Z12, Z10, Z10
 	ADDQ         $0x2c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -13358,65 +14262,65 @@ noRowBias:
 	VMAXPS Z10, Z12, Z10
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z9, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z9, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -13424,58 +14328,42 @@ storeEnd:
 
 // func lane11x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane11x1_avx512(SB), $48-8
+TEXT ·lane11x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+11, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13487,168 +14375,198 @@ lane:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	MOVQ   16(AX), R13
-	MOVQ   32(AX), R14
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	LEAQ   (R9)(SI*2), R10
+	MOVQ   24(AX), R11
+	LEAQ   (R11)(R11*2), R12
 
-kSteps:
-	MOVQ         144(AX), R15
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R15*1)
-	PREFETCHT0   64(CX)(R15*1)
-	LEAQ         (CX)(R15*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z11
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R10*1), Z13
-	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R11*1), Z13
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R12*1), Z13
-	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (DX)(R10*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z11
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R10*1), Z13
-	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R11*1), Z13
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R12*1), Z13
-	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (DX)(R10*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z11
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R10*1), Z13
-	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R11*1), Z13
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R12*1), Z13
-	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (DX)(R10*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z11
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(R8*1), Z13
-	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (DX)(R8*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R9*1), Z13
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*4), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R10*1), Z13
-	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (DX)(R9*2), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R11*1), Z13
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*8), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R12*1), Z13
-	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (DX)(R10*2), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R13
+	SHRQ    $0x02, R13
+	JEQ     rest
+	MOVQ    80(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_c
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 80(SP)
+	MOVQ    72(SP), R13
+	MOVQ    40(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_ahead
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 56(SP)
+	MOVQ    48(SP), R13
+	MOVQ    128(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z11
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z12
+no_ahead:
+	MOVQ R13, R14
+	MOVQ AX, R13
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R14, R15
+	SHLQ $0x02, R15
+	SUBQ R15, 64(SP)
+
+steps:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DX)(R8*1), Z13
+	VBROADCASTSS (CX)(SI*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (DX)(R8*2), Z12
+	VBROADCASTSS (CX)(SI*2), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (DX)(R9*1), Z13
+	VBROADCASTSS (CX)(DI*1), Z13
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (DX)(R8*4), Z12
+	VBROADCASTSS (CX)(SI*4), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (DX)(R10*1), Z13
+	VBROADCASTSS (CX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS (DX)(R9*2), Z12
+	VBROADCASTSS (CX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (DX)(R11*1), Z13
+	VBROADCASTSS (CX)(R9*1), Z13
 	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS (DX)(R8*8), Z12
+	VBROADCASTSS (CX)(SI*8), Z12
 	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (DX)(R12*1), Z13
+	VBROADCASTSS (CX)(R10*1), Z13
 	VFMADD231PS  Z11, Z13, Z9
-	VBROADCASTSS (DX)(R10*2), Z12
+	VBROADCASTSS (CX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R13, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R11*1), Z11
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS 4(CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 4(CX)(R9*1), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 4(CX)(SI*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 4(CX)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS 4(CX)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (DX)(R11*2), Z11
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS 8(CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 8(CX)(R9*1), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 8(CX)(SI*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 8(CX)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS 8(CX)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (DX)(R12*1), Z11
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS 12(CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 12(CX)(R9*1), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 12(CX)(SI*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 12(CX)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS 12(CX)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R11*4), DX
+	ADDQ         88(SP), R13
+	DECQ         R14
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R14
+	TESTQ R14, R14
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (CX)(SI*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS (CX)(SI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (CX)(DI*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (CX)(SI*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (CX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (CX)(SI*8), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R11*1), DX
+	DECQ         R14
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z12
-	VMOVUPS      (DI), Z11
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z12
+	VMOVUPS      (SI), Z11
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z11, Z11
 	VPANDD       Z12, Z1, Z13
@@ -13671,82 +14589,82 @@ kDone:
 	VPMAXSD      Z13, Z11, Z11
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
-	VMOVUPS      Z11, (DI)
-	VBROADCASTSS 184(AX), Z12
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z11, (SI)
+	VBROADCASTSS 176(AX), Z12
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z8, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (SI), Z13
 	VPADDD       Z13, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z12
-	VMOVUPS      (DI), Z11
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z12
+	VMOVUPS      (SI), Z11
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z11, Z11
@@ -13780,85 +14698,85 @@ lanePart:
 	VMOVAPS.Z    Z10, K1, Z10
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
-	VMOVUPS      Z11, (DI)
-	VBROADCASTSS 184(AX), Z12
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z11, (SI)
+	VBROADCASTSS 176(AX), Z12
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z6, Z6
-	VMOVUPS      Z6, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z7, Z7
-	VMOVUPS      Z7, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z8, Z8
-	VMOVUPS      Z8, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z8, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z9, Z9
-	VMOVUPS      Z9, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z12, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS.Z    (DI), K1, Z13
+	VMOVUPS.Z    (SI), K1, Z13
 	VPADDD       Z13, Z10, Z10
-	VMOVUPS      Z10, K1, (DI)
+	VMOVUPS      Z10, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -13866,386 +14784,389 @@ laneEnd:
 
 // func tile11x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile11x2_avx512(SB), $48-8
+TEXT ·tile11x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z12
-	VMOVUPS    64(DI), Z13
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z14
-	VMOVUPS    64(DI), Z15
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z16
-	VMOVUPS    64(DI), Z17
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z18
-	VMOVUPS    64(DI), Z19
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z20
-	VMOVUPS    64(DI), Z21
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+11, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z20
+	VMOVUPS 64(BX), Z21
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z12
-	VMOVUPS.Z 64(DI), K1, Z13
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z14
-	VMOVUPS.Z 64(DI), K1, Z15
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z16
-	VMOVUPS.Z 64(DI), K1, Z17
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z18
-	VMOVUPS.Z 64(DI), K1, Z19
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z20
-	VMOVUPS.Z 64(DI), K1, Z21
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z12
+	VMOVUPS.Z 64(BX), K1, Z13
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z14
+	VMOVUPS.Z 64(BX), K1, Z15
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z16
+	VMOVUPS.Z 64(BX), K1, Z17
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z18
+	VMOVUPS.Z 64(BX), K1, Z19
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z20
+	VMOVUPS.Z 64(BX), K1, Z21
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	LEAQ (R10)(DI*2), R11
-	MOVQ 16(AX), R12
-	MOVQ 32(AX), R13
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	MOVQ 24(AX), R10
+	LEAQ (R10)(R10*2), R11
 
-kSteps:
-	MOVQ         144(AX), R14
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R14*1)
-	PREFETCHT0   64(CX)(R14*1)
-	LEAQ         (CX)(R14*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(DI*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DX)(DI*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DX)(DI*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R9*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R10*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (DX)(DI*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R11*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(DI*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DX)(DI*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DX)(DI*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R9*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R10*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (DX)(DI*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R11*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(DI*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DX)(DI*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DX)(DI*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R9*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R10*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (DX)(DI*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R11*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R12, DX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(DI*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DX)(DI*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DX)(DI*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R9*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R10*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (DX)(DI*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R11*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R12, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R12
+	SHRQ    $0x02, R12
+	JEQ     rest
+	MOVQ    80(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_c
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 80(SP)
+	MOVQ    72(SP), R12
+	MOVQ    40(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R13
+	TESTQ   R13, R13
+	JEQ     no_ahead
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, 56(SP)
+	MOVQ    48(SP), R12
+	MOVQ    128(AX), R14
+	MOVQ    R14, 88(SP)
+	IMULQ   R13, R14
+	ADDQ    R14, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R13, BX
-	VBROADCASTSS (DX), Z24
+no_ahead:
+	MOVQ R12, R13
+	MOVQ AX, R12
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R13, R14
+	SHLQ $0x02, R14
+	SUBQ R14, 64(SP)
+
+steps:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	VBROADCASTSS (CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(DI*1), Z24
+	VBROADCASTSS (CX)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DX)(DI*2), Z24
+	VBROADCASTSS (CX)(BX*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R8*1), Z24
+	VBROADCASTSS (CX)(SI*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DX)(DI*4), Z24
+	VBROADCASTSS (CX)(BX*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R9*1), Z24
+	VBROADCASTSS (CX)(DI*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (DX)(R8*2), Z24
+	VBROADCASTSS (CX)(SI*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R10*1), Z24
+	VBROADCASTSS (CX)(R8*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (DX)(DI*8), Z24
+	VBROADCASTSS (CX)(BX*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R11*1), Z24
+	VBROADCASTSS (CX)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (DX)(R9*2), Z24
+	VBROADCASTSS (CX)(DI*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R12, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R10*1), Z22
+	VMOVUPS      64(DX)(R10*1), Z23
+	VBROADCASTSS 4(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(CX)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(CX)(BX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(CX)(R9*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DX)(R10*2), Z22
+	VMOVUPS      64(DX)(R10*2), Z23
+	VBROADCASTSS 8(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 8(CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(CX)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 8(CX)(BX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(CX)(R9*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 8(CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DX)(R11*1), Z22
+	VMOVUPS      64(DX)(R11*1), Z23
+	VBROADCASTSS 12(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 12(CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(CX)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 12(CX)(BX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(CX)(R9*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 12(CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R10*4), DX
+	ADDQ         88(SP), R12
+	DECQ         R13
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R13
+	TESTQ R13, R13
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (CX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (CX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R10*1), DX
+	DECQ         R13
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z22
+	VMOVUPS (CX), Z22
 	VADDPS  Z22, Z0, Z0
 	VADDPS  Z22, Z2, Z2
 	VADDPS  Z22, Z4, Z4
@@ -14257,7 +15178,7 @@ kDone:
 	VADDPS  Z22, Z16, Z16
 	VADDPS  Z22, Z18, Z18
 	VADDPS  Z22, Z20, Z20
-	VMOVUPS 64(DX), Z23
+	VMOVUPS 64(CX), Z23
 	VADDPS  Z23, Z1, Z1
 	VADDPS  Z23, Z3, Z3
 	VADDPS  Z23, Z5, Z5
@@ -14272,8 +15193,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z22
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z22
 	VADDPS    Z22, Z0, Z0
 	VADDPS    Z22, Z2, Z2
 	VADDPS    Z22, Z4, Z4
@@ -14285,7 +15206,7 @@ colBiasPart:
 	VADDPS    Z22, Z16, Z16
 	VADDPS    Z22, Z18, Z18
 	VADDPS    Z22, Z20, Z20
-	VMOVUPS.Z 64(DX), K1, Z23
+	VMOVUPS.Z 64(CX), K1, Z23
 	VADDPS    Z23, Z1, Z1
 	VADDPS    Z23, Z3, Z3
 	VADDPS    Z23, Z5, Z5
@@ -14300,46 +15221,46 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z24
+	VBROADCASTSS (CX), Z24
 	VADDPS       Z24, Z0, Z0
 	VADDPS       Z24, Z1, Z1
-	VBROADCASTSS 4(DX), Z24
+	VBROADCASTSS 4(CX), Z24
 	VADDPS       Z24, Z2, Z2
 	VADDPS       Z24, Z3, Z3
-	VBROADCASTSS 8(DX), Z24
+	VBROADCASTSS 8(CX), Z24
 	VADDPS       Z24, Z4, Z4
 	VADDPS       Z24, Z5, Z5
-	VBROADCASTSS 12(DX), Z24
+	VBROADCASTSS 12(CX), Z24
 	VADDPS       Z24, Z6, Z6
 	VADDPS       Z24, Z7, Z7
-	VBROADCASTSS 16(DX), Z24
+	VBROADCASTSS 16(CX), Z24
 	VADDPS       Z24, Z8, Z8
 	VADDPS       Z24, Z9, Z9
-	VBROADCASTSS 20(DX), Z24
+	VBROADCASTSS 20(CX), Z24
 	VADDPS       Z24, Z10, Z10
 	VADDPS       Z24, Z11, Z11
-	VBROADCASTSS 24(DX), Z24
+	VBROADCASTSS 24(CX), Z24
 	VADDPS       Z24, Z12, Z12
 	VADDPS       Z24, Z13, Z13
-	VBROADCASTSS 28(DX), Z24
+	VBROADCASTSS 28(CX), Z24
 	VADDPS       Z24, Z14, Z14
 	VADDPS       Z24, Z15, Z15
-	VBROADCASTSS 32(DX), Z24
+	VBROADCASTSS 32(CX), Z24
 	VADDPS       Z24, Z16, Z16
 	VADDPS       Z24, Z17, Z17
-	VBROADCASTSS 36(DX), Z24
+	VBROADCASTSS 36(CX), Z24
 	VADDPS       Z24, Z18, Z18
 	VADDPS       Z24, Z19, Z19
-	VBROADCASTSS 40(DX), Z24
+	VBROADCASTSS 40(CX), Z24
 	VADDPS       Z24, Z20, Z20
 	VADDPS       Z24, Z21, Z21
 	ADDQ         $0x2c, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -14366,87 +15287,87 @@ noRowBias:
 	VMAXPS Z21, Z24, Z21
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z20, (DX)
-	VMOVUPS Z21, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z20, (DX)
-	VMOVUPS Z21, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -14454,69 +15375,42 @@ storeEnd:
 
 // func lane11x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane11x2_avx512(SB), $48-8
+TEXT ·lane11x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+11, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14539,228 +15433,258 @@ lane:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	MOVQ   16(AX), R13
-	MOVQ   32(AX), R14
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	LEAQ   (R9)(SI*2), R10
+	MOVQ   24(AX), R11
+	LEAQ   (R11)(R11*2), R12
 
-kSteps:
-	MOVQ         144(AX), R15
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R15*1)
-	PREFETCHT0   64(CX)(R15*1)
-	LEAQ         (CX)(R15*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(R8*1), Z25
-	VFMADD231PS  Z22, Z25, Z2
-	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R9*1), Z25
-	VFMADD231PS  Z22, Z25, Z6
-	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DX)(R8*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R10*1), Z25
-	VFMADD231PS  Z22, Z25, Z10
-	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R11*1), Z25
-	VFMADD231PS  Z22, Z25, Z14
-	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (DX)(R8*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R12*1), Z25
-	VFMADD231PS  Z22, Z25, Z18
-	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (DX)(R10*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(R8*1), Z25
-	VFMADD231PS  Z22, Z25, Z2
-	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R9*1), Z25
-	VFMADD231PS  Z22, Z25, Z6
-	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DX)(R8*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R10*1), Z25
-	VFMADD231PS  Z22, Z25, Z10
-	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R11*1), Z25
-	VFMADD231PS  Z22, Z25, Z14
-	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (DX)(R8*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R12*1), Z25
-	VFMADD231PS  Z22, Z25, Z18
-	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (DX)(R10*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(R8*1), Z25
-	VFMADD231PS  Z22, Z25, Z2
-	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R9*1), Z25
-	VFMADD231PS  Z22, Z25, Z6
-	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DX)(R8*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R10*1), Z25
-	VFMADD231PS  Z22, Z25, Z10
-	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R11*1), Z25
-	VFMADD231PS  Z22, Z25, Z14
-	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (DX)(R8*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R12*1), Z25
-	VFMADD231PS  Z22, Z25, Z18
-	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (DX)(R10*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(R8*1), Z25
-	VFMADD231PS  Z22, Z25, Z2
-	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (DX)(R8*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R9*1), Z25
-	VFMADD231PS  Z22, Z25, Z6
-	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DX)(R8*4), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R10*1), Z25
-	VFMADD231PS  Z22, Z25, Z10
-	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (DX)(R9*2), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R11*1), Z25
-	VFMADD231PS  Z22, Z25, Z14
-	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (DX)(R8*8), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R12*1), Z25
-	VFMADD231PS  Z22, Z25, Z18
-	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (DX)(R10*2), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R13
+	SHRQ    $0x02, R13
+	JEQ     rest
+	MOVQ    80(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_c
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 80(SP)
+	MOVQ    72(SP), R13
+	MOVQ    40(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_ahead
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 56(SP)
+	MOVQ    48(SP), R13
+	MOVQ    128(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z22
-	VMOVUPS      64(BX), Z23
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z24
+no_ahead:
+	MOVQ R13, R14
+	MOVQ AX, R13
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R14, R15
+	SHLQ $0x02, R15
+	SUBQ R15, 64(SP)
+
+steps:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	VBROADCASTSS (CX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DX)(R8*1), Z25
+	VBROADCASTSS (CX)(SI*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (DX)(R8*2), Z24
+	VBROADCASTSS (CX)(SI*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DX)(R9*1), Z25
+	VBROADCASTSS (CX)(DI*1), Z25
 	VFMADD231PS  Z22, Z25, Z6
 	VFMADD231PS  Z23, Z25, Z7
-	VBROADCASTSS (DX)(R8*4), Z24
+	VBROADCASTSS (CX)(SI*4), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DX)(R10*1), Z25
+	VBROADCASTSS (CX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z10
 	VFMADD231PS  Z23, Z25, Z11
-	VBROADCASTSS (DX)(R9*2), Z24
+	VBROADCASTSS (CX)(DI*2), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (DX)(R11*1), Z25
+	VBROADCASTSS (CX)(R9*1), Z25
 	VFMADD231PS  Z22, Z25, Z14
 	VFMADD231PS  Z23, Z25, Z15
-	VBROADCASTSS (DX)(R8*8), Z24
+	VBROADCASTSS (CX)(SI*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (DX)(R12*1), Z25
+	VBROADCASTSS (CX)(R10*1), Z25
 	VFMADD231PS  Z22, Z25, Z18
 	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (DX)(R10*2), Z24
+	VBROADCASTSS (CX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R13, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R11*1), Z22
+	VMOVUPS      64(DX)(R11*1), Z23
+	VBROADCASTSS 4(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 4(CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(CX)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 4(CX)(SI*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(CX)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 4(CX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DX)(R11*2), Z22
+	VMOVUPS      64(DX)(R11*2), Z23
+	VBROADCASTSS 8(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 8(CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(CX)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 8(CX)(SI*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(CX)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 8(CX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DX)(R12*1), Z22
+	VMOVUPS      64(DX)(R12*1), Z23
+	VBROADCASTSS 12(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 12(CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(CX)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 12(CX)(SI*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(CX)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 12(CX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R11*4), DX
+	ADDQ         88(SP), R13
+	DECQ         R14
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R14
+	TESTQ R14, R14
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (CX)(SI*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (CX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (CX)(DI*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (CX)(SI*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (CX)(R8*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (CX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (CX)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (CX)(SI*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (CX)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R11*1), DX
+	DECQ         R14
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z24
-	VMOVUPS      (DI), Z22
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z24
+	VMOVUPS      (SI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VPANDD       Z24, Z1, Z25
@@ -14805,137 +15729,137 @@ kDone:
 	VPMAXSD      Z25, Z22, Z22
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
-	VMOVUPS      Z22, (DI)
-	VBROADCASTSS 184(AX), Z24
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z22, (SI)
+	VBROADCASTSS 176(AX), Z24
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z24, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z24, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z24, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z24, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z24, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z24, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z24, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z13, Z13
-	VMOVUPS      Z13, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z24, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z15, Z15
-	VMOVUPS      Z15, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z24, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z17, Z17
-	VMOVUPS      Z17, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z17, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z18, Z18
-	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z18, (SI)
 	VMULPS       Z24, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z19, Z19
-	VMOVUPS      Z19, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z19, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z20, Z20
-	VMOVUPS      Z20, (DI)
+	VMOVUPS      Z20, (SI)
 	VMULPS       Z24, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS      64(DI), Z25
+	VMOVUPS      64(SI), Z25
 	VPADDD       Z25, Z21, Z21
-	VMOVUPS      Z21, 64(DI)
+	VMOVUPS      Z21, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z24
-	VMOVUPS      (DI), Z22
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z24
+	VMOVUPS      (SI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VMOVAPS.Z    Z1, K1, Z1
@@ -14991,140 +15915,140 @@ lanePart:
 	VMOVAPS.Z    Z21, K1, Z21
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
-	VMOVUPS      Z22, (DI)
-	VBROADCASTSS 184(AX), Z24
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z22, (SI)
+	VBROADCASTSS 176(AX), Z24
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z24, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z24, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z24, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z24, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z24, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z24, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z24, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z13, Z13
-	VMOVUPS      Z13, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z24, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z15, Z15
-	VMOVUPS      Z15, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z24, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z17, Z17
-	VMOVUPS      Z17, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z17, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z18, Z18
-	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z18, (SI)
 	VMULPS       Z24, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z19, Z19
-	VMOVUPS      Z19, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z19, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z24, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (DI), Z25
+	VMOVUPS      (SI), Z25
 	VPADDD       Z25, Z20, Z20
-	VMOVUPS      Z20, (DI)
+	VMOVUPS      Z20, (SI)
 	VMULPS       Z24, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS.Z    64(DI), K1, Z25
+	VMOVUPS.Z    64(SI), K1, Z25
 	VPADDD       Z25, Z21, Z21
-	VMOVUPS      Z21, K1, 64(DI)
+	VMOVUPS      Z21, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -15132,300 +16056,312 @@ laneEnd:
 
 // func tile12x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile12x1_avx512(SB), $48-8
+TEXT ·tile12x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z11
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+12, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z11
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z6
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z8
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z10
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z11
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z10
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z11
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	LEAQ (R10)(DI*2), R11
-	LEAQ (R11)(DI*2), R12
-	MOVQ 16(AX), R13
-	MOVQ 32(AX), R14
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	LEAQ (R9)(BX*2), R10
+	MOVQ 24(AX), R11
+	LEAQ (R11)(R11*2), R12
 
-kSteps:
-	MOVQ         144(AX), R15
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R15*1)
-	PREFETCHT0   64(CX)(R15*1)
-	LEAQ         (CX)(R15*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z12
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(DI*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(DI*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(DI*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(DI*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z12
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(DI*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(DI*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(DI*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(DI*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z12
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(DI*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(DI*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(DI*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(DI*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z12
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(DI*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(DI*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(DI*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(DI*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R13
+	SHRQ    $0x02, R13
+	JEQ     rest
+	MOVQ    80(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_c
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 80(SP)
+	MOVQ    72(SP), R13
+	MOVQ    40(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_ahead
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 56(SP)
+	MOVQ    48(SP), R13
+	MOVQ    128(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z12
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z13
+no_ahead:
+	MOVQ R13, R14
+	MOVQ AX, R13
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R14, R15
+	SHLQ $0x02, R15
+	SUBQ R15, 64(SP)
+
+steps:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(DI*1), Z14
+	VBROADCASTSS (CX)(BX*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(DI*2), Z13
+	VBROADCASTSS (CX)(BX*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R8*1), Z14
+	VBROADCASTSS (CX)(SI*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(DI*4), Z13
+	VBROADCASTSS (CX)(BX*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R9*1), Z14
+	VBROADCASTSS (CX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R8*2), Z13
+	VBROADCASTSS (CX)(SI*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R10*1), Z14
+	VBROADCASTSS (CX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(DI*8), Z13
+	VBROADCASTSS (CX)(BX*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R11*1), Z14
+	VBROADCASTSS (CX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R9*2), Z13
+	VBROADCASTSS (CX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R12*1), Z14
+	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R13, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R11*1), Z12
+	VBROADCASTSS 4(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 4(CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 4(CX)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 4(CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 4(CX)(BX*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 4(CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 4(CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 4(CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 4(CX)(BX*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 4(CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 4(CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 4(CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	VMOVUPS      (DX)(R11*2), Z12
+	VBROADCASTSS 8(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 8(CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 8(CX)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 8(CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 8(CX)(BX*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 8(CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 8(CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 8(CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 8(CX)(BX*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 8(CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 8(CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 8(CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	VMOVUPS      (DX)(R12*1), Z12
+	VBROADCASTSS 12(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 12(CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 12(CX)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 12(CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 12(CX)(BX*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 12(CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 12(CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 12(CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 12(CX)(BX*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 12(CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 12(CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 12(CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R11*4), DX
+	ADDQ         88(SP), R13
+	DECQ         R14
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R14
+	TESTQ R14, R14
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R11*1), DX
+	DECQ         R14
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z12
+	VMOVUPS (CX), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
 	VADDPS  Z12, Z2, Z2
@@ -15441,8 +16377,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS.Z (DX), K1, Z12
+	KMOVW     (DX), K1
+	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z1, Z1
 	VADDPS    Z12, Z2, Z2
@@ -15458,37 +16394,37 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z13
+	VBROADCASTSS (CX), Z13
 	VADDPS       Z13, Z0, Z0
-	VBROADCASTSS 4(DX), Z13
+	VBROADCASTSS 4(CX), Z13
 	VADDPS       Z13, Z1, Z1
-	VBROADCASTSS 8(DX), Z13
+	VBROADCASTSS 8(CX), Z13
 	VADDPS       Z13, Z2, Z2
-	VBROADCASTSS 12(DX), Z13
+	VBROADCASTSS 12(CX), Z13
 	VADDPS       Z13, Z3, Z3
-	VBROADCASTSS 16(DX), Z13
+	VBROADCASTSS 16(CX), Z13
 	VADDPS       Z13, Z4, Z4
-	VBROADCASTSS 20(DX), Z13
+	VBROADCASTSS 20(CX), Z13
 	VADDPS       Z13, Z5, Z5
-	VBROADCASTSS 24(DX), Z13
+	VBROADCASTSS 24(CX), Z13
 	VADDPS       Z13, Z6, Z6
-	VBROADCASTSS 28(DX), Z13
+	VBROADCASTSS 28(CX), Z13
 	VADDPS       Z13, Z7, Z7
-	VBROADCASTSS 32(DX), Z13
+	VBROADCASTSS 32(CX), Z13
 	VADDPS       Z13, Z8, Z8
-	VBROADCASTSS 36(DX), Z13
+	VBROADCASTSS 36(CX), Z13
 	VADDPS       Z13, Z9, Z9
-	VBROADCASTSS 40(DX), Z13
+	VBROADCASTSS 40(CX), Z13
 	VADDPS       Z13, Z10, Z10
-	VBROADCASTSS 44(DX), Z13
+	VBROADCASTSS 44(CX), Z13
 	VADDPS       Z13, Z11, Z11
 	ADDQ         $0x30, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -15505,69 +16441,69 @@ noRowBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z9, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z11, (DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z1, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z3, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z5, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z7, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z9, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, K1, (DX)
-	ADDQ    BX, DX
-	VMOVUPS Z11, K1, (DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, K1, (CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -15575,60 +16511,42 @@ storeEnd:
 
 // func lane12x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane12x1_avx512(SB), $48-8
+TEXT ·lane12x1_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+12, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15641,179 +16559,209 @@ lane:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	LEAQ   (R12)(R8*2), R13
-	MOVQ   16(AX), R14
-	MOVQ   32(AX), R15
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	LEAQ   (R9)(SI*2), R10
+	LEAQ   (R10)(SI*2), R11
+	MOVQ   24(AX), R12
+	LEAQ   (R12)(R12*2), R13
 
-kSteps:
-	MOVQ         144(AX), BP
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(BP*1)
-	PREFETCHT0   64(CX)(BP*1)
-	LEAQ         (CX)(BP*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z12
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(R8*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(R8*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R10*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R13*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R14, DX
-	VMOVUPS      (BX), Z12
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(R8*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(R8*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R10*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R13*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R14, DX
-	VMOVUPS      (BX), Z12
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(R8*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(R8*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R10*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R13*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R14, DX
-	VMOVUPS      (BX), Z12
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(R8*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R9*1), Z14
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(R8*4), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R10*1), Z14
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R9*2), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R11*1), Z14
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(R8*8), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R10*2), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R13*1), Z14
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R14, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R14
+	SHRQ    $0x02, R14
+	JEQ     rest
+	MOVQ    80(SP), R15
+	TESTQ   R15, R15
+	JEQ     no_c
+	CMPQ    R15, R14
+	CMOVQGT R14, R15
+	SUBQ    R15, 80(SP)
+	MOVQ    72(SP), R14
+	MOVQ    40(AX), BP
+	MOVQ    BP, 88(SP)
+	IMULQ   R15, BP
+	ADDQ    BP, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R15
+	TESTQ   R15, R15
+	JEQ     no_ahead
+	CMPQ    R15, R14
+	CMOVQGT R14, R15
+	SUBQ    R15, 56(SP)
+	MOVQ    48(SP), R14
+	MOVQ    128(AX), BP
+	MOVQ    BP, 88(SP)
+	IMULQ   R15, BP
+	ADDQ    BP, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z12
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z13
+no_ahead:
+	MOVQ R14, R15
+	MOVQ AX, R14
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R15, BP
+	SHLQ $0x02, BP
+	SUBQ BP, 64(SP)
+
+steps:
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DX)(R8*1), Z14
+	VBROADCASTSS (CX)(SI*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (DX)(R8*2), Z13
+	VBROADCASTSS (CX)(SI*2), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (DX)(R9*1), Z14
+	VBROADCASTSS (CX)(DI*1), Z14
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (DX)(R8*4), Z13
+	VBROADCASTSS (CX)(SI*4), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (DX)(R10*1), Z14
+	VBROADCASTSS (CX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (DX)(R9*2), Z13
+	VBROADCASTSS (CX)(DI*2), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (DX)(R11*1), Z14
+	VBROADCASTSS (CX)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (DX)(R8*8), Z13
+	VBROADCASTSS (CX)(SI*8), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (DX)(R12*1), Z14
+	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (DX)(R10*2), Z13
+	VBROADCASTSS (CX)(R8*2), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (DX)(R13*1), Z14
+	VBROADCASTSS (CX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         R14, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R12*1), Z12
+	VBROADCASTSS 4(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 4(CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 4(CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 4(CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 4(CX)(SI*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 4(CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 4(CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 4(CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 4(CX)(SI*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 4(CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 4(CX)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 4(CX)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	VMOVUPS      (DX)(R12*2), Z12
+	VBROADCASTSS 8(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 8(CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 8(CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 8(CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 8(CX)(SI*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 8(CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 8(CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 8(CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 8(CX)(SI*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 8(CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 8(CX)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 8(CX)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	VMOVUPS      (DX)(R13*1), Z12
+	VBROADCASTSS 12(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 12(CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 12(CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 12(CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 12(CX)(SI*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 12(CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 12(CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 12(CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 12(CX)(SI*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 12(CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 12(CX)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 12(CX)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         88(SP), R14
+	DECQ         R15
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R15
+	TESTQ R15, R15
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (CX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (CX)(SI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (CX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (CX)(SI*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (CX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (CX)(SI*8), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R12*1), DX
+	DECQ         R15
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z13
-	VMOVUPS      (DI), Z12
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z13
+	VMOVUPS      (SI), Z12
 	VPANDD       Z13, Z0, Z14
 	VPMAXSD      Z14, Z12, Z12
 	VPANDD       Z13, Z1, Z14
@@ -15838,88 +16786,88 @@ kDone:
 	VPMAXSD      Z14, Z12, Z12
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
-	VMOVUPS      Z12, (DI)
-	VBROADCASTSS 184(AX), Z13
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z12, (SI)
+	VBROADCASTSS 176(AX), Z13
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z1, Z1
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z3, Z3
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z4, Z4
-	VMOVUPS      Z4, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z5, Z5
-	VMOVUPS      Z5, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z6, Z6
-	VMOVUPS      Z6, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z7, Z7
-	VMOVUPS      Z7, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z8, Z8
-	VMOVUPS      Z8, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z8, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z9, Z9
-	VMOVUPS      Z9, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z10, Z10
-	VMOVUPS      Z10, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z10, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      (DI), Z14
+	VMOVUPS      (SI), Z14
 	VPADDD       Z14, Z11, Z11
-	VMOVUPS      Z11, (DI)
+	VMOVUPS      Z11, (SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z13
-	VMOVUPS      (DI), Z12
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z13
+	VMOVUPS      (SI), Z12
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z13, Z0, Z14
 	VPMAXSD      Z14, Z12, Z12
@@ -15956,91 +16904,91 @@ lanePart:
 	VMOVAPS.Z    Z11, K1, Z11
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
-	VMOVUPS      Z12, (DI)
-	VBROADCASTSS 184(AX), Z13
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z12, (SI)
+	VBROADCASTSS 176(AX), Z13
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z1, Z1
-	VMOVUPS      Z1, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z3, Z3
-	VMOVUPS      Z3, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z4, Z4
-	VMOVUPS      Z4, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z6, Z6
-	VMOVUPS      Z6, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z6, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z7, Z7
-	VMOVUPS      Z7, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z8, Z8
-	VMOVUPS      Z8, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z8, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z9, Z9
-	VMOVUPS      Z9, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z10, Z10
-	VMOVUPS      Z10, K1, (DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z10, K1, (SI)
+	ADDQ         DI, SI
 	VMULPS       Z13, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    (SI), K1, Z14
 	VPADDD       Z14, Z11, Z11
-	VMOVUPS      Z11, K1, (DI)
+	VMOVUPS      Z11, K1, (SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -16048,413 +16996,413 @@ laneEnd:
 
 // func tile12x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile12x2_avx512(SB), $48-8
+TEXT ·tile12x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       56(AX), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	CMPQ       96(AX), $0x00
-	JEQ        begun
-	MOVQ       88(AX), DI
-	TESTQ      DI, DI
-	JNE        loadPart
-	MOVQ       48(AX), R8
-	MOVQ       8(SP), DI
-	VMOVUPS    (DI), Z0
-	VMOVUPS    64(DI), Z1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z2
-	VMOVUPS    64(DI), Z3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z4
-	VMOVUPS    64(DI), Z5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z8
-	VMOVUPS    64(DI), Z9
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z10
-	VMOVUPS    64(DI), Z11
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z12
-	VMOVUPS    64(DI), Z13
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z14
-	VMOVUPS    64(DI), Z15
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z16
-	VMOVUPS    64(DI), Z17
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z18
-	VMOVUPS    64(DI), Z19
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z20
-	VMOVUPS    64(DI), Z21
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Z22
-	VMOVUPS    64(DI), Z23
-	JMP        loadEnd
+	MOVQ    16(AX), DX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), BX
+	ADDQ    72(AX), BX
+	MOVQ    BX, 72(SP)
+	MOVQ    $+12, 80(SP)
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	CMPQ    88(AX), $0x00
+	JEQ     begun
+	MOVQ    80(AX), BX
+	TESTQ   BX, BX
+	JNE     loadPart
+	MOVQ    40(AX), SI
+	MOVQ    8(SP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z20
+	VMOVUPS 64(BX), Z21
+	ADDQ    SI, BX
+	VMOVUPS (BX), Z22
+	VMOVUPS 64(BX), Z23
+	JMP     loadEnd
 
 loadPart:
-	KMOVW     (DI), K1
-	MOVQ      48(AX), R8
-	MOVQ      8(SP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z10
-	VMOVUPS.Z 64(DI), K1, Z11
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z12
-	VMOVUPS.Z 64(DI), K1, Z13
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z14
-	VMOVUPS.Z 64(DI), K1, Z15
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z16
-	VMOVUPS.Z 64(DI), K1, Z17
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z18
-	VMOVUPS.Z 64(DI), K1, Z19
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z20
-	VMOVUPS.Z 64(DI), K1, Z21
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z22
-	VMOVUPS.Z 64(DI), K1, Z23
+	KMOVW     (BX), K1
+	MOVQ      40(AX), SI
+	MOVQ      8(SP), BX
+	VMOVUPS   (BX), Z0
+	VMOVUPS.Z 64(BX), K1, Z1
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z2
+	VMOVUPS.Z 64(BX), K1, Z3
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z4
+	VMOVUPS.Z 64(BX), K1, Z5
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z8
+	VMOVUPS.Z 64(BX), K1, Z9
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z10
+	VMOVUPS.Z 64(BX), K1, Z11
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z12
+	VMOVUPS.Z 64(BX), K1, Z13
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z14
+	VMOVUPS.Z 64(BX), K1, Z15
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z16
+	VMOVUPS.Z 64(BX), K1, Z17
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z18
+	VMOVUPS.Z 64(BX), K1, Z19
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z20
+	VMOVUPS.Z 64(BX), K1, Z21
+	ADDQ      SI, BX
+	VMOVUPS   (BX), Z22
+	VMOVUPS.Z 64(BX), K1, Z23
 
 loadEnd:
 begun:
-	MOVQ 8(AX), DI
-	LEAQ (DI)(DI*2), R8
-	LEAQ (R8)(DI*2), R9
-	LEAQ (R9)(DI*2), R10
-	LEAQ (R10)(DI*2), R11
-	LEAQ (R11)(DI*2), R12
-	MOVQ 16(AX), R13
-	MOVQ 32(AX), R14
-	SUBQ $0x04, SI
-	JLT  kRest
+	MOVQ 48(AX), BX
+	MOVQ BX, 64(SP)
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	LEAQ (R9)(BX*2), R10
+	MOVQ 24(AX), R11
+	LEAQ (R11)(R11*2), R12
 
-kSteps:
-	MOVQ         144(AX), R15
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(R15*1)
-	PREFETCHT0   64(CX)(R15*1)
-	LEAQ         (CX)(R15*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(DI*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(DI*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(DI*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(DI*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(DI*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(DI*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(DI*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(DI*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(DI*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(DI*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(DI*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(DI*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, DX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(DI*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(DI*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(DI*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(DI*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, DX
-	SUBQ         $0x04, SI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R13
+	SHRQ    $0x02, R13
+	JEQ     rest
+	MOVQ    80(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_c
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 80(SP)
+	MOVQ    72(SP), R13
+	MOVQ    40(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, SI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R14
+	TESTQ   R14, R14
+	JEQ     no_ahead
+	CMPQ    R14, R13
+	CMOVQGT R13, R14
+	SUBQ    R14, 56(SP)
+	MOVQ    48(SP), R13
+	MOVQ    128(AX), R15
+	MOVQ    R15, 88(SP)
+	IMULQ   R14, R15
+	ADDQ    R15, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R14, BX
-	VBROADCASTSS (DX), Z26
+no_ahead:
+	MOVQ R13, R14
+	MOVQ AX, R13
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R14, R15
+	SHLQ $0x02, R15
+	SUBQ R15, 64(SP)
+
+steps:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VBROADCASTSS (CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(DI*1), Z27
+	VBROADCASTSS (CX)(BX*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(DI*2), Z26
+	VBROADCASTSS (CX)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R8*1), Z27
+	VBROADCASTSS (CX)(SI*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(DI*4), Z26
+	VBROADCASTSS (CX)(BX*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R9*1), Z27
+	VBROADCASTSS (CX)(DI*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R8*2), Z26
+	VBROADCASTSS (CX)(SI*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R10*1), Z27
+	VBROADCASTSS (CX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(DI*8), Z26
+	VBROADCASTSS (CX)(BX*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R11*1), Z27
+	VBROADCASTSS (CX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R9*2), Z26
+	VBROADCASTSS (CX)(DI*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R12*1), Z27
+	VBROADCASTSS (CX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R13, DX
-	DECQ         SI
-	JNE          kOne
+	VMOVUPS      (DX)(R11*1), Z24
+	VMOVUPS      64(DX)(R11*1), Z25
+	VBROADCASTSS 4(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 4(CX)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 4(CX)(BX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 4(CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 4(CX)(BX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 4(CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DX)(R11*2), Z24
+	VMOVUPS      64(DX)(R11*2), Z25
+	VBROADCASTSS 8(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(CX)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(CX)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 8(CX)(BX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 8(CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 8(CX)(BX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 8(CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DX)(R12*1), Z24
+	VMOVUPS      64(DX)(R12*1), Z25
+	VBROADCASTSS 12(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(CX)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 12(CX)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 12(CX)(BX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 12(CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 12(CX)(BX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 12(CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R11*4), DX
+	ADDQ         88(SP), R13
+	DECQ         R14
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ    112(AX), DX
-	TESTQ   DX, DX
+rest:
+	MOVQ  64(SP), R14
+	TESTQ R14, R14
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (CX)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R11*1), DX
+	DECQ         R14
+	JNE          one
+
+summed:
+	MOVQ    104(AX), CX
+	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), BX
-	TESTQ   BX, BX
+	MOVQ    80(AX), DX
+	TESTQ   DX, DX
 	JNE     colBiasPart
-	VMOVUPS (DX), Z24
+	VMOVUPS (CX), Z24
 	VADDPS  Z24, Z0, Z0
 	VADDPS  Z24, Z2, Z2
 	VADDPS  Z24, Z4, Z4
@@ -16467,7 +17415,7 @@ kDone:
 	VADDPS  Z24, Z18, Z18
 	VADDPS  Z24, Z20, Z20
 	VADDPS  Z24, Z22, Z22
-	VMOVUPS 64(DX), Z25
+	VMOVUPS 64(CX), Z25
 	VADDPS  Z25, Z1, Z1
 	VADDPS  Z25, Z3, Z3
 	VADDPS  Z25, Z5, Z5
@@ -16483,8 +17431,8 @@ kDone:
 	JMP     colBiasEnd
 
 colBiasPart:
-	KMOVW     (BX), K1
-	VMOVUPS   (DX), Z24
+	KMOVW     (DX), K1
+	VMOVUPS   (CX), Z24
 	VADDPS    Z24, Z0, Z0
 	VADDPS    Z24, Z2, Z2
 	VADDPS    Z24, Z4, Z4
@@ -16497,7 +17445,7 @@ colBiasPart:
 	VADDPS    Z24, Z18, Z18
 	VADDPS    Z24, Z20, Z20
 	VADDPS    Z24, Z22, Z22
-	VMOVUPS.Z 64(DX), K1, Z25
+	VMOVUPS.Z 64(CX), K1, Z25
 	VADDPS    Z25, Z1, Z1
 	VADDPS    Z25, Z3, Z3
 	VADDPS    Z25, Z5, Z5
@@ -16513,49 +17461,49 @@ colBiasPart:
 
 colBiasEnd:
 noColBias:
-	MOVQ         16(SP), DX
-	TESTQ        DX, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
 	JEQ          noRowBias
-	VBROADCASTSS (DX), Z26
+	VBROADCASTSS (CX), Z26
 	VADDPS       Z26, Z0, Z0
 	VADDPS       Z26, Z1, Z1
-	VBROADCASTSS 4(DX), Z26
+	VBROADCASTSS 4(CX), Z26
 	VADDPS       Z26, Z2, Z2
 	VADDPS       Z26, Z3, Z3
-	VBROADCASTSS 8(DX), Z26
+	VBROADCASTSS 8(CX), Z26
 	VADDPS       Z26, Z4, Z4
 	VADDPS       Z26, Z5, Z5
-	VBROADCASTSS 12(DX), Z26
+	VBROADCASTSS 12(CX), Z26
 	VADDPS       Z26, Z6, Z6
 	VADDPS       Z26, Z7, Z7
-	VBROADCASTSS 16(DX), Z26
+	VBROADCASTSS 16(CX), Z26
 	VADDPS       Z26, Z8, Z8
 	VADDPS       Z26, Z9, Z9
-	VBROADCASTSS 20(DX), Z26
+	VBROADCASTSS 20(CX), Z26
 	VADDPS       Z26, Z10, Z10
 	VADDPS       Z26, Z11, Z11
-	VBROADCASTSS 24(DX), Z26
+	VBROADCASTSS 24(CX), Z26
 	VADDPS       Z26, Z12, Z12
 	VADDPS       Z26, Z13, Z13
-	VBROADCASTSS 28(DX), Z26
+	VBROADCASTSS 28(CX), Z26
 	VADDPS       Z26, Z14, Z14
 	VADDPS       Z26, Z15, Z15
-	VBROADCASTSS 32(DX), Z26
+	VBROADCASTSS 32(CX), Z26
 	VADDPS       Z26, Z16, Z16
 	VADDPS       Z26, Z17, Z17
-	VBROADCASTSS 36(DX), Z26
+	VBROADCASTSS 36(CX), Z26
 	VADDPS       Z26, Z18, Z18
 	VADDPS       Z26, Z19, Z19
-	VBROADCASTSS 40(DX), Z26
+	VBROADCASTSS 40(CX), Z26
 	VADDPS       Z26, Z20, Z20
 	VADDPS       Z26, Z21, Z21
-	VBROADCASTSS 44(DX), Z26
+	VBROADCASTSS 44(CX), Z26
 	VADDPS       Z26, Z22, Z22
 	VADDPS       Z26, Z23, Z23
 	ADDQ         $0x30, 16(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   96(AX), $0x00
 	JEQ    rectified
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
@@ -16584,93 +17532,93 @@ noRowBias:
 	VMAXPS Z23, Z26, Z23
 
 rectified:
-	MOVQ    88(AX), DX
-	TESTQ   DX, DX
+	MOVQ    80(AX), CX
+	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z20, (DX)
-	VMOVUPS Z21, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z22, (DX)
-	VMOVUPS Z23, 64(DX)
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
 	JMP     storeEnd
 
 storePart:
-	KMOVW   (DX), K1
-	MOVQ    48(AX), BX
-	MOVQ    8(SP), DX
-	VMOVUPS Z0, (DX)
-	VMOVUPS Z1, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z2, (DX)
-	VMOVUPS Z3, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z4, (DX)
-	VMOVUPS Z5, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z8, (DX)
-	VMOVUPS Z9, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z10, (DX)
-	VMOVUPS Z11, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z14, (DX)
-	VMOVUPS Z15, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z16, (DX)
-	VMOVUPS Z17, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z20, (DX)
-	VMOVUPS Z21, K1, 64(DX)
-	ADDQ    BX, DX
-	VMOVUPS Z22, (DX)
-	VMOVUPS Z23, K1, 64(DX)
+	KMOVW   (CX), K1
+	MOVQ    40(AX), DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, K1, 64(CX)
 
 storeEnd:
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -16678,72 +17626,42 @@ storeEnd:
 
 // func lane12x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane12x2_avx512(SB), $48-8
+TEXT ·lane12x2_avx512(SB), $96-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 40(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 120(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 64(AX), CX
+	MOVQ 56(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 128(AX), CX
+	MOVQ 120(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 136(AX), CX
+	MOVQ CX, 56(SP)
 
 panel:
-	MOVQ       24(AX), BX
-	MOVQ       (SP), DX
-	MOVQ       48(AX), DI
-	MOVQ       8(SP), SI
-	ADDQ       80(AX), SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	MOVQ       152(AX), SI
-	MOVQ       160(AX), DI
-	LEAQ       (SI)(DI*8), DI
-	MOVQ       DI, 32(SP)
-	MOVQ       168(AX), DI
-	MOVQ       DI, 40(SP)
+	MOVQ 16(AX), DX
+	MOVQ (SP), CX
+	MOVQ 8(SP), BX
+	ADDQ 72(AX), BX
+	MOVQ BX, 72(SP)
+	MOVQ $+12, 80(SP)
+	MOVQ 144(AX), BX
+	MOVQ 152(AX), SI
+	LEAQ (BX)(SI*8), SI
+	MOVQ SI, 32(SP)
+	MOVQ 160(AX), SI
+	MOVQ SI, 40(SP)
 
 lane:
-	MOVQ   (SI), DI
+	MOVQ   (BX), SI
+	MOVQ   SI, 64(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16768,244 +17686,274 @@ lane:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	MOVQ   8(AX), R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	LEAQ   (R12)(R8*2), R13
-	MOVQ   16(AX), R14
-	MOVQ   32(AX), R15
-	SUBQ   $0x04, DI
-	JLT    kRest
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DI)(SI*2), R8
+	LEAQ   (R8)(SI*2), R9
+	LEAQ   (R9)(SI*2), R10
+	LEAQ   (R10)(SI*2), R11
+	MOVQ   24(AX), R12
+	LEAQ   (R12)(R12*2), R13
 
-kSteps:
-	MOVQ         144(AX), BP
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   (CX)(BP*1)
-	PREFETCHT0   64(CX)(BP*1)
-	LEAQ         (CX)(BP*2), CX
-	CMPQ         CX, 136(AX)
-	CMOVQCC      136(AX), CX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(R8*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(R8*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R10*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R13*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R14, DX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(R8*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(R8*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R10*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R13*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R14, DX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(R8*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(R8*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R10*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R13*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R14, DX
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(R8*1), Z27
-	VFMADD231PS  Z24, Z27, Z2
-	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(R8*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R9*1), Z27
-	VFMADD231PS  Z24, Z27, Z6
-	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(R8*4), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R10*1), Z27
-	VFMADD231PS  Z24, Z27, Z10
-	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R9*2), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R11*1), Z27
-	VFMADD231PS  Z24, Z27, Z14
-	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(R8*8), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R12*1), Z27
-	VFMADD231PS  Z24, Z27, Z18
-	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R10*2), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R13*1), Z27
-	VFMADD231PS  Z24, Z27, Z22
-	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R14, DX
-	SUBQ         $0x04, DI
-	JGE          kSteps
+ask:
+	MOVQ    64(SP), R14
+	SHRQ    $0x02, R14
+	JEQ     rest
+	MOVQ    80(SP), R15
+	TESTQ   R15, R15
+	JEQ     no_c
+	CMPQ    R15, R14
+	CMOVQGT R14, R15
+	SUBQ    R15, 80(SP)
+	MOVQ    72(SP), R14
+	MOVQ    40(AX), BP
+	MOVQ    BP, 88(SP)
+	IMULQ   R15, BP
+	ADDQ    BP, 72(SP)
+	JMP     asked
 
-kRest:
-	ADDQ $0x04, DI
-	JEQ  kDone
+no_c:
+	MOVQ    56(SP), R15
+	TESTQ   R15, R15
+	JEQ     no_ahead
+	CMPQ    R15, R14
+	CMOVQGT R14, R15
+	SUBQ    R15, 56(SP)
+	MOVQ    48(SP), R14
+	MOVQ    128(AX), BP
+	MOVQ    BP, 88(SP)
+	IMULQ   R15, BP
+	ADDQ    BP, 48(SP)
+	JMP     asked
 
-kOne:
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	ADDQ         R15, BX
-	VBROADCASTSS (DX), Z26
+no_ahead:
+	MOVQ R14, R15
+	MOVQ AX, R14
+	MOVQ $+0, 88(SP)
+
+asked:
+	MOVQ R15, BP
+	SHLQ $0x02, BP
+	SUBQ BP, 64(SP)
+
+steps:
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VBROADCASTSS (CX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DX)(R8*1), Z27
+	VBROADCASTSS (CX)(SI*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (DX)(R8*2), Z26
+	VBROADCASTSS (CX)(SI*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DX)(R9*1), Z27
+	VBROADCASTSS (CX)(DI*1), Z27
 	VFMADD231PS  Z24, Z27, Z6
 	VFMADD231PS  Z25, Z27, Z7
-	VBROADCASTSS (DX)(R8*4), Z26
+	VBROADCASTSS (CX)(SI*4), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DX)(R10*1), Z27
+	VBROADCASTSS (CX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z10
 	VFMADD231PS  Z25, Z27, Z11
-	VBROADCASTSS (DX)(R9*2), Z26
+	VBROADCASTSS (CX)(DI*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (DX)(R11*1), Z27
+	VBROADCASTSS (CX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (DX)(R8*8), Z26
+	VBROADCASTSS (CX)(SI*8), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (DX)(R12*1), Z27
+	VBROADCASTSS (CX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z18
 	VFMADD231PS  Z25, Z27, Z19
-	VBROADCASTSS (DX)(R10*2), Z26
+	VBROADCASTSS (CX)(R8*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (DX)(R13*1), Z27
+	VBROADCASTSS (CX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         R14, DX
-	DECQ         DI
-	JNE          kOne
+	VMOVUPS      (DX)(R12*1), Z24
+	VMOVUPS      64(DX)(R12*1), Z25
+	VBROADCASTSS 4(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 4(CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 4(CX)(SI*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 4(CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 4(CX)(SI*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 4(CX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(CX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DX)(R12*2), Z24
+	VMOVUPS      64(DX)(R12*2), Z25
+	VBROADCASTSS 8(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 8(CX)(SI*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 8(CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 8(CX)(SI*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 8(CX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(CX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DX)(R13*1), Z24
+	VMOVUPS      64(DX)(R13*1), Z25
+	VBROADCASTSS 12(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 12(CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 12(CX)(SI*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 12(CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 12(CX)(SI*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 12(CX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(CX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         $0x10, CX
+	LEAQ         (DX)(R12*4), DX
+	ADDQ         88(SP), R14
+	DECQ         R15
+	JNE          steps
+	JMP          ask
 
-kDone:
-	MOVQ         88(AX), DI
-	TESTQ        DI, DI
+rest:
+	MOVQ  64(SP), R15
+	TESTQ R15, R15
+	JEQ   summed
+
+one:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (CX)(SI*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (CX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (CX)(DI*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (CX)(SI*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (CX)(R8*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (CX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (CX)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (CX)(SI*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (CX)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (CX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         $0x04, CX
+	LEAQ         (DX)(R12*1), DX
+	DECQ         R15
+	JNE          one
+
+summed:
+	MOVQ         80(AX), SI
+	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z26
-	VMOVUPS      (DI), Z24
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z26
+	VMOVUPS      (SI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VPANDD       Z26, Z1, Z27
@@ -17054,148 +18002,148 @@ kDone:
 	VPMAXSD      Z27, Z24, Z24
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
-	VMOVUPS      Z24, (DI)
-	VBROADCASTSS 184(AX), Z26
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z24, (SI)
+	VBROADCASTSS 176(AX), Z26
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z26, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z1, Z1
-	VMOVUPS      Z1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z26, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z3, Z3
-	VMOVUPS      Z3, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z26, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z5, Z5
-	VMOVUPS      Z5, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z26, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z7, Z7
-	VMOVUPS      Z7, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z26, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z9, Z9
-	VMOVUPS      Z9, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z26, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z11, Z11
-	VMOVUPS      Z11, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z26, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z13, Z13
-	VMOVUPS      Z13, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z26, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z15, Z15
-	VMOVUPS      Z15, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z26, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z17, Z17
-	VMOVUPS      Z17, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z17, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z18, Z18
-	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z18, (SI)
 	VMULPS       Z26, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z19, Z19
-	VMOVUPS      Z19, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z19, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z20, Z20
-	VMOVUPS      Z20, (DI)
+	VMOVUPS      Z20, (SI)
 	VMULPS       Z26, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z21, Z21
-	VMOVUPS      Z21, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z21, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z22, Z22
 	VCVTPS2DQ    Z22, Z22
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z22, Z22
-	VMOVUPS      Z22, (DI)
+	VMOVUPS      Z22, (SI)
 	VMULPS       Z26, Z23, Z23
 	VCVTPS2DQ    Z23, Z23
-	VMOVUPS      64(DI), Z27
+	VMOVUPS      64(SI), Z27
 	VPADDD       Z27, Z23, Z23
-	VMOVUPS      Z23, 64(DI)
+	VMOVUPS      Z23, 64(SI)
 	JMP          laneEnd
 
 lanePart:
-	KMOVW        (DI), K1
-	MOVQ         40(SP), DI
-	VBROADCASTSS 176(AX), Z26
-	VMOVUPS      (DI), Z24
+	KMOVW        (SI), K1
+	MOVQ         40(SP), SI
+	VBROADCASTSS 168(AX), Z26
+	VMOVUPS      (SI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VMOVAPS.Z    Z1, K1, Z1
@@ -17256,151 +18204,151 @@ lanePart:
 	VMOVAPS.Z    Z23, K1, Z23
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
-	VMOVUPS      Z24, (DI)
-	VBROADCASTSS 184(AX), Z26
-	MOVQ         48(AX), R8
-	MOVQ         8(SP), DI
+	VMOVUPS      Z24, (SI)
+	VBROADCASTSS 176(AX), Z26
+	MOVQ         40(AX), DI
+	MOVQ         8(SP), SI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z0, Z0
-	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z0, (SI)
 	VMULPS       Z26, Z1, Z1
 	VCVTPS2DQ    Z1, Z1
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z1, Z1
-	VMOVUPS      Z1, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z1, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z2, Z2
 	VCVTPS2DQ    Z2, Z2
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z2, Z2
-	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z2, (SI)
 	VMULPS       Z26, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z3, Z3
-	VMOVUPS      Z3, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z3, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z4, Z4
 	VCVTPS2DQ    Z4, Z4
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z4, Z4
-	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z4, (SI)
 	VMULPS       Z26, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z5, Z5
-	VMOVUPS      Z5, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z5, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z6, Z6
-	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z6, (SI)
 	VMULPS       Z26, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z7, Z7
-	VMOVUPS      Z7, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z7, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z8, Z8
-	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z8, (SI)
 	VMULPS       Z26, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z9, Z9
-	VMOVUPS      Z9, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z9, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z10, Z10
-	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z10, (SI)
 	VMULPS       Z26, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z11, Z11
-	VMOVUPS      Z11, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z11, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z12, Z12
-	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z12, (SI)
 	VMULPS       Z26, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z13, Z13
-	VMOVUPS      Z13, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z13, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z14, Z14
-	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z14, (SI)
 	VMULPS       Z26, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z15, Z15
-	VMOVUPS      Z15, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z15, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z16, Z16
-	VMOVUPS      Z16, (DI)
+	VMOVUPS      Z16, (SI)
 	VMULPS       Z26, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z17, Z17
-	VMOVUPS      Z17, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z17, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z18, Z18
-	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z18, (SI)
 	VMULPS       Z26, Z19, Z19
 	VCVTPS2DQ    Z19, Z19
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z19, Z19
-	VMOVUPS      Z19, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z19, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z20, Z20
 	VCVTPS2DQ    Z20, Z20
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z20, Z20
-	VMOVUPS      Z20, (DI)
+	VMOVUPS      Z20, (SI)
 	VMULPS       Z26, Z21, Z21
 	VCVTPS2DQ    Z21, Z21
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z21, Z21
-	VMOVUPS      Z21, K1, 64(DI)
-	ADDQ         R8, DI
+	VMOVUPS      Z21, K1, 64(SI)
+	ADDQ         DI, SI
 	VMULPS       Z26, Z22, Z22
 	VCVTPS2DQ    Z22, Z22
-	VMOVUPS      (DI), Z27
+	VMOVUPS      (SI), Z27
 	VPADDD       Z27, Z22, Z22
-	VMOVUPS      Z22, (DI)
+	VMOVUPS      Z22, (SI)
 	VMULPS       Z26, Z23, Z23
 	VCVTPS2DQ    Z23, Z23
-	VMOVUPS.Z    64(DI), K1, Z27
+	VMOVUPS.Z    64(SI), K1, Z27
 	VPADDD       Z27, Z23, Z23
-	VMOVUPS      Z23, K1, 64(DI)
+	VMOVUPS      Z23, K1, 64(SI)
 
 laneEnd:
-	ADDQ $0x08, SI
+	ADDQ $0x08, BX
 	ADDQ $0x40, 40(SP)
-	CMPQ SI, 32(SP)
+	CMPQ BX, 32(SP)
 	JNE  lane
-	MOVQ 72(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	ADDQ DX, 8(SP)
+	MOVQ 64(AX), CX
+	ADDQ CX, (SP)
+	MOVQ 72(AX), CX
+	ADDQ CX, 8(SP)
 	DECQ 24(SP)
 	JNE  panel
 	VZEROUPPER
@@ -17409,48 +18357,50 @@ laneEnd:
 // func peak_avx512(p *pack)
 // Requires: AVX, AVX512F
 TEXT ·peak_avx512(SB), $0-8
-	MOVQ   p+0(FP), AX
-	MOVQ   88(AX), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ    p+0(FP), AX
+	MOVQ    88(AX), CX
+	MOVQ    8(AX), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
 
 round:
-	VFMADD231PS Z0, Z0, Z1
-	VFMADD231PS Z0, Z0, Z2
-	VFMADD231PS Z0, Z0, Z3
-	VFMADD231PS Z0, Z0, Z4
-	VFMADD231PS Z0, Z0, Z5
-	VFMADD231PS Z0, Z0, Z6
-	VFMADD231PS Z0, Z0, Z7
-	VFMADD231PS Z0, Z0, Z8
-	VFMADD231PS Z0, Z0, Z9
-	VFMADD231PS Z0, Z0, Z10
-	VFMADD231PS Z0, Z0, Z11
-	VFMADD231PS Z0, Z0, Z12
-	VFMADD231PS Z0, Z0, Z1
-	VFMADD231PS Z0, Z0, Z2
-	VFMADD231PS Z0, Z0, Z3
-	VFMADD231PS Z0, Z0, Z4
-	VFMADD231PS Z0, Z0, Z5
-	VFMADD231PS Z0, Z0, Z6
-	VFMADD231PS Z0, Z0, Z7
-	VFMADD231PS Z0, Z0, Z8
-	VFMADD231PS Z0, Z0, Z9
-	VFMADD231PS Z0, Z0, Z10
-	VFMADD231PS Z0, Z0, Z11
-	VFMADD231PS Z0, Z0, Z12
-	DECQ        AX
+	VFMADD231PS Z0, Z1, Z2
+	VFMADD231PS Z1, Z0, Z3
+	VFMADD231PS Z0, Z1, Z4
+	VFMADD231PS Z1, Z0, Z5
+	VFMADD231PS Z0, Z1, Z6
+	VFMADD231PS Z1, Z0, Z7
+	VFMADD231PS Z0, Z1, Z8
+	VFMADD231PS Z1, Z0, Z9
+	VFMADD231PS Z0, Z1, Z10
+	VFMADD231PS Z1, Z0, Z11
+	VFMADD231PS Z0, Z1, Z12
+	VFMADD231PS Z1, Z0, Z13
+	VFMADD231PS Z0, Z1, Z2
+	VFMADD231PS Z1, Z0, Z3
+	VFMADD231PS Z0, Z1, Z4
+	VFMADD231PS Z1, Z0, Z5
+	VFMADD231PS Z0, Z1, Z6
+	VFMADD231PS Z1, Z0, Z7
+	VFMADD231PS Z0, Z1, Z8
+	VFMADD231PS Z1, Z0, Z9
+	VFMADD231PS Z0, Z1, Z10
+	VFMADD231PS Z1, Z0, Z11
+	VFMADD231PS Z0, Z1, Z12
+	VFMADD231PS Z1, Z0, Z13
+	DECQ        CX
 	JNE         round
 	VZEROUPPER
 	RET

@@ -8,26 +8,27 @@ import "unsafe"
 // times rows x vecs*lanes elements of C, below each other. Distances are in
 // bytes. Assembly knows the fields by their order; all have 8 bytes.
 type tile struct {
-	a          unsafe.Pointer // row 0, k 0
-	aRow, aCol uintptr        // from row to row, from k to k
-	b          unsafe.Pointer // k 0: one vector or two
-	bRow       uintptr        // from k to k
-	c          unsafe.Pointer
-	cRow       uintptr
-	k          int
-	panels     int
-	aNext      uintptr        // from panel to panel
-	cNext      uintptr        // from panel to panel
-	mask       unsafe.Pointer // elements of the last vector that exist; nil: all
-	load       int            // not 0: go on with the chains in C
-	relu       int            // not 0: max(0, x) at the end
-	colBias    unsafe.Pointer // nil, or a number for each column
-	rowBias    unsafe.Pointer // nil, or a number for each row of all panels
+	a       unsafe.Pointer // row 0, k 0
+	aRow    uintptr        // from row to row; ks follow each other
+	b       unsafe.Pointer // k 0: one vector or two
+	bRow    uintptr        // from k to k
+	c       unsafe.Pointer
+	cRow    uintptr
+	k       int
+	panels  int
+	aNext   uintptr        // from panel to panel
+	cNext   uintptr        // from panel to panel
+	mask    unsafe.Pointer // elements of the last vector that exist; nil: all
+	load    int            // not 0: go on with the chains in C
+	relu    int            // not 0: max(0, x) at the end
+	colBias unsafe.Pointer // nil, or a number for each column
+	rowBias unsafe.Pointer // nil, or a number for each row of all panels
 
-	// While sums run, memory from ahead to aheadEnd and a step more comes into the
-	// cache: two lines for each step of k, aheadStep bytes apart.
-	ahead               unsafe.Pointer
-	aheadEnd, aheadStep uintptr
+	// While sums run, memory comes into the cache: a row of a panel of B, as it were,
+	// for every 4 ks, so many of them.
+	aheadSoon unsafe.Pointer
+	aheadStep uintptr
+	aheadLeft int
 
 	// Only for lanes: C has integers.
 	laneSize unsafe.Pointer // number of ks of each lane
@@ -90,7 +91,7 @@ type weigh struct {
 type pack struct {
 	dst, src         unsafe.Pointer
 	dstStep, srcStep uintptr
-	first, second    int            // taps: bytes from src
+	first, second    int            // taps: bytes from src; panels: first is their number
 	mask, mask2      unsafe.Pointer // taps: 8 words each
 	rows             unsafe.Pointer // transpose: 8 pointers
 	offsets          unsafe.Pointer // taps, gather: an int32 for each row, in bytes
@@ -130,7 +131,7 @@ type kernels struct {
 	tile, lane [2][]func(*tile)
 
 	// row computes 32 columns of one row from a B whose columns lie bRow apart,
-	// over a multiple of 8 of k: it knows a, aCol, b, bRow, c, k and load. nil:
+	// over a multiple of 8 of k: it knows a, b, bRow, c, k and load. nil:
 	// there is none.
 	row func(*tile)
 
@@ -154,6 +155,8 @@ type kernels struct {
 
 	// copy[v-1] copies n rows of v vectors of 8; missing elements become +0.
 	copy [4]func(*pack)
+	// panels copies n rows of as many panels of B side by side as first says.
+	panels func(*pack)
 	// transpose is dst[k][j] = rows[j][k] for 8 columns j.
 	transpose func(*pack)
 	// turn is transpose for 16 columns whose rows lie srcStep apart.

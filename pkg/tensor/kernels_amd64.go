@@ -45,6 +45,10 @@ func avx512() *kernels {
 func (k *kernels) packs() {
 	k.copy = [4]func(*pack){packCopy1_avx2, packCopy2_avx2, packCopy3_avx2, packCopy4_avx2}
 	k.philox, k.line = philox_avx2, [2]func(*pack){packLine1_avx2, packLine2_avx2}
+	k.panels = packPanels2_avx2
+	if k.width == 16 {
+		k.panels = packPanels4_avx2
+	}
 	k.turn, k.row = packTurn_avx2, row_avx2
 	k.transpose, k.taps, k.gather = packTranspose_avx2, packTaps_avx2, packGather_avx2
 }

@@ -92,7 +92,8 @@ func (p *laneProduct) lanesOf(w *worker, g laneGroup, i0, i1, j0, j1 int) {
 // laneBlock computes one block of rows for all panels of B, or for B where it is.
 func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int, direct bool) {
 	t := &w.t
-	src, high, few := w.packA(view, i, rows, 0)
+	src := w.packA(view, i, rows, 0)
+	high, few := w.heights(rows)
 	view.c = unsafe.Slice((*float32)(unsafe.Pointer(&p.c[0])), len(p.c))
 	view.cRow, t.cRow = p.n, uintptr(4*p.n)
 	t.abs, t.scale = 1<<31-1, uint64(math.Float32bits(p.scale))

@@ -21,10 +21,7 @@ func (e *Engine) Pack(p *Packed, b []float32, g Gemm) {
 	if g.TransB {
 		view.bRow, view.bCol = 1, g.Ldb
 	}
-	panel := e.k.panel()
-	for j := 0; j < g.N && g.K > 0; j += panel {
-		e.pool.workers[0].packPanelB(view, p.b[j*g.K:], 0, g.K, j, min(j+panel, g.N))
-	}
+	e.pool.workers[0].packPanels(view, p.b, 0, g.K, 0, g.N)
 }
 
 // paddedColumns is n rounded up to whole panels.

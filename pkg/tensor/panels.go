@@ -2,11 +2,7 @@ package tensor
 
 import "unsafe"
 
-const (
-	streamN  = 512 // columns that make it worth to copy rows of A
-	packRows = 32  // copied at once
-	panelGap = 16  // floats between panels of A, which copies may write to
-)
+const streamN = 512 // columns that make it worth to copy rows of A
 
 // streamStep is the distance of rows of A that are stored one after the other.
 // It is no multiple of a page, so that rows do not share places in the cache.
@@ -23,121 +19,84 @@ func (w *worker) width(n int) int {
 
 // source says where the rows of a block of A are.
 type source struct {
-	a        []float32
-	at       int // row 0, k 0
-	row, col int
-	panelled bool // rows are in panels, k by k, with gaps between panels
-	few      int  // panels of the greater height, which come first
+	a       []float32
+	at, row int // where row 0 begins, and how far rows lie apart
 }
 
 // aim points the tile at row r of the block, for panels of so many rows.
 func (w *worker) aim(s source, rows, r int) {
-	t := &w.t
-	if s.panelled {
-		before := 0
-		if r > 0 {
-			before = s.few
-		}
-		t.a = pointer(s.a, r*t.k+before*panelGap)
-		t.aRow, t.aCol, t.aNext = 4, uintptr(4*rows), uintptr(4*(rows*t.k+panelGap))
-		return
-	}
-	t.a = pointer(s.a, s.at+r*s.row)
-	t.aRow, t.aCol, t.aNext = uintptr(4*s.row), uintptr(4*s.col), uintptr(4*s.row*rows)
+	w.t.a = pointer(s.a, s.at+r*s.row)
+	w.t.aRow, w.t.aNext = uintptr(4*s.row), uintptr(4*s.row*rows)
 }
 
-// packA makes a block of A ready. high is the number of rows of the first few
-// panels; all others have one less.
-func (w *worker) packA(p *product, i, rows, k0 int) (s source, high, few int) {
-	high, few = w.heights(rows)
-	kn := w.t.k
-	s = source{a: p.a, at: i*p.aRow + k0*p.aCol, row: p.aRow, col: p.aCol}
-	switch {
-	case kn == 0 || rows <= w.k.rows:
-	case p.aCol == 1 && p.n > streamN:
-		// Rows, one after the other: few pages, no rows that share cache lines.
-		step := streamStep(kn)
-		w.a = grow(w.a, rows*step)
-		for r := range rows {
-			copy(w.a[r*step:][:kn], p.a[s.at+r*p.aRow:])
-		}
-		s = source{a: w.a, row: step, col: 1}
-	case p.aCol != 1:
-		w.a = grow(w.a, rows*(kn+panelGap))
-		// A few rows of what is stored at a time, for all panels: the cache lines
-		// that panels share are read once.
-		for k := 0; k < kn; k += packRows {
-			n := min(packRows, kn-k)
-			for r, i := 0, 0; r < rows; i++ {
-				h := high
-				if i >= few {
-					h--
-				}
-				w.copyRows(w.a[r*kn+i*panelGap+k*h:], h, p.a[s.at+r*p.aRow+k*p.aCol:], p.aCol, h, n)
-				r += h
-			}
-		}
-		s = source{a: w.a, panelled: true, few: few}
-	}
-	return s, high, few
-}
-
-// packPanel makes one panel of A ready: few rows, which are copied if they are
-// used often.
-func (w *worker) packPanel(p *product, i, rows, k0 int) source {
+// packA makes so many rows of A from row i on ready, from k0 on.
+func (w *worker) packA(p *product, i, rows, k0 int) source {
 	kn, at := w.t.k, i*p.aRow+k0*p.aCol
-	switch {
-	case kn == 0 || p.aCol == 1 && p.n <= streamN:
-		return source{a: p.a, at: at, row: p.aRow, col: p.aCol}
-	case p.aCol == 1:
-		step := streamStep(kn)
-		w.a = grow(w.a, rows*step)
+	if kn == 0 || p.aCol == 1 && (p.n <= streamN || rows <= w.k.rows) {
+		return source{a: p.a, at: at, row: p.aRow}
+	}
+	// Rows, one after the other: few pages, no rows that share cache lines.
+	step := streamStep(kn)
+	w.a = grow(w.a, (rows+7)*step)
+	if p.aCol == 1 {
 		for r := range rows {
 			copy(w.a[r*step:][:kn], p.a[at+r*p.aRow:])
 		}
-		return source{a: w.a, row: step, col: 1}
+	} else {
+		w.turn(w.a, step, p.a[at:], p.aCol, kn, rows)
 	}
-	w.a = grow(w.a, rows*kn)
-	w.copyRows(w.a, rows, p.a[at:], p.aCol, rows, kn)
-	return source{a: w.a, panelled: true}
+	return source{a: w.a, row: step}
 }
 
 // packB copies rows k0 to k1 and columns j0 to j1 of B into panels.
 func (w *worker) packB(p *product, k0, k1, j0, j1 int) {
-	kn := k1 - k0
-	panel := w.k.panel()
-	w.b = grow(w.b, (j1-j0+panel)*kn)
-	for at := 0; at < j1-j0; at += panel {
-		w.packPanelB(p, w.b[at*kn:], k0, k1, j0+at, min(j0+at+panel, j1))
+	w.b = grow(w.b, (j1-j0+w.k.panel())*(k1-k0))
+	w.packPanels(p, w.b, k0, k1, j0, j1)
+}
+
+// packPanels copies rows k0 to k1 and columns j0 to j1 of B into panels in dst.
+func (w *worker) packPanels(p *product, dst []float32, k0, k1, j0, j1 int) {
+	kn, panel, at := k1-k0, w.k.panel(), 0
+	if whole := (j1 - j0) / panel; whole > 1 && p.bCol == 1 && p.taps == nil && kn > 0 {
+		w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * kn * panel), src: pointer(p.b, k0*p.bRow+j0), srcStep: uintptr(4 * p.bRow), first: whole, n: kn}
+		w.k.panels(&w.p)
+		at = whole * panel
+	}
+	for ; at < j1-j0; at += panel {
+		w.packPanel(p, dst[at*kn:], k0, k1, j0+at, min(j0+at+panel, j1))
 	}
 }
 
-// packPanelB copies rows k0 to k1 and columns j0 to j1 of B into one panel.
-func (w *worker) packPanelB(p *product, dst []float32, k0, k1, j0, j1 int) {
-	if p.taps != nil {
-		w.packTaps(p, dst, k0, k1, j0, j1)
-		return
-	}
+// packPanel copies rows k0 to k1 and columns j0 to j1 of B into one panel.
+func (w *worker) packPanel(p *product, dst []float32, k0, k1, j0, j1 int) {
 	n, kn := j1-j0, k1-k0
-	if kn == 0 {
-		return
-	}
 	wide := (n + w.k.width - 1) / w.k.width * w.k.width
-	if p.bCol == 1 {
+	switch {
+	case p.taps != nil:
+		w.packTaps(p, dst, k0, k1, j0, j1)
+	case kn == 0:
+	case p.bCol == 1:
 		w.copyRows(dst, wide, p.b[k0*p.bRow+j0:], p.bRow, n, kn)
-		return
+	default:
+		w.turn(dst, wide, p.b[k0+j0*p.bCol:], p.bCol, n, kn)
 	}
-	g := 0
-	for ; w.k.turn != nil && g+16 <= min(n, wide); g += 16 {
-		w.p = pack{dst: pointer(dst, g), dstStep: uintptr(4 * wide), src: pointer(p.b, k0+(j0+g)*p.bCol), srcStep: uintptr(4 * p.bCol),
-			mask: w.k.masks8[kn%8], n: kn, ahead: uintptr(unsafe.Pointer(&w.p))}
+}
+
+// turn stores n rows of count floats that lie step apart as columns of dst, which
+// has rows of length wide. Up to 7 columns behind the last are it again. It
+// writes up to 7 rows behind the last.
+func (w *worker) turn(dst []float32, wide int, src []float32, step, n, count int) {
+	col := 0
+	for ; w.k.turn != nil && col+16 <= n; col += 16 {
+		w.p = pack{dst: pointer(dst, col), dstStep: uintptr(4 * wide), src: pointer(src, col*step), srcStep: uintptr(4 * step),
+			mask: w.k.masks8[count%4], n: count, ahead: uintptr(unsafe.Pointer(&w.p))}
 		w.k.turn(&w.p)
 	}
-	for ; g < wide; g += 8 {
+	for ; col < n; col += 8 {
 		for r := range w.rows {
-			w.rows[r] = &p.b[k0+(j0+min(g+r, n-1))*p.bCol]
+			w.rows[r] = &src[min(col+r, n-1)*step]
 		}
-		w.transpose(dst[g:], wide, kn)
+		w.transpose(dst[col:], wide, count)
 	}
 }
 
@@ -156,6 +115,31 @@ func (w *worker) transpose(dst []float32, wide, count int) {
 	w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), rows: unsafe.Pointer(&w.rows),
 		mask: w.k.masks8[count%8], n: count}
 	w.k.transpose(&w.p)
+}
+
+// turnC stores rows i0 to i1 and columns j0 to j1 of C where they belong. Turns
+// write 4 rows at a time, and may not write behind the last.
+func (w *worker) turnC(p *product, i0, i1, j0, j1 int) {
+	whole := 0
+	if w.k.turn != nil {
+		whole = (j1 - j0) / 4 * 4
+	}
+	i := i0
+	if n := (i1 - i0) / 16 * 16; n > 0 && whole > 0 {
+		w.turn(p.to[j0*p.toRow+i0:], p.toRow, p.c[i0*p.cRow+j0:], p.cRow, n, whole)
+		p.moveC(i0, i0+n, j0+whole, j1)
+		i += n
+	}
+	p.moveC(i, i1, j0, j1)
+}
+
+// moveC is turnC, one by one.
+func (p *product) moveC(i0, i1, j0, j1 int) {
+	for i := i0; i < i1; i++ {
+		for j, v := range p.c[i*p.cRow+j0 : i*p.cRow+j1] {
+			p.to[(j0+j)*p.toRow+i] = v
+		}
+	}
 }
 
 // slack is how many floats copies may write behind the end of a panel.

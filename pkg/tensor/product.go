@@ -6,22 +6,28 @@ package tensor
 //
 // # How it is computed
 //
-// With many rows:
+// If B can be read where it is, or there are few rows, a block of A stays in the
+// second cache:
 //
-//	for blocks of columns      B's block stays in the second cache
+//	for blocks of rows
 //	  for blocks of k          the chain goes on from C
-//	    for panels of A        copied; one panel stays in the first cache
-//	      for panels of B      copied when the first panel of A meets it
+//	    for panels of B        copied, if they are worth it
+//	      for panels of A
 //	        one tile of C, in registers
 //
-// With few rows all of A stays in the second cache:
+// With many rows a block of B does:
 //
-//	for blocks of k
-//	  for panels of B          copied, if they are worth it
-//	    for panels of A
-//	      one tile of C
+//	for blocks of columns
+//	  for blocks of k
+//	    copy of the block of B
+//	    for panels of A        copied; one panel stays in the first cache
+//	      for panels of B
+//	        one tile of C
 //
-// While a tile is summed, what is copied next comes into the cache.
+// Rows of A are read k by k. If A is stored transposed it is turned; if B is, and
+// is larger than A, the whole product is turned instead, and C at the end.
+//
+// While a tile is summed, what is needed next comes into the cache.
 //
 // The number of rows of a tile is chosen so that all tiles of a block are about
 // equally high: 128 rows are 22 tiles of 6 or 5, not 21 of 6 and one of 2, which
@@ -36,6 +42,8 @@ type product struct {
 	colBias    []float32
 	rowBias    []float32
 	act        Act       // applied at the end; relu is for max(0, x)
+	to         []float32 // not nil: C goes there, transposed
+	toRow      int
 	taps       *grid     // not nil: B is the taps of image b
 	filters    []float32 // for taps: A in panels across channels, see packFilters
 	packed     []float32 // not nil: all of B, in panels, block of k by block of k
@@ -49,13 +57,17 @@ type product struct {
 const workPart = 1 << 18
 
 // betterTurned is whether the transposed product is faster: columns of C fill
-// vectors, rows do not, so a product of 64 by 10 wastes less as 10 by 64.
+// vectors, rows do not, so a product of 64 by 10 wastes less as 10 by 64; and it
+// may be A that is to be turned and not a B that is much larger.
 func (p *product) betterTurned(k *kernels) bool {
-	if p.load || p.taps != nil || p.packed != nil || p.n > 2*k.width && p.m > 2 {
+	if p.load || p.taps != nil || p.packed != nil || p.m <= turnedRows {
 		return false
 	}
-	return cost(k, p.n, p.m, p.k, p.aCol == 1) < cost(k, p.m, p.n, p.k, p.bRow == 1)
+	return cost(k, p.n, p.m, p.k, p.aCol == 1)+p.m*p.n/turnCost < cost(k, p.m, p.n, p.k, p.bRow == 1)
 }
+
+// turnCost is how many elements are turned in a cycle, or copied in a quarter of it.
+const turnCost = 3
 
 // cost estimates cycles: two multiply-adds of vectors in a cycle, but four cycles
 // for the next one of the same chain; and the copy of B, which costs more if it
@@ -65,9 +77,9 @@ func cost(k *kernels, m, n, depth int, turned bool) int {
 	chains := min(m, k.rows) * min(vecs, 2)
 	sums := m * vecs * depth * 4 / min(chains, 8)
 	if turned {
-		return sums + n*depth/3
+		return sums + n*depth/turnCost
 	}
-	return sums + n*depth/12
+	return sums + n*depth/(4*turnCost)
 }
 
 // parts cuts the product for so many threads.
@@ -87,10 +99,15 @@ func (p *product) parts(k *kernels, threads int) int {
 }
 
 func (p *product) part(w *worker, i int) {
+	i0, i1, j0, j1 := 0, p.m, 0, p.n
 	if p.byRows {
-		w.multiply(p, i*p.step, min((i+1)*p.step, p.m), 0, p.n)
+		i0, i1 = i*p.step, min((i+1)*p.step, p.m)
 	} else {
-		w.multiply(p, 0, p.m, i*p.step, min((i+1)*p.step, p.n))
+		j0, j1 = i*p.step, min((i+1)*p.step, p.n)
+	}
+	w.multiply(p, i0, i1, j0, j1)
+	if p.to != nil {
+		w.turnC(p, i0, i1, j0, j1)
 	}
 }
 
