@@ -29,20 +29,18 @@ func packs(c *build.Context, s isa, f layout) {
 func peak(c *build.Context, s isa, f layout) {
 	p := &packer{Context: c, isa: s, f: f}
 	p.begin("peak")
-	n, src := p.load("n"), p.load("src")
-	const chains, factors = 12, 2
-	x, sum := make([]reg.VecVirtual, factors), make([]reg.VecVirtual, chains)
-	for i := range x {
-		x[i] = s.vec(c)
-		c.VMOVUPS(operand.Mem{Base: src, Disp: i * s.bytes()}, x[i])
-	}
-	for i := range sum {
-		sum[i] = s.vec(c)
-		s.zero(c, sum[i])
+	n, x := p.load("n"), s.vec(c)
+	s.zero(c, x)
+	chains := make([]reg.VecVirtual, 12)
+	for i := range chains {
+		chains[i] = s.vec(c)
+		s.zero(c, chains[i])
 	}
 	c.Label("round")
-	for i := range 2 * chains {
-		c.VFMADD231PS(x[i%factors], x[(i+1)%factors], sum[i%chains])
+	for range 2 {
+		for _, v := range chains {
+			c.VFMADD231PS(x, x, v)
+		}
 	}
 	c.DECQ(n)
 	c.JNE(operand.LabelRef("round"))
