@@ -42,13 +42,12 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 
 // direct is whether B is best read where it is, for so many rows: it is not worth
 // a copy, or its rows begin with cache lines and do not share places in the
-// caches. Those that lie half a page apart do so if there are many.
+// caches, as those do that lie half a page apart.
 func (p *product) direct(k *kernels, rows int) bool {
-	const page = 1024
 	if p.bCol != 1 || p.taps != nil || p.packed != nil {
 		return false
 	}
-	return rows <= 2*k.rows || p.bRow%16 == 0 && (p.bRow%(page/2) != 0 || p.bRow%page != 0 && min(rows, p.k) <= page/4)
+	return rows <= 2*k.rows || p.bRow%16 == 0 && p.bRow%512 != 0
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.

@@ -58,12 +58,14 @@ const workPart = 1 << 18
 
 // betterTurned is whether the transposed product is faster: columns of C fill
 // vectors, rows do not, so a product of 64 by 10 wastes less as 10 by 64; and it
-// may be A that is to be turned and not a B that is much larger.
+// may be A that is to be turned and not a B that is much larger. It must be worth
+// it: C goes through memory once more.
 func (p *product) betterTurned(k *kernels) bool {
 	if p.load || p.taps != nil || p.packed != nil || p.m <= turnedRows {
 		return false
 	}
-	return cost(k, p.n, p.m, p.k, p.aCol == 1)+p.m*p.n/turnCost < cost(k, p.m, p.n, p.k, p.bRow == 1)
+	now := cost(k, p.m, p.n, p.k, p.bRow == 1)
+	return cost(k, p.n, p.m, p.k, p.aCol == 1)+p.m*p.n/turnCost < now-now/16
 }
 
 // turnCost is how many elements are turned in a cycle, or copied in a quarter of it.
