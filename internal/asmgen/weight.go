@@ -11,8 +11,8 @@ import (
 )
 
 // weights writes the inner kernels of the gradient of the weights of a
-// convolution: for rows of one tap and one vector or two of output channels, and
-// for rows of three taps side by side and one vector.
+// convolution: for rows of one tap or of three side by side, and one vector or two
+// of output channels.
 func weights(dir string, s isa, f, pack layout) error {
 	c := build.NewContext()
 	c.ConstraintExpr("!purego")
@@ -33,7 +33,7 @@ func weights(dir string, s isa, f, pack layout) error {
 type weightShape struct{ rows, span, vecs int }
 
 func weightShapes(s isa) []weightShape {
-	return []weightShape{{s.rows, 1, 1}, {s.rows, 1, 2}, {s.rows * 2 / 3, 3, 1}}
+	return []weightShape{{s.rows, 1, 1}, {s.rows, 1, 2}, {s.rows * 3 / 4, 3, 1}, {s.rows / 4, 3, 2}}
 }
 
 func (w weightShape) kernel(rows int, s isa) string {
@@ -42,7 +42,7 @@ func (w weightShape) kernel(rows int, s isa) string {
 
 // weightTable is Go that lists the kernels.
 func weightTable(s isa) string {
-	text := fmt.Sprintf("\n// weights_%s lists the kernels: see kernels.weight.\nfunc weights_%[1]s() [3][]func(*weigh) {\n\treturn [3][]func(*weigh){\n", s.name)
+	text := fmt.Sprintf("\n// weights_%s lists the kernels: see kernels.weight.\nfunc weights_%[1]s() [4][]func(*weigh) {\n\treturn [4][]func(*weigh){\n", s.name)
 	for _, shape := range weightShapes(s) {
 		text += "\t\t{"
 		for rows := 1; rows <= shape.rows; rows++ {
@@ -79,7 +79,8 @@ type weight struct {
 
 // weightFields are the fields that a kernel copies to its frame, where those at
 // the end are what its loops change.
-var weightFields = []string{"sums", "line", "lineGap", "lines", "imageGap", "images", "ahead", "aheadStep", "linesLeft", "lineEnd", "stepsEnd"}
+var weightFields = []string{"sums", "line", "lineGap", "lines", "imageGap", "images", "ahead", "aheadStep", "soon", "soonStep",
+	"linesLeft", "lineEnd", "stepsEnd"}
 
 func (w *weight) in(name string) operand.Mem {
 	return w.local.Offset(8 * slices.Index(weightFields, name))
@@ -183,7 +184,7 @@ func (w *weight) oneLine() {
 	w.CMPQ(w.at, w.in("stepsEnd"))
 	w.JGT(operand.LabelRef("rest"))
 	w.Label("steps")
-	w.ask(steps)
+	w.ask()
 	w.steps(dy, steps)
 	w.CMPQ(w.at, w.in("stepsEnd"))
 	w.JLE(operand.LabelRef("steps"))
@@ -207,11 +208,11 @@ func (w *weight) oneLine() {
 func (w *weight) enter(dy []reg.VecVirtual) {
 	n := w.span - 1
 	for i := range n {
-		w.VMOVUPS(operand.Mem{Base: w.dy, Disp: i * w.bytes()}, dy[n-1-i])
-		w.multiply(dy[n-1-i:], 0, i, i)
+		now := dy[(n-1-i)*w.vecs:]
+		w.next(now, i)
+		w.multiply(now, 0, i, i)
 	}
-	w.ADDQ(operand.Imm(uint64(4*n)), w.at)
-	w.ADDQ(operand.U32(uint32(n*w.bytes())), w.dy)
+	w.advance(n)
 }
 
 // leave does the elements behind a line, where only the later taps go on.
@@ -223,8 +224,8 @@ func (w *weight) leave(dy []reg.VecVirtual) {
 
 // older moves dy on by one element.
 func (w *weight) older(dy []reg.VecVirtual) {
-	for i := len(dy) - 1; i > 0; i-- {
-		w.VMOVAPS(dy[i-1], dy[i])
+	for i := len(dy) - 1; i >= w.vecs; i-- {
+		w.VMOVAPS(dy[i-w.vecs], dy[i])
 	}
 }
 
@@ -249,24 +250,43 @@ func (w *weight) steps(dy []reg.VecVirtual, n int) {
 		if n > 1 && w.span > 1 {
 			dy = slices.Concat(dy[len(dy)-w.vecs:], dy[:len(dy)-w.vecs])
 		}
-		for v := range w.vecs {
-			w.VMOVUPS(operand.Mem{Base: w.dy, Disp: (i*w.vecs + v) * w.bytes()}, dy[v])
-		}
+		w.next(dy, i)
 		w.multiply(dy, 0, w.span-1, i)
 	}
+	w.advance(n)
+}
+
+// next loads dy of an element that comes so many after the present one.
+func (w *weight) next(dy []reg.VecVirtual, element int) {
+	for v := range w.vecs {
+		w.VMOVUPS(operand.Mem{Base: w.dy, Disp: (element*w.vecs + v) * w.bytes()}, dy[v])
+	}
+}
+
+// advance goes on by so many elements.
+func (w *weight) advance(n int) {
 	w.ADDQ(operand.Imm(uint64(4*n)), w.at)
 	w.ADDQ(operand.U32(uint32(n*w.vecs*w.bytes())), w.dy)
 }
 
-// ask asks for memory that will be needed soon.
-func (w *weight) ask(steps int) {
-	ahead := w.GP64()
-	w.MOVQ(w.in("ahead"), ahead)
-	for i := range 2 {
-		w.PREFETCHT1(operand.Mem{Base: ahead, Disp: 64 * i})
+// ask asks for memory that will be needed later. A tile of few taps leaves little
+// time for it, and has the next panel brought to the first cache as well.
+func (w *weight) ask() {
+	w.askFor("ahead", max(2, w.span*w.vecs), w.PREFETCHT1)
+	if w.span*w.vecs > 3 {
+		w.askFor("soon", 8, w.PREFETCHT0)
 	}
-	w.ADDQ(w.in("aheadStep"), ahead)
-	w.MOVQ(ahead, w.in("ahead"))
+}
+
+// askFor asks for so many cache lines.
+func (w *weight) askFor(name string, lines int, ask func(operand.Op)) {
+	at := w.GP64()
+	w.MOVQ(w.in(name), at)
+	for i := range lines {
+		ask(operand.Mem{Base: at, Disp: 64 * i})
+	}
+	w.ADDQ(w.in(name+"Step"), at)
+	w.MOVQ(at, w.in(name))
 }
 
 func (w *weight) eachSum(sums reg.GPVirtual, f func(sum operand.Mem, acc reg.VecVirtual)) {

@@ -33,7 +33,10 @@ func (j *weightJob) weightPart(w *worker, i int) *weightPart {
 	p.cols = pieces(p.outs, 1, k.width)
 	p.span, p.panel = 1, k.panel()
 	if c.KW == 3 && c.DilW == 1 && c.StrideW == 1 && j.plan.x.outW > 1 {
-		p.span, p.panel = 3, k.width
+		p.span = 3
+		if p.taps/3 > len(k.weight[3]) {
+			p.panel = k.width
+		}
 	}
 	return p
 }
@@ -82,8 +85,24 @@ func (p *weightPart) block(image []float32, n, images, h0, h1 int, load bool) {
 			p.turn(dy[i*size*wide:], wide, p.dy[((n+i)*c.OutC+p.out+o)*plane+h0*g.outW:], plane, p.outs-o, size)
 		}
 		w.weigh.dy = pointer(dy, 0)
+		w.weigh.soon, w.weigh.soonStep = p.soon(n, images, h0, h1, o), 4*plane
 		p.tiles(w.sum[o*p.taps:], wide, size*images)
 	}
+}
+
+// soon is where dy of the panel is that comes after one of a block.
+func (p *weightPart) soon(n, images, h0, h1, o int) uintptr {
+	g := &p.plan.x
+	switch {
+	case o+p.panel < p.outs:
+		o, h1 = o+p.panel, h0
+	case h1 < g.outH:
+		o = 0
+	default:
+		n, o, h1 = n+images, 0, 0
+	}
+	at := ((n*p.plan.c.OutC+p.out+o)*g.outH + h1) * g.outW
+	return uintptr(start(p.dy)) + uintptr(4*at)
 }
 
 // tiles goes on with the sums of a panel over so many output elements.

@@ -53,13 +53,17 @@ func weight3x3x1_avx2(p *weigh)
 func weight4x3x1_avx2(p *weigh)
 
 //go:noescape
+func weight1x3x2_avx2(p *weigh)
+
+//go:noescape
 func packTurn_avx2(p *pack)
 
 // weights_avx2 lists the kernels: see kernels.weight.
-func weights_avx2() [3][]func(*weigh) {
-	return [3][]func(*weigh){
+func weights_avx2() [4][]func(*weigh) {
+	return [4][]func(*weigh){
 		{weight1x1x1_avx2, weight2x1x1_avx2, weight3x1x1_avx2, weight4x1x1_avx2, weight5x1x1_avx2, weight6x1x1_avx2},
 		{weight1x1x2_avx2, weight2x1x2_avx2, weight3x1x2_avx2, weight4x1x2_avx2, weight5x1x2_avx2, weight6x1x2_avx2},
 		{weight1x3x1_avx2, weight2x3x1_avx2, weight3x3x1_avx2, weight4x3x1_avx2},
+		{weight1x3x2_avx2},
 	}
 }

@@ -4,7 +4,7 @@
 
 // func weight1x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight1x1x1_avx2(SB), $88-8
+TEXT ·weight1x1x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -20,8 +20,12 @@ TEXT ·weight1x1x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	CMPQ    72(AX), $0x00
@@ -38,20 +42,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -74,11 +78,11 @@ steps:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -87,12 +91,12 @@ one:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -104,7 +108,7 @@ done:
 
 // func weight2x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight2x1x1_avx2(SB), $88-8
+TEXT ·weight2x1x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -120,8 +124,12 @@ TEXT ·weight2x1x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -142,20 +150,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 64(SP)
+	MOVQ SI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -186,11 +194,11 @@ steps:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -201,12 +209,12 @@ one:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -219,7 +227,7 @@ done:
 
 // func weight3x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight3x1x1_avx2(SB), $88-8
+TEXT ·weight3x1x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -235,8 +243,12 @@ TEXT ·weight3x1x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -261,20 +273,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 64(SP)
+	MOVQ DI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -313,11 +325,11 @@ steps:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -330,12 +342,12 @@ one:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -349,7 +361,7 @@ done:
 
 // func weight4x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight4x1x1_avx2(SB), $88-8
+TEXT ·weight4x1x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -365,8 +377,12 @@ TEXT ·weight4x1x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -395,20 +411,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 64(SP)
+	MOVQ R8, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -455,11 +471,11 @@ steps:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -474,12 +490,12 @@ one:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -494,7 +510,7 @@ done:
 
 // func weight5x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight5x1x1_avx2(SB), $88-8
+TEXT ·weight5x1x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -510,8 +526,12 @@ TEXT ·weight5x1x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -544,20 +564,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 64(SP)
+	MOVQ R9, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -612,11 +632,11 @@ steps:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -633,12 +653,12 @@ one:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -654,7 +674,7 @@ done:
 
 // func weight6x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight6x1x1_avx2(SB), $88-8
+TEXT ·weight6x1x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -670,8 +690,12 @@ TEXT ·weight6x1x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -708,20 +732,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 64(SP)
+	MOVQ R10, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -784,11 +808,11 @@ steps:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -807,12 +831,12 @@ one:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -829,7 +853,7 @@ done:
 
 // func weight1x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight1x1x2_avx2(SB), $88-8
+TEXT ·weight1x1x2_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -845,8 +869,12 @@ TEXT ·weight1x1x2_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -865,20 +893,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -909,11 +937,11 @@ steps:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -924,12 +952,12 @@ one:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -942,7 +970,7 @@ done:
 
 // func weight2x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight2x1x2_avx2(SB), $88-8
+TEXT ·weight2x1x2_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -958,8 +986,12 @@ TEXT ·weight2x1x2_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -984,20 +1016,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 64(SP)
+	MOVQ SI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1040,11 +1072,11 @@ steps:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1058,12 +1090,12 @@ one:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1078,7 +1110,7 @@ done:
 
 // func weight3x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight3x1x2_avx2(SB), $88-8
+TEXT ·weight3x1x2_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1094,8 +1126,12 @@ TEXT ·weight3x1x2_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1126,20 +1162,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 64(SP)
+	MOVQ DI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1194,11 +1230,11 @@ steps:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1215,12 +1251,12 @@ one:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1237,7 +1273,7 @@ done:
 
 // func weight4x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight4x1x2_avx2(SB), $88-8
+TEXT ·weight4x1x2_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1253,8 +1289,12 @@ TEXT ·weight4x1x2_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1291,20 +1331,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 64(SP)
+	MOVQ R8, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1371,11 +1411,11 @@ steps:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1395,12 +1435,12 @@ one:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1419,7 +1459,7 @@ done:
 
 // func weight5x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight5x1x2_avx2(SB), $88-8
+TEXT ·weight5x1x2_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1435,8 +1475,12 @@ TEXT ·weight5x1x2_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1479,20 +1523,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 64(SP)
+	MOVQ R9, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1571,11 +1615,11 @@ steps:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1598,12 +1642,12 @@ one:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1624,7 +1668,7 @@ done:
 
 // func weight6x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight6x1x2_avx2(SB), $88-8
+TEXT ·weight6x1x2_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1640,8 +1684,12 @@ TEXT ·weight6x1x2_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1690,20 +1738,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 64(SP)
+	MOVQ R10, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1794,11 +1842,11 @@ steps:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1824,12 +1872,12 @@ one:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1852,7 +1900,7 @@ done:
 
 // func weight1x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight1x3x1_avx2(SB), $88-8
+TEXT ·weight1x3x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1868,8 +1916,12 @@ TEXT ·weight1x3x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1890,17 +1942,17 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y4
@@ -1912,13 +1964,14 @@ line:
 	VFMADD231PS  Y4, Y5, Y1
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), BX
 	PREFETCHT1   (BX)
 	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
 	ADDQ         56(SP), BX
 	MOVQ         BX, 48(SP)
 	VMOVUPS      (AX), Y5
@@ -1938,11 +1991,11 @@ steps:
 	VFMADD231PS  Y5, Y6, Y2
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1955,7 +2008,7 @@ one:
 	VFMADD231PS  Y5, Y6, Y2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -1965,7 +2018,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -1979,7 +2032,7 @@ done:
 
 // func weight2x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight2x3x1_avx2(SB), $88-8
+TEXT ·weight2x3x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1995,8 +2048,12 @@ TEXT ·weight2x3x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2025,17 +2082,17 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 64(SP)
+	MOVQ SI, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y7
@@ -2052,13 +2109,14 @@ line:
 	VFMADD231PS  Y7, Y8, Y4
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), SI
 	PREFETCHT1   (SI)
 	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
 	ADDQ         56(SP), SI
 	MOVQ         SI, 48(SP)
 	VMOVUPS      (AX), Y8
@@ -2090,11 +2148,11 @@ steps:
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2111,7 +2169,7 @@ one:
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -2126,7 +2184,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2143,7 +2201,7 @@ done:
 
 // func weight3x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight3x3x1_avx2(SB), $88-8
+TEXT ·weight3x3x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2159,8 +2217,12 @@ TEXT ·weight3x3x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2197,17 +2259,17 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 64(SP)
+	MOVQ DI, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y10
@@ -2229,13 +2291,14 @@ line:
 	VFMADD231PS  Y10, Y11, Y7
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), DI
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
 	ADDQ         56(SP), DI
 	MOVQ         DI, 48(SP)
 	VMOVUPS      (AX), Y11
@@ -2279,11 +2342,11 @@ steps:
 	VFMADD231PS  Y11, Y12, Y8
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2304,7 +2367,7 @@ one:
 	VFMADD231PS  Y11, Y12, Y8
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -2324,7 +2387,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y10
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2344,7 +2407,7 @@ done:
 
 // func weight4x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight4x3x1_avx2(SB), $88-8
+TEXT ·weight4x3x1_avx2(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2360,8 +2423,12 @@ TEXT ·weight4x3x1_avx2(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2406,17 +2473,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 64(SP)
+	MOVQ R8, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y13
@@ -2443,13 +2510,14 @@ line:
 	VFMADD231PS  Y13, Y14, Y10
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), R8
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
 	ADDQ         56(SP), R8
 	MOVQ         R8, 48(SP)
 	VMOVUPS      (AX), Y14
@@ -2505,11 +2573,11 @@ steps:
 	VFMADD231PS  Y14, Y15, Y11
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2534,7 +2602,7 @@ one:
 	VFMADD231PS  Y14, Y15, Y11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -2559,7 +2627,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y13
 	VFMADD231PS  Y12, Y13, Y11
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2577,6 +2645,187 @@ done:
 	VMOVUPS      Y9, 288(AX)
 	VMOVUPS      Y10, 320(AX)
 	VMOVUPS      Y11, 352(AX)
+	VZEROUPPER
+	RET
+
+// func weight1x3x2_avx2(p *weigh)
+// Requires: AVX, FMA3, MMX+
+TEXT ·weight1x3x2_avx2(SB), $104-8
+	MOVQ    p+0(FP), AX
+	MOVQ    64(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    16(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 16(SP)
+	MOVQ    32(AX), CX
+	MOVQ    CX, 24(SP)
+	MOVQ    40(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    48(AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    80(AX), CX
+	MOVQ    CX, 48(SP)
+	MOVQ    96(AX), CX
+	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
+	MOVQ    64(AX), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	CMPQ    72(AX), $0x00
+	JEQ     begun
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+
+begun:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	MOVLQSX (DX), DX
+	ADDQ    CX, DX
+	XORQ    CX, CX
+
+image:
+	MOVQ 24(SP), BX
+	MOVQ BX, 80(SP)
+
+line:
+	ADDQ         8(SP), CX
+	SUBQ         $0x00, CX
+	MOVQ         CX, 88(SP)
+	ADDQ         $0x00, CX
+	SUBQ         8(SP), CX
+	ADDQ         8(SP), CX
+	SUBQ         $0x0c, CX
+	MOVQ         CX, 96(SP)
+	ADDQ         $0x0c, CX
+	SUBQ         8(SP), CX
+	VMOVUPS      (AX), Y8
+	VMOVUPS      32(AX), Y9
+	VBROADCASTSS (DX)(CX*1), Y6
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y9, Y6, Y1
+	VMOVUPS      64(AX), Y6
+	VMOVUPS      96(AX), Y7
+	VBROADCASTSS 4(DX)(CX*1), Y10
+	VFMADD231PS  Y6, Y10, Y0
+	VFMADD231PS  Y7, Y10, Y1
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	ADDQ         $0x08, CX
+	ADDQ         $0x00000080, AX
+	CMPQ         CX, 96(SP)
+	JGT          rest
+
+steps:
+	MOVQ         48(SP), BX
+	PREFETCHT1   (BX)
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	ADDQ         56(SP), BX
+	MOVQ         BX, 48(SP)
+	MOVQ         64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	PREFETCHT0   256(BX)
+	PREFETCHT0   320(BX)
+	PREFETCHT0   384(BX)
+	PREFETCHT0   448(BX)
+	ADDQ         72(SP), BX
+	MOVQ         BX, 64(SP)
+	VMOVUPS      (AX), Y10
+	VMOVUPS      32(AX), Y11
+	VBROADCASTSS (DX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VFMADD231PS  Y6, Y12, Y2
+	VFMADD231PS  Y7, Y12, Y3
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VMOVUPS      64(AX), Y8
+	VMOVUPS      96(AX), Y9
+	VBROADCASTSS 4(DX)(CX*1), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VFMADD231PS  Y6, Y12, Y4
+	VFMADD231PS  Y7, Y12, Y5
+	VMOVUPS      128(AX), Y6
+	VMOVUPS      160(AX), Y7
+	VBROADCASTSS 8(DX)(CX*1), Y12
+	VFMADD231PS  Y6, Y12, Y0
+	VFMADD231PS  Y7, Y12, Y1
+	VFMADD231PS  Y8, Y12, Y2
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	ADDQ         $0x0c, CX
+	ADDQ         $0x000000c0, AX
+	CMPQ         CX, 96(SP)
+	JLE          steps
+
+rest:
+	CMPQ CX, 88(SP)
+	JEQ  done
+
+one:
+	VMOVAPS      Y9, Y11
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y7, Y9
+	VMOVAPS      Y6, Y8
+	VMOVUPS      (AX), Y6
+	VMOVUPS      32(AX), Y7
+	VBROADCASTSS (DX)(CX*1), Y12
+	VFMADD231PS  Y6, Y12, Y0
+	VFMADD231PS  Y7, Y12, Y1
+	VFMADD231PS  Y8, Y12, Y2
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000040, AX
+	CMPQ         CX, 88(SP)
+	JNE          one
+
+done:
+	VBROADCASTSS (DX)(CX*1), Y10
+	VFMADD231PS  Y6, Y10, Y2
+	VFMADD231PS  Y7, Y10, Y3
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(DX)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         16(SP), CX
+	DECQ         80(SP)
+	JNE          line
+	ADDQ         32(SP), CX
+	DECQ         40(SP)
+	JNE          image
+	MOVQ         (SP), AX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
 	VZEROUPPER
 	RET
 

@@ -100,11 +100,24 @@ func weight7x3x1_avx512(p *weigh)
 //go:noescape
 func weight8x3x1_avx512(p *weigh)
 
+//go:noescape
+func weight9x3x1_avx512(p *weigh)
+
+//go:noescape
+func weight1x3x2_avx512(p *weigh)
+
+//go:noescape
+func weight2x3x2_avx512(p *weigh)
+
+//go:noescape
+func weight3x3x2_avx512(p *weigh)
+
 // weights_avx512 lists the kernels: see kernels.weight.
-func weights_avx512() [3][]func(*weigh) {
-	return [3][]func(*weigh){
+func weights_avx512() [4][]func(*weigh) {
+	return [4][]func(*weigh){
 		{weight1x1x1_avx512, weight2x1x1_avx512, weight3x1x1_avx512, weight4x1x1_avx512, weight5x1x1_avx512, weight6x1x1_avx512, weight7x1x1_avx512, weight8x1x1_avx512, weight9x1x1_avx512, weight10x1x1_avx512, weight11x1x1_avx512, weight12x1x1_avx512},
 		{weight1x1x2_avx512, weight2x1x2_avx512, weight3x1x2_avx512, weight4x1x2_avx512, weight5x1x2_avx512, weight6x1x2_avx512, weight7x1x2_avx512, weight8x1x2_avx512, weight9x1x2_avx512, weight10x1x2_avx512, weight11x1x2_avx512, weight12x1x2_avx512},
-		{weight1x3x1_avx512, weight2x3x1_avx512, weight3x3x1_avx512, weight4x3x1_avx512, weight5x3x1_avx512, weight6x3x1_avx512, weight7x3x1_avx512, weight8x3x1_avx512},
+		{weight1x3x1_avx512, weight2x3x1_avx512, weight3x3x1_avx512, weight4x3x1_avx512, weight5x3x1_avx512, weight6x3x1_avx512, weight7x3x1_avx512, weight8x3x1_avx512, weight9x3x1_avx512},
+		{weight1x3x2_avx512, weight2x3x2_avx512, weight3x3x2_avx512},
 	}
 }

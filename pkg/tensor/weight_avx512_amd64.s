@@ -4,7 +4,7 @@
 
 // func weight1x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight1x1x1_avx512(SB), $88-8
+TEXT ·weight1x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -20,8 +20,12 @@ TEXT ·weight1x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	CMPQ    72(AX), $0x00
@@ -38,20 +42,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -74,11 +78,11 @@ steps:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -87,12 +91,12 @@ one:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -104,7 +108,7 @@ done:
 
 // func weight2x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight2x1x1_avx512(SB), $88-8
+TEXT ·weight2x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -120,8 +124,12 @@ TEXT ·weight2x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -142,20 +150,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 64(SP)
+	MOVQ SI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -186,11 +194,11 @@ steps:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -201,12 +209,12 @@ one:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -219,7 +227,7 @@ done:
 
 // func weight3x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight3x1x1_avx512(SB), $88-8
+TEXT ·weight3x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -235,8 +243,12 @@ TEXT ·weight3x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -261,20 +273,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 64(SP)
+	MOVQ DI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -313,11 +325,11 @@ steps:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -330,12 +342,12 @@ one:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -349,7 +361,7 @@ done:
 
 // func weight4x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight4x1x1_avx512(SB), $88-8
+TEXT ·weight4x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -365,8 +377,12 @@ TEXT ·weight4x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -395,20 +411,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 64(SP)
+	MOVQ R8, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -455,11 +471,11 @@ steps:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -474,12 +490,12 @@ one:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -494,7 +510,7 @@ done:
 
 // func weight5x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight5x1x1_avx512(SB), $88-8
+TEXT ·weight5x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -510,8 +526,12 @@ TEXT ·weight5x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -544,20 +564,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 64(SP)
+	MOVQ R9, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -612,11 +632,11 @@ steps:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -633,12 +653,12 @@ one:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -654,7 +674,7 @@ done:
 
 // func weight6x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight6x1x1_avx512(SB), $88-8
+TEXT ·weight6x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -670,8 +690,12 @@ TEXT ·weight6x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -708,20 +732,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 64(SP)
+	MOVQ R10, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -784,11 +808,11 @@ steps:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -807,12 +831,12 @@ one:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -829,7 +853,7 @@ done:
 
 // func weight7x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight7x1x1_avx512(SB), $88-8
+TEXT ·weight7x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -845,8 +869,12 @@ TEXT ·weight7x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -887,20 +915,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R11
-	MOVQ R11, 64(SP)
+	MOVQ R11, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -971,11 +999,11 @@ steps:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -996,12 +1024,12 @@ one:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1019,7 +1047,7 @@ done:
 
 // func weight8x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight8x1x1_avx512(SB), $88-8
+TEXT ·weight8x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1035,8 +1063,12 @@ TEXT ·weight8x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1081,20 +1113,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R12
-	MOVQ R12, 64(SP)
+	MOVQ R12, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1173,11 +1205,11 @@ steps:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1200,12 +1232,12 @@ one:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1224,7 +1256,7 @@ done:
 
 // func weight9x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight9x1x1_avx512(SB), $88-8
+TEXT ·weight9x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1240,8 +1272,12 @@ TEXT ·weight9x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1290,20 +1326,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R13
-	MOVQ R13, 64(SP)
+	MOVQ R13, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1390,11 +1426,11 @@ steps:
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1419,12 +1455,12 @@ one:
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1444,7 +1480,7 @@ done:
 
 // func weight10x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight10x1x1_avx512(SB), $88-8
+TEXT ·weight10x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1460,8 +1496,12 @@ TEXT ·weight10x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1514,20 +1554,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R14
-	MOVQ R14, 64(SP)
+	MOVQ R14, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1622,11 +1662,11 @@ steps:
 	VFMADD231PS  Z10, Z11, Z9
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1653,12 +1693,12 @@ one:
 	VFMADD231PS  Z10, Z11, Z9
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1679,7 +1719,7 @@ done:
 
 // func weight11x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight11x1x1_avx512(SB), $88-8
+TEXT ·weight11x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1695,8 +1735,12 @@ TEXT ·weight11x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1753,20 +1797,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R15
-	MOVQ R15, 64(SP)
+	MOVQ R15, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -1869,11 +1913,11 @@ steps:
 	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -1902,12 +1946,12 @@ one:
 	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1929,7 +1973,7 @@ done:
 
 // func weight12x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight12x1x1_avx512(SB), $88-8
+TEXT ·weight12x1x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1945,8 +1989,12 @@ TEXT ·weight12x1x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2007,20 +2055,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BP
-	MOVQ BP, 64(SP)
+	MOVQ BP, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -2131,11 +2179,11 @@ steps:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2166,12 +2214,12 @@ one:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2194,7 +2242,7 @@ done:
 
 // func weight1x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight1x1x2_avx512(SB), $88-8
+TEXT ·weight1x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2210,8 +2258,12 @@ TEXT ·weight1x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2230,20 +2282,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -2274,11 +2326,11 @@ steps:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2289,12 +2341,12 @@ one:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2307,7 +2359,7 @@ done:
 
 // func weight2x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight2x1x2_avx512(SB), $88-8
+TEXT ·weight2x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2323,8 +2375,12 @@ TEXT ·weight2x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2349,20 +2405,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 64(SP)
+	MOVQ SI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -2405,11 +2461,11 @@ steps:
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2423,12 +2479,12 @@ one:
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2443,7 +2499,7 @@ done:
 
 // func weight3x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight3x1x2_avx512(SB), $88-8
+TEXT ·weight3x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2459,8 +2515,12 @@ TEXT ·weight3x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2491,20 +2551,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 64(SP)
+	MOVQ DI, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -2559,11 +2619,11 @@ steps:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2580,12 +2640,12 @@ one:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2602,7 +2662,7 @@ done:
 
 // func weight4x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight4x1x2_avx512(SB), $88-8
+TEXT ·weight4x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2618,8 +2678,12 @@ TEXT ·weight4x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2656,20 +2720,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 64(SP)
+	MOVQ R8, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -2736,11 +2800,11 @@ steps:
 	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2760,12 +2824,12 @@ one:
 	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2784,7 +2848,7 @@ done:
 
 // func weight5x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight5x1x2_avx512(SB), $88-8
+TEXT ·weight5x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2800,8 +2864,12 @@ TEXT ·weight5x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2844,20 +2912,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 64(SP)
+	MOVQ R9, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -2936,11 +3004,11 @@ steps:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -2963,12 +3031,12 @@ one:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2989,7 +3057,7 @@ done:
 
 // func weight6x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight6x1x2_avx512(SB), $88-8
+TEXT ·weight6x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3005,8 +3073,12 @@ TEXT ·weight6x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3055,20 +3127,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 64(SP)
+	MOVQ R10, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -3159,11 +3231,11 @@ steps:
 	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -3189,12 +3261,12 @@ one:
 	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3217,7 +3289,7 @@ done:
 
 // func weight7x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight7x1x2_avx512(SB), $88-8
+TEXT ·weight7x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3233,8 +3305,12 @@ TEXT ·weight7x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3289,20 +3365,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R11
-	MOVQ R11, 64(SP)
+	MOVQ R11, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -3405,11 +3481,11 @@ steps:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -3438,12 +3514,12 @@ one:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3468,7 +3544,7 @@ done:
 
 // func weight8x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight8x1x2_avx512(SB), $88-8
+TEXT ·weight8x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3484,8 +3560,12 @@ TEXT ·weight8x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3546,20 +3626,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R12
-	MOVQ R12, 64(SP)
+	MOVQ R12, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -3674,11 +3754,11 @@ steps:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -3710,12 +3790,12 @@ one:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3742,7 +3822,7 @@ done:
 
 // func weight9x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight9x1x2_avx512(SB), $88-8
+TEXT ·weight9x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3758,8 +3838,12 @@ TEXT ·weight9x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3826,20 +3910,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R13
-	MOVQ R13, 64(SP)
+	MOVQ R13, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -3966,11 +4050,11 @@ steps:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -4005,12 +4089,12 @@ one:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -4039,7 +4123,7 @@ done:
 
 // func weight10x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight10x1x2_avx512(SB), $88-8
+TEXT ·weight10x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -4055,8 +4139,12 @@ TEXT ·weight10x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -4129,20 +4217,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R14
-	MOVQ R14, 64(SP)
+	MOVQ R14, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -4281,11 +4369,11 @@ steps:
 	VFMADD231PS  Z21, Z22, Z19
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -4323,12 +4411,12 @@ one:
 	VFMADD231PS  Z21, Z22, Z19
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -4359,7 +4447,7 @@ done:
 
 // func weight11x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight11x1x2_avx512(SB), $88-8
+TEXT ·weight11x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -4375,8 +4463,12 @@ TEXT ·weight11x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -4455,20 +4547,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R15
-	MOVQ R15, 64(SP)
+	MOVQ R15, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -4619,11 +4711,11 @@ steps:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -4664,12 +4756,12 @@ one:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -4702,7 +4794,7 @@ done:
 
 // func weight12x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight12x1x2_avx512(SB), $88-8
+TEXT ·weight12x1x2_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -4718,8 +4810,12 @@ TEXT ·weight12x1x2_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -4804,20 +4900,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BP
-	MOVQ BP, 64(SP)
+	MOVQ BP, 80(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 72(SP)
+	MOVQ CX, 88(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 96(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 80(SP)
+	CMPQ CX, 96(SP)
 	JGT  rest
 
 steps:
@@ -4980,11 +5076,11 @@ steps:
 	VFMADD231PS  Z25, Z26, Z23
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -5028,12 +5124,12 @@ one:
 	VFMADD231PS  Z25, Z26, Z23
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    64(SP)
+	DECQ    80(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -5068,7 +5164,7 @@ done:
 
 // func weight1x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight1x3x1_avx512(SB), $88-8
+TEXT ·weight1x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5084,8 +5180,12 @@ TEXT ·weight1x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5106,17 +5206,17 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z4
@@ -5128,13 +5228,14 @@ line:
 	VFMADD231PS  Z4, Z5, Z1
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), BX
 	PREFETCHT1   (BX)
 	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
 	ADDQ         56(SP), BX
 	MOVQ         BX, 48(SP)
 	VMOVUPS      (AX), Z5
@@ -5154,11 +5255,11 @@ steps:
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -5171,7 +5272,7 @@ one:
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -5181,7 +5282,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5195,7 +5296,7 @@ done:
 
 // func weight2x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight2x3x1_avx512(SB), $88-8
+TEXT ·weight2x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5211,8 +5312,12 @@ TEXT ·weight2x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5241,17 +5346,17 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 64(SP)
+	MOVQ SI, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z7
@@ -5268,13 +5373,14 @@ line:
 	VFMADD231PS  Z7, Z8, Z4
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), SI
 	PREFETCHT1   (SI)
 	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
 	ADDQ         56(SP), SI
 	MOVQ         SI, 48(SP)
 	VMOVUPS      (AX), Z8
@@ -5306,11 +5412,11 @@ steps:
 	VFMADD231PS  Z8, Z9, Z5
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -5327,7 +5433,7 @@ one:
 	VFMADD231PS  Z8, Z9, Z5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -5342,7 +5448,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5359,7 +5465,7 @@ done:
 
 // func weight3x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight3x3x1_avx512(SB), $88-8
+TEXT ·weight3x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5375,8 +5481,12 @@ TEXT ·weight3x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5413,17 +5523,17 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 64(SP)
+	MOVQ DI, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z10
@@ -5445,13 +5555,14 @@ line:
 	VFMADD231PS  Z10, Z11, Z7
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), DI
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
 	ADDQ         56(SP), DI
 	MOVQ         DI, 48(SP)
 	VMOVUPS      (AX), Z11
@@ -5495,11 +5606,11 @@ steps:
 	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -5520,7 +5631,7 @@ one:
 	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -5540,7 +5651,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5560,7 +5671,7 @@ done:
 
 // func weight4x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight4x3x1_avx512(SB), $88-8
+TEXT ·weight4x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5576,8 +5687,12 @@ TEXT ·weight4x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5622,17 +5737,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 64(SP)
+	MOVQ R8, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z13
@@ -5659,13 +5774,14 @@ line:
 	VFMADD231PS  Z13, Z14, Z10
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), R8
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
 	ADDQ         56(SP), R8
 	MOVQ         R8, 48(SP)
 	VMOVUPS      (AX), Z14
@@ -5721,11 +5837,11 @@ steps:
 	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -5750,7 +5866,7 @@ one:
 	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -5775,7 +5891,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5798,7 +5914,7 @@ done:
 
 // func weight5x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight5x3x1_avx512(SB), $88-8
+TEXT ·weight5x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5814,8 +5930,12 @@ TEXT ·weight5x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5868,17 +5988,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 64(SP)
+	MOVQ R9, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z16
@@ -5910,13 +6030,14 @@ line:
 	VFMADD231PS  Z16, Z17, Z13
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), R9
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
 	ADDQ         56(SP), R9
 	MOVQ         R9, 48(SP)
 	VMOVUPS      (AX), Z17
@@ -5984,11 +6105,11 @@ steps:
 	VFMADD231PS  Z17, Z18, Z14
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -6017,7 +6138,7 @@ one:
 	VFMADD231PS  Z17, Z18, Z14
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -6047,7 +6168,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z16
 	VFMADD231PS  Z15, Z16, Z14
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -6073,7 +6194,7 @@ done:
 
 // func weight6x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight6x3x1_avx512(SB), $88-8
+TEXT ·weight6x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -6089,8 +6210,12 @@ TEXT ·weight6x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -6151,17 +6276,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 64(SP)
+	MOVQ R10, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z19
@@ -6198,13 +6323,14 @@ line:
 	VFMADD231PS  Z19, Z20, Z16
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), R10
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
+	PREFETCHT1   128(R10)
 	ADDQ         56(SP), R10
 	MOVQ         R10, 48(SP)
 	VMOVUPS      (AX), Z20
@@ -6284,11 +6410,11 @@ steps:
 	VFMADD231PS  Z20, Z21, Z17
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -6321,7 +6447,7 @@ one:
 	VFMADD231PS  Z20, Z21, Z17
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -6356,7 +6482,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z19
 	VFMADD231PS  Z18, Z19, Z17
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -6385,7 +6511,7 @@ done:
 
 // func weight7x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight7x3x1_avx512(SB), $88-8
+TEXT ·weight7x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -6401,8 +6527,12 @@ TEXT ·weight7x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -6471,17 +6601,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R11
-	MOVQ R11, 64(SP)
+	MOVQ R11, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z22
@@ -6523,13 +6653,14 @@ line:
 	VFMADD231PS  Z22, Z23, Z19
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), R11
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
+	PREFETCHT1   128(R11)
 	ADDQ         56(SP), R11
 	MOVQ         R11, 48(SP)
 	VMOVUPS      (AX), Z23
@@ -6621,11 +6752,11 @@ steps:
 	VFMADD231PS  Z23, Z24, Z20
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -6662,7 +6793,7 @@ one:
 	VFMADD231PS  Z23, Z24, Z20
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -6702,7 +6833,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z22
 	VFMADD231PS  Z21, Z22, Z20
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -6734,7 +6865,7 @@ done:
 
 // func weight8x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight8x3x1_avx512(SB), $88-8
+TEXT ·weight8x3x1_avx512(SB), $104-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -6750,8 +6881,12 @@ TEXT ·weight8x3x1_avx512(SB), $88-8
 	MOVQ    CX, 40(SP)
 	MOVQ    80(AX), CX
 	MOVQ    CX, 48(SP)
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -6828,17 +6963,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R12
-	MOVQ R12, 64(SP)
+	MOVQ R12, 80(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 72(SP)
+	MOVQ         CX, 88(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 96(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z25
@@ -6885,13 +7020,14 @@ line:
 	VFMADD231PS  Z25, Z26, Z22
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JGT          rest
 
 steps:
 	MOVQ         48(SP), R12
 	PREFETCHT1   (R12)
 	PREFETCHT1   64(R12)
+	PREFETCHT1   128(R12)
 	ADDQ         56(SP), R12
 	MOVQ         R12, 48(SP)
 	VMOVUPS      (AX), Z26
@@ -6995,11 +7131,11 @@ steps:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 96(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 72(SP)
+	CMPQ CX, 88(SP)
 	JEQ  done
 
 one:
@@ -7040,7 +7176,7 @@ one:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 72(SP)
+	CMPQ         CX, 88(SP)
 	JNE          one
 
 done:
@@ -7085,7 +7221,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z25
 	VFMADD231PS  Z24, Z25, Z23
 	ADDQ         16(SP), CX
-	DECQ         64(SP)
+	DECQ         80(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -7115,5 +7251,1168 @@ done:
 	VMOVUPS      Z21, 1344(AX)
 	VMOVUPS      Z22, 1408(AX)
 	VMOVUPS      Z23, 1472(AX)
+	VZEROUPPER
+	RET
+
+// func weight9x3x1_avx512(p *weigh)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weight9x3x1_avx512(SB), $104-8
+	MOVQ    p+0(FP), AX
+	MOVQ    64(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    16(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 16(SP)
+	MOVQ    32(AX), CX
+	MOVQ    CX, 24(SP)
+	MOVQ    40(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    48(AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    80(AX), CX
+	MOVQ    CX, 48(SP)
+	MOVQ    96(AX), CX
+	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
+	MOVQ    64(AX), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	VPXORD  Z24, Z24, Z24
+	VPXORD  Z25, Z25, Z25
+	VPXORD  Z26, Z26, Z26
+	CMPQ    72(AX), $0x00
+	JEQ     begun
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(CX), Z13
+	VMOVUPS 896(CX), Z14
+	VMOVUPS 960(CX), Z15
+	VMOVUPS 1024(CX), Z16
+	VMOVUPS 1088(CX), Z17
+	VMOVUPS 1152(CX), Z18
+	VMOVUPS 1216(CX), Z19
+	VMOVUPS 1280(CX), Z20
+	VMOVUPS 1344(CX), Z21
+	VMOVUPS 1408(CX), Z22
+	VMOVUPS 1472(CX), Z23
+	VMOVUPS 1536(CX), Z24
+	VMOVUPS 1600(CX), Z25
+	VMOVUPS 1664(CX), Z26
+
+begun:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	MOVLQSX (DX), BX
+	ADDQ    CX, BX
+	MOVLQSX 12(DX), SI
+	ADDQ    CX, SI
+	MOVLQSX 24(DX), DI
+	ADDQ    CX, DI
+	MOVLQSX 36(DX), R8
+	ADDQ    CX, R8
+	MOVLQSX 48(DX), R9
+	ADDQ    CX, R9
+	MOVLQSX 60(DX), R10
+	ADDQ    CX, R10
+	MOVLQSX 72(DX), R11
+	ADDQ    CX, R11
+	MOVLQSX 84(DX), R12
+	ADDQ    CX, R12
+	MOVLQSX 96(DX), DX
+	ADDQ    CX, DX
+	XORQ    CX, CX
+
+image:
+	MOVQ 24(SP), R13
+	MOVQ R13, 80(SP)
+
+line:
+	ADDQ         8(SP), CX
+	SUBQ         $0x00, CX
+	MOVQ         CX, 88(SP)
+	ADDQ         $0x00, CX
+	SUBQ         8(SP), CX
+	ADDQ         8(SP), CX
+	SUBQ         $0x0c, CX
+	MOVQ         CX, 96(SP)
+	ADDQ         $0x0c, CX
+	SUBQ         8(SP), CX
+	VMOVUPS      (AX), Z28
+	VBROADCASTSS (BX)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z0
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (DI)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z6
+	VBROADCASTSS (R8)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z12
+	VBROADCASTSS (R10)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (R11)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z18
+	VBROADCASTSS (R12)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (DX)(CX*1), Z27
+	VFMADD231PS  Z28, Z27, Z24
+	VMOVUPS      64(AX), Z27
+	VBROADCASTSS 4(BX)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z0
+	VFMADD231PS  Z28, Z29, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z3
+	VFMADD231PS  Z28, Z29, Z4
+	VBROADCASTSS 4(DI)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z6
+	VFMADD231PS  Z28, Z29, Z7
+	VBROADCASTSS 4(R8)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z9
+	VFMADD231PS  Z28, Z29, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z12
+	VFMADD231PS  Z28, Z29, Z13
+	VBROADCASTSS 4(R10)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z15
+	VFMADD231PS  Z28, Z29, Z16
+	VBROADCASTSS 4(R11)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z18
+	VFMADD231PS  Z28, Z29, Z19
+	VBROADCASTSS 4(R12)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z21
+	VFMADD231PS  Z28, Z29, Z22
+	VBROADCASTSS 4(DX)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z24
+	VFMADD231PS  Z28, Z29, Z25
+	ADDQ         $0x08, CX
+	ADDQ         $0x00000080, AX
+	CMPQ         CX, 96(SP)
+	JGT          rest
+
+steps:
+	MOVQ         48(SP), R13
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	PREFETCHT1   128(R13)
+	ADDQ         56(SP), R13
+	MOVQ         R13, 48(SP)
+	VMOVUPS      (AX), Z29
+	VBROADCASTSS (BX)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z0
+	VFMADD231PS  Z27, Z30, Z1
+	VFMADD231PS  Z28, Z30, Z2
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z3
+	VFMADD231PS  Z27, Z30, Z4
+	VFMADD231PS  Z28, Z30, Z5
+	VBROADCASTSS (DI)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z6
+	VFMADD231PS  Z27, Z30, Z7
+	VFMADD231PS  Z28, Z30, Z8
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z9
+	VFMADD231PS  Z27, Z30, Z10
+	VFMADD231PS  Z28, Z30, Z11
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z12
+	VFMADD231PS  Z27, Z30, Z13
+	VFMADD231PS  Z28, Z30, Z14
+	VBROADCASTSS (R10)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z15
+	VFMADD231PS  Z27, Z30, Z16
+	VFMADD231PS  Z28, Z30, Z17
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z18
+	VFMADD231PS  Z27, Z30, Z19
+	VFMADD231PS  Z28, Z30, Z20
+	VBROADCASTSS (R12)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z21
+	VFMADD231PS  Z27, Z30, Z22
+	VFMADD231PS  Z28, Z30, Z23
+	VBROADCASTSS (DX)(CX*1), Z30
+	VFMADD231PS  Z29, Z30, Z24
+	VFMADD231PS  Z27, Z30, Z25
+	VFMADD231PS  Z28, Z30, Z26
+	VMOVUPS      64(AX), Z28
+	VBROADCASTSS 4(BX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VFMADD231PS  Z27, Z30, Z2
+	VBROADCASTSS 4(SI)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z3
+	VFMADD231PS  Z29, Z30, Z4
+	VFMADD231PS  Z27, Z30, Z5
+	VBROADCASTSS 4(DI)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VFMADD231PS  Z27, Z30, Z8
+	VBROADCASTSS 4(R8)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z9
+	VFMADD231PS  Z29, Z30, Z10
+	VFMADD231PS  Z27, Z30, Z11
+	VBROADCASTSS 4(R9)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VFMADD231PS  Z27, Z30, Z14
+	VBROADCASTSS 4(R10)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z15
+	VFMADD231PS  Z29, Z30, Z16
+	VFMADD231PS  Z27, Z30, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VFMADD231PS  Z27, Z30, Z20
+	VBROADCASTSS 4(R12)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z21
+	VFMADD231PS  Z29, Z30, Z22
+	VFMADD231PS  Z27, Z30, Z23
+	VBROADCASTSS 4(DX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VFMADD231PS  Z27, Z30, Z26
+	VMOVUPS      128(AX), Z27
+	VBROADCASTSS 8(BX)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z0
+	VFMADD231PS  Z28, Z30, Z1
+	VFMADD231PS  Z29, Z30, Z2
+	VBROADCASTSS 8(SI)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z3
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 8(DI)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z6
+	VFMADD231PS  Z28, Z30, Z7
+	VFMADD231PS  Z29, Z30, Z8
+	VBROADCASTSS 8(R8)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z9
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 8(R9)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VFMADD231PS  Z29, Z30, Z14
+	VBROADCASTSS 8(R10)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z15
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 8(R11)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z18
+	VFMADD231PS  Z28, Z30, Z19
+	VFMADD231PS  Z29, Z30, Z20
+	VBROADCASTSS 8(R12)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z21
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 8(DX)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z24
+	VFMADD231PS  Z28, Z30, Z25
+	VFMADD231PS  Z29, Z30, Z26
+	ADDQ         $0x0c, CX
+	ADDQ         $0x000000c0, AX
+	CMPQ         CX, 96(SP)
+	JLE          steps
+
+rest:
+	CMPQ CX, 88(SP)
+	JEQ  done
+
+one:
+	VMOVAPS      Z28, Z29
+	VMOVAPS      Z27, Z28
+	VMOVUPS      (AX), Z27
+	VBROADCASTSS (BX)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z0
+	VFMADD231PS  Z28, Z30, Z1
+	VFMADD231PS  Z29, Z30, Z2
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z3
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (DI)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z6
+	VFMADD231PS  Z28, Z30, Z7
+	VFMADD231PS  Z29, Z30, Z8
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z9
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VFMADD231PS  Z29, Z30, Z14
+	VBROADCASTSS (R10)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z15
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z18
+	VFMADD231PS  Z28, Z30, Z19
+	VFMADD231PS  Z29, Z30, Z20
+	VBROADCASTSS (R12)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z21
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS (DX)(CX*1), Z30
+	VFMADD231PS  Z27, Z30, Z24
+	VFMADD231PS  Z28, Z30, Z25
+	VFMADD231PS  Z29, Z30, Z26
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000040, AX
+	CMPQ         CX, 88(SP)
+	JNE          one
+
+done:
+	VBROADCASTSS (BX)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z1
+	VFMADD231PS  Z28, Z29, Z2
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z4
+	VFMADD231PS  Z28, Z29, Z5
+	VBROADCASTSS (DI)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z7
+	VFMADD231PS  Z28, Z29, Z8
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z10
+	VFMADD231PS  Z28, Z29, Z11
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z13
+	VFMADD231PS  Z28, Z29, Z14
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z16
+	VFMADD231PS  Z28, Z29, Z17
+	VBROADCASTSS (R11)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z19
+	VFMADD231PS  Z28, Z29, Z20
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z22
+	VFMADD231PS  Z28, Z29, Z23
+	VBROADCASTSS (DX)(CX*1), Z29
+	VFMADD231PS  Z27, Z29, Z25
+	VFMADD231PS  Z28, Z29, Z26
+	VBROADCASTSS 4(BX)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z2
+	VBROADCASTSS 4(SI)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 4(DI)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z8
+	VBROADCASTSS 4(R8)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 4(R9)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z14
+	VBROADCASTSS 4(R10)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z20
+	VBROADCASTSS 4(R12)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 4(DX)(CX*1), Z28
+	VFMADD231PS  Z27, Z28, Z26
+	ADDQ         16(SP), CX
+	DECQ         80(SP)
+	JNE          line
+	ADDQ         32(SP), CX
+	DECQ         40(SP)
+	JNE          image
+	MOVQ         (SP), AX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMOVUPS      Z5, 320(AX)
+	VMOVUPS      Z6, 384(AX)
+	VMOVUPS      Z7, 448(AX)
+	VMOVUPS      Z8, 512(AX)
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z10, 640(AX)
+	VMOVUPS      Z11, 704(AX)
+	VMOVUPS      Z12, 768(AX)
+	VMOVUPS      Z13, 832(AX)
+	VMOVUPS      Z14, 896(AX)
+	VMOVUPS      Z15, 960(AX)
+	VMOVUPS      Z16, 1024(AX)
+	VMOVUPS      Z17, 1088(AX)
+	VMOVUPS      Z18, 1152(AX)
+	VMOVUPS      Z19, 1216(AX)
+	VMOVUPS      Z20, 1280(AX)
+	VMOVUPS      Z21, 1344(AX)
+	VMOVUPS      Z22, 1408(AX)
+	VMOVUPS      Z23, 1472(AX)
+	VMOVUPS      Z24, 1536(AX)
+	VMOVUPS      Z25, 1600(AX)
+	VMOVUPS      Z26, 1664(AX)
+	VZEROUPPER
+	RET
+
+// func weight1x3x2_avx512(p *weigh)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weight1x3x2_avx512(SB), $104-8
+	MOVQ    p+0(FP), AX
+	MOVQ    64(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    16(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 16(SP)
+	MOVQ    32(AX), CX
+	MOVQ    CX, 24(SP)
+	MOVQ    40(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    48(AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    80(AX), CX
+	MOVQ    CX, 48(SP)
+	MOVQ    96(AX), CX
+	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
+	MOVQ    64(AX), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	CMPQ    72(AX), $0x00
+	JEQ     begun
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+
+begun:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	MOVLQSX (DX), DX
+	ADDQ    CX, DX
+	XORQ    CX, CX
+
+image:
+	MOVQ 24(SP), BX
+	MOVQ BX, 80(SP)
+
+line:
+	ADDQ         8(SP), CX
+	SUBQ         $0x00, CX
+	MOVQ         CX, 88(SP)
+	ADDQ         $0x00, CX
+	SUBQ         8(SP), CX
+	ADDQ         8(SP), CX
+	SUBQ         $0x0c, CX
+	MOVQ         CX, 96(SP)
+	ADDQ         $0x0c, CX
+	SUBQ         8(SP), CX
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VBROADCASTSS (DX)(CX*1), Z6
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z9, Z6, Z1
+	VMOVUPS      128(AX), Z6
+	VMOVUPS      192(AX), Z7
+	VBROADCASTSS 4(DX)(CX*1), Z10
+	VFMADD231PS  Z6, Z10, Z0
+	VFMADD231PS  Z7, Z10, Z1
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	ADDQ         $0x08, CX
+	ADDQ         $0x00000100, AX
+	CMPQ         CX, 96(SP)
+	JGT          rest
+
+steps:
+	MOVQ         48(SP), BX
+	PREFETCHT1   (BX)
+	PREFETCHT1   64(BX)
+	PREFETCHT1   128(BX)
+	PREFETCHT1   192(BX)
+	PREFETCHT1   256(BX)
+	PREFETCHT1   320(BX)
+	ADDQ         56(SP), BX
+	MOVQ         BX, 48(SP)
+	MOVQ         64(SP), BX
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	PREFETCHT0   256(BX)
+	PREFETCHT0   320(BX)
+	PREFETCHT0   384(BX)
+	PREFETCHT0   448(BX)
+	ADDQ         72(SP), BX
+	MOVQ         BX, 64(SP)
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VBROADCASTSS (DX)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VFMADD231PS  Z6, Z12, Z2
+	VFMADD231PS  Z7, Z12, Z3
+	VFMADD231PS  Z8, Z12, Z4
+	VFMADD231PS  Z9, Z12, Z5
+	VMOVUPS      128(AX), Z8
+	VMOVUPS      192(AX), Z9
+	VBROADCASTSS 4(DX)(CX*1), Z12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VFMADD231PS  Z6, Z12, Z4
+	VFMADD231PS  Z7, Z12, Z5
+	VMOVUPS      256(AX), Z6
+	VMOVUPS      320(AX), Z7
+	VBROADCASTSS 8(DX)(CX*1), Z12
+	VFMADD231PS  Z6, Z12, Z0
+	VFMADD231PS  Z7, Z12, Z1
+	VFMADD231PS  Z8, Z12, Z2
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	ADDQ         $0x0c, CX
+	ADDQ         $0x00000180, AX
+	CMPQ         CX, 96(SP)
+	JLE          steps
+
+rest:
+	CMPQ CX, 88(SP)
+	JEQ  done
+
+one:
+	VMOVAPS      Z9, Z11
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z7, Z9
+	VMOVAPS      Z6, Z8
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VBROADCASTSS (DX)(CX*1), Z12
+	VFMADD231PS  Z6, Z12, Z0
+	VFMADD231PS  Z7, Z12, Z1
+	VFMADD231PS  Z8, Z12, Z2
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, AX
+	CMPQ         CX, 88(SP)
+	JNE          one
+
+done:
+	VBROADCASTSS (DX)(CX*1), Z10
+	VFMADD231PS  Z6, Z10, Z2
+	VFMADD231PS  Z7, Z10, Z3
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(DX)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         16(SP), CX
+	DECQ         80(SP)
+	JNE          line
+	ADDQ         32(SP), CX
+	DECQ         40(SP)
+	JNE          image
+	MOVQ         (SP), AX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMOVUPS      Z5, 320(AX)
+	VZEROUPPER
+	RET
+
+// func weight2x3x2_avx512(p *weigh)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weight2x3x2_avx512(SB), $104-8
+	MOVQ    p+0(FP), AX
+	MOVQ    64(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    16(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 16(SP)
+	MOVQ    32(AX), CX
+	MOVQ    CX, 24(SP)
+	MOVQ    40(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    48(AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    80(AX), CX
+	MOVQ    CX, 48(SP)
+	MOVQ    96(AX), CX
+	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
+	MOVQ    64(AX), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	CMPQ    72(AX), $0x00
+	JEQ     begun
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+
+begun:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	MOVLQSX (DX), BX
+	ADDQ    CX, BX
+	MOVLQSX 12(DX), DX
+	ADDQ    CX, DX
+	XORQ    CX, CX
+
+image:
+	MOVQ 24(SP), SI
+	MOVQ SI, 80(SP)
+
+line:
+	ADDQ         8(SP), CX
+	SUBQ         $0x00, CX
+	MOVQ         CX, 88(SP)
+	ADDQ         $0x00, CX
+	SUBQ         8(SP), CX
+	ADDQ         8(SP), CX
+	SUBQ         $0x0c, CX
+	MOVQ         CX, 96(SP)
+	ADDQ         $0x0c, CX
+	SUBQ         8(SP), CX
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z15, Z12, Z1
+	VBROADCASTSS (DX)(CX*1), Z12
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z15, Z12, Z7
+	VMOVUPS      128(AX), Z12
+	VMOVUPS      192(AX), Z13
+	VBROADCASTSS 4(BX)(CX*1), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z1
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(DX)(CX*1), Z16
+	VFMADD231PS  Z12, Z16, Z6
+	VFMADD231PS  Z13, Z16, Z7
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	ADDQ         $0x08, CX
+	ADDQ         $0x00000100, AX
+	CMPQ         CX, 96(SP)
+	JGT          rest
+
+steps:
+	MOVQ         48(SP), SI
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	PREFETCHT1   128(SI)
+	PREFETCHT1   192(SI)
+	PREFETCHT1   256(SI)
+	PREFETCHT1   320(SI)
+	ADDQ         56(SP), SI
+	MOVQ         SI, 48(SP)
+	MOVQ         64(SP), SI
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	PREFETCHT0   256(SI)
+	PREFETCHT0   320(SI)
+	PREFETCHT0   384(SI)
+	PREFETCHT0   448(SI)
+	ADDQ         72(SP), SI
+	MOVQ         SI, 64(SP)
+	VMOVUPS      (AX), Z16
+	VMOVUPS      64(AX), Z17
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VFMADD231PS  Z12, Z18, Z2
+	VFMADD231PS  Z13, Z18, Z3
+	VFMADD231PS  Z14, Z18, Z4
+	VFMADD231PS  Z15, Z18, Z5
+	VBROADCASTSS (DX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VFMADD231PS  Z12, Z18, Z8
+	VFMADD231PS  Z13, Z18, Z9
+	VFMADD231PS  Z14, Z18, Z10
+	VFMADD231PS  Z15, Z18, Z11
+	VMOVUPS      128(AX), Z14
+	VMOVUPS      192(AX), Z15
+	VBROADCASTSS 4(BX)(CX*1), Z18
+	VFMADD231PS  Z14, Z18, Z0
+	VFMADD231PS  Z15, Z18, Z1
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VFMADD231PS  Z12, Z18, Z4
+	VFMADD231PS  Z13, Z18, Z5
+	VBROADCASTSS 4(DX)(CX*1), Z18
+	VFMADD231PS  Z14, Z18, Z6
+	VFMADD231PS  Z15, Z18, Z7
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VFMADD231PS  Z12, Z18, Z10
+	VFMADD231PS  Z13, Z18, Z11
+	VMOVUPS      256(AX), Z12
+	VMOVUPS      320(AX), Z13
+	VBROADCASTSS 8(BX)(CX*1), Z18
+	VFMADD231PS  Z12, Z18, Z0
+	VFMADD231PS  Z13, Z18, Z1
+	VFMADD231PS  Z14, Z18, Z2
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(DX)(CX*1), Z18
+	VFMADD231PS  Z12, Z18, Z6
+	VFMADD231PS  Z13, Z18, Z7
+	VFMADD231PS  Z14, Z18, Z8
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	ADDQ         $0x0c, CX
+	ADDQ         $0x00000180, AX
+	CMPQ         CX, 96(SP)
+	JLE          steps
+
+rest:
+	CMPQ CX, 88(SP)
+	JEQ  done
+
+one:
+	VMOVAPS      Z15, Z17
+	VMOVAPS      Z14, Z16
+	VMOVAPS      Z13, Z15
+	VMOVAPS      Z12, Z14
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z12, Z18, Z0
+	VFMADD231PS  Z13, Z18, Z1
+	VFMADD231PS  Z14, Z18, Z2
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX)(CX*1), Z18
+	VFMADD231PS  Z12, Z18, Z6
+	VFMADD231PS  Z13, Z18, Z7
+	VFMADD231PS  Z14, Z18, Z8
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, AX
+	CMPQ         CX, 88(SP)
+	JNE          one
+
+done:
+	VBROADCASTSS (BX)(CX*1), Z16
+	VFMADD231PS  Z12, Z16, Z2
+	VFMADD231PS  Z13, Z16, Z3
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX)(CX*1), Z16
+	VFMADD231PS  Z12, Z16, Z8
+	VFMADD231PS  Z13, Z16, Z9
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(BX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(DX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         16(SP), CX
+	DECQ         80(SP)
+	JNE          line
+	ADDQ         32(SP), CX
+	DECQ         40(SP)
+	JNE          image
+	MOVQ         (SP), AX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMOVUPS      Z5, 320(AX)
+	VMOVUPS      Z6, 384(AX)
+	VMOVUPS      Z7, 448(AX)
+	VMOVUPS      Z8, 512(AX)
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z10, 640(AX)
+	VMOVUPS      Z11, 704(AX)
+	VZEROUPPER
+	RET
+
+// func weight3x3x2_avx512(p *weigh)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·weight3x3x2_avx512(SB), $104-8
+	MOVQ    p+0(FP), AX
+	MOVQ    64(AX), CX
+	MOVQ    CX, (SP)
+	MOVQ    16(AX), CX
+	MOVQ    CX, 8(SP)
+	MOVQ    24(AX), CX
+	MOVQ    CX, 16(SP)
+	MOVQ    32(AX), CX
+	MOVQ    CX, 24(SP)
+	MOVQ    40(AX), CX
+	MOVQ    CX, 32(SP)
+	MOVQ    48(AX), CX
+	MOVQ    CX, 40(SP)
+	MOVQ    80(AX), CX
+	MOVQ    CX, 48(SP)
+	MOVQ    96(AX), CX
+	MOVQ    CX, 56(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 64(SP)
+	MOVQ    104(AX), CX
+	MOVQ    CX, 72(SP)
+	MOVQ    64(AX), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	CMPQ    72(AX), $0x00
+	JEQ     begun
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 512(CX), Z8
+	VMOVUPS 576(CX), Z9
+	VMOVUPS 640(CX), Z10
+	VMOVUPS 704(CX), Z11
+	VMOVUPS 768(CX), Z12
+	VMOVUPS 832(CX), Z13
+	VMOVUPS 896(CX), Z14
+	VMOVUPS 960(CX), Z15
+	VMOVUPS 1024(CX), Z16
+	VMOVUPS 1088(CX), Z17
+
+begun:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    56(AX), AX
+	MOVLQSX (DX), BX
+	ADDQ    CX, BX
+	MOVLQSX 12(DX), SI
+	ADDQ    CX, SI
+	MOVLQSX 24(DX), DX
+	ADDQ    CX, DX
+	XORQ    CX, CX
+
+image:
+	MOVQ 24(SP), DI
+	MOVQ DI, 80(SP)
+
+line:
+	ADDQ         8(SP), CX
+	SUBQ         $0x00, CX
+	MOVQ         CX, 88(SP)
+	ADDQ         $0x00, CX
+	SUBQ         8(SP), CX
+	ADDQ         8(SP), CX
+	SUBQ         $0x0c, CX
+	MOVQ         CX, 96(SP)
+	ADDQ         $0x0c, CX
+	SUBQ         8(SP), CX
+	VMOVUPS      (AX), Z20
+	VMOVUPS      64(AX), Z21
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z21, Z18, Z1
+	VBROADCASTSS (SI)(CX*1), Z18
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z21, Z18, Z7
+	VBROADCASTSS (DX)(CX*1), Z18
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z21, Z18, Z13
+	VMOVUPS      128(AX), Z18
+	VMOVUPS      192(AX), Z19
+	VBROADCASTSS 4(BX)(CX*1), Z22
+	VFMADD231PS  Z18, Z22, Z0
+	VFMADD231PS  Z19, Z22, Z1
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 4(SI)(CX*1), Z22
+	VFMADD231PS  Z18, Z22, Z6
+	VFMADD231PS  Z19, Z22, Z7
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(DX)(CX*1), Z22
+	VFMADD231PS  Z18, Z22, Z12
+	VFMADD231PS  Z19, Z22, Z13
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	ADDQ         $0x08, CX
+	ADDQ         $0x00000100, AX
+	CMPQ         CX, 96(SP)
+	JGT          rest
+
+steps:
+	MOVQ         48(SP), DI
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	PREFETCHT1   128(DI)
+	PREFETCHT1   192(DI)
+	PREFETCHT1   256(DI)
+	PREFETCHT1   320(DI)
+	ADDQ         56(SP), DI
+	MOVQ         DI, 48(SP)
+	MOVQ         64(SP), DI
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         72(SP), DI
+	MOVQ         DI, 64(SP)
+	VMOVUPS      (AX), Z22
+	VMOVUPS      64(AX), Z23
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VFMADD231PS  Z18, Z24, Z2
+	VFMADD231PS  Z19, Z24, Z3
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VFMADD231PS  Z18, Z24, Z8
+	VFMADD231PS  Z19, Z24, Z9
+	VFMADD231PS  Z20, Z24, Z10
+	VFMADD231PS  Z21, Z24, Z11
+	VBROADCASTSS (DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VFMADD231PS  Z18, Z24, Z14
+	VFMADD231PS  Z19, Z24, Z15
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VMOVUPS      128(AX), Z20
+	VMOVUPS      192(AX), Z21
+	VBROADCASTSS 4(BX)(CX*1), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VFMADD231PS  Z18, Z24, Z4
+	VFMADD231PS  Z19, Z24, Z5
+	VBROADCASTSS 4(SI)(CX*1), Z24
+	VFMADD231PS  Z20, Z24, Z6
+	VFMADD231PS  Z21, Z24, Z7
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VFMADD231PS  Z18, Z24, Z10
+	VFMADD231PS  Z19, Z24, Z11
+	VBROADCASTSS 4(DX)(CX*1), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VFMADD231PS  Z18, Z24, Z16
+	VFMADD231PS  Z19, Z24, Z17
+	VMOVUPS      256(AX), Z18
+	VMOVUPS      320(AX), Z19
+	VBROADCASTSS 8(BX)(CX*1), Z24
+	VFMADD231PS  Z18, Z24, Z0
+	VFMADD231PS  Z19, Z24, Z1
+	VFMADD231PS  Z20, Z24, Z2
+	VFMADD231PS  Z21, Z24, Z3
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(SI)(CX*1), Z24
+	VFMADD231PS  Z18, Z24, Z6
+	VFMADD231PS  Z19, Z24, Z7
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 8(DX)(CX*1), Z24
+	VFMADD231PS  Z18, Z24, Z12
+	VFMADD231PS  Z19, Z24, Z13
+	VFMADD231PS  Z20, Z24, Z14
+	VFMADD231PS  Z21, Z24, Z15
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	ADDQ         $0x0c, CX
+	ADDQ         $0x00000180, AX
+	CMPQ         CX, 96(SP)
+	JLE          steps
+
+rest:
+	CMPQ CX, 88(SP)
+	JEQ  done
+
+one:
+	VMOVAPS      Z21, Z23
+	VMOVAPS      Z20, Z22
+	VMOVAPS      Z19, Z21
+	VMOVAPS      Z18, Z20
+	VMOVUPS      (AX), Z18
+	VMOVUPS      64(AX), Z19
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z18, Z24, Z0
+	VFMADD231PS  Z19, Z24, Z1
+	VFMADD231PS  Z20, Z24, Z2
+	VFMADD231PS  Z21, Z24, Z3
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z18, Z24, Z6
+	VFMADD231PS  Z19, Z24, Z7
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DX)(CX*1), Z24
+	VFMADD231PS  Z18, Z24, Z12
+	VFMADD231PS  Z19, Z24, Z13
+	VFMADD231PS  Z20, Z24, Z14
+	VFMADD231PS  Z21, Z24, Z15
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, AX
+	CMPQ         CX, 88(SP)
+	JNE          one
+
+done:
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z18, Z22, Z2
+	VFMADD231PS  Z19, Z22, Z3
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(CX*1), Z22
+	VFMADD231PS  Z18, Z22, Z8
+	VFMADD231PS  Z19, Z22, Z9
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (DX)(CX*1), Z22
+	VFMADD231PS  Z18, Z22, Z14
+	VFMADD231PS  Z19, Z22, Z15
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(SI)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         16(SP), CX
+	DECQ         80(SP)
+	JNE          line
+	ADDQ         32(SP), CX
+	DECQ         40(SP)
+	JNE          image
+	MOVQ         (SP), AX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMOVUPS      Z5, 320(AX)
+	VMOVUPS      Z6, 384(AX)
+	VMOVUPS      Z7, 448(AX)
+	VMOVUPS      Z8, 512(AX)
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z10, 640(AX)
+	VMOVUPS      Z11, 704(AX)
+	VMOVUPS      Z12, 768(AX)
+	VMOVUPS      Z13, 832(AX)
+	VMOVUPS      Z14, 896(AX)
+	VMOVUPS      Z15, 960(AX)
+	VMOVUPS      Z16, 1024(AX)
+	VMOVUPS      Z17, 1088(AX)
 	VZEROUPPER
 	RET
