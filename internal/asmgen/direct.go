@@ -183,7 +183,8 @@ func (d *direct) fewRows(a, b func(int) operand.Mem) {
 	}
 }
 
-// finish adds the bias, applies max(0, x) and stores.
+// finish adds the bias, applies max(0, x) and stores. It asks for the place of the
+// next tile, whose stores then need not wait.
 func (d *direct) finish() {
 	x, p := d.vec(d.Context), d.load("rowBias")
 	d.TESTQ(p, p)
@@ -196,13 +197,16 @@ func (d *direct) finish() {
 	}
 	d.Label("noRowBias")
 	d.rectify(x)
-	cs, step := d.linesOf("c", "cLine"), d.load("cRow")
+	cs, step, line := d.linesOf("c", "cLine"), d.load("cRow"), d.load("cLine")
 	d.parts("store", func(last *mask) {
 		for l, c := range cs {
 			at := d.GP64()
 			d.MOVQ(c, at)
 			for r := range d.rows {
 				for v := range d.vecs {
+					if v*d.bytes()%64 == 0 {
+						d.PREFETCHT0(operand.Mem{Base: at, Index: line, Scale: uint8(d.shape.lines), Disp: v * d.bytes()})
+					}
 					d.put(last, v, d.acc[r][l*d.vecs+v], operand.Mem{Base: at, Disp: v * d.bytes()})
 				}
 				if r < d.rows-1 {

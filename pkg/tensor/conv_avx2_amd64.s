@@ -153,263 +153,280 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), R8
-	CMPQ    16(SP), $0x02
-	CMOVQLE DI, SI
-	LEAQ    (R8)(SI*1), R9
-	CMPQ    16(SP), $0x03
-	CMOVQLE DI, SI
-	LEAQ    (R9)(SI*1), R10
-	CMPQ    16(SP), $0x04
-	CMOVQLE DI, SI
-	LEAQ    (R10)(SI*1), R11
-	CMPQ    16(SP), $0x05
-	CMOVQLE DI, SI
-	LEAQ    (R11)(SI*1), R12
-	CMPQ    16(SP), $0x06
-	CMOVQLE DI, SI
-	LEAQ    (R12)(SI*1), R13
-	CMPQ    16(SP), $0x07
-	CMOVQLE DI, SI
-	LEAQ    (R13)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	MOVQ    R8, BX
-	VMOVUPS Y1, (BX)
-	MOVQ    R9, BX
-	VMOVUPS Y2, (BX)
-	MOVQ    R10, BX
-	VMOVUPS Y3, (BX)
-	MOVQ    R11, BX
-	VMOVUPS Y4, (BX)
-	MOVQ    R12, BX
-	VMOVUPS Y5, (BX)
-	MOVQ    R13, BX
-	VMOVUPS Y6, (BX)
-	MOVQ    SI, BX
-	VMOVUPS Y7, (BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), R8
+	CMPQ       16(SP), $0x02
+	CMOVQLE    DI, SI
+	LEAQ       (R8)(SI*1), R9
+	CMPQ       16(SP), $0x03
+	CMOVQLE    DI, SI
+	LEAQ       (R9)(SI*1), R10
+	CMPQ       16(SP), $0x04
+	CMOVQLE    DI, SI
+	LEAQ       (R10)(SI*1), R11
+	CMPQ       16(SP), $0x05
+	CMOVQLE    DI, SI
+	LEAQ       (R11)(SI*1), R12
+	CMPQ       16(SP), $0x06
+	CMOVQLE    DI, SI
+	LEAQ       (R12)(SI*1), R13
+	CMPQ       16(SP), $0x07
+	CMOVQLE    DI, SI
+	LEAQ       (R13)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R14
+	TESTQ      R14, R14
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y0, (BX)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y1, (BX)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y2, (BX)
+	MOVQ       R10, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y3, (BX)
+	MOVQ       R11, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y4, (BX)
+	MOVQ       R12, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y5, (BX)
+	MOVQ       R13, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y6, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVUPS    Y7, (BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y8
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y0, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part85Four
-	VMOVUPS   Y0, (BX)
+	VMOVUPS    (R14), Y8
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R14
+	LEAQ       (BX), BX
+	VMOVAPS    Y0, Y0
+	POPCNTL    R14, R14
+	TESTL      $0x00000008, R14
+	JEQ        part85Four
+	VMOVUPS    Y0, (BX)
 
 part85Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R14
 	JEQ        part85Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part85Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R14
 	JEQ       part85One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part85One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R14
 	JEQ    part85None
 	VMOVSS X0, (BX)
 
 part85None:
-	MOVQ      R8, BX
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y1, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part86Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part86Four
+	VMOVUPS    Y0, (BX)
 
 part86Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part86Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part86Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part86One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part86One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part86None
 	VMOVSS X0, (BX)
 
 part86None:
-	MOVQ      R9, BX
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y2, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part87Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part87Four
+	VMOVUPS    Y0, (BX)
 
 part87Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part87Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part87Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part87One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part87One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part87None
 	VMOVSS X0, (BX)
 
 part87None:
-	MOVQ      R10, BX
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part88Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R10, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part88Four
+	VMOVUPS    Y0, (BX)
 
 part88Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part88Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part88Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part88One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part88One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part88None
 	VMOVSS X0, (BX)
 
 part88None:
-	MOVQ      R11, BX
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y4, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part89Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R11, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y4, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part89Four
+	VMOVUPS    Y0, (BX)
 
 part89Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part89Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part89Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part89One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part89One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part89None
 	VMOVSS X0, (BX)
 
 part89None:
-	MOVQ      R12, BX
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part90Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R12, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part90Four
+	VMOVUPS    Y0, (BX)
 
 part90Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part90Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part90Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part90One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part90One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part90None
 	VMOVSS X0, (BX)
 
 part90None:
-	MOVQ      R13, BX
-	VMOVMSKPS Y8, DI
-	LEAQ      (BX), BX
-	VMOVAPS   Y6, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part91Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R13, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y6, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part91Four
+	VMOVUPS    Y0, (BX)
 
 part91Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part91Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part91Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part91One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part91One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part91None
 	VMOVSS X0, (BX)
 
 part91None:
-	MOVQ      SI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part92Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(DI*8)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part92Four
+	VMOVUPS    Y0, (BX)
 
 part92Four:
 	TESTL      $0x00000004, SI
@@ -582,135 +599,144 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), R8
-	CMPQ    16(SP), $0x02
-	CMOVQLE DI, SI
-	LEAQ    (R8)(SI*1), R9
-	CMPQ    16(SP), $0x03
-	CMOVQLE DI, SI
-	LEAQ    (R9)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	MOVQ    R8, BX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
-	MOVQ    R9, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	MOVQ    SI, BX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), R8
+	CMPQ       16(SP), $0x02
+	CMOVQLE    DI, SI
+	LEAQ       (R8)(SI*1), R9
+	CMPQ       16(SP), $0x03
+	CMOVQLE    DI, SI
+	LEAQ       (R9)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R10
+	TESTQ      R10, R10
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y6, (BX)
+	VMOVUPS    Y7, 32(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y8
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y1, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part93Four
-	VMOVUPS   Y0, (BX)
+	VMOVUPS    (R10), Y8
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y0, (BX)
+	VMOVMSKPS  Y8, R10
+	LEAQ       32(BX), BX
+	VMOVAPS    Y1, Y0
+	POPCNTL    R10, R10
+	TESTL      $0x00000008, R10
+	JEQ        part93Four
+	VMOVUPS    Y0, (BX)
 
 part93Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R10
 	JEQ        part93Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part93Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R10
 	JEQ       part93One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part93One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R10
 	JEQ    part93None
 	VMOVSS X0, (BX)
 
 part93None:
-	MOVQ      R8, BX
-	VMOVUPS   Y2, (BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part94Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y2, (BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       32(BX), BX
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part94Four
+	VMOVUPS    Y0, (BX)
 
 part94Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part94Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part94Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part94One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part94One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part94None
 	VMOVSS X0, (BX)
 
 part94None:
-	MOVQ      R9, BX
-	VMOVUPS   Y4, (BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part95Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y4, (BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       32(BX), BX
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part95Four
+	VMOVUPS    Y0, (BX)
 
 part95Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part95Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part95Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part95One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part95One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part95None
 	VMOVSS X0, (BX)
 
 part95None:
-	MOVQ      SI, BX
-	VMOVUPS   Y6, (BX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part96Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(DI*4)
+	VMOVUPS    Y6, (BX)
+	VMOVMSKPS  Y8, SI
+	LEAQ       32(BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part96Four
+	VMOVUPS    Y0, (BX)
 
 part96Four:
 	TESTL      $0x00000004, SI
@@ -877,71 +903,80 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	MOVQ    SI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	VMOVUPS Y6, 64(BX)
-	VMOVUPS Y7, 96(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R8
+	TESTQ      R8, R8
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*2)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	PREFETCHT0 64(BX)(DI*2)
+	VMOVUPS    Y2, 64(BX)
+	VMOVUPS    Y3, 96(BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(DI*2)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	PREFETCHT0 64(BX)(DI*2)
+	VMOVUPS    Y6, 64(BX)
+	VMOVUPS    Y7, 96(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y8
-	VMOVUPS   Y0, (BX)
-	VMOVUPS   Y1, 32(BX)
-	VMOVUPS   Y2, 64(BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      96(BX), BX
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part97Four
-	VMOVUPS   Y0, (BX)
+	VMOVUPS    (R8), Y8
+	PREFETCHT0 (BX)(DI*2)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	PREFETCHT0 64(BX)(DI*2)
+	VMOVUPS    Y2, 64(BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       96(BX), BX
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part97Four
+	VMOVUPS    Y0, (BX)
 
 part97Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part97Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part97Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part97One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part97One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part97None
 	VMOVSS X0, (BX)
 
 part97None:
-	MOVQ      SI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVUPS   Y5, 32(BX)
-	VMOVUPS   Y6, 64(BX)
-	VMOVMSKPS Y8, SI
-	LEAQ      96(BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part98Four
-	VMOVUPS   Y0, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(DI*2)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	PREFETCHT0 64(BX)(DI*2)
+	VMOVUPS    Y6, 64(BX)
+	VMOVMSKPS  Y8, SI
+	LEAQ       96(BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part98Four
+	VMOVUPS    Y0, (BX)
 
 part98Four:
 	TESTL      $0x00000004, SI
@@ -1140,135 +1175,148 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), R8
-	CMPQ    16(SP), $0x02
-	CMOVQLE DI, SI
-	LEAQ    (R8)(SI*1), R9
-	CMPQ    16(SP), $0x03
-	CMOVQLE DI, SI
-	LEAQ    (R9)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R10
-	TESTQ   R10, R10
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	MOVQ    R8, BX
-	VMOVUPS Y1, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y5, (BX)
-	MOVQ    R9, BX
-	VMOVUPS Y2, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	MOVQ    SI, BX
-	VMOVUPS Y3, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y7, (BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), R8
+	CMPQ       16(SP), $0x02
+	CMOVQLE    DI, SI
+	LEAQ       (R8)(SI*1), R9
+	CMPQ       16(SP), $0x03
+	CMOVQLE    DI, SI
+	LEAQ       (R9)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R10
+	MOVQ       80(AX), R11
+	TESTQ      R11, R11
+	JNE        storePart
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y4, (BX)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y1, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y5, (BX)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y2, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y6, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y3, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y7, (BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R10), Y8
-	VMOVMSKPS Y8, R10
-	LEAQ      (BX), R11
-	VMOVAPS   Y0, Y0
-	POPCNTL   R10, R10
-	TESTL     $0x00000008, R10
-	JEQ       part99Four
-	VMOVUPS   Y0, (R11)
+	VMOVUPS    (R11), Y8
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, R11
+	LEAQ       (BX), R12
+	VMOVAPS    Y0, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part99Four
+	VMOVUPS    Y0, (R12)
 
 part99Four:
-	TESTL      $0x00000004, R10
+	TESTL      $0x00000004, R11
 	JEQ        part99Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, R12
 
 part99Two:
-	TESTL     $0x00000002, R10
+	TESTL     $0x00000002, R11
 	JEQ       part99One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, R12
 
 part99One:
-	TESTL  $0x00000001, R10
+	TESTL  $0x00000001, R11
 	JEQ    part99None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (R12)
 
 part99None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, R10
-	LEAQ      (BX), BX
-	VMOVAPS   Y4, Y0
-	POPCNTL   R10, R10
-	TESTL     $0x00000008, R10
-	JEQ       part100Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, R11
+	LEAQ       (BX), BX
+	VMOVAPS    Y4, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part100Four
+	VMOVUPS    Y0, (BX)
 
 part100Four:
-	TESTL      $0x00000004, R10
+	TESTL      $0x00000004, R11
 	JEQ        part100Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part100Two:
-	TESTL     $0x00000002, R10
+	TESTL     $0x00000002, R11
 	JEQ       part100One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part100One:
-	TESTL  $0x00000001, R10
+	TESTL  $0x00000001, R11
 	JEQ    part100None
 	VMOVSS X0, (BX)
 
 part100None:
-	MOVQ      R8, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), R10
-	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part101Four
-	VMOVUPS   Y0, (R10)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), R11
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part101Four
+	VMOVUPS    Y0, (R11)
 
 part101Four:
 	TESTL      $0x00000004, R8
 	JEQ        part101Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R11
 
 part101Two:
 	TESTL     $0x00000002, R8
 	JEQ       part101One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R11
 
 part101One:
 	TESTL  $0x00000001, R8
 	JEQ    part101None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R11)
 
 part101None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part102Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part102Four
+	VMOVUPS    Y0, (BX)
 
 part102Four:
 	TESTL      $0x00000004, R8
@@ -1290,14 +1338,15 @@ part102One:
 	VMOVSS X0, (BX)
 
 part102None:
-	MOVQ      R9, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part103Four
-	VMOVUPS   Y0, (R9)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), R9
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part103Four
+	VMOVUPS    Y0, (R9)
 
 part103Four:
 	TESTL      $0x00000004, R8
@@ -1319,14 +1368,15 @@ part103One:
 	VMOVSS X0, (R9)
 
 part103None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y6, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part104Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y6, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part104Four
+	VMOVUPS    Y0, (BX)
 
 part104Four:
 	TESTL      $0x00000004, R8
@@ -1348,14 +1398,15 @@ part104One:
 	VMOVSS X0, (BX)
 
 part104None:
-	MOVQ      SI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part105Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), R8
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part105Four
+	VMOVUPS    Y0, (R8)
 
 part105Four:
 	TESTL      $0x00000004, SI
@@ -1377,14 +1428,15 @@ part105One:
 	VMOVSS X0, (R8)
 
 part105None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part106Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part106Four
+	VMOVUPS    Y0, (BX)
 
 part106Four:
 	TESTL      $0x00000004, SI
@@ -1577,129 +1629,138 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R8
-	TESTQ   R8, R8
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	MOVQ    SI, BX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R8
+	MOVQ       80(AX), R9
+	TESTQ      R9, R9
+	JNE        storePart
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	VMOVUPS    Y7, 32(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R8), Y8
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y8, R8
-	LEAQ      32(BX), R9
-	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part107Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS    (R9), Y8
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	VMOVMSKPS  Y8, R9
+	LEAQ       32(BX), R10
+	VMOVAPS    Y1, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part107Four
+	VMOVUPS    Y0, (R10)
 
 part107Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part107Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part107Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part107One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part107One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part107None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part107None:
-	ADDQ      DI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVMSKPS Y8, R8
-	LEAQ      32(BX), BX
-	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part108Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	VMOVMSKPS  Y8, R9
+	LEAQ       32(BX), BX
+	VMOVAPS    Y5, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part108Four
+	VMOVUPS    Y0, (BX)
 
 part108Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part108Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part108Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part108One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part108One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part108None
 	VMOVSS X0, (BX)
 
 part108None:
-	MOVQ      SI, BX
-	VMOVUPS   Y2, (BX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part109Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	VMOVMSKPS  Y8, SI
+	LEAQ       32(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part109Four
+	VMOVUPS    Y0, (R9)
 
 part109Four:
 	TESTL      $0x00000004, SI
 	JEQ        part109Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part109Two:
 	TESTL     $0x00000002, SI
 	JEQ       part109One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part109One:
 	TESTL  $0x00000001, SI
 	JEQ    part109None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part109None:
-	ADDQ      DI, BX
-	VMOVUPS   Y6, (BX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part110Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	VMOVMSKPS  Y8, SI
+	LEAQ       32(BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part110Four
+	VMOVUPS    Y0, (BX)
 
 part110Four:
 	TESTL      $0x00000004, SI
@@ -1887,66 +1948,75 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    40(AX), SI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	VMOVUPS Y6, 64(BX)
-	VMOVUPS Y7, 96(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       40(AX), SI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R8
+	TESTQ      R8, R8
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y2, 64(BX)
+	VMOVUPS    Y3, 96(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y6, 64(BX)
+	VMOVUPS    Y7, 96(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y8
-	VMOVUPS   Y0, (BX)
-	VMOVUPS   Y1, 32(BX)
-	VMOVUPS   Y2, 64(BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      96(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part111Four
-	VMOVUPS   Y0, (R8)
+	VMOVUPS    (R8), Y8
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y2, 64(BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       96(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part111Four
+	VMOVUPS    Y0, (R9)
 
 part111Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part111Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part111Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part111One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part111One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part111None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part111None:
-	ADDQ      SI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVUPS   Y5, 32(BX)
-	VMOVUPS   Y6, 64(BX)
-	VMOVMSKPS Y8, SI
-	LEAQ      96(BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part112Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y6, 64(BX)
+	VMOVMSKPS  Y8, SI
+	LEAQ       96(BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part112Four
+	VMOVUPS    Y0, (BX)
 
 part112Four:
 	TESTL      $0x00000004, SI
@@ -2183,201 +2253,220 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), R8
-	CMPQ    16(SP), $0x02
-	CMOVQLE DI, SI
-	LEAQ    (R8)(SI*1), R9
-	CMPQ    16(SP), $0x03
-	CMOVQLE DI, SI
-	LEAQ    (R9)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R10
-	TESTQ   R10, R10
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y8, (BX)
-	MOVQ    R8, BX
-	VMOVUPS Y1, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y5, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y9, (BX)
-	MOVQ    R9, BX
-	VMOVUPS Y2, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y10, (BX)
-	MOVQ    SI, BX
-	VMOVUPS Y3, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y7, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y11, (BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), R8
+	CMPQ       16(SP), $0x02
+	CMOVQLE    DI, SI
+	LEAQ       (R8)(SI*1), R9
+	CMPQ       16(SP), $0x03
+	CMOVQLE    DI, SI
+	LEAQ       (R9)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R10
+	MOVQ       80(AX), R11
+	TESTQ      R11, R11
+	JNE        storePart
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y4, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y8, (BX)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y1, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y5, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y9, (BX)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y2, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y6, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y10, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y3, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y7, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVUPS    Y11, (BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R10), Y12
-	VMOVMSKPS Y12, R10
-	LEAQ      (BX), R11
-	VMOVAPS   Y0, Y0
-	POPCNTL   R10, R10
-	TESTL     $0x00000008, R10
-	JEQ       part113Four
-	VMOVUPS   Y0, (R11)
+	VMOVUPS    (R11), Y12
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R11
+	LEAQ       (BX), R12
+	VMOVAPS    Y0, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part113Four
+	VMOVUPS    Y0, (R12)
 
 part113Four:
-	TESTL      $0x00000004, R10
+	TESTL      $0x00000004, R11
 	JEQ        part113Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, R12
 
 part113Two:
-	TESTL     $0x00000002, R10
+	TESTL     $0x00000002, R11
 	JEQ       part113One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, R12
 
 part113One:
-	TESTL  $0x00000001, R10
+	TESTL  $0x00000001, R11
 	JEQ    part113None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (R12)
 
 part113None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R10
-	LEAQ      (BX), R11
-	VMOVAPS   Y4, Y0
-	POPCNTL   R10, R10
-	TESTL     $0x00000008, R10
-	JEQ       part114Four
-	VMOVUPS   Y0, (R11)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R11
+	LEAQ       (BX), R12
+	VMOVAPS    Y4, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part114Four
+	VMOVUPS    Y0, (R12)
 
 part114Four:
-	TESTL      $0x00000004, R10
+	TESTL      $0x00000004, R11
 	JEQ        part114Two
-	VMOVUPS    X0, (R11)
+	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R11
+	ADDQ       $0x10, R12
 
 part114Two:
-	TESTL     $0x00000002, R10
+	TESTL     $0x00000002, R11
 	JEQ       part114One
-	VMOVLPS   X0, (R11)
+	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, R12
 
 part114One:
-	TESTL  $0x00000001, R10
+	TESTL  $0x00000001, R11
 	JEQ    part114None
-	VMOVSS X0, (R11)
+	VMOVSS X0, (R12)
 
 part114None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R10
-	LEAQ      (BX), BX
-	VMOVAPS   Y8, Y0
-	POPCNTL   R10, R10
-	TESTL     $0x00000008, R10
-	JEQ       part115Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R11
+	LEAQ       (BX), BX
+	VMOVAPS    Y8, Y0
+	POPCNTL    R11, R11
+	TESTL      $0x00000008, R11
+	JEQ        part115Four
+	VMOVUPS    Y0, (BX)
 
 part115Four:
-	TESTL      $0x00000004, R10
+	TESTL      $0x00000004, R11
 	JEQ        part115Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part115Two:
-	TESTL     $0x00000002, R10
+	TESTL     $0x00000002, R11
 	JEQ       part115One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part115One:
-	TESTL  $0x00000001, R10
+	TESTL  $0x00000001, R11
 	JEQ    part115None
 	VMOVSS X0, (BX)
 
 part115None:
-	MOVQ      R8, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R10
-	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part116Four
-	VMOVUPS   Y0, (R10)
+	MOVQ       R8, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R8
+	LEAQ       (BX), R11
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part116Four
+	VMOVUPS    Y0, (R11)
 
 part116Four:
 	TESTL      $0x00000004, R8
 	JEQ        part116Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R11
 
 part116Two:
 	TESTL     $0x00000002, R8
 	JEQ       part116One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R11
 
 part116One:
 	TESTL  $0x00000001, R8
 	JEQ    part116None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R11)
 
 part116None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R10
-	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part117Four
-	VMOVUPS   Y0, (R10)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R8
+	LEAQ       (BX), R11
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part117Four
+	VMOVUPS    Y0, (R11)
 
 part117Four:
 	TESTL      $0x00000004, R8
 	JEQ        part117Two
-	VMOVUPS    X0, (R10)
+	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R11
 
 part117Two:
 	TESTL     $0x00000002, R8
 	JEQ       part117One
-	VMOVLPS   X0, (R10)
+	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R10
+	ADDQ      $0x08, R11
 
 part117One:
 	TESTL  $0x00000001, R8
 	JEQ    part117None
-	VMOVSS X0, (R10)
+	VMOVSS X0, (R11)
 
 part117None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y9, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part118Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y9, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part118Four
+	VMOVUPS    Y0, (BX)
 
 part118Four:
 	TESTL      $0x00000004, R8
@@ -2399,14 +2488,15 @@ part118One:
 	VMOVSS X0, (BX)
 
 part118None:
-	MOVQ      R9, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part119Four
-	VMOVUPS   Y0, (R9)
+	MOVQ       R9, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R8
+	LEAQ       (BX), R9
+	VMOVAPS    Y2, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part119Four
+	VMOVUPS    Y0, (R9)
 
 part119Four:
 	TESTL      $0x00000004, R8
@@ -2428,14 +2518,15 @@ part119One:
 	VMOVSS X0, (R9)
 
 part119None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y6, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part120Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R8
+	LEAQ       (BX), R9
+	VMOVAPS    Y6, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part120Four
+	VMOVUPS    Y0, (R9)
 
 part120Four:
 	TESTL      $0x00000004, R8
@@ -2457,14 +2548,15 @@ part120One:
 	VMOVSS X0, (R9)
 
 part120None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y10, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part121Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, R8
+	LEAQ       (BX), BX
+	VMOVAPS    Y10, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part121Four
+	VMOVUPS    Y0, (BX)
 
 part121Four:
 	TESTL      $0x00000004, R8
@@ -2486,14 +2578,15 @@ part121One:
 	VMOVSS X0, (BX)
 
 part121None:
-	MOVQ      SI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part122Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R8
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part122Four
+	VMOVUPS    Y0, (R8)
 
 part122Four:
 	TESTL      $0x00000004, SI
@@ -2515,14 +2608,15 @@ part122One:
 	VMOVSS X0, (R8)
 
 part122None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part123Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R8
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part123Four
+	VMOVUPS    Y0, (R8)
 
 part123Four:
 	TESTL      $0x00000004, SI
@@ -2544,14 +2638,15 @@ part123One:
 	VMOVSS X0, (R8)
 
 part123None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), BX
-	VMOVAPS   Y11, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part124Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R10*4)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), BX
+	VMOVAPS    Y11, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part124Four
+	VMOVUPS    Y0, (BX)
 
 part124Four:
 	TESTL      $0x00000004, SI
@@ -2782,195 +2877,208 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R8
-	TESTQ   R8, R8
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	ADDQ    DI, BX
-	VMOVUPS Y8, (BX)
-	VMOVUPS Y9, 32(BX)
-	MOVQ    SI, BX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	ADDQ    DI, BX
-	VMOVUPS Y10, (BX)
-	VMOVUPS Y11, 32(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R8
+	MOVQ       80(AX), R9
+	TESTQ      R9, R9
+	JNE        storePart
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y8, (BX)
+	VMOVUPS    Y9, 32(BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	VMOVUPS    Y7, 32(BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y10, (BX)
+	VMOVUPS    Y11, 32(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R8), Y12
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(BX), R9
-	VMOVAPS   Y1, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part125Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS    (R9), Y12
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	VMOVMSKPS  Y12, R9
+	LEAQ       32(BX), R10
+	VMOVAPS    Y1, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part125Four
+	VMOVUPS    Y0, (R10)
 
 part125Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part125Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part125Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part125One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part125One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part125None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part125None:
-	ADDQ      DI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(BX), R9
-	VMOVAPS   Y5, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part126Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	VMOVMSKPS  Y12, R9
+	LEAQ       32(BX), R10
+	VMOVAPS    Y5, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part126Four
+	VMOVUPS    Y0, (R10)
 
 part126Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part126Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part126Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part126One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part126One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part126None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part126None:
-	ADDQ      DI, BX
-	VMOVUPS   Y8, (BX)
-	VMOVMSKPS Y12, R8
-	LEAQ      32(BX), BX
-	VMOVAPS   Y9, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part127Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y8, (BX)
+	VMOVMSKPS  Y12, R9
+	LEAQ       32(BX), BX
+	VMOVAPS    Y9, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part127Four
+	VMOVUPS    Y0, (BX)
 
 part127Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part127Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part127Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part127One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part127One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part127None
 	VMOVSS X0, (BX)
 
 part127None:
-	MOVQ      SI, BX
-	VMOVUPS   Y2, (BX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part128Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	VMOVMSKPS  Y12, SI
+	LEAQ       32(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part128Four
+	VMOVUPS    Y0, (R9)
 
 part128Four:
 	TESTL      $0x00000004, SI
 	JEQ        part128Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part128Two:
 	TESTL     $0x00000002, SI
 	JEQ       part128One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part128One:
 	TESTL  $0x00000001, SI
 	JEQ    part128None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part128None:
-	ADDQ      DI, BX
-	VMOVUPS   Y6, (BX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part129Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	VMOVMSKPS  Y12, SI
+	LEAQ       32(BX), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part129Four
+	VMOVUPS    Y0, (R9)
 
 part129Four:
 	TESTL      $0x00000004, SI
 	JEQ        part129Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part129Two:
 	TESTL     $0x00000002, SI
 	JEQ       part129One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part129One:
 	TESTL  $0x00000001, SI
 	JEQ    part129None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part129None:
-	ADDQ      DI, BX
-	VMOVUPS   Y10, (BX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y11, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part130Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y10, (BX)
+	VMOVMSKPS  Y12, SI
+	LEAQ       32(BX), BX
+	VMOVAPS    Y11, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part130Four
+	VMOVUPS    Y0, (BX)
 
 part130Four:
 	TESTL      $0x00000004, SI
@@ -3196,103 +3304,116 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    40(AX), SI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	VMOVUPS Y6, 64(BX)
-	VMOVUPS Y7, 96(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y8, (BX)
-	VMOVUPS Y9, 32(BX)
-	VMOVUPS Y10, 64(BX)
-	VMOVUPS Y11, 96(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       40(AX), SI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R8
+	TESTQ      R8, R8
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y2, 64(BX)
+	VMOVUPS    Y3, 96(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y6, 64(BX)
+	VMOVUPS    Y7, 96(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y8, (BX)
+	VMOVUPS    Y9, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y10, 64(BX)
+	VMOVUPS    Y11, 96(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y12
-	VMOVUPS   Y0, (BX)
-	VMOVUPS   Y1, 32(BX)
-	VMOVUPS   Y2, 64(BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      96(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part131Four
-	VMOVUPS   Y0, (R8)
+	VMOVUPS    (R8), Y12
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y2, 64(BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       96(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part131Four
+	VMOVUPS    Y0, (R9)
 
 part131Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part131Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part131Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part131One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part131One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part131None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part131None:
-	ADDQ      SI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVUPS   Y5, 32(BX)
-	VMOVUPS   Y6, 64(BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      96(BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part132Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y6, 64(BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       96(BX), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part132Four
+	VMOVUPS    Y0, (R9)
 
 part132Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part132Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part132Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part132One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part132One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part132None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part132None:
-	ADDQ      SI, BX
-	VMOVUPS   Y8, (BX)
-	VMOVUPS   Y9, 32(BX)
-	VMOVUPS   Y10, 64(BX)
-	VMOVMSKPS Y12, SI
-	LEAQ      96(BX), BX
-	VMOVAPS   Y11, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part133Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y8, (BX)
+	VMOVUPS    Y9, 32(BX)
+	PREFETCHT0 64(BX)(DI*1)
+	VMOVUPS    Y10, 64(BX)
+	VMOVMSKPS  Y12, SI
+	LEAQ       96(BX), BX
+	VMOVAPS    Y11, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part133Four
+	VMOVUPS    Y0, (BX)
 
 part133Four:
 	TESTL      $0x00000004, SI
@@ -3488,245 +3609,262 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R8
-	TESTQ   R8, R8
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y2, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	MOVQ    SI, BX
-	VMOVUPS Y1, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y3, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y5, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y7, (BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R8
+	MOVQ       80(AX), R9
+	TESTQ      R9, R9
+	JNE        storePart
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y1, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y3, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y5, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y7, (BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R8), Y8
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part134Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS    (R9), Y8
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y0, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part134Four
+	VMOVUPS    Y0, (R10)
 
 part134Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part134Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part134Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part134One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part134One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part134None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part134None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part135Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y2, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part135Four
+	VMOVUPS    Y0, (R10)
 
 part135Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part135Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part135Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part135One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part135One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part135None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part135None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y4, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part136Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y4, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part136Four
+	VMOVUPS    Y0, (R10)
 
 part136Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part136Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part136Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part136One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part136One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part136None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part136None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y6, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part137Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, R9
+	LEAQ       (BX), BX
+	VMOVAPS    Y6, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part137Four
+	VMOVUPS    Y0, (BX)
 
 part137Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part137Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part137Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part137One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part137One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part137None
 	VMOVSS X0, (BX)
 
 part137None:
-	MOVQ      SI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part138Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y1, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part138Four
+	VMOVUPS    Y0, (R9)
 
 part138Four:
 	TESTL      $0x00000004, SI
 	JEQ        part138Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part138Two:
 	TESTL     $0x00000002, SI
 	JEQ       part138One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part138One:
 	TESTL  $0x00000001, SI
 	JEQ    part138None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part138None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part139Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part139Four
+	VMOVUPS    Y0, (R9)
 
 part139Four:
 	TESTL      $0x00000004, SI
 	JEQ        part139Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part139Two:
 	TESTL     $0x00000002, SI
 	JEQ       part139One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part139One:
 	TESTL  $0x00000001, SI
 	JEQ    part139None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part139None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y5, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part140Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part140Four
+	VMOVUPS    Y0, (R9)
 
 part140Four:
 	TESTL      $0x00000004, SI
 	JEQ        part140Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part140Two:
 	TESTL     $0x00000002, SI
 	JEQ       part140One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part140One:
 	TESTL  $0x00000001, SI
 	JEQ    part140None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part140None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y8, SI
-	LEAQ      (BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part141Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y8, SI
+	LEAQ       (BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part141Four
+	VMOVUPS    Y0, (BX)
 
 part141Four:
 	TESTL      $0x00000004, SI
@@ -3917,124 +4055,133 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    40(AX), SI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       40(AX), SI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R8
+	TESTQ      R8, R8
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y6, (BX)
+	VMOVUPS    Y7, 32(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y8
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y1, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part142Four
-	VMOVUPS   Y0, (R8)
+	VMOVUPS    (R8), Y8
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part142Four
+	VMOVUPS    Y0, (R9)
 
 part142Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part142Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part142Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part142One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part142One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part142None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part142None:
-	ADDQ      SI, BX
-	VMOVUPS   Y2, (BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part143Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y2, (BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part143Four
+	VMOVUPS    Y0, (R9)
 
 part143Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part143Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part143Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part143One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part143One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part143None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part143None:
-	ADDQ      SI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVMSKPS Y8, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part144Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVMSKPS  Y8, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part144Four
+	VMOVUPS    Y0, (R9)
 
 part144Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part144Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part144Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part144One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part144One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part144None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part144None:
-	ADDQ      SI, BX
-	VMOVUPS   Y6, (BX)
-	VMOVMSKPS Y8, SI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part145Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y6, (BX)
+	VMOVMSKPS  Y8, SI
+	LEAQ       32(BX), BX
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part145Four
+	VMOVUPS    Y0, (BX)
 
 part145Four:
 	TESTL      $0x00000004, SI
@@ -4252,307 +4399,328 @@ noRowBias:
 	VMAXPS Y9, Y10, Y9
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R8
-	TESTQ   R8, R8
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y2, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y8, (BX)
-	MOVQ    SI, BX
-	VMOVUPS Y1, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y3, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y5, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y7, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y9, (BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R8
+	MOVQ       80(AX), R9
+	TESTQ      R9, R9
+	JNE        storePart
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y8, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y1, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y3, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y5, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y7, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y9, (BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R8), Y10
-	VMOVMSKPS Y10, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part146Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS    (R9), Y10
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y0, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part146Four
+	VMOVUPS    Y0, (R10)
 
 part146Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part146Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part146Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part146One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part146One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part146None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part146None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part147Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y2, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part147Four
+	VMOVUPS    Y0, (R10)
 
 part147Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part147Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part147Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part147One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part147One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part147None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part147None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y4, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part148Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y4, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part148Four
+	VMOVUPS    Y0, (R10)
 
 part148Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part148Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part148Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part148One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part148One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part148None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part148None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y6, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part149Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y6, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part149Four
+	VMOVUPS    Y0, (R10)
 
 part149Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part149Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part149Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part149One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part149One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part149None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part149None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y8, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part150Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, R9
+	LEAQ       (BX), BX
+	VMOVAPS    Y8, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part150Four
+	VMOVUPS    Y0, (BX)
 
 part150Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part150Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part150Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part150One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part150One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part150None
 	VMOVSS X0, (BX)
 
 part150None:
-	MOVQ      SI, BX
-	VMOVMSKPS Y10, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part151Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y1, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part151Four
+	VMOVUPS    Y0, (R9)
 
 part151Four:
 	TESTL      $0x00000004, SI
 	JEQ        part151Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part151Two:
 	TESTL     $0x00000002, SI
 	JEQ       part151One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part151One:
 	TESTL  $0x00000001, SI
 	JEQ    part151None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part151None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part152Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part152Four
+	VMOVUPS    Y0, (R9)
 
 part152Four:
 	TESTL      $0x00000004, SI
 	JEQ        part152Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part152Two:
 	TESTL     $0x00000002, SI
 	JEQ       part152One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part152One:
 	TESTL  $0x00000001, SI
 	JEQ    part152None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part152None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y5, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part153Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part153Four
+	VMOVUPS    Y0, (R9)
 
 part153Four:
 	TESTL      $0x00000004, SI
 	JEQ        part153Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part153Two:
 	TESTL     $0x00000002, SI
 	JEQ       part153One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part153One:
 	TESTL  $0x00000001, SI
 	JEQ    part153None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part153None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part154Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part154Four
+	VMOVUPS    Y0, (R9)
 
 part154Four:
 	TESTL      $0x00000004, SI
 	JEQ        part154Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part154Two:
 	TESTL     $0x00000002, SI
 	JEQ       part154One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part154One:
 	TESTL  $0x00000001, SI
 	JEQ    part154None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part154None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y10, SI
-	LEAQ      (BX), BX
-	VMOVAPS   Y9, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part155Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y10, SI
+	LEAQ       (BX), BX
+	VMOVAPS    Y9, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part155Four
+	VMOVUPS    Y0, (BX)
 
 part155Four:
 	TESTL      $0x00000004, SI
@@ -4765,157 +4933,168 @@ noRowBias:
 	VMAXPS Y9, Y10, Y9
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    40(AX), SI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y8, (BX)
-	VMOVUPS Y9, 32(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       40(AX), SI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R8
+	TESTQ      R8, R8
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y6, (BX)
+	VMOVUPS    Y7, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y8, (BX)
+	VMOVUPS    Y9, 32(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y10
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y10, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y1, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part156Four
-	VMOVUPS   Y0, (R8)
+	VMOVUPS    (R8), Y10
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVMSKPS  Y10, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part156Four
+	VMOVUPS    Y0, (R9)
 
 part156Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part156Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part156Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part156One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part156One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part156None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part156None:
-	ADDQ      SI, BX
-	VMOVUPS   Y2, (BX)
-	VMOVMSKPS Y10, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part157Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y2, (BX)
+	VMOVMSKPS  Y10, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part157Four
+	VMOVUPS    Y0, (R9)
 
 part157Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part157Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part157Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part157One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part157One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part157None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part157None:
-	ADDQ      SI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVMSKPS Y10, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part158Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVMSKPS  Y10, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part158Four
+	VMOVUPS    Y0, (R9)
 
 part158Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part158Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part158Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part158One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part158One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part158None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part158None:
-	ADDQ      SI, BX
-	VMOVUPS   Y6, (BX)
-	VMOVMSKPS Y10, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part159Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y6, (BX)
+	VMOVMSKPS  Y10, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part159Four
+	VMOVUPS    Y0, (R9)
 
 part159Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part159Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part159Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part159One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part159One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part159None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part159None:
-	ADDQ      SI, BX
-	VMOVUPS   Y8, (BX)
-	VMOVMSKPS Y10, SI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y9, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part160Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y8, (BX)
+	VMOVMSKPS  Y10, SI
+	LEAQ       32(BX), BX
+	VMOVAPS    Y9, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part160Four
+	VMOVUPS    Y0, (BX)
 
 part160Four:
 	TESTL      $0x00000004, SI
@@ -5156,369 +5335,394 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    208(AX), SI
-	XORQ    DI, DI
-	CMPQ    16(SP), $0x01
-	CMOVQLE DI, SI
-	LEAQ    (BX)(SI*1), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R8
-	TESTQ   R8, R8
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y2, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y4, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y6, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y8, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y10, (BX)
-	MOVQ    SI, BX
-	VMOVUPS Y1, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y3, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y5, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y7, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y9, (BX)
-	ADDQ    DI, BX
-	VMOVUPS Y11, (BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       208(AX), SI
+	XORQ       DI, DI
+	CMPQ       16(SP), $0x01
+	CMOVQLE    DI, SI
+	LEAQ       (BX)(SI*1), SI
+	MOVQ       40(AX), DI
+	MOVQ       208(AX), R8
+	MOVQ       80(AX), R9
+	TESTQ      R9, R9
+	JNE        storePart
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y2, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y4, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y6, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y8, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y10, (BX)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y1, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y3, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y5, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y7, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y9, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVUPS    Y11, (BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (R8), Y12
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y0, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part161Four
-	VMOVUPS   Y0, (R9)
+	VMOVUPS    (R9), Y12
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y0, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part161Four
+	VMOVUPS    Y0, (R10)
 
 part161Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part161Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part161Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part161One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part161One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part161None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part161None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y2, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part162Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y2, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part162Four
+	VMOVUPS    Y0, (R10)
 
 part162Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part162Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part162Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part162One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part162One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part162None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part162None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y4, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part163Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y4, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part163Four
+	VMOVUPS    Y0, (R10)
 
 part163Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part163Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part163Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part163One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part163One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part163None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part163None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y6, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part164Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y6, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part164Four
+	VMOVUPS    Y0, (R10)
 
 part164Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part164Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part164Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part164One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part164One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part164None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part164None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), R9
-	VMOVAPS   Y8, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part165Four
-	VMOVUPS   Y0, (R9)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, R9
+	LEAQ       (BX), R10
+	VMOVAPS    Y8, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part165Four
+	VMOVUPS    Y0, (R10)
 
 part165Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part165Two
-	VMOVUPS    X0, (R9)
+	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R9
+	ADDQ       $0x10, R10
 
 part165Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part165One
-	VMOVLPS   X0, (R9)
+	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R9
+	ADDQ      $0x08, R10
 
 part165One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part165None
-	VMOVSS X0, (R9)
+	VMOVSS X0, (R10)
 
 part165None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, R8
-	LEAQ      (BX), BX
-	VMOVAPS   Y10, Y0
-	POPCNTL   R8, R8
-	TESTL     $0x00000008, R8
-	JEQ       part166Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, R9
+	LEAQ       (BX), BX
+	VMOVAPS    Y10, Y0
+	POPCNTL    R9, R9
+	TESTL      $0x00000008, R9
+	JEQ        part166Four
+	VMOVUPS    Y0, (BX)
 
 part166Four:
-	TESTL      $0x00000004, R8
+	TESTL      $0x00000004, R9
 	JEQ        part166Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
 part166Two:
-	TESTL     $0x00000002, R8
+	TESTL     $0x00000002, R9
 	JEQ       part166One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
 part166One:
-	TESTL  $0x00000001, R8
+	TESTL  $0x00000001, R9
 	JEQ    part166None
 	VMOVSS X0, (BX)
 
 part166None:
-	MOVQ      SI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y1, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part167Four
-	VMOVUPS   Y0, (R8)
+	MOVQ       SI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y1, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part167Four
+	VMOVUPS    Y0, (R9)
 
 part167Four:
 	TESTL      $0x00000004, SI
 	JEQ        part167Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part167Two:
 	TESTL     $0x00000002, SI
 	JEQ       part167One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part167One:
 	TESTL  $0x00000001, SI
 	JEQ    part167None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part167None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part168Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part168Four
+	VMOVUPS    Y0, (R9)
 
 part168Four:
 	TESTL      $0x00000004, SI
 	JEQ        part168Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part168Two:
 	TESTL     $0x00000002, SI
 	JEQ       part168One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part168One:
 	TESTL  $0x00000001, SI
 	JEQ    part168None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part168None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y5, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part169Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part169Four
+	VMOVUPS    Y0, (R9)
 
 part169Four:
 	TESTL      $0x00000004, SI
 	JEQ        part169Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part169Two:
 	TESTL     $0x00000002, SI
 	JEQ       part169One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part169One:
 	TESTL  $0x00000001, SI
 	JEQ    part169None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part169None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part170Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part170Four
+	VMOVUPS    Y0, (R9)
 
 part170Four:
 	TESTL      $0x00000004, SI
 	JEQ        part170Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part170Two:
 	TESTL     $0x00000002, SI
 	JEQ       part170One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part170One:
 	TESTL  $0x00000001, SI
 	JEQ    part170None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part170None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), R8
-	VMOVAPS   Y9, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part171Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), R9
+	VMOVAPS    Y9, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part171Four
+	VMOVUPS    Y0, (R9)
 
 part171Four:
 	TESTL      $0x00000004, SI
 	JEQ        part171Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part171Two:
 	TESTL     $0x00000002, SI
 	JEQ       part171One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part171One:
 	TESTL  $0x00000001, SI
 	JEQ    part171None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part171None:
-	ADDQ      DI, BX
-	VMOVMSKPS Y12, SI
-	LEAQ      (BX), BX
-	VMOVAPS   Y11, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part172Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       DI, BX
+	PREFETCHT0 (BX)(R8*2)
+	VMOVMSKPS  Y12, SI
+	LEAQ       (BX), BX
+	VMOVAPS    Y11, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part172Four
+	VMOVUPS    Y0, (BX)
 
 part172Four:
 	TESTL      $0x00000004, SI
@@ -5754,190 +5958,203 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    8(SP), BX
-	MOVQ    40(AX), SI
-	MOVQ    80(AX), DI
-	TESTQ   DI, DI
-	JNE     storePart
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y2, (BX)
-	VMOVUPS Y3, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y4, (BX)
-	VMOVUPS Y5, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y6, (BX)
-	VMOVUPS Y7, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y8, (BX)
-	VMOVUPS Y9, 32(BX)
-	ADDQ    SI, BX
-	VMOVUPS Y10, (BX)
-	VMOVUPS Y11, 32(BX)
-	JMP     storeEnd
+	MOVQ       8(SP), BX
+	MOVQ       40(AX), SI
+	MOVQ       208(AX), DI
+	MOVQ       80(AX), R8
+	TESTQ      R8, R8
+	JNE        storePart
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y2, (BX)
+	VMOVUPS    Y3, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVUPS    Y5, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y6, (BX)
+	VMOVUPS    Y7, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y8, (BX)
+	VMOVUPS    Y9, 32(BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y10, (BX)
+	VMOVUPS    Y11, 32(BX)
+	JMP        storeEnd
 
 storePart:
-	VMOVUPS   (DI), Y12
-	VMOVUPS   Y0, (BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y1, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part173Four
-	VMOVUPS   Y0, (R8)
+	VMOVUPS    (R8), Y12
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y0, (BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y1, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part173Four
+	VMOVUPS    Y0, (R9)
 
 part173Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part173Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part173Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part173One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part173One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part173None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part173None:
-	ADDQ      SI, BX
-	VMOVUPS   Y2, (BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y3, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part174Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y2, (BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y3, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part174Four
+	VMOVUPS    Y0, (R9)
 
 part174Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part174Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part174Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part174One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part174One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part174None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part174None:
-	ADDQ      SI, BX
-	VMOVUPS   Y4, (BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y5, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part175Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y4, (BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y5, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part175Four
+	VMOVUPS    Y0, (R9)
 
 part175Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part175Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part175Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part175One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part175One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part175None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part175None:
-	ADDQ      SI, BX
-	VMOVUPS   Y6, (BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y7, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part176Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y6, (BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y7, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part176Four
+	VMOVUPS    Y0, (R9)
 
 part176Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part176Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part176Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part176One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part176One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part176None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part176None:
-	ADDQ      SI, BX
-	VMOVUPS   Y8, (BX)
-	VMOVMSKPS Y12, DI
-	LEAQ      32(BX), R8
-	VMOVAPS   Y9, Y0
-	POPCNTL   DI, DI
-	TESTL     $0x00000008, DI
-	JEQ       part177Four
-	VMOVUPS   Y0, (R8)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y8, (BX)
+	VMOVMSKPS  Y12, R8
+	LEAQ       32(BX), R9
+	VMOVAPS    Y9, Y0
+	POPCNTL    R8, R8
+	TESTL      $0x00000008, R8
+	JEQ        part177Four
+	VMOVUPS    Y0, (R9)
 
 part177Four:
-	TESTL      $0x00000004, DI
+	TESTL      $0x00000004, R8
 	JEQ        part177Two
-	VMOVUPS    X0, (R8)
+	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, R8
+	ADDQ       $0x10, R9
 
 part177Two:
-	TESTL     $0x00000002, DI
+	TESTL     $0x00000002, R8
 	JEQ       part177One
-	VMOVLPS   X0, (R8)
+	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, R8
+	ADDQ      $0x08, R9
 
 part177One:
-	TESTL  $0x00000001, DI
+	TESTL  $0x00000001, R8
 	JEQ    part177None
-	VMOVSS X0, (R8)
+	VMOVSS X0, (R9)
 
 part177None:
-	ADDQ      SI, BX
-	VMOVUPS   Y10, (BX)
-	VMOVMSKPS Y12, SI
-	LEAQ      32(BX), BX
-	VMOVAPS   Y11, Y0
-	POPCNTL   SI, SI
-	TESTL     $0x00000008, SI
-	JEQ       part178Four
-	VMOVUPS   Y0, (BX)
+	ADDQ       SI, BX
+	PREFETCHT0 (BX)(DI*1)
+	VMOVUPS    Y10, (BX)
+	VMOVMSKPS  Y12, SI
+	LEAQ       32(BX), BX
+	VMOVAPS    Y11, Y0
+	POPCNTL    SI, SI
+	TESTL      $0x00000008, SI
+	JEQ        part178Four
+	VMOVUPS    Y0, (BX)
 
 part178Four:
 	TESTL      $0x00000004, SI

@@ -15,7 +15,7 @@ func (e *Engine) packFilters(j *convJob) {
 	group := c.OutC / c.Groups * c.depth()
 	for at := 0; at < weights; at += group {
 		if j.kind == convForward {
-			j.packFilter(e, &j.plan.x, m, c.depth(), at)
+			j.packFilter(e, &j.plan.y, m, c.depth(), at)
 			continue
 		}
 		for i := range j.plan.phases {

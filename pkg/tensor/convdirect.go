@@ -17,30 +17,45 @@ const (
 	directImage = 1 << 15
 )
 
-// tapForm chooses the fastest way for m channels. It compares multiply-adds of
-// vectors, those with elements missing included, and what comes with them: the
-// copy into panels is worth about six channels, the loads and address sums of
-// places that are not aligned one product in fifteen, and a tile across channels
-// is transposed, which is worth four ks; with one vector of channels it needs 17
-// loads for 16 products. No form but panels may read a borderless image, which
-// is the caller's: they read past the end of a line.
+func (g *grid) far() bool {
+	last := len(g.offsets) - 1
+	return last >= directDepth && int(g.offsets[last]) > directImage
+}
+
+// tapForm chooses the fastest way for m channels.
 func (k *kernels) tapForm(g *grid, m, depth int) tapForm {
+	form, _ := k.tapCost(g, m, depth)
+	return form
+}
+
+// tapCost also says what the planes cost: multiply-adds, those of missing elements
+// included, and what comes with them. The copy into panels is worth about six
+// channels, the loads and address sums of places that are not aligned one product
+// in fifteen, and a tile across channels is transposed, which is worth four ks;
+// with one vector of channels it needs 17 loads for 16 products. No form but panels
+// may read a borderless image, which is the caller's: they read past the end of a
+// line. Flat planes are for vectors of places alone.
+func (k *kernels) tapCost(g *grid, m, depth int) (form tapForm, least int) {
+	plane := g.outH * g.outW
+	form, least = tapPanels, (m+6)*plane*depth
 	if k.direct == nil || g.borderless || depth == 0 {
-		return tapPanels
+		return form, least
 	}
-	form, least := tapPanels, (m+6)*g.outW*depth
-	far := depth > directDepth && int(g.offsets[depth-1]) > directImage
-	if cost := m * k.whole(g.outW) * depth; cost <= least && !far {
-		form, least = tapDirect, cost+cost/15+m*k.whole(g.outW)
+	vectors := k.whole(g.outW) * g.outH
+	if g.flat != nil {
+		vectors = k.whole(plane)
 	}
-	cost := k.whole(m) * g.outW * (depth + 4)
+	if cost := m * vectors * depth; g.flat != nil || cost <= least && !g.far() {
+		form, least = tapDirect, cost+cost/15+m*vectors
+	}
+	cost := k.whole(m) * plane * (depth + 4)
 	if m <= k.width {
 		cost += cost / 16
 	}
-	if k.across[0] != nil && cost < least {
-		form = tapAcross
+	if g.flat == nil && k.across[0] != nil && cost < least {
+		form, least = tapAcross, cost
 	}
-	return form
+	return form, least
 }
 
 // multiplyTaps computes all of C, whose B are the taps of an image.
@@ -78,19 +93,31 @@ func (w *worker) directRows(p *product, r, rows int) {
 	t.offsets, t.k = pointer(g.offsetsBytes, 0), p.k
 	t.rowBias, t.relu = pointer(p.rowBias, r), flag(p.relu)
 	t.cRow, t.cLine, t.bLine = uintptr(4*p.cRow), uintptr(4*g.outW), uintptr(4*g.outRowStep)
-	t.lines = g.outH
-	kernels := w.k.direct[rows-1]
-	for at := 0; at < g.outW; {
-		vecs, i := (g.outW-at+w.k.width-1)/w.k.width, len(kernels)-1
+	if g.flat == nil {
+		w.directLines(p, r, rows, span{to: g.outW, lines: g.outH})
+		return
+	}
+	wide, plane := w.k.width<<(len(w.k.direct[rows-1])-1), g.outH*g.outW
+	t.cLine, t.bLine = uintptr(4*wide), uintptr(4*wide)
+	w.directLines(p, r, rows, span{to: wide, lines: plane / wide})
+	w.directLines(p, r, rows, span{from: plane / wide * wide, to: plane, lines: 1})
+}
+
+// directLines computes rows r to r+rows of columns of lines.
+func (w *worker) directLines(p *product, r, rows int, s span) {
+	t, kernels := &w.t, w.k.direct[rows-1]
+	t.lines = s.lines
+	for at := s.from; at < s.to && s.lines > 0; {
+		vecs, i := (s.to-at+w.k.width-1)/w.k.width, len(kernels)-1
 		for 1<<i > vecs {
 			i--
 		}
-		cols := min(w.k.width<<i, g.outW-at)
+		cols := min(w.k.width<<i, s.to-at)
 		w.width(cols)
 		t.b, t.c = pointer(p.b, at), pointer(p.c, r*p.cRow+at)
-		times := (g.outH<<i*rows + 23) / 24 * max(p.k/tapSteps, 1)
-		w.soonX.aim(&t.soonX, &t.soonXStep, rows*cols*g.outH, times)
-		w.soonY.aim(&t.soonY, &t.soonYStep, rows*cols*g.outH, times)
+		times := (s.lines<<i*rows + 23) / 24 * max(p.k/tapSteps, 1)
+		w.soonX.aim(&t.soonX, &t.soonXStep, rows*cols*s.lines, times)
+		w.soonY.aim(&t.soonY, &t.soonYStep, rows*cols*s.lines, times)
 		kernels[i](t)
 		at += cols
 	}

@@ -28,6 +28,7 @@ type grid struct {
 	outRowStep   int // elements of the stored image from output row to output row
 	offsets      []int32
 	offsetsBytes []int32
+	flat         []flatPlane // see flatten
 }
 
 // phase is one of the products that make up dx: the elements (h0+stride*i,
@@ -43,6 +44,7 @@ type phase struct {
 type convPlan struct {
 	c      Conv
 	x      grid // taps of x by y
+	y      grid // the same, as y itself is computed
 	phases []phase
 }
 
@@ -52,6 +54,11 @@ func (e *Engine) convPlan(c Conv) *convPlan {
 	p := e.plans[c]
 	if p == nil {
 		p = &convPlan{c: c, x: inputGrid(c), phases: outputPhases(c)}
+		p.y = p.x
+		e.k.flatten(&p.y, c.OutC/c.Groups, c.InC/c.Groups)
+		if len(p.phases) == 1 {
+			e.k.flatten(&p.phases[0].grid, c.InC/c.Groups, c.OutC/c.Groups)
+		}
 		e.plans[c] = p
 	}
 	return p

@@ -43,7 +43,7 @@ func (j *convJob) part(w *worker, i int) {
 
 // forward computes the planes of one group of one image.
 func (j *convJob) forward(w *worker, n, group int) {
-	c, g := &j.plan.c, &j.plan.x
+	c, g := &j.plan.c, &j.plan.y
 	ic, oc, out := c.InC/c.Groups, c.OutC/c.Groups, g.outH*g.outW
 	first := n*c.OutC + group*oc
 	p := &w.product
@@ -156,6 +156,10 @@ func (w *worker) image(g *grid, x []float32, channels int) []float32 {
 		w.img = grow(w.img, n)
 		clear(w.img)
 		w.imageOf = g
+	}
+	if g.flat != nil {
+		w.copyFlat(g, x, channels)
+		return w.img
 	}
 	if g.split == 1 {
 		w.copyPlanes(g, x, channels)

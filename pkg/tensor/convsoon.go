@@ -23,8 +23,9 @@ func (j *convJob) next(x []float32, n, group, size, all int) soon {
 }
 
 // aim sets what a kernel needs to ask while it computes part numbers, times times:
-// where to begin, and how far to go each time. There must be a place even if there is
-// nothing to ask for: to ask for nil takes long.
+// where to begin, and how far to go each time. Those that could ask for a few lines
+// of the cache only do not ask. There must be a place even if there is nothing to ask
+// for: to ask for nil takes long.
 func (s *soon) aim(at *unsafe.Pointer, step *uintptr, part, times int) {
 	*at, *step = unsafe.Pointer(s), 0
 	if len(s.x) == 0 {
@@ -32,5 +33,7 @@ func (s *soon) aim(at *unsafe.Pointer, step *uintptr, part, times int) {
 	}
 	from, to := len(s.x)*s.done/s.all, len(s.x)*(s.done+part)/s.all
 	s.done += part
-	*at, *step = pointer(s.x, from), uintptr((4*(to-from)+times-1)/times)
+	if n := (4*(to-from) + times - 1) / times; n <= cacheLine {
+		*at, *step = pointer(s.x, from), uintptr(n)
+	}
 }

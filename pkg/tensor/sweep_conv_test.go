@@ -30,7 +30,7 @@ func (c *trial) anyConvolution() Conv {
 		KH: c.upTo(4), KW: c.upTo(4), StrideH: c.r.IntN(4), StrideW: c.r.IntN(4), PadH: c.r.IntN(3), PadW: c.r.IntN(3),
 		DilH: c.r.IntN(3), DilW: c.r.IntN(3), Groups: groups}
 	three := func() { s.KH, s.KW, s.PadH, s.PadW, s.DilH, s.DilW = 3, 3, 1, 1, 1, 1 }
-	switch c.r.IntN(12) {
+	switch c.r.IntN(13) {
 	case 0, 1, 2: // 3 by 3 at stride 1
 		three()
 		s.StrideH, s.StrideW = 1, 1
@@ -54,7 +54,11 @@ func (c *trial) anyConvolution() Conv {
 	case 9: // wide lines under every number of filters
 		three()
 		s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, c.upTo(2), 1+c.i%27, 1, 1, c.upTo(3), 17+c.r.IntN(60)
-	case 10:
+	case 10: // lines of the width of the output, which vectors run across
+		s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW = 1, c.upTo(2), 20+c.r.IntN(30), 1, 1
+		s.KW, s.DilW = 3+2*c.r.IntN(2), 1+c.r.IntN(2)
+		s.PadW = s.DilW * (s.KW - 1) / 2
+	case 11:
 		if c.i%10 == 0 { // a large plane under deep chains
 			three()
 			s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, 37+c.r.IntN(4), 2, 1, 1, 28, 32
@@ -64,11 +68,12 @@ func (c *trial) anyConvolution() Conv {
 }
 
 // acrossConvolution is one with vectors of channels: tiles of every number of
-// places, one vector and two, whole ones and not.
+// places, one vector and two, whole ones and not. Lines are odd, so that one is left
+// of pairs; their width is not that of the output, so that planes are not flat.
 func (c *trial) acrossConvolution() Conv {
 	i := c.i / 2
-	return Conv{N: 1 + c.r.IntN(2), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: c.upTo(5), W: 1 + i%16,
-		KH: 3, KW: 3, PadH: 1, PadW: 1}
+	return Conv{N: 1 + c.r.IntN(2), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: 1 + 2*c.r.IntN(3), W: 3 + i%16,
+		KH: 3, KW: 3, PadH: 1}
 }
 
 // tapConvolution has every number of taps in a line of filters, alone and by

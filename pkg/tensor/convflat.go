@@ -1,0 +1,79 @@
+package tensor
+
+import "slices"
+
+// Lines that do not fill vectors waste a part of each. Where the output is as wide
+// as the image, planes can be stored so that each tap of all elements of an output
+// plane lies side by side: once for each column of a filter, moved by it, with zeros
+// where numbers came in from the next line. Vectors then run over the ends of lines,
+// and only the last one of a plane has elements missing.
+
+// flatPlane is how a plane is stored for a column of a filter: element i is i+move
+// of the image where keep[i] is 1, else +0.
+type flatPlane struct {
+	move int
+	keep []float32
+}
+
+// flatten makes the planes of an image flat if that is the faster way to compute m
+// channels.
+func (k *kernels) flatten(g *grid, m, channels int) {
+	if g.borderless || len(g.offsets) == 0 || g.split > 1 || g.outRowStep != g.rowStep || g.outW != g.width {
+		return
+	}
+	depth, size := len(g.offsets), g.planeStep/g.rowStep*g.width
+	var moves []int
+	for _, at := range g.offsets {
+		if move := int(at)%g.rowStep - g.left; !slices.Contains(moves, move) {
+			moves = append(moves, move)
+		}
+	}
+	f := *g
+	for _, move := range moves {
+		f.flat = append(f.flat, flatPlane{move, g.keep(move)})
+	}
+	f.rowStep, f.outRowStep, f.planeStep = g.width, g.width, len(moves)*size
+	f.offsets, f.offsetsBytes = nil, nil
+	for _, at := range g.offsets {
+		plane, row, move := int(at)/g.planeStep, int(at)%g.planeStep/g.rowStep, int(at)%g.rowStep-g.left
+		to := plane*f.planeStep + slices.Index(moves, move)*size + row*g.width
+		f.offsets, f.offsetsBytes = append(f.offsets, int32(to)), append(f.offsetsBytes, int32(4*to))
+	}
+	if f.far() {
+		return
+	}
+	// To store a number takes about a third of a cycle.
+	store := k.width * 3 / 4 * channels * (len(moves) - 1) * size
+	_, lined := k.tapCost(g, m, depth)
+	if _, flat := k.tapCost(&f, m, depth); flat+store < lined {
+		*g = f
+	}
+}
+
+// keep says which elements of a plane that is moved so far are of their own line.
+func (g *grid) keep(move int) []float32 {
+	keep := make([]float32, g.height*g.width)
+	for i := range keep {
+		if col := i%g.width + move; col >= 0 && col < g.width {
+			keep[i] = 1
+		}
+	}
+	return keep
+}
+
+// copyFlat stores the channels of an image as flat planes.
+func (w *worker) copyFlat(g *grid, x []float32, channels int) {
+	plane, size := g.height*g.width, g.planeStep/len(g.flat)
+	for ch := range channels {
+		src := x[ch*plane:][:plane]
+		for i, f := range g.flat {
+			dst := w.img[ch*g.planeStep+i*size+g.top*g.width:]
+			from, to := max(0, -f.move), plane-max(0, f.move)
+			if from < to {
+				v := w.aimVec(to - from)
+				v.p, v.x, v.y = start(dst[from:]), start(src[from+f.move:]), start(f.keep[from:])
+				w.k.opReLUBack(v)
+			}
+		}
+	}
+}
