@@ -113,6 +113,7 @@ func (a *across) step() {
 // finish adds the bias, applies max(0, x), and stores the tile, a line of places
 // for each channel that exists.
 func (a *across) finish() {
+	a.findMinus()
 	p := a.load("bias")
 	a.TESTQ(p, p)
 	a.JEQ(operand.LabelRef("noBias"))
@@ -146,6 +147,26 @@ func (a *across) finish() {
 		a.give(lines...)
 	}
 	a.Label("stored")
+}
+
+// findMinus notes in minus whether a sum is -0, the least integer, if it matters.
+func (a *across) findMinus() {
+	a.CMPQ(a.field("edge"), operand.Imm(0))
+	a.JEQ(operand.LabelRef("edged"))
+	low, zero, some, bits := a.take(), a.take(), a.K(), a.GP64()
+	a.VMOVAPS(a.acc[0][0], low)
+	for _, row := range a.acc {
+		for _, v := range row {
+			a.VPMINSD(v, low, low)
+		}
+	}
+	a.VPTERNLOGD(operand.Imm(0xff), zero, zero, zero)
+	a.VPSLLD(operand.Imm(31), zero, zero)
+	a.VPCMPEQD(zero, low, some)
+	a.KMOVW(some, bits.As32())
+	a.ORQ(bits, a.field("minus"))
+	a.give(low, zero)
+	a.Label("edged")
 }
 
 // take returns a register that holds nothing, give returns some that are no

@@ -1,6 +1,9 @@
 package tensor
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // TestTapForm shows which form the cost rule chooses on AVX-512, and that other
 // machines have no vectors across channels.
@@ -42,5 +45,44 @@ func TestStrips(t *testing.T) {
 	}
 	if n, shared := strips(32, 14); n != 3 || shared != 6 {
 		t.Errorf("two lines of 32 are 13, 13, 6+6, 13 and 13, not %d strips with %d shared", n, shared)
+	}
+}
+
+// TestTapsInPadding has what makes taps in the padding matter: weights that are not
+// finite, and sums that are -0 before such a tap makes them +0. Only products next to
+// nothing make a sum -0.
+func TestTapsInPadding(t *testing.T) {
+	c := Conv{N: 2, InC: 8, OutC: 32, H: 5, W: 7, KH: 3, KW: 3, PadH: 1, PadW: 1}
+	x, w := make([]float32, c.N*c.InC*c.H*c.W), make([]float32, c.OutC*c.InC*9)
+	for i := range c.H * c.W {
+		x[i] = 1e-30 // channel 0 of image 0
+	}
+	inf := float32(math.Inf(1))
+	for _, tap := range []struct {
+		kh           int // the row of filters that is different
+		first, other float32
+	}{{0, 1, -1}, {2, 1, -1}, {0, inf, 1}, {2, inf - inf, 1}} {
+		for i := range w {
+			w[i] = tap.other
+			if i/3%3 == tap.kh {
+				w[i] = tap.first
+			}
+			if i/9%c.InC == 0 {
+				w[i] = -1e-30
+			}
+		}
+		var want []float32
+		for _, e := range engines(t, 1) {
+			y := make([]float32, c.N*c.OutC*c.H*c.W)
+			e.ConvForward(y, x, w, nil, c, ActNone)
+			if want == nil {
+				want = y
+			}
+			for i := range y {
+				if math.Float32bits(y[i]) != math.Float32bits(want[i]) && (y[i] == y[i] || want[i] == want[i]) {
+					t.Fatalf("%s, %+v: element %d is %g, want %g", e.ISA(), tap, i, y[i], want[i])
+				}
+			}
+		}
 	}
 }

@@ -1,73 +1,102 @@
 package tensor
 
 // packFilters writes the weights of a job as vectors across channels read them:
-// whole vectors of channels, k by k, in panels of two. What is (m, k) in w begins
-// at the same share of the buffer. The bias follows behind.
+// whole vectors of channels, k by k, in panels of two, for all taps and then for
+// those of bands. The bias follows behind.
 func (e *Engine) packFilters(j *convJob) {
-	c, m := &j.plan.c, j.plan.c.OutC/j.plan.c.Groups
+	c, w := &j.plan.c, e.pool.workers[0]
+	m, ks := c.OutC/c.Groups, j.plan.packedY
 	if j.kind == convInput {
-		m = c.InC / c.Groups
+		m, ks = c.InC/c.Groups, j.plan.packedX
 	}
-	weights := c.OutC * c.depth()
-	size := weights / m * e.k.whole(m)
+	j.packed = e.k.whole(m) * ks
+	size := c.Groups * j.packed
 	e.filters = grow(e.filters, size+len(j.bias))
 	j.filters = e.filters
 	group := c.OutC / c.Groups * c.depth()
-	for at := 0; at < weights; at += group {
+	for i := range c.Groups {
 		if j.kind == convForward {
-			j.packFilter(e, &j.plan.y, m, c.depth(), at)
+			w.packFilter(j.groupFilters(e.k, &j.plan.y, m, i), &j.plan.y, j.w[i*group:], m)
 			continue
 		}
-		for i := range j.plan.phases {
-			ph := &j.plan.phases[i]
-			j.packFilter(e, &ph.grid, m, ph.k, at+ph.at)
+		for k := range j.plan.phases {
+			ph := &j.plan.phases[k]
+			w.packFilter(j.groupFilters(e.k, &ph.grid, m, i), &ph.grid, j.w[i*group+ph.at:], m)
 		}
+	}
+	if size > 0 {
+		sum := w.sum32(j.w[:c.Groups*group])
+		j.finite = sum-sum == 0
 	}
 	if j.bias != nil {
 		j.bias = j.filters[size:][:copy(j.filters[size:], j.bias)]
 	}
 }
 
-func (j *convJob) packFilter(e *Engine, g *grid, m, k, at int) {
-	if e.k.tapForm(g, m, k) != tapAcross {
-		return
-	}
-	w, panel := e.pool.workers[0], e.k.panel()
-	for first := 0; first < m; first += panel {
-		n := min(panel, m-first)
-		for i := 0; i < e.k.whole(n); i += 8 {
-			for r := range w.rows {
-				w.rows[r] = &j.w[at+(first+min(i+r, n-1))*k]
-			}
-			w.transpose(j.filters[j.filterAt(e.k, m, at)+first*k+i:], e.k.whole(n), k)
-		}
-	}
+// groupFilters is where the packed filters of a group begin, for m channels.
+func (j *convJob) groupFilters(k *kernels, g *grid, m, group int) []float32 {
+	return j.filters[group*j.packed+k.whole(m)*g.filters:]
 }
 
-// filterAt is where the panels of the weights at w[at:] begin.
-func (j *convJob) filterAt(k *kernels, m, at int) int { return at / m * k.whole(m) }
+// packFilter packs the weights of m channels for one grid.
+func (w *worker) packFilter(dst []float32, g *grid, weights []float32, m int) {
+	if g.bands == nil {
+		return
+	}
+	k, panel := len(g.offsets), w.k.panel()
+	for first := 0; first < m; first += panel {
+		n := min(panel, m-first)
+		for i := 0; i < w.k.whole(n); i += 8 {
+			for r := range w.rows {
+				w.rows[r] = &weights[(first+min(i+r, n-1))*k]
+			}
+			w.transpose(dst[first*k+i:], w.k.whole(n), k)
+		}
+	}
+	w.k.packBands(dst, g, m)
+}
 
 // whole is how many numbers the whole vectors have that n numbers need.
 func (k *kernels) whole(n int) int { return (n + k.width - 1) / k.width * k.width }
 
 // multiplyAcross computes all of C from packed weights.
 func (w *worker) multiplyAcross(p *product) {
-	g, t := p.taps, &w.across
-	t.cRow, t.offsets, t.k, t.relu = uintptr(4*p.cRow), pointer(g.offsetsBytes, 0), p.k, flag(p.relu)
-	for at := 0; at < p.m; at += w.k.panel() {
-		t.channels = min(w.k.panel(), p.m-at)
-		t.w, t.bias = pointer(p.filters, at*p.k), pointer(p.rowBias, at)
-		n, shared := strips(g.outW, len(w.k.across[(t.channels-1)/w.k.width]))
-		own, pairs := g.outW-shared, g.outH/2
-		if shared == 0 {
-			w.acrossStrips(p, at, span{to: g.outW, lines: g.outH, step: 1}, n)
-			continue
-		}
-		w.acrossStrips(p, at, span{to: own, lines: g.outH - pairs, step: 2}, n-1)
-		w.acrossStrips(p, at, span{from: own, to: g.outW + shared, lines: pairs, step: 2, gap: g.outRowStep - g.outW}, 1)
-		w.acrossStrips(p, at, span{line: 1, from: shared, to: g.outW, lines: pairs, step: 2}, n-1)
-		w.acrossStrips(p, at, span{line: 2 * pairs, from: own, to: g.outW, lines: g.outH % 2, step: 1}, 1)
+	if p.finite && w.acrossBands(p, p.taps.bands) {
+		return
 	}
+	w.soonX, w.soonY = soon{}, soon{}
+	w.acrossBands(p, p.taps.whole)
+}
+
+// acrossBands returns whether it is sure that no tap that was left out matters.
+func (w *worker) acrossBands(p *product, bands []band) bool {
+	t := &w.across
+	t.cRow, t.relu, t.minus = uintptr(4*p.cRow), flag(p.relu), 0
+	for at := 0; at < p.m; at += w.k.panel() {
+		t.channels, t.bias = min(w.k.panel(), p.m-at), pointer(p.rowBias, at)
+		for i := range bands {
+			b := &bands[i]
+			t.offsets, t.k, t.edge = pointer(b.offsets, 0), len(b.offsets), b.filters
+			t.w = pointer(p.filters, w.k.whole(p.m)*b.filters+at*t.k)
+			w.acrossLines(p, at, b.line, b.lines)
+		}
+	}
+	return t.minus == 0
+}
+
+// acrossLines computes some lines for the channels from at on.
+func (w *worker) acrossLines(p *product, at, line, lines int) {
+	g := p.taps
+	n, shared := strips(g.outW, len(w.k.across[(w.across.channels-1)/w.k.width]))
+	own, pairs := g.outW-shared, lines/2
+	if shared == 0 {
+		w.acrossStrips(p, at, span{line: line, to: g.outW, lines: lines, step: 1}, n)
+		return
+	}
+	w.acrossStrips(p, at, span{line: line, to: own, lines: lines - pairs, step: 2}, n-1)
+	w.acrossStrips(p, at, span{line: line, from: own, to: g.outW + shared, lines: pairs, step: 2, gap: g.outRowStep - g.outW}, 1)
+	w.acrossStrips(p, at, span{line: line + 1, from: shared, to: g.outW, lines: pairs, step: 2}, n-1)
+	w.acrossStrips(p, at, span{line: line + 2*pairs, from: own, to: g.outW, lines: lines % 2, step: 1}, 1)
 }
 
 // strips cuts a line into n tiles of about the same size. If that takes one tile
@@ -98,7 +127,7 @@ func (w *worker) acrossStrips(p *product, at int, r span, n int) {
 		from, to := r.from+(r.to-r.from)*i/n, r.from+(r.to-r.from)*(i+1)/n
 		t.x, t.c = pointer(p.b, r.line*g.outRowStep+from), pointer(p.c, at*p.cRow+r.line*g.outW+from)
 		part := (to - from) * r.lines * t.channels
-		times := r.lines * max(p.k/tapSteps, 1)
+		times := r.lines * max(t.k/tapSteps, 1)
 		w.soonX.aim(&t.soonX, &t.soonXStep, part, times)
 		w.soonY.aim(&t.soonY, &t.soonYStep, part, times)
 		w.k.across[(t.channels-1)/w.k.width][to-from-1](t)

@@ -29,6 +29,8 @@ type grid struct {
 	offsets      []int32
 	offsetsBytes []int32
 	flat         []flatPlane // see flatten
+	bands, whole []band      // see cut; whole is one with all lines and taps
+	filters      int         // where the filters of a group begin: so many ks
 }
 
 // phase is one of the products that make up dx: the elements (h0+stride*i,
@@ -46,6 +48,8 @@ type convPlan struct {
 	x      grid // taps of x by y
 	y      grid // the same, as y itself is computed
 	phases []phase
+	// How many ks packed filters of a group have, for y and for dx.
+	packedY, packedX int
 }
 
 // convPlan returns the plan of a shape, made at its first use.
@@ -54,14 +58,30 @@ func (e *Engine) convPlan(c Conv) *convPlan {
 	p := e.plans[c]
 	if p == nil {
 		p = &convPlan{c: c, x: inputGrid(c), phases: outputPhases(c)}
-		p.y = p.x
-		e.k.flatten(&p.y, c.OutC/c.Groups, c.InC/c.Groups)
-		if len(p.phases) == 1 {
-			e.k.flatten(&p.phases[0].grid, c.InC/c.Groups, c.OutC/c.Groups)
-		}
+		p.choose(e.k)
 		e.plans[c] = p
 	}
 	return p
+}
+
+// choose settles how y and dx are computed.
+func (p *convPlan) choose(k *kernels) {
+	ic, oc := p.c.InC/p.c.Groups, p.c.OutC/p.c.Groups
+	p.y = p.x
+	k.flatten(&p.y, oc, ic)
+	if len(p.phases) == 1 {
+		k.flatten(&p.phases[0].grid, ic, oc)
+	}
+	if k.tapForm(&p.y, oc, len(p.y.offsets)) == tapAcross {
+		p.packedY = p.y.cut(ic)
+	}
+	for i := range p.phases {
+		ph := &p.phases[i]
+		ph.filters = p.packedX
+		if k.tapForm(&ph.grid, ic, ph.k) == tapAcross {
+			p.packedX += ph.cut(oc)
+		}
+	}
 }
 
 // finish fills in what follows from rows and columns, and adds offsets for the

@@ -13,6 +13,8 @@ type convJob struct {
 	parts   int
 	n       int
 	filters []float32 // the weights as vectors across channels read them
+	packed  int       // how many of them a group has
+	finite  bool      // all weights are
 }
 
 type convKind int
@@ -56,7 +58,7 @@ func (j *convJob) forward(w *worker, n, group int) {
 		p.rowBias = j.bias[group*oc:]
 	}
 	p.b, p.taps = w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic), g
-	p.filters = j.filters[j.filterAt(w.k, oc, group*oc*c.depth()):]
+	p.filters, p.finite = j.groupFilters(w.k, g, oc, group), j.finite
 	w.soonX, w.soonY = j.next(j.x, n, group, ic*c.H*c.W, oc*out), j.next(j.y, n, group, oc*out, oc*out)
 	w.multiplyTaps(p)
 }
@@ -92,7 +94,7 @@ func (j *convJob) input(w *worker, n, group int) {
 				clear(to[:ic*size])
 			} else {
 				p.b, p.taps = img, &ph.grid
-				p.filters = j.filters[j.filterAt(w.k, ic, group*oc*c.depth()+ph.at):]
+				p.filters, p.finite = j.groupFilters(w.k, &ph.grid, ic, group), j.finite
 				w.multiplyTaps(p)
 			}
 			to = to[ic*size:]

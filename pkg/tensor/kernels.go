@@ -60,8 +60,10 @@ type across struct {
 	c                    unsafe.Pointer
 	cRow, cLine          uintptr // from channel to channel, from line to line
 	lines                int
-	channels             int            // that exist
-	relu                 int            // not 0: max(0, x) at the end
+	channels             int // that exist
+	relu                 int // not 0: max(0, x) at the end
+	edge                 int // not 0: minus becomes not 0 if a sum is -0
+	minus                int
 	soonX, soonY         unsafe.Pointer // what will be read and written soon: the caches are told on the way
 	soonXStep, soonYStep uintptr        // from k to k
 }
