@@ -19,7 +19,8 @@
 //	soon.go    what both ask of the caches on the way
 //	pack.go    copies into panels
 //	turn.go    a transpose
-//	row.go     products of one row
+//	turned.go  products of few rows and a B that is stored transposed
+//	row.go     the same for one row and AVX2
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go
@@ -69,9 +70,11 @@ func run(dir string) error {
 		peak(c, isa, fields["pack"])
 		if isa.name == "avx2" {
 			packs(c, isa, fields["pack"])
-			rows(c, isa, fields["tile"])
+			row(c, isa, fields["tile"])
+		} else {
+			turneds(c, isa, fields["tile"])
 		}
-		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)); err != nil {
+		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+turnedTable(isa)); err != nil {
 			return err
 		}
 		if err := convolutions(dir, isa, fields); err != nil {

@@ -11,13 +11,13 @@ import (
 const rowGroups = 4
 
 // rows writes the product of one row of A and a B that is stored transposed:
-// blocks of 8 by 8 are turned in registers and used right away. It uses vectors
-// of 256 bits and serves both instruction sets.
-func rows(c *build.Context, s isa, f layout) {
-	t := &tile{Context: c, isa: s, f: f, rows: 8}
-	t.t = function(c, "row_"+s.name, "tile")
+// blocks of 8 by 8 are turned in registers and used right away. It is the one of
+// turneds that AVX2 has registers for.
+func row(c *build.Context, s isa, f layout) {
+	t := &tile{Context: c, isa: s, f: f}
+	t.t = function(c, "turned1_"+s.name, "tile")
 	base := []reg.GPVirtual{t.load("b")}
-	odd := t.oddMultiples(t.load("bRow"))
+	odd := t.oddMultiples(t.load("bRow"), 8)
 	for g := 1; g < rowGroups; g++ {
 		p := t.GP64()
 		t.LEAQ(operand.Mem{Base: base[g-1], Index: odd[1], Scale: 8}, p)

@@ -145,14 +145,14 @@ func (t *tile) next() {
 
 // rowsOfA gets ready to reach rows of A from the first one.
 func (t *tile) rowsOfA(first reg.GPVirtual) reg.GPVirtual {
-	t.odd = t.oddMultiples(t.load("aRow"))
+	t.odd = t.oddMultiples(t.load("aRow"), t.rows)
 	return first
 }
 
-// oddMultiples are those of the distance of rows that all rows of a tile need.
-func (t *tile) oddMultiples(step reg.GPVirtual) map[int]reg.GPVirtual {
+// oddMultiples are those of the distance of rows that so many rows need.
+func (t *tile) oddMultiples(step reg.GPVirtual, rows int) map[int]reg.GPVirtual {
 	odd := map[int]reg.GPVirtual{1: step}
-	for i := 3; i < t.rows; i += 2 {
+	for i := 3; i < rows; i += 2 {
 		odd[i] = t.GP64()
 		t.LEAQ(operand.Mem{Base: odd[i-2], Index: step, Scale: 2}, odd[i])
 	}

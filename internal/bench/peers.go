@@ -18,9 +18,10 @@ import (
 type PeerOptions struct {
 	// Command starts the program of bench/peers/cpp/peer.cpp.
 	Command func(ctx context.Context) *exec.Cmd
-	// Runs is the number of measured runs of each; 0 means 15.
+	// Runs is the number of measured runs of each; 0 means 41.
 	Runs int
-	// RunTime is the least length of a run; 0 means 20 ms.
+	// RunTime is the least length of a run; 0 means 8 ms. Many short runs tell more
+	// than few long ones: other guests of a host slow it down for milliseconds.
 	RunTime time.Duration
 }
 
@@ -43,10 +44,10 @@ type PeerResult struct {
 // oneDNN, on one thread, and emits a PeerResult for each.
 func Peers(ctx context.Context, o PeerOptions, emit func(any)) (err error) {
 	if o.Runs == 0 {
-		o.Runs = 15
+		o.Runs = 41
 	}
 	if o.RunTime == 0 {
-		o.RunTime = 20 * time.Millisecond
+		o.RunTime = 8 * time.Millisecond
 	}
 	eng, err := tensor.New(tensor.Config{Threads: 1})
 	if err != nil {

@@ -12,9 +12,8 @@ const (
 	blockN = 512
 	// Panels of a transposed A that are turned at once.
 	turnedPanels = 8
-	// A row or two of A are not worth a copy of a transposed B.
-	turnedRows = 2
-	rowColumns = 32
+	// Columns that are computed from a transposed B without a copy.
+	turnedColumns = 32
 )
 
 // multiply computes rows i0 to i1 and columns j0 to j1 of C.
@@ -22,7 +21,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	w.t.cRow = uintptr(4 * p.cRow)
 	rows := i1 - i0
 	switch {
-	case rows <= turnedRows && p.k >= 8 && p.bCol != 1 && p.bRow == 1 && p.aCol == 1 && p.taps == nil && p.packed == nil && w.k.row != nil:
+	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.direct(w.k, rows):
 		depth := max(1, min(p.k, fewRowsK))
@@ -38,6 +37,12 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	}
 	w.ahead(nil, 0, 0, 0)
 	p.activate(w, i0, i1, j0, j1)
+}
+
+// turned is whether a B that is stored transposed is best turned on the way: so
+// few rows are not worth a copy.
+func (p *product) turned(k *kernels, rows int) bool {
+	return rows <= max(2, len(k.turned)) && len(k.turned) > 0 && p.k >= 16 && p.aCol == 1 && p.bCol != 1 && p.bRow == 1 && p.taps == nil && p.packed == nil
 }
 
 // direct is whether B is best read where it is, for so many rows: it is not worth
@@ -164,17 +169,17 @@ func (w *worker) ahead(s []float32, from, n, step int) {
 	}
 }
 
-// multiplyTurned computes a row or two without a copy of B, which is stored
-// transposed: 32 columns at once and a multiple of 8 of k. What is left, and what
-// comes after the sums, is done as for few rows.
+// multiplyTurned computes few rows without a copy of B, which is stored
+// transposed: 32 columns at once and a multiple of 16 of k. What is left, and what
+// comes after the sums, is done as for others.
 func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
-	t, whole := &w.t, p.k/8*8
-	last := j0 + (j1-j0)/rowColumns*rowColumns
-	t.bRow, t.k, t.load = uintptr(4*p.bCol), whole, flag(p.load)
-	for j := j0; j < last; j += rowColumns {
-		for i := i0; i < i1; i++ {
+	t, whole := &w.t, p.k/16*16
+	last := j0 + (j1-j0)/turnedColumns*turnedColumns
+	t.aRow, t.bRow, t.k, t.load = uintptr(4*p.aRow), uintptr(4*p.bCol), whole, flag(p.load)
+	for j := j0; j < last; j += turnedColumns {
+		for i := i0; i < i1; i += len(w.k.turned) {
 			t.a, t.b, t.c = pointer(p.a, i*p.aRow), pointer(p.b, j*p.bCol), pointer(p.c, i*p.cRow+j)
-			w.k.row(t)
+			w.k.turned[min(i1-i, len(w.k.turned))-1](t)
 		}
 	}
 	rest := *p

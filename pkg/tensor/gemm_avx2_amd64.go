@@ -113,7 +113,7 @@ func packLine2_avx2(p *pack)
 func packGather_avx2(p *pack)
 
 //go:noescape
-func row_avx2(p *tile)
+func turned1_avx2(p *tile)
 
 // tiles_avx2 lists the kernels by vectors and rows.
 func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
@@ -126,4 +126,9 @@ func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
 		{lane1x2_avx2, lane2x2_avx2, lane3x2_avx2, lane4x2_avx2, lane5x2_avx2, lane6x2_avx2},
 	}
 	return tiles, lanes
+}
+
+// turneds_avx2 lists the kernels by rows.
+func turneds_avx2() []func(*tile) {
+	return []func(*tile){turned1_avx2}
 }

@@ -9341,9 +9341,9 @@ row:
 	VZEROUPPER
 	RET
 
-// func row_avx2(p *tile)
+// func turned1_avx2(p *tile)
 // Requires: AVX, AVX2, FMA3
-TEXT ·row_avx2(SB), $0-8
+TEXT ·turned1_avx2(SB), $0-8
 	MOVQ    p+0(FP), AX
 	MOVQ    16(AX), CX
 	MOVQ    24(AX), DX

@@ -151,6 +151,42 @@ func lane12x2_avx512(p *tile)
 //go:noescape
 func peak_avx512(p *pack)
 
+//go:noescape
+func turned1_avx512(p *tile)
+
+//go:noescape
+func turned2_avx512(p *tile)
+
+//go:noescape
+func turned3_avx512(p *tile)
+
+//go:noescape
+func turned4_avx512(p *tile)
+
+//go:noescape
+func turned5_avx512(p *tile)
+
+//go:noescape
+func turned6_avx512(p *tile)
+
+//go:noescape
+func turned7_avx512(p *tile)
+
+//go:noescape
+func turned8_avx512(p *tile)
+
+//go:noescape
+func turned9_avx512(p *tile)
+
+//go:noescape
+func turned10_avx512(p *tile)
+
+//go:noescape
+func turned11_avx512(p *tile)
+
+//go:noescape
+func turned12_avx512(p *tile)
+
 // tiles_avx512 lists the kernels by vectors and rows.
 func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 	tiles = [2][]func(*tile){
@@ -162,4 +198,9 @@ func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 		{lane1x2_avx512, lane2x2_avx512, lane3x2_avx512, lane4x2_avx512, lane5x2_avx512, lane6x2_avx512, lane7x2_avx512, lane8x2_avx512, lane9x2_avx512, lane10x2_avx512, lane11x2_avx512, lane12x2_avx512},
 	}
 	return tiles, lanes
+}
+
+// turneds_avx512 lists the kernels by rows.
+func turneds_avx512() []func(*tile) {
+	return []func(*tile){turned1_avx512, turned2_avx512, turned3_avx512, turned4_avx512, turned5_avx512, turned6_avx512, turned7_avx512, turned8_avx512, turned9_avx512, turned10_avx512, turned11_avx512, turned12_avx512}
 }

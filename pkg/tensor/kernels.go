@@ -133,10 +133,10 @@ type kernels struct {
 	// so for each lane by itself, scales, rounds and adds the integers to C.
 	tile, lane [2][]func(*tile)
 
-	// row computes 32 columns of one row from a B whose columns lie bRow apart,
-	// over a multiple of 8 of k: it knows a, b, bRow, c, k and load. nil:
-	// there is none.
-	row func(*tile)
+	// turned[r-1] computes 32 columns of r rows from a B whose columns lie bRow
+	// apart, over a multiple of 16 of k: it knows a, aRow, b, bRow, c, cRow, k and
+	// load. nil: there are none.
+	turned []func(*tile)
 
 	// direct[r-1] computes tiles of r rows from taps in an image, with 1, 2 or 4
 	// vectors of a line; the last may be missing. nil: there are none.

@@ -23,6 +23,7 @@ func available() []*kernels {
 func avx2() *kernels {
 	k := &kernels{name: "avx2", width: 8, rows: 6, masks: masks8(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx2()
+	k.turned = turneds_avx2()
 	k.direct, k.weight = directs_avx2(), weights_avx2()
 	k.peak, k.vectors = peak_avx2, vectors_avx2()
 	k.sum64, k.squares64 = sum64_avx2, squares64_avx2
@@ -34,6 +35,7 @@ func avx2() *kernels {
 func avx512() *kernels {
 	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx512()
+	k.turned = turneds_avx512()
 	k.direct, k.across, k.weight = directs_avx512(), acrosses_avx512(), weights_avx512()
 	k.peak, k.vectors = peak_avx512, vectors_avx512()
 	k.sum64, k.squares64 = sum64_avx512, squares64_avx512
@@ -49,7 +51,7 @@ func (k *kernels) packs() {
 	if k.width == 16 {
 		k.panels = packPanels4_avx2
 	}
-	k.turn, k.row = packTurn_avx2, row_avx2
+	k.turn = packTurn_avx2
 	k.transpose, k.taps, k.gather = packTranspose_avx2, packTaps_avx2, packGather_avx2
 }
 

@@ -117,18 +117,15 @@ func (w *worker) transpose(dst []float32, wide, count int) {
 	w.k.transpose(&w.p)
 }
 
-// turnC stores rows i0 to i1 and columns j0 to j1 of C where they belong. Turns
-// write 4 rows at a time, and may not write behind the last.
+// turnC stores rows i0 to i1 and columns j0 to j1 of C where they belong: blocks of
+// 8 by 8 are turned, which may not write behind the last row, and the rest moved.
 func (w *worker) turnC(p *product, i0, i1, j0, j1 int) {
-	whole := 0
-	if w.k.turn != nil {
-		whole = (j1 - j0) / 4 * 4
-	}
-	i := i0
-	if n := (i1 - i0) / 16 * 16; n > 0 && whole > 0 {
-		w.turn(p.to[j0*p.toRow+i0:], p.toRow, p.c[i0*p.cRow+j0:], p.cRow, n, whole)
-		p.moveC(i0, i0+n, j0+whole, j1)
-		i += n
+	i, j := i0+(i1-i0)/8*8, j0+(j1-j0)/8*8
+	if i > i0 && j > j0 {
+		w.turn(p.to[j0*p.toRow+i0:], p.toRow, p.c[i0*p.cRow+j0:], p.cRow, i-i0, j-j0)
+		p.moveC(i0, i, j, j1)
+	} else {
+		i = i0
 	}
 	p.moveC(i, i1, j0, j1)
 }

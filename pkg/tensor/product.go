@@ -62,7 +62,7 @@ const workPart = 1 << 18
 // may be A that is to be turned and not a B that is much larger. It must be worth
 // it: C goes through memory once more.
 func (p *product) betterTurned(k *kernels) bool {
-	if p.load || p.taps != nil || p.packed != nil || p.m <= turnedRows {
+	if p.load || p.taps != nil || p.packed != nil || p.m <= 2 {
 		return false
 	}
 	now := cost(k, p.m, p.n, p.k, p.bRow == 1)
@@ -79,6 +79,9 @@ func cost(k *kernels, m, n, depth int, turned bool) int {
 	vecs := (n + k.width - 1) / k.width
 	chains := min(m, k.rows) * min(vecs, 2)
 	sums := m * vecs * depth * 4 / min(chains, 8)
+	if turned && m <= len(k.turned) {
+		return vecs * depth * (m + 4) / 2 // on the way
+	}
 	if turned {
 		return sums + n*depth/turnCost
 	}

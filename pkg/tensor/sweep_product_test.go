@@ -20,7 +20,7 @@ func productSweeps() []sweep {
 // nothing.
 func (c *trial) gemm() Gemm {
 	g := Gemm{M: c.upTo(40), N: c.upTo(40), K: c.upTo(40)}
-	switch c.r.IntN(12) {
+	switch c.r.IntN(13) {
 	case 0, 1:
 		g.M, g.N, g.K = c.upTo(14), 1+c.i%70, c.upTo(70)
 	case 2:
@@ -46,6 +46,10 @@ func (c *trial) gemm() Gemm {
 			g.M, g.N, g.K = 193+c.r.IntN(20), 500+c.r.IntN(60), c.upTo(4)
 		}
 	case 10:
+		if c.i%4 == 0 {
+			g.M, g.N, g.K = 120+c.r.IntN(40), 16*c.upTo(3), 1010+c.r.IntN(40)
+		}
+	case 11:
 		*[]*int{&g.M, &g.N, &g.K}[c.r.IntN(3)] = 0
 	}
 	g.TransA, g.TransB, g.Accumulate = c.r.IntN(2) == 0, c.r.IntN(2) == 0, c.r.IntN(3) == 0

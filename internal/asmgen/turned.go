@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// turneds writes products of few rows of A and a B that is stored transposed:
+// blocks of 16 columns by 8 ks are turned in registers and used right away. Such a
+// block costs 32 instructions in the places of products, and each row 8.
+func turneds(c *build.Context, s isa, f layout) {
+	for rows := 1; rows <= s.rows; rows++ {
+		t := &turned{tile: tile{Context: c, isa: s, f: f, rows: rows, vecs: 2}}
+		if rows > 7 { // enough chains to hide the time that one product takes
+			t.vecs = 1
+		}
+		t.write()
+	}
+}
+
+// turnedTable is Go that lists the kernels.
+func turnedTable(s isa) string {
+	rows := 1
+	if s.wide() {
+		rows = s.rows
+	}
+	text := fmt.Sprintf("\n// turneds_%s lists the kernels by rows.\nfunc turneds_%[1]s() []func(*tile) {\n\treturn []func(*tile){", s.name)
+	for r := 1; r <= rows; r++ {
+		text += fmt.Sprintf("turned%d_%s, ", r, s.name)
+	}
+	return text + "}\n}\n"
+}
+
+// turned writes one kernel, for 32 columns. Its vectors of C are taken one after
+// the other if there are many rows.
+type turned struct {
+	tile
+	bs      []reg.GPVirtual // every eighth row of B
+	bOdd    map[int]reg.GPVirtual
+	columns [2][8]reg.VecVirtual // of two blocks, turned: see turning
+}
+
+func (t *turned) write() {
+	t.t = function(t.Context, fmt.Sprintf("turned%d_%s", t.rows, t.name), "tile")
+	t.acc = make([][]reg.VecVirtual, t.rows)
+	for r := range t.acc {
+		for range t.vecs {
+			t.acc[r] = append(t.acc[r], t.vec(t.Context))
+		}
+	}
+	for i := range t.columns {
+		for j := range t.columns[i] {
+			t.columns[i][j] = t.ZMM()
+		}
+	}
+	t.local = t.AllocLocal(8 * 4)
+	for i, name := range []string{"b", "c"} {
+		t.MOVQ(t.load(name), t.local.Offset(8*i))
+	}
+	t.MOVQ(operand.I32(2/t.vecs), t.local.Offset(16))
+	t.Label("columns")
+	t.MOVQ(t.load("k"), t.local.Offset(24))
+	t.start()
+	t.a, t.bs = t.load("a"), []reg.GPVirtual{t.GP64()}
+	t.odd, t.bOdd = t.oddMultiples(t.load("aRow"), t.rows), t.oddMultiples(t.load("bRow"), 8)
+	t.MOVQ(t.local, t.bs[0])
+	for i := 1; i < 2*t.vecs; i++ {
+		t.bs = append(t.bs, t.GP64())
+		t.LEAQ(operand.Mem{Base: t.bs[i-1], Index: t.bOdd[1], Scale: 8}, t.bs[i])
+	}
+	for _, do := range t.turning(0, 0) {
+		do()
+	}
+	t.SUBQ(operand.Imm(uint64(t.ks())), t.local.Offset(24))
+	t.JEQ(operand.LabelRef("last"))
+	t.Label("blocks")
+	t.block(0, t.turning(1, 0))
+	t.block(1, t.turning(0, t.ks()))
+	for _, p := range append([]reg.GPVirtual{t.a}, t.bs...) {
+		t.ADDQ(operand.Imm(uint64(4*t.ks())), p)
+	}
+	t.SUBQ(operand.Imm(uint64(t.ks())), t.local.Offset(24))
+	t.JNE(operand.LabelRef("blocks"))
+	t.Label("last")
+	t.block(0, t.turning(1, 0))
+	t.block(1, nil)
+	t.eachC(func(r, v int, at operand.Mem) { t.VMOVUPS(t.acc[r][v], at) })
+	if t.vecs == 1 {
+		t.nextColumns()
+	}
+	t.VZEROUPPER()
+	t.RET()
+}
+
+// start sets the sums to +0, or to C.
+func (t *turned) start() {
+	t.clear()
+	t.CMPQ(t.field("load"), operand.Imm(0))
+	t.JEQ(operand.LabelRef("begun"))
+	t.eachC(func(r, v int, at operand.Mem) { t.VMOVUPS(at, t.acc[r][v]) })
+	t.Label("begun")
+}
+
+// nextColumns goes on to the second vector of C.
+func (t *turned) nextColumns() {
+	step := t.load("bRow")
+	t.SHLQ(operand.Imm(4), step)
+	t.ADDQ(step, t.local)
+	t.ADDQ(operand.Imm(uint64(t.bytes())), t.local.Offset(8))
+	t.DECQ(t.local.Offset(16))
+	t.JNE(operand.LabelRef("columns"))
+}
+
+// eachC calls f for every vector with its place in C.
+func (t *turned) eachC(f func(r, v int, at operand.Mem)) {
+	c, step := t.GP64(), t.load("cRow")
+	t.MOVQ(t.local.Offset(8), c)
+	for r := range t.rows {
+		for v := range t.vecs {
+			f(r, v, operand.Mem{Base: c, Disp: v * t.bytes()})
+		}
+		t.ADDQ(step, c)
+	}
+}
+
+// Two blocks are done in turns: of both vectors, or one after the other of one.
+
+// ks is how many ks two blocks have.
+func (t *turned) ks() int { return 16 / t.vecs }
+
+// vector is the one that a block belongs to, and place its first k.
+func (t *turned) vector(block int) int { return block % t.vecs }
+func (t *turned) place(block int) int  { return block * (t.ks() - 8) }
+
+// block adds the products of the columns that are turned, and does what turns the
+// next ones meanwhile: an instruction here and there, for the processor looks
+// ahead by less than a block.
+func (t *turned) block(block int, meanwhile []func()) {
+	now, done := t.columns[block], 0
+	for k := range 8 {
+		b, half := t.vec(t.Context), []uint64{0x88, 0xdd}[k/4] // ks 0 to 3, 4 to 7
+		t.VSHUFF64X2(operand.Imm(half), now[4+k%4], now[k%4], b)
+		for r := range t.rows {
+			t.VFMADD231PS_BCST(t.rowOfA(r).Offset(4*(t.place(block)+k)), b, t.acc[r][t.vector(block)])
+			for upTo := len(meanwhile) * (k*t.rows + r + 1) / (8 * t.rows); done < upTo; done++ {
+				meanwhile[done]()
+			}
+		}
+	}
+}
+
+// turning lists what turns the 16 columns by 8 ks of a block, so many ks behind
+// where B is. Of its eight vectors, i has columns 0 to 3 for k = i, then for
+// k = i+4, and so columns 4 to 7; vector 4+i the same of columns 8 to 15. Columns i
+// and i+4 meet in one register, so that only shuffles within 128 bits are left.
+func (t *turned) turning(block, ks int) (list []func()) {
+	do := func(f func()) { list = append(list, f) }
+	for q := range 2 {
+		at := func(r int) operand.Mem {
+			return multiple(t.bs[2*t.vector(block)+q], t.bOdd, r).Offset(4 * (t.place(block) + ks))
+		}
+		out := t.columns[block][4*q:]
+		var z, u [4]reg.VecVirtual
+		for i := range z {
+			z[i], u[i] = t.ZMM(), t.ZMM()
+			do(func() { t.VBROADCASTF64X4(at(i), z[i]) })
+			do(func() { t.VINSERTF64X4(operand.Imm(1), at(i+4), z[i], z[i]) })
+		}
+		for i := range 2 {
+			do(func() { t.VUNPCKLPS(z[2*i+1], z[2*i], u[2*i]) })
+			do(func() { t.VUNPCKHPS(z[2*i+1], z[2*i], u[2*i+1]) })
+		}
+		for i := range 2 {
+			do(func() { t.VUNPCKLPD(u[2+i], u[i], out[2*i]) })
+			do(func() { t.VUNPCKHPD(u[2+i], u[i], out[2*i+1]) })
+		}
+	}
+	return list
+}
