@@ -52,7 +52,7 @@ func TestStrips(t *testing.T) {
 // finite, and sums that are -0 before such a tap makes them +0. Only products next to
 // nothing make a sum -0.
 func TestTapsInPadding(t *testing.T) {
-	c := Conv{N: 2, InC: 8, OutC: 32, H: 5, W: 7, KH: 3, KW: 3, PadH: 1, PadW: 1}
+	c := Conv{N: bandImages, InC: 8, OutC: 32, H: 5, W: 7, KH: 3, KW: 3, PadH: 1, PadW: 1}
 	x, w := make([]float32, c.N*c.InC*c.H*c.W), make([]float32, c.OutC*c.InC*9)
 	for i := range c.H * c.W {
 		x[i] = 1e-30 // channel 0 of image 0

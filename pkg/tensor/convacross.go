@@ -14,19 +14,19 @@ func (e *Engine) packFilters(j *convJob) {
 	e.filters = grow(e.filters, size+len(j.bias))
 	j.filters = e.filters
 	group := c.OutC / c.Groups * c.depth()
+	if size > 0 && j.n >= bandImages {
+		sum := w.sum32(j.w[:c.Groups*group])
+		j.banded = sum-sum == 0
+	}
 	for i := range c.Groups {
 		if j.kind == convForward {
-			w.packFilter(j.groupFilters(e.k, &j.plan.y, m, i), &j.plan.y, j.w[i*group:], m)
+			j.packFilter(w, &j.plan.y, j.w[i*group:], m, i)
 			continue
 		}
 		for k := range j.plan.phases {
 			ph := &j.plan.phases[k]
-			w.packFilter(j.groupFilters(e.k, &ph.grid, m, i), &ph.grid, j.w[i*group+ph.at:], m)
+			j.packFilter(w, &ph.grid, j.w[i*group+ph.at:], m, i)
 		}
-	}
-	if size > 0 {
-		sum := w.sum32(j.w[:c.Groups*group])
-		j.finite = sum-sum == 0
 	}
 	if j.bias != nil {
 		j.bias = j.filters[size:][:copy(j.filters[size:], j.bias)]
@@ -38,12 +38,12 @@ func (j *convJob) groupFilters(k *kernels, g *grid, m, group int) []float32 {
 	return j.filters[group*j.packed+k.whole(m)*g.filters:]
 }
 
-// packFilter packs the weights of m channels for one grid.
-func (w *worker) packFilter(dst []float32, g *grid, weights []float32, m int) {
+// packFilter packs the weights of m channels of a group for one grid.
+func (j *convJob) packFilter(w *worker, g *grid, weights []float32, m, group int) {
 	if g.bands == nil {
 		return
 	}
-	k, panel := len(g.offsets), w.k.panel()
+	dst, k, panel := j.groupFilters(w.k, g, m, group), len(g.offsets), w.k.panel()
 	for first := 0; first < m; first += panel {
 		n := min(panel, m-first)
 		for i := 0; i < w.k.whole(n); i += 8 {
@@ -53,7 +53,9 @@ func (w *worker) packFilter(dst []float32, g *grid, weights []float32, m int) {
 			w.transpose(dst[first*k+i:], w.k.whole(n), k)
 		}
 	}
-	w.k.packBands(dst, g, m)
+	if j.banded {
+		w.k.packBands(dst, g, m)
+	}
 }
 
 // whole is how many numbers the whole vectors have that n numbers need.
@@ -61,7 +63,7 @@ func (k *kernels) whole(n int) int { return (n + k.width - 1) / k.width * k.widt
 
 // multiplyAcross computes all of C from packed weights.
 func (w *worker) multiplyAcross(p *product) {
-	if p.finite && w.acrossBands(p, p.taps.bands) {
+	if p.banded && w.acrossBands(p, p.taps.bands) {
 		return
 	}
 	w.soonX, w.soonY = soon{}, soon{}

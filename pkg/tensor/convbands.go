@@ -5,7 +5,10 @@ package tensor
 // rows of taps that lie there for a whole line. Without them a sum is the same, or
 // -0 where it would be +0, and it stays so until it is no longer 0: only a sum that
 // ends as -0 can be wrong. That takes a product next to nothing; kernels look for it,
-// and the plane is then computed with all taps.
+// and the image is then computed with all taps.
+
+// bandImages is how many images make it worth to pack filters of bands.
+const bandImages = 4
 
 // band is output lines with the same taps outside of the padding: in each channel,
 // some that follow each other.

@@ -14,7 +14,7 @@ type convJob struct {
 	n       int
 	filters []float32 // the weights as vectors across channels read them
 	packed  int       // how many of them a group has
-	finite  bool      // all weights are
+	banded  bool      // filters of bands are packed, and may be used
 }
 
 type convKind int
@@ -25,8 +25,8 @@ const (
 )
 
 func (e *Engine) runConv(n int) {
-	e.packFilters(&e.conv)
 	e.conv.n, e.conv.parts = n, min(n, e.threads)
+	e.packFilters(&e.conv)
 	e.pool.run(&e.conv, e.conv.parts)
 	e.conv = convJob{}
 }
@@ -58,7 +58,7 @@ func (j *convJob) forward(w *worker, n, group int) {
 		p.rowBias = j.bias[group*oc:]
 	}
 	p.b, p.taps = w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic), g
-	p.filters, p.finite = j.groupFilters(w.k, g, oc, group), j.finite
+	p.filters, p.banded = j.groupFilters(w.k, g, oc, group), j.banded
 	w.soonX, w.soonY = j.next(j.x, n, group, ic*c.H*c.W, oc*out), j.next(j.y, n, group, oc*out, oc*out)
 	w.multiplyTaps(p)
 }
@@ -94,7 +94,7 @@ func (j *convJob) input(w *worker, n, group int) {
 				clear(to[:ic*size])
 			} else {
 				p.b, p.taps = img, &ph.grid
-				p.filters, p.finite = j.groupFilters(w.k, &ph.grid, ic, group), j.finite
+				p.filters, p.banded = j.groupFilters(w.k, &ph.grid, ic, group), j.banded
 				w.multiplyTaps(p)
 			}
 			to = to[ic*size:]

@@ -46,7 +46,7 @@ type product struct {
 	toRow      int
 	taps       *grid     // not nil: B is the taps of image b
 	filters    []float32 // for taps: A in panels across channels, see packFilters
-	finite     bool      // for taps: A has no Inf and no NaN
+	banded     bool      // for taps: filters of bands may be used
 	packed     []float32 // not nil: all of B, in panels, block of k by block of k
 
 	// How parts are cut: rows or columns, in pieces of step.

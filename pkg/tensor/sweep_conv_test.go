@@ -72,7 +72,7 @@ func (c *trial) anyConvolution() Conv {
 // of pairs; their width is not that of the output, so that planes are not flat.
 func (c *trial) acrossConvolution() Conv {
 	i := c.i / 2
-	return Conv{N: 1 + c.r.IntN(2), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: 1 + 2*c.r.IntN(3), W: 3 + i%16,
+	return Conv{N: 1 + c.r.IntN(6), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: 1 + 2*c.r.IntN(3), W: 3 + i%16,
 		KH: 3, KW: 3, PadH: 1}
 }
 
