@@ -33,12 +33,7 @@ func (k *kernels) flatten(g *grid, m, channels int) {
 		f.flat = append(f.flat, flatPlane{move, g.keep(move)})
 	}
 	f.rowStep, f.outRowStep, f.planeStep = g.width, g.width, len(moves)*size
-	f.offsets, f.offsetsBytes = nil, nil
-	for _, at := range g.offsets {
-		plane, row, move := int(at)/g.planeStep, int(at)%g.planeStep/g.rowStep, int(at)%g.rowStep-g.left
-		to := plane*f.planeStep + slices.Index(moves, move)*size + row*g.width
-		f.offsets, f.offsetsBytes = append(f.offsets, int32(to)), append(f.offsetsBytes, int32(4*to))
-	}
+	f.place(g, func(row, col int) int { return slices.Index(moves, col-g.left)*size + row*g.width })
 	if f.far() {
 		return
 	}
@@ -46,6 +41,32 @@ func (k *kernels) flatten(g *grid, m, channels int) {
 	store := k.width * 3 / 4 * channels * (len(moves) - 1) * size
 	_, lined := k.tapCost(g, m, depth)
 	if _, flat := k.tapCost(&f, m, depth); flat+store < lined {
+		*g = f
+	}
+}
+
+// place puts the taps of was where f says: the place in a plane of a row and column.
+func (g *grid) place(was *grid, f func(row, col int) int) {
+	g.offsets, g.offsetsBytes = nil, nil
+	for _, at := range was.offsets {
+		plane, in := int(at)/was.planeStep, int(at)%was.planeStep
+		to := plane*g.planeStep + f(in/was.rowStep, in%was.rowStep)
+		g.offsets, g.offsetsBytes = append(g.offsets, int32(to)), append(g.offsetsBytes, int32(4*to))
+	}
+}
+
+// align makes lines that fill vectors begin where vectors do, if they are read
+// directly: no copy of a line and one load in three of those of a filter then
+// lies across cache lines. The zeros right of a line are those left of the next.
+func (k *kernels) align(g *grid, m int) {
+	if g.flat != nil || g.split > 1 || g.width%k.width != 0 || g.rowStep-g.width > k.width {
+		return
+	}
+	f := *g
+	f.left, f.rowStep = k.width, g.width+k.width
+	f.outRowStep, f.planeStep = g.outRowStep/g.rowStep*f.rowStep, g.planeStep/g.rowStep*f.rowStep
+	f.place(g, func(row, col int) int { return row*f.rowStep + col + f.left - g.left })
+	if k.tapForm(&f, m, len(f.offsets)) == tapDirect {
 		*g = f
 	}
 }
