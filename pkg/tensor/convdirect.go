@@ -14,7 +14,7 @@ const (
 // the second.
 const (
 	directDepth = 320
-	directImage = 1 << 15
+	directImage = 1 << 17
 )
 
 func (g *grid) far() bool {

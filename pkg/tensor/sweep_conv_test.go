@@ -61,7 +61,7 @@ func (c *trial) anyConvolution() Conv {
 	case 11:
 		if c.i%10 == 0 { // a large plane under deep chains
 			three()
-			s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, 37+c.r.IntN(4), 2, 1, 1, 28, 32
+			s.N, s.Groups, s.InC, s.OutC, s.StrideH, s.StrideW, s.H, s.W = 1, 1, 37+c.r.IntN(4), 2, 1, 1, 56, 64
 		}
 	}
 	return s
