@@ -159,8 +159,9 @@ func rate(least time.Duration, f func() (flops float64)) float64 {
 // products lists all that is measured, on operands of small numbers.
 func products(eng *tensor.Engine) []product {
 	var all []product
+	mem := new(tensor.Arena) // as networks have it
 	for _, g := range gemmShapes() {
-		a, b, c := numbers(g.M*g.K), numbers(g.K*g.N), make([]float32, g.M*g.N)
+		a, b, c := numbers(mem, g.M*g.K), numbers(mem, g.K*g.N), mem.Float32(g.M*g.N)
 		trans := map[bool]string{false: "N", true: "T"}
 		all = append(all, product{op: "gemm", m: g.M, n: g.N, k: g.K, trans: trans[g.TransA] + trans[g.TransB],
 			flops: 2 * float64(g.M) * float64(g.N) * float64(g.K), run: func() { eng.Gemm(c, a, b, g) }})
@@ -168,24 +169,24 @@ func products(eng *tensor.Engine) []product {
 	const lanes, rows = 8, 128
 	for _, s := range [][2]int{{512, 784}, {512, 512}, {10, 512}} {
 		m, n := s[0], s[1]
-		a, b, each := numbers(rows*m), numbers(rows*n), evenly(rows, lanes)
-		g := &tensor.Grad{Int: make([]int32, m*n), Max: make([]float32, lanes), Scale: 1}
+		a, b, each := numbers(mem, rows*m), numbers(mem, rows*n), evenly(rows, lanes)
+		g := &tensor.Grad{Int: mem.Int32(m * n), Max: make([]float32, lanes), Scale: 1}
 		all = append(all, product{op: "lanes", m: m, n: n, k: rows, trans: "TN",
 			flops: 2 * rows * float64(m) * float64(n), run: func() { eng.GemmLanes(g, a, b, m, n, each) }})
 	}
 	for _, c := range convShapes() {
-		all = append(all, convProducts(eng, c)...)
+		all = append(all, convProducts(eng, mem, c)...)
 	}
 	return all
 }
 
-func convProducts(eng *tensor.Engine, c tensor.Conv) []product {
+func convProducts(eng *tensor.Engine, mem *tensor.Arena, c tensor.Conv) []product {
 	plane := c.OutH() * c.OutW()
-	x, y, w := numbers(c.N*c.InC*c.H*c.W), numbers(c.N*c.OutC*plane), numbers(c.OutC*c.InC*c.KH*c.KW)
-	dx, dy := make([]float32, len(x)), make([]float32, len(y))
+	x, y, w := numbers(mem, c.N*c.InC*c.H*c.W), numbers(mem, c.N*c.OutC*plane), numbers(mem, c.OutC*c.InC*c.KH*c.KW)
+	dx, dy := mem.Float32(len(x)), mem.Float32(len(y))
 	depth := c.InC * c.KH * c.KW
 	flops := 2 * float64(len(y)) * float64(depth)
-	g := &tensor.Grad{Int: make([]int32, len(w)), Max: make([]float32, 8), Scale: 1}
+	g := &tensor.Grad{Int: mem.Int32(len(w)), Max: make([]float32, 8), Scale: 1}
 	rows := evenly(c.N, 8)
 	return []product{
 		{op: "conv", conv: &c, m: c.OutC, n: c.N * plane, k: depth, flops: flops, run: func() { eng.ConvForward(dy, x, w, nil, c, tensor.ActNone) }},
@@ -204,8 +205,8 @@ func evenly(n, lanes int) []int {
 }
 
 // numbers are n numbers between -1 and 1.
-func numbers(n int) []float32 {
-	x := make([]float32, n)
+func numbers(mem *tensor.Arena, n int) []float32 {
+	x := mem.Float32(n)
 	for i := range x {
 		x[i] = float32(i*7919%2001-1000) / 1000
 	}

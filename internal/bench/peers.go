@@ -18,10 +18,12 @@ import (
 type PeerOptions struct {
 	// Command starts the program of bench/peers/cpp/peer.cpp.
 	Command func(ctx context.Context) *exec.Cmd
-	// Runs is the number of measured runs of each; 0 means 41.
+	// Runs is the number of measured runs of each; 0 means 31.
 	Runs int
-	// RunTime is the least length of a run; 0 means 8 ms. Many short runs tell more
-	// than few long ones: other guests of a host slow it down for milliseconds.
+	// RunTime is the least length of a run; 0 means 6 ms. Many short runs tell more
+	// than few long ones: other guests of a host slow it down for milliseconds. Each
+	// comes after one that is not measured, for a process that has waited is slow at
+	// first.
 	RunTime time.Duration
 }
 
@@ -44,10 +46,10 @@ type PeerResult struct {
 // oneDNN, on one thread, and emits a PeerResult for each.
 func Peers(ctx context.Context, o PeerOptions, emit func(any)) (err error) {
 	if o.Runs == 0 {
-		o.Runs = 41
+		o.Runs = 31
 	}
 	if o.RunTime == 0 {
-		o.RunTime = 8 * time.Millisecond
+		o.RunTime = 6 * time.Millisecond
 	}
 	eng, err := tensor.New(tensor.Config{Threads: 1})
 	if err != nil {
@@ -85,7 +87,9 @@ func (r *PeerResult) measure(ctx context.Context, p *peer, m product, o PeerOpti
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		got := rate(o.RunTime, func() float64 { m.run(); return m.flops })
+		run := func() float64 { m.run(); return m.flops }
+		rate(o.RunTime, run)
+		got := rate(o.RunTime, run)
 		other, err := p.run(o.RunTime)
 		if err != nil {
 			return err

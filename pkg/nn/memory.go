@@ -208,17 +208,17 @@ func (t *Trainer) allocate() {
 	t.acts = make([][]float32, len(p.values))
 	for i, v := range p.values {
 		if v.root == i && v.node >= 0 {
-			t.acts[i] = make([]float32, rows*v.size)
+			t.acts[i] = t.mem.Float32(rows * v.size)
 		}
 	}
 	pl := p.placeGradients()
 	mem := make([][]float32, len(pl.slots.sizes))
 	for i, n := range pl.slots.sizes {
-		mem[i] = make([]float32, rows*n)
+		mem[i] = t.mem.Float32(rows * n)
 	}
 	sums := make([][]float32, len(pl.sums))
 	for i, n := range pl.sums {
-		sums[i] = make([]float32, rows*n)
+		sums[i] = t.mem.Float32(rows * n)
 	}
 	t.dacts = make([][]float32, len(p.values))
 	for i, slot := range pl.value {
@@ -232,16 +232,16 @@ func (t *Trainer) allocate() {
 		t.units[i] = t.newUnit(n, pl.how[i], sums)
 		scratch = max(scratch, n.Scratch)
 	}
-	t.scratch = make([]float32, rows*scratch)
+	t.scratch = t.mem.Float32(rows * scratch)
 	t.laneRows = make([]int, t.maxLanes+1)
 	t.allocateStep()
-	t.lossScratch = make([]float32, rows*p.values[p.judged().logits].size)
+	t.lossScratch = t.mem.Float32(rows * p.values[p.judged().logits].size)
 	if w, ok := p.loss.(worker); ok {
 		t.lossWork = make([]float64, w.work())
 	}
-	t.rowLoss = make([]float32, rows*p.loss.Rows())
-	t.rowWeight = make([]float32, rows*p.loss.Rows())
-	t.rowCounts = make([]float32, rows*p.loss.Rows())
+	t.rowLoss = t.mem.Float32(rows * p.loss.Rows())
+	t.rowWeight = t.mem.Float32(rows * p.loss.Rows())
+	t.rowCounts = t.mem.Float32(rows * p.loss.Rows())
 }
 
 // allocateStep gives the recipe its memory.
@@ -253,24 +253,24 @@ func (t *Trainer) allocateStep() {
 	}
 	for _, n := range p.nodes {
 		if n.Loss {
-			s.nets[n.net].layerLoss = make([]float32, t.maxRows)
+			s.nets[n.net].layerLoss = t.mem.Float32(t.maxRows)
 		}
 	}
 	for _, n := range p.recipe.Keep {
-		s.keep = append(s.keep, make([]float32, t.maxRows*n))
+		s.keep = append(s.keep, t.mem.Float32(t.maxRows*n))
 	}
 }
 
 func (t *Trainer) newUnit(n node, how []writing, sums [][]float32) unit {
 	u := unit{dx: make([]target, len(n.in))}
 	for _, size := range n.Keep {
-		u.keep = append(u.keep, make([]float32, t.maxRows*size))
+		u.keep = append(u.keep, t.mem.Float32(t.maxRows*size))
 	}
 	for _, size := range n.KeepInts {
-		u.keepInts = append(u.keepInts, make([]int32, t.maxRows*size))
+		u.keepInts = append(u.keepInts, t.mem.Int32(t.maxRows*size))
 	}
 	for _, size := range n.KeepLanes {
-		u.keepLanes = append(u.keepLanes, make([]float32, t.maxLanes*size))
+		u.keepLanes = append(u.keepLanes, t.mem.Float32(t.maxLanes*size))
 	}
 	for j, v := range n.in {
 		grad := t.dacts[t.plan.values[v].root]

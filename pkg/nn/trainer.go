@@ -13,6 +13,7 @@ type Trainer struct {
 	eng               *tensor.Engine
 	plan              *Plan
 	maxRows, maxLanes int
+	mem               tensor.Arena
 
 	// The replicated state.
 	w         []float32     // all parameters
@@ -85,18 +86,18 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 		return nil, fmt.Errorf("nn: a trainer for %d rows in %d of %d lanes cannot be", maxRows, maxLanes, plan.spec.Lanes)
 	}
 	t := &Trainer{eng: eng, plan: plan, maxRows: maxRows, maxLanes: maxLanes}
-	t.w = make([]float32, plan.size)
+	t.w = t.mem.Float32(plan.size)
 	t.slots = make([][][]float32, len(plan.nets))
 	for i, net := range plan.nets {
 		if net.training.ema > 0 && t.ema == nil {
-			t.ema = make([]float32, plan.size)
+			t.ema = t.mem.Float32(plan.size)
 		}
 		for range net.opt.slots() {
-			t.slots[i] = append(t.slots[i], make([]float32, net.end-net.begin))
+			t.slots[i] = append(t.slots[i], t.mem.Float32(net.end-net.begin))
 		}
 		t.tensor.slots = make([][]float32, max(len(t.tensor.slots), len(t.slots[i])))
 	}
-	t.buffers = make([]float32, plan.bufferSize)
+	t.buffers = t.mem.Float32(plan.bufferSize)
 	t.updates = make([]int32, 1)
 	t.exponents = make([]int32, len(plan.params))
 	for i := range t.exponents {
@@ -117,11 +118,11 @@ func NewTrainer(eng *tensor.Engine, plan *Plan, maxRows, maxLanes int) (*Trainer
 
 func (t *Trainer) allocateGradient() {
 	p := t.plan
-	t.floats = make([]float32, p.size)
+	t.floats = t.mem.Float32(p.size)
 	if p.spec.Exact {
-		t.ints = make([]int32, p.size)
+		t.ints = t.mem.Int32(p.size)
 	}
-	t.maxima = make([]float32, len(p.params)*t.maxLanes)
+	t.maxima = t.mem.Float32(len(p.params) * t.maxLanes)
 	t.grads = make([]tensor.Grad, len(p.params))
 	for i, prm := range p.params {
 		if p.spec.Exact {

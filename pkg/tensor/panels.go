@@ -146,8 +146,7 @@ const slack = 8 * 32
 // large enough. What was in it is lost.
 func grow(b []float32, n int) []float32 {
 	if cap(b) < n+slack {
-		var a Arena
-		return a.Float32(n + slack)
+		b = piece(4 * (n + slack))
 	}
 	return b[:n+slack]
 }

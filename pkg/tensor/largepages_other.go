@@ -1,0 +1,6 @@
+//go:build !linux
+
+package tensor
+
+// preferLargePages does nothing: the system decides.
+func preferLargePages([]byte) {}
