@@ -29,14 +29,14 @@ func (k *kernels) flatten(g *grid, m, channels int) {
 		}
 	}
 	f := *g
+	f.rowStep, f.outRowStep, f.planeStep = g.width, g.width, len(moves)*size
+	if channels*f.planeStep > directImage {
+		return
+	}
 	for _, move := range moves {
 		f.flat = append(f.flat, flatPlane{move, g.keep(move)})
 	}
-	f.rowStep, f.outRowStep, f.planeStep = g.width, g.width, len(moves)*size
 	f.place(g, func(row, col int) int { return slices.Index(moves, col-g.left)*size + row*g.width })
-	if f.far() {
-		return
-	}
 	// To store a number takes about a third of a cycle.
 	store := k.width * 3 / 4 * channels * (len(moves) - 1) * size
 	_, lined := k.tapCost(g, m, depth)
@@ -58,13 +58,16 @@ func (g *grid) place(was *grid, f func(row, col int) int) {
 // align makes lines that fill vectors begin where vectors do, if they are read
 // directly: no copy of a line and one load in three of those of a filter then
 // lies across cache lines. The zeros right of a line are those left of the next.
-func (k *kernels) align(g *grid, m int) {
+func (k *kernels) align(g *grid, m, channels int) {
 	if g.flat != nil || g.split > 1 || g.width%k.width != 0 || g.rowStep-g.width > k.width {
 		return
 	}
 	f := *g
 	f.left, f.rowStep = k.width, g.width+k.width
 	f.outRowStep, f.planeStep = g.outRowStep/g.rowStep*f.rowStep, g.planeStep/g.rowStep*f.rowStep
+	if channels*f.planeStep > maxImage {
+		return
+	}
 	f.place(g, func(row, col int) int { return row*f.rowStep + col + f.left - g.left })
 	if k.tapForm(&f, m, len(f.offsets)) == tapDirect {
 		*g = f

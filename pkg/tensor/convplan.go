@@ -69,10 +69,10 @@ func (p *convPlan) choose(k *kernels) {
 	ic, oc := p.c.InC/p.c.Groups, p.c.OutC/p.c.Groups
 	p.y = p.x
 	k.flatten(&p.y, oc, ic)
-	k.align(&p.y, oc)
+	k.align(&p.y, oc, ic)
 	if len(p.phases) == 1 {
 		k.flatten(&p.phases[0].grid, ic, oc)
-		k.align(&p.phases[0].grid, ic)
+		k.align(&p.phases[0].grid, ic, oc)
 	}
 	if k.tapForm(&p.y, oc, len(p.y.offsets)) == tapAcross {
 		p.packedY = p.y.cut(ic)
