@@ -22,10 +22,11 @@ func weights(dir string, s isa, f, pack layout) error {
 			w.write()
 		}
 	}
+	fews(c, s, f)
 	if s.name == "avx2" {
 		turns(c, s, pack)
 	}
-	return write(c, filepath.Join(dir, "weight_"+s.name+"_amd64"), weightTable(s))
+	return write(c, filepath.Join(dir, "weight_"+s.name+"_amd64"), weightTable(s)+fewTable(s))
 }
 
 // weightShape is the most rows of a kind of tile, the taps of a row, and the
@@ -33,7 +34,7 @@ func weights(dir string, s isa, f, pack layout) error {
 type weightShape struct{ rows, span, vecs int }
 
 func weightShapes(s isa) []weightShape {
-	return []weightShape{{s.rows, 1, 1}, {s.rows, 1, 2}, {s.rows * 3 / 4, 3, 1}, {s.rows / 4, 3, 2}}
+	return []weightShape{{s.rows, 1, 1}, {s.rows, 1, 2}, {s.rows * 3 / 4, 3, 1}}
 }
 
 func (w weightShape) kernel(rows int, s isa) string {
@@ -42,7 +43,7 @@ func (w weightShape) kernel(rows int, s isa) string {
 
 // weightTable is Go that lists the kernels.
 func weightTable(s isa) string {
-	text := fmt.Sprintf("\n// weights_%s lists the kernels: see kernels.weight.\nfunc weights_%[1]s() [4][]func(*weigh) {\n\treturn [4][]func(*weigh){\n", s.name)
+	text := fmt.Sprintf("\n// weights_%s lists the kernels: see kernels.weight.\nfunc weights_%[1]s() [3][]func(*weigh) {\n\treturn [3][]func(*weigh){\n", s.name)
 	for _, shape := range weightShapes(s) {
 		text += "\t\t{"
 		for rows := 1; rows <= shape.rows; rows++ {
@@ -79,7 +80,7 @@ type weight struct {
 
 // weightFields are the fields that a kernel copies to its frame, where those at
 // the end are what its loops change.
-var weightFields = []string{"sums", "line", "lineGap", "lines", "imageGap", "images", "ahead", "aheadStep", "soon", "soonStep",
+var weightFields = []string{"sums", "line", "lineGap", "lines", "imageGap", "images", "ahead", "aheadStep", "dyStep",
 	"linesLeft", "lineEnd", "stepsEnd"}
 
 func (w *weight) in(name string) operand.Mem {
@@ -90,7 +91,7 @@ func (w *weight) in(name string) operand.Mem {
 const weightSteps = 4
 
 func (w *weight) write() {
-	w.begin()
+	w.begin(weightShape{span: w.span, vecs: w.vecs}.kernel(w.rows, w.isa))
 	w.Label("image")
 	w.copy("lines", "linesLeft")
 	w.Label("line")
@@ -101,6 +102,11 @@ func (w *weight) write() {
 	w.ADDQ(w.in("imageGap"), w.at)
 	w.DECQ(w.in("images"))
 	w.JNE(operand.LabelRef("image"))
+	w.end()
+}
+
+// end stores the sums.
+func (w *weight) end() {
 	sums := w.GP64()
 	w.MOVQ(w.in("sums"), sums)
 	w.eachSum(sums, func(sum operand.Mem, acc reg.VecVirtual) { w.VMOVUPS(acc, sum) })
@@ -115,8 +121,8 @@ func (w *weight) copy(from, to string) {
 }
 
 // begin reads the arguments and the sums.
-func (w *weight) begin() {
-	p := function(w.Context, weightShape{span: w.span, vecs: w.vecs}.kernel(w.rows, w.isa), "weigh")
+func (w *weight) begin(name string) {
+	p := function(w.Context, name, "weigh")
 	field := func(name string) operand.Mem {
 		at, ok := w.f[name]
 		if !ok {
@@ -184,7 +190,7 @@ func (w *weight) oneLine() {
 	w.CMPQ(w.at, w.in("stepsEnd"))
 	w.JGT(operand.LabelRef("rest"))
 	w.Label("steps")
-	w.ask()
+	w.ask(max(2, w.span))
 	w.steps(dy, steps)
 	w.CMPQ(w.at, w.in("stepsEnd"))
 	w.JLE(operand.LabelRef("steps"))
@@ -269,24 +275,15 @@ func (w *weight) advance(n int) {
 	w.ADDQ(operand.U32(uint32(n*w.vecs*w.bytes())), w.dy)
 }
 
-// ask asks for memory that will be needed later. A tile of few taps leaves little
-// time for it, and has the next panel brought to the first cache as well.
-func (w *weight) ask() {
-	w.askFor("ahead", max(2, w.span*w.vecs), w.PREFETCHT1)
-	if w.span*w.vecs > 3 {
-		w.askFor("soon", 8, w.PREFETCHT0)
-	}
-}
-
-// askFor asks for so many cache lines.
-func (w *weight) askFor(name string, lines int, ask func(operand.Op)) {
-	at := w.GP64()
-	w.MOVQ(w.in(name), at)
+// ask asks for so many cache lines that will be needed soon.
+func (w *weight) ask(lines int) {
+	ahead := w.GP64()
+	w.MOVQ(w.in("ahead"), ahead)
 	for i := range lines {
-		ask(operand.Mem{Base: at, Disp: 64 * i})
+		w.PREFETCHT1(operand.Mem{Base: ahead, Disp: 64 * i})
 	}
-	w.ADDQ(w.in(name+"Step"), at)
-	w.MOVQ(at, w.in(name))
+	w.ADDQ(w.in("aheadStep"), ahead)
+	w.MOVQ(ahead, w.in("ahead"))
 }
 
 func (w *weight) eachSum(sums reg.GPVirtual, f func(sum operand.Mem, acc reg.VecVirtual)) {

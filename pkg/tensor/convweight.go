@@ -17,7 +17,8 @@ import "unsafe"
 //	    round the sums to integers
 //
 // Taps are read from the bordered image, where they are. The chains go on from
-// block to block in float32. Sums and integers are in panels, too: the gradient
+// block to block in float32. If there are few taps, a block is an image, and the
+// kernel of the only tile turns dy. Sums and integers are in panels, too: the gradient
 // is turned when a part begins and when it ends.
 type weightJob struct {
 	plan  *convPlan

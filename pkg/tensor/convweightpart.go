@@ -8,9 +8,10 @@ type weightPart struct {
 	in, ins   int // of x
 	out, outs int // of dy
 	tap, taps int
-	span      int // taps of a row of a tile
-	panel     int // columns of a panel
-	cols      int // outs that fill vectors
+	span      int  // taps of a row of a tile
+	panel     int  // columns of a panel
+	cols      int  // outs that fill vectors
+	few       bool // taps: kernels turn dy
 	ahead     ahead
 }
 
@@ -33,10 +34,11 @@ func (j *weightJob) weightPart(w *worker, i int) *weightPart {
 	p.cols = pieces(p.outs, 1, k.width)
 	p.span, p.panel = 1, k.panel()
 	if c.KW == 3 && c.DilW == 1 && c.StrideW == 1 && j.plan.x.outW > 1 {
-		p.span = 3
-		if p.taps/3 > len(k.weight[3]) {
-			p.panel = k.width
-		}
+		p.span, p.panel = 3, k.width
+	}
+	p.few = len(k.few) > 0 && p.taps <= len(k.few[0]) && p.outs%k.width == 0 && j.plan.x.outW >= 4
+	if p.few {
+		p.panel = len(k.few) * k.width
 	}
 	return p
 }
@@ -51,6 +53,10 @@ func (p *weightPart) kernels(wide int) []func(*weigh) {
 
 // images goes on with the chains over images n0 to n1, or begins them.
 func (p *weightPart) images(n0, n1 int, load bool) {
+	if p.few {
+		p.fewTaps(n0, n1, load)
+		return
+	}
 	c, g := &p.plan.c, &p.plan.x
 	plane, size := g.outH*g.outW, weightBlock
 	if p.taps <= p.span*len(p.kernels(p.wide(0))) {
@@ -71,6 +77,22 @@ func (p *weightPart) images(n0, n1 int, load bool) {
 	}
 }
 
+// fewTaps is images for few taps.
+func (p *weightPart) fewTaps(n0, n1 int, load bool) {
+	c, g, w := &p.plan.c, &p.plan.x, p.w
+	plane := g.outH * g.outW
+	for n := n0; n < n1; n++ {
+		image := w.image(g, p.x[(n*c.InC+p.in)*c.H*c.W:], p.ins)
+		for o := 0; o < p.outs; o += p.panel {
+			wide, first := p.wide(o), (n*c.OutC+p.out+o)*plane
+			w.weigh = weigh{image: pointer(image, 0), offsets: pointer(g.offsetsBytes, 0),
+				line: 4 * g.outW, lineGap: 4 * (g.outRowStep - g.outW), lines: g.outH,
+				dy: pointer(p.dy, first), dyStep: 4 * plane, sums: pointer(w.sum, o*p.taps), load: flag(load || n > n0)}
+			w.k.few[wide/w.k.width-1][p.taps-1](&w.weigh)
+		}
+	}
+}
+
 // block goes on with the chains over lines h0 to h1 of some images.
 func (p *weightPart) block(image []float32, n, images, h0, h1 int, load bool) {
 	c, g, w := &p.plan.c, &p.plan.x, p.w
@@ -85,24 +107,8 @@ func (p *weightPart) block(image []float32, n, images, h0, h1 int, load bool) {
 			p.turn(dy[i*size*wide:], wide, p.dy[((n+i)*c.OutC+p.out+o)*plane+h0*g.outW:], plane, p.outs-o, size)
 		}
 		w.weigh.dy = pointer(dy, 0)
-		w.weigh.soon, w.weigh.soonStep = p.soon(n, images, h0, h1, o), 4*plane
 		p.tiles(w.sum[o*p.taps:], wide, size*images)
 	}
-}
-
-// soon is where dy of the panel is that comes after one of a block.
-func (p *weightPart) soon(n, images, h0, h1, o int) uintptr {
-	g := &p.plan.x
-	switch {
-	case o+p.panel < p.outs:
-		o, h1 = o+p.panel, h0
-	case h1 < g.outH:
-		o = 0
-	default:
-		n, o, h1 = n+images, 0, 0
-	}
-	at := ((n*p.plan.c.OutC+p.out+o)*g.outH + h1) * g.outW
-	return uintptr(start(p.dy)) + uintptr(4*at)
 }
 
 // tiles goes on with the sums of a panel over so many output elements.

@@ -83,10 +83,11 @@ type weigh struct {
 	sums     unsafe.Pointer // one vector or two for each tap
 	load     int            // not 0: go on with the chains in sums
 
-	// What is asked for meanwhile, for every 3 or 4 output elements, so that it is
-	// near when it is needed: by the second cache, and by the first.
-	ahead, soon         uintptr
-	aheadStep, soonStep int
+	dyStep int // few: from output channel to output channel
+
+	// What is asked for meanwhile, so that it is near when it is needed.
+	ahead     uintptr
+	aheadStep int // to the next, for every 4 output elements
 }
 
 // pack is what a copy into a panel is told: n rows of dst. Which fields count
@@ -143,9 +144,12 @@ type kernels struct {
 	direct [][]func(*tile)
 
 	// weight goes on with the sums of taps: weight[v-1][r-1] for r taps and v
-	// vectors of output channels, weight[1+v][r-1] for r times three taps side by
-	// side. Lines for the latter have two elements or more.
-	weight [4][]func(*weigh)
+	// vectors of output channels, weight[2][r-1] for r times three taps side by
+	// side and one vector. Lines for the last ones have two elements or more.
+	weight [3][]func(*weigh)
+	// few[v-1][r-1] does so for r taps and v vectors of one image, with dy where it
+	// is. Lines have four elements or more. nil: there are none.
+	few [][]func(*weigh)
 
 	// across[v-1][p-1] computes tiles of p places and v vectors of channels. nil:
 	// there are none.

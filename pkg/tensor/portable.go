@@ -20,7 +20,6 @@ func portable() *kernels {
 		k.weight[0] = append(k.weight[0], func(g *weigh) { g.run(r+1, 1) })
 		k.weight[1] = append(k.weight[1], func(g *weigh) { g.run(r+1, 2) })
 		k.weight[2] = append(k.weight[2], func(g *weigh) { g.run(3*r+3, 1) })
-		k.weight[3] = append(k.weight[3], func(g *weigh) { g.run(3*r+3, 2) })
 	}
 	for v := range k.copy {
 		k.copy[v] = func(p *pack) { p.copyRows(v + 1) }

@@ -6,7 +6,7 @@ func convSweeps() []sweep {
 	return []sweep{
 		{[]string{"ConvForward"}, 450, sweepConvForward},
 		{[]string{"ConvBackwardInput"}, 350, sweepConvInput},
-		{[]string{"ConvBackwardWeightLanes"}, 350, sweepConvWeight},
+		{[]string{"ConvBackwardWeightLanes"}, 450, sweepConvWeight},
 		{[]string{"ConvBiasLanes"}, 100, sweepConvBias},
 		{[]string{"MaxPoolForward", "MaxPoolBackward"}, 300, sweepMaxPool},
 		{[]string{"AvgPoolForward", "AvgPoolBackward"}, 300, sweepAvgPool},
@@ -81,6 +81,16 @@ func (c *trial) acrossConvolution() Conv {
 func (c *trial) tapConvolution() Conv {
 	i := c.i / 2
 	return Conv{InC: 1 + i%25, OutC: c.upTo(16) + 16*(i/25%2), H: c.upTo(3), W: 3 + c.r.IntN(10), KH: 1, KW: 1 + 2*(i/50%2)}
+}
+
+// fewConvolution has few taps for whole vectors of filters: every number of them,
+// and of elements that are left at the end of a line.
+func (c *trial) fewConvolution() Conv {
+	s := Conv{InC: 1 + c.i%9, OutC: 16 * (1 + c.i/9%3), H: c.upTo(3), W: 4 + c.r.IntN(9), KH: 1, KW: 1}
+	if s.InC == 1 && c.r.IntN(2) == 0 {
+		s.KH, s.KW, s.PadH, s.PadW = 3, 3, 1, 1
+	}
+	return s
 }
 
 // taps calls f with the places in x of the taps of element (n, o, h, w) of y,
@@ -187,6 +197,8 @@ func sweepConvWeight(c *trial) {
 	s := c.convolution()
 	if c.i < 200 && c.i%2 == 0 {
 		s = c.tapConvolution()
+	} else if c.i >= 350 {
+		s = c.fewConvolution()
 	}
 	rows := []int{c.r.IntN(2)}
 	for range c.upTo(3) {
