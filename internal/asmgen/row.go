@@ -10,7 +10,7 @@ import (
 // chains hide the time that one addition takes.
 const rowGroups = 4
 
-// rows writes the product of one row of A and a B that is stored transposed:
+// row writes the product of one row of A and a B that is stored transposed:
 // blocks of 8 by 8 are turned in registers and used right away. It is the one of
 // turneds that AVX2 has registers for.
 func row(c *build.Context, s isa, f layout) {

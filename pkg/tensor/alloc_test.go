@@ -18,6 +18,11 @@ func TestNothingAllocates(t *testing.T) {
 		rows := []int{0, 2, 4}
 		for name, f := range map[string]func(){
 			"Gemm":                    func() { e.Gemm(x, y, z, Gemm{M: 32, N: 32, K: 32, TransB: true, Act: ActTanh}) },
+			"Gemm of few rows":        func() { e.Gemm(x, y, z, Gemm{M: 5, N: 60, K: 50, TransB: true}) },
+			"Gemm of few columns":     func() { e.Gemm(x, y, z, Gemm{M: 70, N: 6, K: 50, TransB: true}) },
+			"Gemm of blocks":          func() { e.Gemm(x, y, z, Gemm{M: 200, N: 16, K: 12, TransA: true}) },
+			"Gemm of panels":          func() { e.Gemm(x, y, z, Gemm{M: 200, N: 18, K: 12, TransA: true}) },
+			"GemmBatch":               func() { e.GemmBatch(x, y, z, Gemm{M: 16, N: 40, K: 20, TransB: true}, 4, 640, 320, 800) },
 			"GemmLanes":               func() { e.GemmLanes(q, x, y, 20, 30, rows) },
 			"ColSumLanes":             func() { e.ColSumLanes(q, x, 30, rows) },
 			"ConvForward":             func() { e.ConvForward(y, x, z, nil, c, ActReLU) },

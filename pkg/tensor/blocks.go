@@ -1,9 +1,13 @@
 package tensor
 
+import "unsafe"
+
 const (
-	// B where it is, or few rows: a block of A, 512 KiB, stays in the second cache
-	// while panels of B pass by.
-	blockA   = 1 << 17
+	// B where it is: a block of A, 512 KiB at most, stays in the second cache while
+	// panels of B pass by. It has not so many rows that C goes from page to page.
+	blockA    = 1 << 17
+	blockRows = 512
+	// Few rows: all of them do.
 	fewRows  = 192
 	fewRowsK = 1024
 	// Many rows: a block of B, 1 MiB, stays in the second cache while panels of A,
@@ -16,6 +20,14 @@ const (
 	turnedColumns = 32
 )
 
+// compute is multiply, and puts a C that is transposed where it belongs.
+func (w *worker) compute(p *product, i0, i1, j0, j1 int) {
+	w.multiply(p, i0, i1, j0, j1)
+	if p.to != nil {
+		w.turnC(p, i0, i1, j0, j1)
+	}
+}
+
 // multiply computes rows i0 to i1 and columns j0 to j1 of C.
 func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	w.t.cRow = uintptr(4 * p.cRow)
@@ -25,7 +37,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.direct(w.k, rows):
 		depth := max(1, min(p.k, fewRowsK))
-		blocks := blocksOf(rows, max(blockA/depth, w.k.rows))
+		blocks := blocksOf(rows, min(max(blockA/depth, w.k.rows), blockRows))
 		for b := range blocks {
 			from := rows * b / blocks
 			w.multiplyFew(p, i0+from, rows*(b+1)/blocks-from, j0, j1)
@@ -52,7 +64,11 @@ func (p *product) direct(k *kernels, rows int) bool {
 	if p.bCol != 1 || p.taps != nil || p.packed != nil {
 		return false
 	}
-	return rows <= 2*k.rows || p.bRow%16 == 0 && p.bRow%512 != 0
+	if rows <= 2*k.rows {
+		return true
+	}
+	line := uintptr(unsafe.Pointer(unsafe.SliceData(p.b)))%cacheLine == 0 && p.bRow%(cacheLine/4) == 0
+	return line && p.bRow%512 != 0
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.
@@ -154,9 +170,11 @@ func (w *worker) aheadA(p *product, i, rows, k0, s, steps int) {
 	case each == 1:
 		// Slowly, so that there is room for the lines of B on their way.
 		w.ahead(p.a, (i+s)*p.aRow+k0, kn/8, 8)
-	default:
+	case p.aRow < 2*kn:
 		n := min(each, rows-s*each)
 		w.ahead(p.a, (i+s*each)*p.aRow+k0, ((n-1)*p.aRow+kn)/w.k.panel(), w.k.panel())
+	default: // the begin of each; the processor sees the rest coming
+		w.ahead(p.a, (i+s*each)*p.aRow+k0, min(each, rows-s*each), p.aRow)
 	}
 }
 
@@ -233,8 +251,10 @@ func (w *worker) aheadB(p *product, j, n, k0 int) {
 		w.ahead(p.packed, j*p.k+k0*panel, kn, panel)
 	case p.bCol == 1:
 		w.ahead(p.b, k0*p.bRow+j, kn, p.bRow)
-	default:
+	case p.bCol < 2*kn:
 		w.ahead(p.b, j*p.bCol+k0, ((n-1)*p.bCol+kn)/panel, panel)
+	default:
+		w.ahead(p.b, j*p.bCol+k0, n, p.bCol)
 	}
 }
 

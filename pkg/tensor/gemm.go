@@ -47,19 +47,12 @@ func (e *Engine) multiply(p *product) {
 	if p.m == 0 || p.n == 0 {
 		return
 	}
-	if p.betterTurned(e.k) {
-		e.turn(p)
+	if p.betterSwapped(e.k) {
+		e.spare = grow(e.spare, p.m*p.n)
+		*p = p.swap(e.spare)
 	}
 	e.pool.run(p, p.parts(e.k, e.threads))
 	*p = product{}
-}
-
-// turn makes p the transposed product, whose C goes through e.spare: the chains
-// are the same.
-func (e *Engine) turn(p *product) {
-	e.spare = grow(e.spare, p.m*p.n)
-	*p = product{m: p.n, n: p.m, k: p.k, a: p.b, aRow: p.bCol, aCol: p.bRow, b: p.a, bRow: p.aCol, bCol: p.aRow,
-		c: e.spare, cRow: p.m, to: p.c, toRow: p.cRow, relu: p.relu, rowBias: p.colBias, act: p.act}
 }
 
 func (g Gemm) dense() Gemm {

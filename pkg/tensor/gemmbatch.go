@@ -7,6 +7,7 @@ type batchJob struct {
 	product
 	count                     int
 	parts                     int
+	swap                      bool
 	strideC, strideA, strideB int
 }
 
@@ -27,7 +28,9 @@ func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, s
 	j := &e.batchJob
 	*j = batchJob{product: g.product(c, a, b), count: count, strideC: strideC, strideA: strideA, strideB: strideB}
 	j.parts = min(e.threads, count, count*g.M*g.N*g.K/workPart)
-	if j.parts <= 1 || j.betterTurned(e.k) || j.product.parts(e.k, e.threads) > 1 {
+	j.swap = j.betterSwapped(e.k)
+	if j.parts <= 1 || j.product.parts(e.k, e.threads) > 1 {
+		*j = batchJob{}
 		for i := range count {
 			e.Gemm(c[i*strideC:], a[i*strideA:], b[i*strideB:], g)
 		}
@@ -42,6 +45,10 @@ func (j *batchJob) part(w *worker, i int) {
 	for n := j.count * i / j.parts; n < j.count*(i+1)/j.parts; n++ {
 		*p = j.product
 		p.c, p.a, p.b = p.c[n*j.strideC:], p.a[n*j.strideA:], p.b[n*j.strideB:]
-		w.multiply(p, 0, p.m, 0, p.n)
+		if j.swap {
+			w.spare = grow(w.spare, p.m*p.n)
+			*p = p.swap(w.spare)
+		}
+		w.compute(p, 0, p.m, 0, p.n)
 	}
 }

@@ -101,8 +101,8 @@ type pack struct {
 	offsets          unsafe.Pointer // taps, gather: an int32 for each row, in bytes
 	columns          unsafe.Pointer // gather: 8 int32, in bytes
 	n                int
-	ahead            uintptr
-	aheadStep        int
+	ahead            uintptr // turn: what comes into the cache meanwhile, 4 lines for every 8 rows
+	aheadStep        int     // to the next
 }
 
 // vector is what a kernel is told that works element by element: inputs x to b,
@@ -166,7 +166,7 @@ type kernels struct {
 	panels func(*pack)
 	// transpose is dst[k][j] = rows[j][k] for 8 columns j.
 	transpose func(*pack)
-	// turn is transpose for 16 columns whose rows lie srcStep apart.
+	// turn is transpose for 16 columns whose rows lie srcStep apart. nil: there is none.
 	turn func(*pack)
 	// taps is dst[k][j] = src[first+offsets[k]+4j] for the columns of mask, second
 	// in place of first for those of mask2, else +0.

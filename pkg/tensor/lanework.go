@@ -78,6 +78,9 @@ func (p *laneProduct) lanesOf(w *worker, g laneGroup, i0, i1, j0, j1 int) {
 	w.t.k = g.rows
 	w.t.laneSize, w.t.lanes, w.t.laneMax = unsafe.Pointer(&p.sizes[g.from]), g.to-g.from, unsafe.Pointer(&w.tops[g.from*laneWidth])
 	direct := i1-i0 <= 2*w.k.rows // not worth a copy of B
+	if direct {
+		cols = p.n
+	}
 	for j := j0; j < j1; j += cols {
 		n := min(cols, j1-j)
 		if !direct {

@@ -4,9 +4,15 @@ import "unsafe"
 
 const streamN = 512 // columns that make it worth to copy rows of A
 
-// streamStep is the distance of rows of A that are stored one after the other.
-// It is no multiple of a page, so that rows do not share places in the cache.
-func streamStep(k int) int { return (k+15)/16*16 + 16 }
+// streamStep is the distance of rows of A that are stored one after the other. It
+// is no multiple of half a page, so that rows do not share places in the cache.
+func streamStep(k int) int {
+	step := (k+15)/16*16 + 16
+	if step%512 == 0 {
+		step += 16
+	}
+	return step
+}
 
 // width sets the mask for n columns and returns the number of vectors.
 func (w *worker) width(n int) int {
@@ -37,7 +43,7 @@ func (w *worker) packA(p *product, i, rows, k0 int) source {
 	}
 	// Rows, one after the other: few pages, no rows that share cache lines.
 	step := streamStep(kn)
-	w.a = grow(w.a, (rows+7)*step)
+	w.a = grow(w.a, (rows+7)*step) // turns write up to 7 rows more
 	if p.aCol == 1 {
 		for r := range rows {
 			copy(w.a[r*step:][:kn], p.a[at+r*p.aRow:])

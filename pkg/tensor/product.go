@@ -10,7 +10,7 @@ package tensor
 // second cache:
 //
 //	for blocks of rows
-//	  for blocks of k          the chain goes on from C
+//	  for blocks of k          the chain goes on from C; A copied, if it is worth it
 //	    for panels of B        copied, if they are worth it
 //	      for panels of A
 //	        one tile of C, in registers
@@ -20,12 +20,14 @@ package tensor
 //	for blocks of columns
 //	  for blocks of k
 //	    copy of the block of B
-//	    for panels of A        copied; one panel stays in the first cache
+//	    for panels of A        one stays in the first cache
 //	      for panels of B
 //	        one tile of C
 //
-// Rows of A are read k by k. If A is stored transposed it is turned; if B is, and
-// is larger than A, the whole product is turned instead, and C at the end.
+// Rows of A are read k by k; an A that is stored transposed is turned. A B that is
+// stored transposed is turned too: on the way, in registers, for very few rows. If
+// it is much larger than A, the operands are swapped instead, and C is turned at the
+// end: see betterSwapped.
 //
 // While a tile is summed, what is needed next comes into the cache.
 //
@@ -47,7 +49,7 @@ type product struct {
 	taps       *grid     // not nil: B is the taps of image b
 	filters    []float32 // for taps: A in panels across channels, see packFilters
 	banded     bool      // for taps: filters of bands may be used
-	packed     []float32 // not nil: all of B, in panels, block of k by block of k
+	packed     []float32 // not nil: all of B, in panels of all ks
 
 	// How parts are cut: rows or columns, in pieces of step.
 	byRows bool
@@ -57,35 +59,48 @@ type product struct {
 // workPart is the number of multiply-adds that is worth waking a goroutine.
 const workPart = 1 << 18
 
-// betterTurned is whether the transposed product is faster: columns of C fill
+// betterSwapped is whether the transposed product is faster: columns of C fill
 // vectors, rows do not, so a product of 64 by 10 wastes less as 10 by 64; and it
 // may be A that is to be turned and not a B that is much larger. It must be worth
 // it: C goes through memory once more.
-func (p *product) betterTurned(k *kernels) bool {
+func (p *product) betterSwapped(k *kernels) bool {
 	if p.load || p.taps != nil || p.packed != nil || p.m <= 2 {
 		return false
 	}
-	now := cost(k, p.m, p.n, p.k, p.bRow == 1)
-	return cost(k, p.n, p.m, p.k, p.aCol == 1)+p.m*p.n/turnCost < now-now/16
+	now, swapped := p.cost(k), p.swap(nil)
+	return swapped.cost(k)+p.m*p.n/turnCost < now-now/16
+}
+
+// swap is the transposed product, whose C is put into spare on its way: the chains
+// are the same.
+func (p *product) swap(spare []float32) product {
+	return product{m: p.n, n: p.m, k: p.k, a: p.b, aRow: p.bCol, aCol: p.bRow, b: p.a, bRow: p.aCol, bCol: p.aRow,
+		c: spare, cRow: p.m, to: p.c, toRow: p.cRow, relu: p.relu, rowBias: p.colBias, act: p.act}
 }
 
 // turnCost is how many elements are turned in a cycle, or copied in a quarter of it.
 const turnCost = 3
 
 // cost estimates cycles: two multiply-adds of vectors in a cycle, but four cycles
-// for the next one of the same chain; and the copy of B, which costs more if it
-// is turned.
-func cost(k *kernels, m, n, depth int, turned bool) int {
-	vecs := (n + k.width - 1) / k.width
-	chains := min(m, k.rows) * min(vecs, 2)
-	sums := m * vecs * depth * 4 / min(chains, 8)
-	if turned && m <= len(k.turned) {
-		return vecs * depth * (m + 4) / 2 // on the way
+// for the next one of the same chain; and the copies of A and B, which cost more if
+// they are turned.
+func (p *product) cost(k *kernels) int {
+	vecs := (p.n + k.width - 1) / k.width
+	if p.n >= turnedColumns && p.turned(k, p.m) {
+		return vecs * p.k * (p.m + 4) / 2
 	}
-	if turned {
-		return sums + n*depth/turnCost
+	chains := min(p.m, k.rows) * min(vecs, 2)
+	sums := p.m * vecs * p.k * 4 / min(chains, 8)
+	switch {
+	case p.bCol != 1:
+		sums += p.n * p.k / turnCost
+	case !p.direct(k, p.m):
+		sums += p.n * p.k / (4 * turnCost)
 	}
-	return sums + n*depth/(4*turnCost)
+	if p.aCol != 1 {
+		sums += p.m * p.k / turnCost
+	}
+	return sums
 }
 
 // parts cuts the product for so many threads.
@@ -111,10 +126,7 @@ func (p *product) part(w *worker, i int) {
 	} else {
 		j0, j1 = i*p.step, min((i+1)*p.step, p.n)
 	}
-	w.multiply(p, i0, i1, j0, j1)
-	if p.to != nil {
-		w.turnC(p, i0, i1, j0, j1)
-	}
+	w.compute(p, i0, i1, j0, j1)
 }
 
 func (p *product) activate(w *worker, i0, i1, j0, j1 int) {

@@ -206,7 +206,11 @@ func (a num) act(act Act, slope float32) num {
 	case ActLeakyReLU:
 		return by(vecLeaky, func(x float64) float64 { return bent64(x, x*float64(slope)) }, steep, 0.5)
 	case ActELU:
-		return by(vecELU, func(x float64) float64 { return bent64(x, math.Expm1(x)*float64(slope)) }, steep, ulpELU)
+		ulp := float64(ulpELU)
+		if slope != 1 {
+			ulp += 0.5 // of the product with the slope
+		}
+		return by(vecELU, func(x float64) float64 { return bent64(x, math.Expm1(x)*float64(slope)) }, steep, ulp)
 	}
 	return a
 }

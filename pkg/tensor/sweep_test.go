@@ -75,7 +75,7 @@ func TestSweep(t *testing.T) {
 		called.watch(e)
 		engines[w] = e
 	}
-	data := newNumbers()
+	data, edges := newNumbers(), newEdges(t)
 	for n, s := range sweeps() {
 		t.Run(s.ops[0], func(t *testing.T) {
 			trials := s.trials
@@ -85,10 +85,11 @@ func TestSweep(t *testing.T) {
 			for i := range trials {
 				var want *trial
 				for _, w := range ways() {
-					c := &trial{t: t, e: engines[w], cut: w.cut, i: i, data: data, define: want == nil,
+					c := &trial{t: t, e: engines[w], cut: w.cut, i: i, data: data, edges: edges, define: want == nil,
 						r: rand.New(rand.NewPCG(uint64(n), uint64(i))), pick: rand.New(rand.NewPCG(1, uint64(i)))}
 					c.what = fmt.Sprintf("%s, trial %d: %s", s.ops[0], i, w)
 					c.mood = c.r.IntN(4)
+					edges.reset()
 					s.run(c)
 					c.finish()
 					if want == nil {
@@ -106,14 +107,15 @@ func TestSweep(t *testing.T) {
 
 // trial is one generated call. Its generator draws the same for every way.
 type trial struct {
-	t    *testing.T
-	what string
-	e    *Engine
-	r    *rand.Rand
-	i    int // number of the trial
-	mood int // what numbers are like, see numbers
-	cut  bool
-	data *numbers
+	t     *testing.T
+	what  string
+	e     *Engine
+	r     *rand.Rand
+	i     int // number of the trial
+	mood  int // what numbers are like, see numbers
+	edges *edges
+	cut   bool
+	data  *numbers
 
 	define bool       // compare with the definition
 	pick   *rand.Rand // which elements, if they are many
@@ -159,10 +161,16 @@ func newNumbers() *numbers {
 	return d
 }
 
-// in returns n numbers that the operation must not change.
+// in returns n numbers that the operation must not change. Now and then they end
+// where memory does, so that reading on is seen too.
 func (c *trial) in(n int) []float32 {
 	a := &argument{offset: 16 + c.r.IntN(16), was: make([]float32, n)}
-	a.all = make([]float32, a.offset+n+48)
+	end := a.offset + n
+	if edge := c.edges.next(end); edge != nil && c.r.IntN(2) == 0 {
+		a.all = edge
+	} else {
+		a.all = make([]float32, end+48)
+	}
 	for i := range a.offset {
 		a.all[i] = guard
 	}

@@ -57,7 +57,6 @@ func newPool(k *kernels, threads int) *pool {
 	p := &pool{start: make([]gate, threads-1), done: newGate()}
 	for range threads {
 		w := &worker{k: k}
-		w.ahead(nil, 0, 0, 0)
 		p.workers = append(p.workers, w)
 	}
 	for i := range p.start {
