@@ -59,7 +59,7 @@ func (p *product) turned(k *kernels, rows int) bool {
 
 // direct is whether B is best read where it is, for so many rows: it is not worth
 // a copy, or its rows begin with cache lines and do not share places in the
-// caches, as those do that lie half a page apart.
+// caches, as those do that lie a page apart.
 func (p *product) direct(k *kernels, rows int) bool {
 	if p.bCol != 1 || p.taps != nil || p.packed != nil {
 		return false
@@ -68,7 +68,7 @@ func (p *product) direct(k *kernels, rows int) bool {
 		return true
 	}
 	line := uintptr(unsafe.Pointer(unsafe.SliceData(p.b)))%cacheLine == 0 && p.bRow%(cacheLine/4) == 0
-	return line && p.bRow%512 != 0
+	return line && p.bRow%1024 != 0
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.
