@@ -3,9 +3,9 @@ package tensor
 import "unsafe"
 
 const (
-	// B where it is: a block of A, 512 KiB at most, stays in the second cache while
+	// B where it is: a block of A, 1 MiB at most, stays in the second cache while
 	// panels of B pass by. It has not so many rows that C goes from page to page.
-	blockA    = 1 << 17
+	blockA    = 1 << 18
 	blockRows = 512
 	// Few rows: all of them do.
 	fewRows  = 192
@@ -18,6 +18,8 @@ const (
 	turnedPanels = 8
 	// Columns that are computed from a transposed B without a copy.
 	turnedColumns = 32
+	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
+	pageFloats = 1024
 )
 
 // compute is multiply, and puts a C that is transposed where it belongs.
@@ -59,7 +61,7 @@ func (p *product) turned(k *kernels, rows int) bool {
 
 // direct is whether B is best read where it is, for so many rows: it is not worth
 // a copy, or its rows begin with cache lines and do not share places in the
-// caches, as those do that lie a page apart.
+// caches, as those do that lie a page apart, and many that lie half a page apart.
 func (p *product) direct(k *kernels, rows int) bool {
 	if p.bCol != 1 || p.taps != nil || p.packed != nil {
 		return false
@@ -67,8 +69,10 @@ func (p *product) direct(k *kernels, rows int) bool {
 	if rows <= 2*k.rows {
 		return true
 	}
-	line := uintptr(unsafe.Pointer(unsafe.SliceData(p.b)))%cacheLine == 0 && p.bRow%(cacheLine/4) == 0
-	return line && p.bRow%1024 != 0
+	if uintptr(unsafe.Pointer(unsafe.SliceData(p.b)))%cacheLine != 0 || p.bRow%(cacheLine/4) != 0 {
+		return false
+	}
+	return p.bRow%(pageFloats/2) != 0 || p.bRow%pageFloats != 0 && min(rows, p.k) <= fewRows
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.

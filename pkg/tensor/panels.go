@@ -8,7 +8,7 @@ const streamN = 512 // columns that make it worth to copy rows of A
 // is no multiple of half a page, so that rows do not share places in the cache.
 func streamStep(k int) int {
 	step := (k+15)/16*16 + 16
-	if step%512 == 0 {
+	if step%(pageFloats/2) == 0 {
 		step += 16
 	}
 	return step
@@ -38,10 +38,10 @@ func (w *worker) aim(s source, rows, r int) {
 // packA makes so many rows of A from row i on ready, from k0 on.
 func (w *worker) packA(p *product, i, rows, k0 int) source {
 	kn, at := w.t.k, i*p.aRow+k0*p.aCol
-	if kn == 0 || p.aCol == 1 && (p.n <= streamN || rows <= w.k.rows) {
+	if kn == 0 || p.aCol == 1 && (p.aRow%pageFloats != 0 || p.n <= streamN || rows <= w.k.rows) {
 		return source{a: p.a, at: at, row: p.aRow}
 	}
-	// Rows, one after the other: few pages, no rows that share cache lines.
+	// Rows, one after the other, that do not share places in the caches.
 	step := streamStep(kn)
 	w.a = grow(w.a, (rows+7)*step) // turns write up to 7 rows more
 	if p.aCol == 1 {
