@@ -230,16 +230,23 @@ func (c *Coordinator) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	g.Go(func() error { c.follow(leading); return nil })
+	followed := make(chan struct{})
+	g.Go(func() error {
+		defer close(followed)
+		c.follow(leading)
+		return nil
+	})
 	g.Go(func() error {
 		<-ctx.Done()
-		return c.shutdown(resign)
+		return c.shutdown(resign, followed)
 	})
 	return g.Wait()
 }
 
-// shutdown hands on leadership, ends all calls and closes everything.
-func (c *Coordinator) shutdown(resign context.CancelFunc) error {
+// shutdown hands on leadership, ends all calls and closes everything. Raft ends
+// after the last one that may wait for its answer, for it leaves some unanswered
+// when it ends; until then it answers within ElectionTimeout.
+func (c *Coordinator) shutdown(resign context.CancelFunc, followed <-chan struct{}) error {
 	c.health.Shutdown()
 	if c.leading.Load() != nil && len(c.conf.Peers) > 1 {
 		if err := c.raft.LeadershipTransfer().Error(); err != nil {
@@ -252,6 +259,11 @@ func (c *Coordinator) shutdown(resign context.CancelFunc) error {
 	c.server.GracefulStop()
 	drained.Stop()
 	c.receivers.Wait()
+	select {
+	case <-followed:
+	case <-time.After(drainTimeout + c.conf.ElectionTimeout):
+		c.log.Warn("leadership does not end: stopping all the same")
+	}
 	c.store.stop()
 	err := c.raft.Shutdown().Error()
 	c.trans.CloseStreams()
