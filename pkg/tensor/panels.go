@@ -2,7 +2,9 @@ package tensor
 
 import "unsafe"
 
-const streamN = 512 // columns that make it worth to copy rows of A
+// streamN is how many columns make it worth to copy rows of A that share places in
+// the caches.
+const streamN = 512
 
 // streamStep is the distance of rows of A that are stored one after the other. It
 // is no multiple of half a page, so that rows do not share places in the cache.
