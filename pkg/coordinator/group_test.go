@@ -137,17 +137,22 @@ func (g *group) leader() string {
 	return id
 }
 
-// follower returns the id of a node that does not lead.
+// follower returns the id of a node that follows the leader. A leader leads as soon as a majority answers it: the
+// others may hear of it later.
 func (g *group) follower() string {
 	g.t.Helper()
-	leader := g.leader()
-	for id := range g.nodes {
-		if id != leader {
-			return id
+	var follower string
+	g.eventually("follower that knows its leader", func() bool {
+		leader := g.leader()
+		for id, n := range g.nodes {
+			if id != leader && n.c.leaderAddress() == g.peers[leader] {
+				follower = id
+				return true
+			}
 		}
-	}
-	g.t.Fatal("no follower")
-	return ""
+		return false
+	})
+	return follower
 }
 
 func (g *group) eventually(what string, ok func() bool) {
@@ -334,5 +339,7 @@ func (g *group) crash(id string) {
 	if err := n.c.raft.Shutdown().Error(); err != nil {
 		g.t.Fatal(err)
 	}
+	// A node that still took itself for the leader would ask a Raft that has ended to hand on, which may not answer.
+	g.eventually("end of the leadership", func() bool { return n.c.leading.Load() == nil })
 	g.stop(id)
 }
