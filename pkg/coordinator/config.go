@@ -21,8 +21,8 @@ type Config struct {
 	// Advertise is host:port at which others reach this node; "" means Listen.
 	Advertise string
 	// Peers maps the ids of all coordinators, this one included, to their
-	// advertised addresses; empty means a group of one. The set of ids must be
-	// the same on all nodes and is fixed at the first start.
+	// advertised addresses; empty means a group of one. It must be the same on
+	// all nodes, and the set of ids is fixed at the first start.
 	Peers map[string]string
 	// DataDir holds the Raft log and snapshots.
 	DataDir string
@@ -116,6 +116,8 @@ func (c Config) Validate() error {
 		bad("--peers does not list %q: it must name every coordinator, this one included", c.ID)
 	} else if own != c.Advertise {
 		bad("--peers says %s=%s, --advertise says %s: they must agree", c.ID, own, c.Advertise)
+	} else if n := len(c.ID + "=" + own); n > maxName {
+		bad("--id and the address take %d bytes together: at most %d", n, maxName)
 	}
 	if least := 3 * c.HeartbeatInterval; c.WorkerTTL < least {
 		bad("--worker-ttl %s: must be at least %s, three heartbeats", c.WorkerTTL, least)

@@ -125,17 +125,18 @@ func (c *Coordinator) openTransport() error {
 			return err
 		}
 	}
-	c.mux = newMux(listener, serverTLS, c.log)
+	c.mux = newMux(listener, serverTLS, c.conf.Peers, c.log)
 	c.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  &streams{inbox: c.mux.raft, advertise: c.conf.Advertise, tls: clientTLS},
+		Stream:  &streams{inbox: c.mux.raft, id: c.conf.ID, advertise: c.conf.Advertise, tls: clientTLS},
 		MaxPool: 3, Timeout: raftTimeout, Logger: raftLogger(c.log),
 		ServerAddressProvider: peers(c.conf.Peers),
 	})
 	return nil
 }
 
-// peers gives Raft the addresses of the configuration, which may have changed
-// since the group was founded.
+// peers are the addresses of the group's nodes by their ids, as the configuration
+// has them. It gives them to Raft, for they may have changed since the group was
+// founded.
 type peers map[string]string
 
 func (p peers) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -37,6 +38,24 @@ func TestDataDirectoryOfAnotherGroup(t *testing.T) {
 	}
 	g.start("c1", nil)
 	g.leader()
+}
+
+// A node does not take the log of another group, one of whose nodes had its port before.
+func TestRaftOfAnotherGroup(t *testing.T) {
+	g := newGroup(t, 1)
+	for _, caller := range []streams{
+		{id: "c2", advertise: "127.0.0.1:1"}, {id: "c1", advertise: "127.0.0.1:1"}, {id: "c2", advertise: g.peers["c1"]}, {},
+	} {
+		conn, err := caller.Dial(raft.ServerAddress(g.peers["c1"]), patient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("coordinator %s at %s was not sent away: %v", caller.id, caller.advertise, err)
+		}
+		conn.Close()
+	}
 }
 
 // A leader that hangs is not waited for when another is known.
@@ -110,7 +129,7 @@ func TestAcceptGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMux(&busy{l, 2}, nil, zap.NewNop())
+	m := newMux(&busy{l, 2}, nil, nil, zap.NewNop())
 	served := make(chan error, 1)
 	go func() { served <- m.serve() }()
 	conn, err := net.Dial("tcp", l.Addr().String())

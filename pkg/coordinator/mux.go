@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,10 +16,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// raftMagic is the first byte of a connection that carries Raft.
+// raftMagic is the first byte of a connection that carries Raft. The caller's
+// name follows, as its --peers has it: a byte with its length, and id=address.
 const raftMagic = 'R'
 
-// helloTimeout bounds the TLS handshake and the wait for the first byte.
+// maxName bounds a caller's name, in bytes.
+const maxName = 255
+
+// helloTimeout bounds the TLS handshake and the wait for the first bytes.
 const helloTimeout = 5 * time.Second
 
 // acceptAgain is the pause after a connection could not be accepted.
@@ -27,24 +34,25 @@ type mux struct {
 	listener   net.Listener
 	log        *zap.Logger
 	tls        *tls.Config // nil: plain
+	peers      peers       // who may call for Raft
 	grpc, raft *inbox
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
-	greeted map[net.Conn]struct{} // connections whose first byte is awaited
+	greeted map[net.Conn]struct{} // connections whose first bytes are awaited
 	wg      sync.WaitGroup        // their goroutines
 }
 
-func newMux(l net.Listener, conf *tls.Config, log *zap.Logger) *mux {
+func newMux(l net.Listener, conf *tls.Config, p peers, log *zap.Logger) *mux {
 	return &mux{
-		listener: l, tls: conf, log: log,
+		listener: l, tls: conf, peers: p, log: log,
 		grpc: newInbox(l.Addr()), raft: newInbox(l.Addr()),
 		greeted: map[net.Conn]struct{}{},
 	}
 }
 
 // serve accepts connections until close. It owns a goroutine for each
-// connection until its first byte is there, and waits for them.
+// connection until its first bytes are there, and waits for them.
 func (m *mux) serve() error {
 	defer m.wg.Wait()
 	for {
@@ -112,7 +120,32 @@ func (m *mux) peek(conn net.Conn) (net.Conn, byte, error) {
 	if _, err := conn.Read(b[:]); err != nil {
 		return nil, 0, err
 	}
+	if b[0] == raftMagic {
+		if err := m.admit(conn); err != nil {
+			m.log.Warn("a call for Raft was refused", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
+			return nil, 0, err
+		}
+	}
 	return conn, b[0], conn.SetDeadline(time.Time{})
+}
+
+// admit refuses a caller that is not of this group. Raft itself does not look:
+// a node of another group, whose own neighbour had this port before, would
+// replace what is stored here by its own.
+func (m *mux) admit(conn net.Conn) error {
+	var length [1]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return fmt.Errorf("read the caller's name: %w", err)
+	}
+	name := make([]byte, length[0])
+	if _, err := io.ReadFull(conn, name); err != nil {
+		return fmt.Errorf("read the caller's name: %w", err)
+	}
+	id, at, _ := strings.Cut(string(name), "=")
+	if known, ok := m.peers[id]; !ok || known != at {
+		return fmt.Errorf("the caller is coordinator %s and --peers does not list it: --peers must be the same on all nodes of a group", strconv.Quote(string(name)))
+	}
+	return nil
 }
 
 // close ends serve and both inboxes.
@@ -182,8 +215,8 @@ func (i *inbox) Addr() net.Addr { return i.address }
 // streams is Raft's way to other nodes. It implements raft.StreamLayer.
 type streams struct {
 	*inbox
-	advertise string
-	tls       *tls.Config // nil: plain
+	id, advertise string
+	tls           *tls.Config // nil: plain
 }
 
 // Addr returns the advertised address: it names this node to the others.
@@ -199,7 +232,8 @@ func (s *streams) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, 
 	}
 	deadline, _ := ctx.Deadline()
 	if err = conn.SetWriteDeadline(deadline); err == nil {
-		_, err = conn.Write([]byte{raftMagic})
+		name := s.id + "=" + s.advertise
+		_, err = conn.Write(append([]byte{raftMagic, byte(len(name))}, name...))
 	}
 	if err == nil {
 		err = conn.SetWriteDeadline(time.Time{})
