@@ -21,6 +21,7 @@
 //	pack.go    copies into panels
 //	turn.go    a transpose
 //	turned.go  products of few rows and a B that is stored transposed
+//	narrow.go  those of few columns
 //	row.go     the same for one row and AVX2
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
@@ -75,7 +76,8 @@ func run(dir string) error {
 		} else {
 			turneds(c, isa, fields["tile"])
 		}
-		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+turnedTable(isa)); err != nil {
+		narrows(c, isa, fields["narrow"])
+		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+turnedTable(isa)+narrowTable(isa)); err != nil {
 			return err
 		}
 		if err := convolutions(dir, isa, fields); err != nil {

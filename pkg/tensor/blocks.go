@@ -35,6 +35,8 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	w.t.cRow = uintptr(4 * p.cRow)
 	rows := i1 - i0
 	switch {
+	case p.narrow:
+		w.multiplyNarrow(p, i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.direct(w.k, rows):

@@ -8,6 +8,9 @@
 //
 //	matrix product  one chain of fused multiply-adds over k, ascending, from +0
 //	                (or from C); blocking over k goes on with the chain
+//	  narrow        with B alone stored transposed and less than 16 columns: a
+//	                row reduction of such chains, as if zeros followed up to a
+//	                multiple of 16 ks; C is added after it
 //	row reduction   16 strided partial sums (element i goes to partial i mod 16),
 //	                then a fixed tree by halves: 16, 8, 4, 2, 1
 //	exp, tanh, …    one polynomial, with the same fused multiply-adds everywhere
@@ -28,7 +31,7 @@
 //
 // All else follows from rounding, u = 2^-24, to first order:
 //
-//	chain of k products     k*u*sum|a||b|
+//	chain of k products     k*u*sum|a||b|, narrow (k/16 + 5)*u*sum|a||b|
 //	sum of n in a row       (n/16 + 5)*u*sum|x|
 //	softmax                 u*(n/16 + 11 + 2*D) of the result, D = max x - min x
 //	log-sum-exp             u*(n/16 + 8 + D + 3*|log n| + |result|)

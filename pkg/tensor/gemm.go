@@ -15,21 +15,29 @@ type Gemm struct {
 	Lda, Ldb, Ldc int
 }
 
+// narrowColumns is how many columns of C a product has at most whose elements are
+// strided sums of the rows of A and of a B that is stored transposed: they do not
+// fill a vector of columns.
+const narrowColumns = 15
+
+// narrow is whether the elements of the product are strided sums.
+func (g *Gemm) narrow() bool { return g.TransB && !g.TransA && g.N <= narrowColumns }
+
 // Gemm computes c. Element (i, j) is one chain of fused multiply-adds over k,
-// ascending. c must not overlap a or b.
+// ascending; but if only B is stored transposed, and N is below 16, 16 strided
+// chains, joined by halves, to which C is added. c must not overlap a or b.
 func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
-	g = g.dense()
+	g.complete()
 	sizeC, sizeA, sizeB := g.check("Gemm", len(c), len(a), len(b))
 	apart("Gemm", c[:sizeC], a[:sizeA], b[:sizeB], g.Bias)
-	p := &e.product
-	*p = g.product(c, a, b)
-	e.multiply(p)
+	e.product.set(c, a, b, &g)
+	e.multiply(&e.product)
 }
 
-// product is the dense g as its parts see it.
-func (g Gemm) product(c, a, b []float32) product {
-	p := product{m: g.M, n: g.N, k: g.K, a: a, b: b, c: c, aRow: g.Lda, aCol: 1, bRow: g.Ldb, bCol: 1, cRow: g.Ldc,
-		load: g.Accumulate, colBias: g.Bias, act: g.Act}
+// set makes p the complete g as its parts see it.
+func (p *product) set(c, a, b []float32, g *Gemm) {
+	*p = product{m: g.M, n: g.N, k: g.K, a: a, b: b, c: c, aRow: g.Lda, aCol: 1, bRow: g.Ldb, bCol: 1, cRow: g.Ldc,
+		load: g.Accumulate, colBias: g.Bias, act: g.Act, narrow: g.narrow()}
 	if g.TransA {
 		p.aRow, p.aCol = 1, g.Lda
 	}
@@ -39,7 +47,6 @@ func (g Gemm) product(c, a, b []float32) product {
 	if p.act == ActReLU {
 		p.act, p.relu = ActNone, true
 	}
-	return p
 }
 
 // multiply runs a product on all threads that are worth it.
@@ -55,7 +62,8 @@ func (e *Engine) multiply(p *product) {
 	*p = product{}
 }
 
-func (g Gemm) dense() Gemm {
+// complete replaces distances of 0 by the length of a row.
+func (g *Gemm) complete() {
 	pick := func(ld *int, trans bool, rows, cols int) {
 		if trans {
 			cols = rows
@@ -67,12 +75,11 @@ func (g Gemm) dense() Gemm {
 	pick(&g.Lda, g.TransA, g.M, g.K)
 	pick(&g.Ldb, g.TransB, g.K, g.N)
 	pick(&g.Ldc, false, g.M, g.N)
-	return g
 }
 
 // check panics unless there are so many elements as the shape says, and returns
 // how many that are.
-func (g Gemm) check(op string, haveC, haveA, haveB int) (c, a, b int) {
+func (g *Gemm) check(op string, haveC, haveA, haveB int) (c, a, b int) {
 	volume(op, g.M, g.N, g.K)
 	need(op, "row distance", min(g.Lda, g.Ldb, g.Ldc), 0)
 	g.Act.check(op)

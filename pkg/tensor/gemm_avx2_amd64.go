@@ -115,6 +115,24 @@ func packGather_avx2(p *pack)
 //go:noescape
 func turned1_avx2(p *tile)
 
+//go:noescape
+func narrow1x1_avx2(p *narrow)
+
+//go:noescape
+func narrow1x2_avx2(p *narrow)
+
+//go:noescape
+func narrow1x3_avx2(p *narrow)
+
+//go:noescape
+func narrow2x1_avx2(p *narrow)
+
+//go:noescape
+func narrow2x2_avx2(p *narrow)
+
+//go:noescape
+func narrow2x3_avx2(p *narrow)
+
 // tiles_avx2 lists the kernels by vectors and rows.
 func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
 	tiles = [2][]func(*tile){
@@ -131,4 +149,12 @@ func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
 // turneds_avx2 lists the kernels by rows.
 func turneds_avx2() []func(*tile) {
 	return []func(*tile){turned1_avx2}
+}
+
+// narrows_avx2 lists the kernels by columns, for one row and for 2.
+func narrows_avx2() [2][]func(*narrow) {
+	return [2][]func(*narrow){
+		{narrow1x1_avx2, narrow1x2_avx2, narrow1x3_avx2},
+		{narrow2x1_avx2, narrow2x2_avx2, narrow2x3_avx2},
+	}
 }

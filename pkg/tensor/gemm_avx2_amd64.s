@@ -9575,3 +9575,725 @@ block:
 	VMOVUPS        Y3, 96(R11)
 	VZEROUPPER
 	RET
+
+// func narrow1x1_avx2(p *narrow)
+// Requires: AVX, FMA3
+TEXT ·narrow1x1_avx2(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 56(AX), BX
+	MOVQ 64(AX), SI
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
+	JEQ    tail
+
+run:
+	VMOVUPS     (CX)(DI*1), Y2
+	VMOVUPS     (DX)(DI*1), Y3
+	VFMADD231PS Y2, Y3, Y0
+	VMOVUPS     32(CX)(DI*1), Y2
+	VMOVUPS     32(DX)(DI*1), Y3
+	VFMADD231PS Y2, Y3, Y1
+	ADDQ        $0x40, DI
+	CMPQ        DI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
+	JEQ         summed
+	VMOVUPS     (R8), Y2
+	VMASKMOVPS  (CX)(DI*1), Y2, Y3
+	VMASKMOVPS  (DX)(DI*1), Y2, Y2
+	VFMADD231PS Y3, Y2, Y0
+	MOVQ        48(AX), R8
+	VMOVUPS     (R8), Y2
+	VMASKMOVPS  32(CX)(DI*1), Y2, Y3
+	VMASKMOVPS  32(DX)(DI*1), Y2, Y2
+	VFMADD231PS Y3, Y2, Y1
+
+summed:
+	VADDPS     Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y0, Y1
+	VPERM2F128 $0x31, Y0, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0x44, Y1, Y1, Y0
+	VSHUFPS    $0xee, Y1, Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0x88, Y0, Y0, Y1
+	VSHUFPS    $0xdd, Y0, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	CMPQ       80(AX), $0x00
+	JEQ        begun0
+	MOVQ       BX, DI
+	VMOVSS     (DI), X0
+	VADDPS     X1, X0, X1
+	ADDQ       SI, DI
+
+begun0:
+	MOVQ   72(AX), DI
+	TESTQ  DI, DI
+	JEQ    unbiased0
+	VMOVSS (DI), X0
+	VADDPS X0, X1, X1
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X0, X0, X0
+	VMAXPS X1, X0, X1
+
+rectified0:
+	MOVQ   BX, DI
+	VMOVSS X1, (DI)
+	ADDQ   SI, DI
+	LEAQ   (BX)(SI*1), BX
+	MOVQ   16(AX), DI
+	SHLQ   $0x00, DI
+	ADDQ   DI, CX
+	DECQ   (SP)
+	JNE    panel
+	VZEROUPPER
+	RET
+
+// func narrow1x2_avx2(p *narrow)
+// Requires: AVX, FMA3
+TEXT ·narrow1x2_avx2(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	LEAQ (DX)(BX*1), BX
+	MOVQ 56(AX), SI
+	MOVQ 64(AX), DI
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   R8, R8
+	CMPQ   R8, 32(AX)
+	JEQ    tail
+
+run:
+	VMOVUPS     (CX)(R8*1), Y4
+	VMOVUPS     (DX)(R8*1), Y5
+	VFMADD231PS Y4, Y5, Y0
+	VMOVUPS     (BX)(R8*1), Y5
+	VFMADD231PS Y4, Y5, Y2
+	VMOVUPS     32(CX)(R8*1), Y4
+	VMOVUPS     32(DX)(R8*1), Y5
+	VFMADD231PS Y4, Y5, Y1
+	VMOVUPS     32(BX)(R8*1), Y5
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        $0x40, R8
+	CMPQ        R8, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
+	JEQ         summed
+	VMOVUPS     (R9), Y4
+	VMASKMOVPS  (CX)(R8*1), Y4, Y5
+	VMASKMOVPS  (DX)(R8*1), Y4, Y6
+	VFMADD231PS Y5, Y6, Y0
+	VMASKMOVPS  (BX)(R8*1), Y4, Y6
+	VFMADD231PS Y5, Y6, Y2
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y4
+	VMASKMOVPS  32(CX)(R8*1), Y4, Y5
+	VMASKMOVPS  32(DX)(R8*1), Y4, Y6
+	VFMADD231PS Y5, Y6, Y1
+	VMASKMOVPS  32(BX)(R8*1), Y4, Y6
+	VFMADD231PS Y5, Y6, Y3
+
+summed:
+	VADDPS     Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y0, Y1
+	VPERM2F128 $0x31, Y0, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	VADDPS     Y3, Y2, Y2
+	VPERM2F128 $0x20, Y2, Y2, Y0
+	VPERM2F128 $0x31, Y2, Y2, Y2
+	VADDPS     Y2, Y0, Y0
+	VSHUFPS    $0x44, Y0, Y1, Y2
+	VSHUFPS    $0xee, Y0, Y1, Y0
+	VADDPS     Y0, Y2, Y2
+	VSHUFPS    $0x88, Y2, Y2, Y0
+	VSHUFPS    $0xdd, Y2, Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	CMPQ       80(AX), $0x00
+	JEQ        begun0
+	MOVQ       SI, R8
+	VMOVSD     (R8), X1
+	VADDPS     X0, X1, X0
+	ADDQ       DI, R8
+
+begun0:
+	MOVQ   72(AX), R8
+	TESTQ  R8, R8
+	JEQ    unbiased0
+	VMOVSD (R8), X1
+	VADDPS X1, X0, X0
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X1, X1, X1
+	VMAXPS X0, X1, X0
+
+rectified0:
+	MOVQ    SI, R8
+	VMOVLPS X0, (R8)
+	ADDQ    DI, R8
+	LEAQ    (SI)(DI*1), SI
+	MOVQ    16(AX), R8
+	SHLQ    $0x00, R8
+	ADDQ    R8, CX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow1x3_avx2(p *narrow)
+// Requires: AVX, FMA3
+TEXT ·narrow1x3_avx2(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	LEAQ (DX)(BX*1), SI
+	LEAQ (SI)(BX*1), BX
+	MOVQ 56(AX), DI
+	MOVQ 64(AX), R8
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	XORQ   R9, R9
+	CMPQ   R9, 32(AX)
+	JEQ    tail
+
+run:
+	VMOVUPS     (CX)(R9*1), Y6
+	VMOVUPS     (DX)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y0
+	VMOVUPS     (SI)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y2
+	VMOVUPS     (BX)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y4
+	VMOVUPS     32(CX)(R9*1), Y6
+	VMOVUPS     32(DX)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y1
+	VMOVUPS     32(SI)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y3
+	VMOVUPS     32(BX)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y5
+	ADDQ        $0x40, R9
+	CMPQ        R9, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
+	JEQ         summed
+	VMOVUPS     (R10), Y6
+	VMASKMOVPS  (CX)(R9*1), Y6, Y7
+	VMASKMOVPS  (DX)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y0
+	VMASKMOVPS  (SI)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y2
+	VMASKMOVPS  (BX)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y4
+	MOVQ        48(AX), R10
+	VMOVUPS     (R10), Y6
+	VMASKMOVPS  32(CX)(R9*1), Y6, Y7
+	VMASKMOVPS  32(DX)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y1
+	VMASKMOVPS  32(SI)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y3
+	VMASKMOVPS  32(BX)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y5
+
+summed:
+	VADDPS     Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y0, Y1
+	VPERM2F128 $0x31, Y0, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	VADDPS     Y3, Y2, Y2
+	VPERM2F128 $0x20, Y2, Y2, Y0
+	VPERM2F128 $0x31, Y2, Y2, Y2
+	VADDPS     Y2, Y0, Y0
+	VADDPS     Y5, Y4, Y4
+	VPERM2F128 $0x20, Y4, Y4, Y2
+	VPERM2F128 $0x31, Y4, Y4, Y3
+	VADDPS     Y3, Y2, Y2
+	VSHUFPS    $0x44, Y0, Y1, Y3
+	VSHUFPS    $0xee, Y0, Y1, Y0
+	VADDPS     Y0, Y3, Y3
+	VSHUFPS    $0x44, Y2, Y2, Y0
+	VSHUFPS    $0xee, Y2, Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0x88, Y0, Y3, Y1
+	VSHUFPS    $0xdd, Y0, Y3, Y0
+	VADDPS     Y0, Y1, Y1
+	CMPQ       80(AX), $0x00
+	JEQ        begun0
+	MOVQ       DI, R9
+	VMOVSD     (R9), X0
+	VINSERTPS  $0x20, 8(R9), X0, X0
+	VADDPS     X1, X0, X1
+	ADDQ       R8, R9
+
+begun0:
+	MOVQ      72(AX), R9
+	TESTQ     R9, R9
+	JEQ       unbiased0
+	VMOVSD    (R9), X0
+	VINSERTPS $0x20, 8(R9), X0, X0
+	VADDPS    X0, X1, X1
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X0, X0, X0
+	VMAXPS X1, X0, X1
+
+rectified0:
+	MOVQ       DI, R9
+	VMOVLPS    X1, (R9)
+	VEXTRACTPS $0x02, X1, 8(R9)
+	ADDQ       R8, R9
+	LEAQ       (DI)(R8*1), DI
+	MOVQ       16(AX), R9
+	SHLQ       $0x00, R9
+	ADDQ       R9, CX
+	DECQ       (SP)
+	JNE        panel
+	VZEROUPPER
+	RET
+
+// func narrow2x1_avx2(p *narrow)
+// Requires: AVX, FMA3
+TEXT ·narrow2x1_avx2(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 56(AX), SI
+	MOVQ 64(AX), DI
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   R8, R8
+	CMPQ   R8, 32(AX)
+	JEQ    tail
+
+run:
+	VMOVUPS     (CX)(R8*1), Y4
+	VMOVUPS     (DX)(R8*1), Y5
+	VMOVUPS     (BX)(R8*1), Y6
+	VFMADD231PS Y4, Y6, Y0
+	VFMADD231PS Y5, Y6, Y2
+	VMOVUPS     32(CX)(R8*1), Y4
+	VMOVUPS     32(DX)(R8*1), Y5
+	VMOVUPS     32(BX)(R8*1), Y6
+	VFMADD231PS Y4, Y6, Y1
+	VFMADD231PS Y5, Y6, Y3
+	ADDQ        $0x40, R8
+	CMPQ        R8, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
+	JEQ         summed
+	VMOVUPS     (R9), Y4
+	VMASKMOVPS  (CX)(R8*1), Y4, Y5
+	VMASKMOVPS  (DX)(R8*1), Y4, Y6
+	VMASKMOVPS  (BX)(R8*1), Y4, Y4
+	VFMADD231PS Y5, Y4, Y0
+	VFMADD231PS Y6, Y4, Y2
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y4
+	VMASKMOVPS  32(CX)(R8*1), Y4, Y5
+	VMASKMOVPS  32(DX)(R8*1), Y4, Y6
+	VMASKMOVPS  32(BX)(R8*1), Y4, Y4
+	VFMADD231PS Y5, Y4, Y1
+	VFMADD231PS Y6, Y4, Y3
+
+summed:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VPERM2F128   $0x20, Y2, Y0, Y1
+	VPERM2F128   $0x31, Y2, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VSHUFPS      $0x44, Y1, Y1, Y0
+	VSHUFPS      $0xee, Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VSHUFPS      $0x88, Y0, Y0, Y1
+	VSHUFPS      $0xdd, Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	CMPQ         80(AX), $0x00
+	JEQ          begun0
+	MOVQ         SI, R8
+	VMOVSS       (R8), X2
+	VADDPS       X1, X2, X1
+	ADDQ         DI, R8
+	VMOVSS       (R8), X2
+	VADDPS       X0, X2, X0
+	ADDQ         DI, R8
+
+begun0:
+	MOVQ   72(AX), R8
+	TESTQ  R8, R8
+	JEQ    unbiased0
+	VMOVSS (R8), X2
+	VADDPS X2, X1, X1
+	VADDPS X2, X0, X0
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X2, X2, X2
+	VMAXPS X1, X2, X1
+	VMAXPS X0, X2, X0
+
+rectified0:
+	MOVQ   SI, R8
+	VMOVSS X1, (R8)
+	ADDQ   DI, R8
+	VMOVSS X0, (R8)
+	ADDQ   DI, R8
+	LEAQ   (SI)(DI*2), SI
+	MOVQ   16(AX), R8
+	SHLQ   $0x01, R8
+	ADDQ   R8, CX
+	ADDQ   R8, DX
+	DECQ   (SP)
+	JNE    panel
+	VZEROUPPER
+	RET
+
+// func narrow2x2_avx2(p *narrow)
+// Requires: AVX, FMA3
+TEXT ·narrow2x2_avx2(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (BX)(SI*1), SI
+	MOVQ 56(AX), DI
+	MOVQ 64(AX), R8
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ   R9, R9
+	CMPQ   R9, 32(AX)
+	JEQ    tail
+
+run:
+	VMOVUPS     (CX)(R9*1), Y8
+	VMOVUPS     (DX)(R9*1), Y9
+	VMOVUPS     (BX)(R9*1), Y10
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y10, Y4
+	VMOVUPS     (SI)(R9*1), Y10
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y10, Y6
+	VMOVUPS     32(CX)(R9*1), Y8
+	VMOVUPS     32(DX)(R9*1), Y9
+	VMOVUPS     32(BX)(R9*1), Y10
+	VFMADD231PS Y8, Y10, Y1
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     32(SI)(R9*1), Y10
+	VFMADD231PS Y8, Y10, Y3
+	VFMADD231PS Y9, Y10, Y7
+	ADDQ        $0x40, R9
+	CMPQ        R9, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
+	JEQ         summed
+	VMOVUPS     (R10), Y8
+	VMASKMOVPS  (CX)(R9*1), Y8, Y9
+	VMASKMOVPS  (DX)(R9*1), Y8, Y10
+	VMASKMOVPS  (BX)(R9*1), Y8, Y11
+	VFMADD231PS Y9, Y11, Y0
+	VFMADD231PS Y10, Y11, Y4
+	VMASKMOVPS  (SI)(R9*1), Y8, Y11
+	VFMADD231PS Y9, Y11, Y2
+	VFMADD231PS Y10, Y11, Y6
+	MOVQ        48(AX), R10
+	VMOVUPS     (R10), Y8
+	VMASKMOVPS  32(CX)(R9*1), Y8, Y9
+	VMASKMOVPS  32(DX)(R9*1), Y8, Y10
+	VMASKMOVPS  32(BX)(R9*1), Y8, Y11
+	VFMADD231PS Y9, Y11, Y1
+	VFMADD231PS Y10, Y11, Y5
+	VMASKMOVPS  32(SI)(R9*1), Y8, Y11
+	VFMADD231PS Y9, Y11, Y3
+	VFMADD231PS Y10, Y11, Y7
+
+summed:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y5, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y0, Y1
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y7, Y6, Y6
+	VPERM2F128   $0x20, Y6, Y2, Y0
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VSHUFPS      $0x44, Y0, Y1, Y2
+	VSHUFPS      $0xee, Y0, Y1, Y0
+	VADDPS       Y0, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y2, Y0
+	VSHUFPS      $0xdd, Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	CMPQ         80(AX), $0x00
+	JEQ          begun0
+	MOVQ         DI, R9
+	VMOVSD       (R9), X2
+	VADDPS       X0, X2, X0
+	ADDQ         R8, R9
+	VMOVSD       (R9), X2
+	VADDPS       X1, X2, X1
+	ADDQ         R8, R9
+
+begun0:
+	MOVQ   72(AX), R9
+	TESTQ  R9, R9
+	JEQ    unbiased0
+	VMOVSD (R9), X2
+	VADDPS X2, X0, X0
+	VADDPS X2, X1, X1
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X2, X2, X2
+	VMAXPS X0, X2, X0
+	VMAXPS X1, X2, X1
+
+rectified0:
+	MOVQ    DI, R9
+	VMOVLPS X0, (R9)
+	ADDQ    R8, R9
+	VMOVLPS X1, (R9)
+	ADDQ    R8, R9
+	LEAQ    (DI)(R8*2), DI
+	MOVQ    16(AX), R9
+	SHLQ    $0x01, R9
+	ADDQ    R9, CX
+	ADDQ    R9, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow2x3_avx2(p *narrow)
+// Requires: AVX, FMA3
+TEXT ·narrow2x3_avx2(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	LEAQ (BX)(SI*1), DI
+	LEAQ (DI)(SI*1), SI
+	MOVQ 56(AX), R8
+	MOVQ 64(AX), R9
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	XORQ   R10, R10
+	CMPQ   R10, 32(AX)
+	JEQ    tail
+
+run:
+	VMOVUPS     (CX)(R10*1), Y12
+	VMOVUPS     (DX)(R10*1), Y13
+	VMOVUPS     (BX)(R10*1), Y14
+	VFMADD231PS Y12, Y14, Y0
+	VFMADD231PS Y13, Y14, Y6
+	VMOVUPS     (DI)(R10*1), Y14
+	VFMADD231PS Y12, Y14, Y2
+	VFMADD231PS Y13, Y14, Y8
+	VMOVUPS     (SI)(R10*1), Y14
+	VFMADD231PS Y12, Y14, Y4
+	VFMADD231PS Y13, Y14, Y10
+	VMOVUPS     32(CX)(R10*1), Y12
+	VMOVUPS     32(DX)(R10*1), Y13
+	VMOVUPS     32(BX)(R10*1), Y14
+	VFMADD231PS Y12, Y14, Y1
+	VFMADD231PS Y13, Y14, Y7
+	VMOVUPS     32(DI)(R10*1), Y14
+	VFMADD231PS Y12, Y14, Y3
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     32(SI)(R10*1), Y14
+	VFMADD231PS Y12, Y14, Y5
+	VFMADD231PS Y13, Y14, Y11
+	ADDQ        $0x40, R10
+	CMPQ        R10, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
+	JEQ         summed
+	VMOVUPS     (R11), Y12
+	VMASKMOVPS  (CX)(R10*1), Y12, Y13
+	VMASKMOVPS  (DX)(R10*1), Y12, Y14
+	VMASKMOVPS  (BX)(R10*1), Y12, Y15
+	VFMADD231PS Y13, Y15, Y0
+	VFMADD231PS Y14, Y15, Y6
+	VMASKMOVPS  (DI)(R10*1), Y12, Y15
+	VFMADD231PS Y13, Y15, Y2
+	VFMADD231PS Y14, Y15, Y8
+	VMASKMOVPS  (SI)(R10*1), Y12, Y15
+	VFMADD231PS Y13, Y15, Y4
+	VFMADD231PS Y14, Y15, Y10
+	MOVQ        48(AX), R11
+	VMOVUPS     (R11), Y12
+	VMASKMOVPS  32(CX)(R10*1), Y12, Y13
+	VMASKMOVPS  32(DX)(R10*1), Y12, Y14
+	VMASKMOVPS  32(BX)(R10*1), Y12, Y15
+	VFMADD231PS Y13, Y15, Y1
+	VFMADD231PS Y14, Y15, Y7
+	VMASKMOVPS  32(DI)(R10*1), Y12, Y15
+	VFMADD231PS Y13, Y15, Y3
+	VFMADD231PS Y14, Y15, Y9
+	VMASKMOVPS  32(SI)(R10*1), Y12, Y15
+	VFMADD231PS Y13, Y15, Y5
+	VFMADD231PS Y14, Y15, Y11
+
+summed:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y7, Y6, Y6
+	VPERM2F128   $0x20, Y6, Y0, Y1
+	VPERM2F128   $0x31, Y6, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y9, Y8, Y8
+	VPERM2F128   $0x20, Y8, Y2, Y0
+	VPERM2F128   $0x31, Y8, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y11, Y10, Y10
+	VPERM2F128   $0x20, Y10, Y4, Y2
+	VPERM2F128   $0x31, Y10, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VSHUFPS      $0x44, Y0, Y1, Y3
+	VSHUFPS      $0xee, Y0, Y1, Y0
+	VADDPS       Y0, Y3, Y3
+	VSHUFPS      $0x44, Y2, Y2, Y0
+	VSHUFPS      $0xee, Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VSHUFPS      $0x88, Y0, Y3, Y1
+	VSHUFPS      $0xdd, Y0, Y3, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	CMPQ         80(AX), $0x00
+	JEQ          begun0
+	MOVQ         R8, R10
+	VMOVSD       (R10), X2
+	VINSERTPS    $0x20, 8(R10), X2, X2
+	VADDPS       X1, X2, X1
+	ADDQ         R9, R10
+	VMOVSD       (R10), X2
+	VINSERTPS    $0x20, 8(R10), X2, X2
+	VADDPS       X0, X2, X0
+	ADDQ         R9, R10
+
+begun0:
+	MOVQ      72(AX), R10
+	TESTQ     R10, R10
+	JEQ       unbiased0
+	VMOVSD    (R10), X2
+	VINSERTPS $0x20, 8(R10), X2, X2
+	VADDPS    X2, X1, X1
+	VADDPS    X2, X0, X0
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X2, X2, X2
+	VMAXPS X1, X2, X1
+	VMAXPS X0, X2, X0
+
+rectified0:
+	MOVQ       R8, R10
+	VMOVLPS    X1, (R10)
+	VEXTRACTPS $0x02, X1, 8(R10)
+	ADDQ       R9, R10
+	VMOVLPS    X0, (R10)
+	VEXTRACTPS $0x02, X0, 8(R10)
+	ADDQ       R9, R10
+	LEAQ       (R8)(R9*2), R8
+	MOVQ       16(AX), R10
+	SHLQ       $0x01, R10
+	ADDQ       R10, CX
+	ADDQ       R10, DX
+	DECQ       (SP)
+	JNE        panel
+	VZEROUPPER
+	RET

@@ -187,6 +187,36 @@ func turned11_avx512(p *tile)
 //go:noescape
 func turned12_avx512(p *tile)
 
+//go:noescape
+func narrow1x1_avx512(p *narrow)
+
+//go:noescape
+func narrow1x2_avx512(p *narrow)
+
+//go:noescape
+func narrow1x3_avx512(p *narrow)
+
+//go:noescape
+func narrow1x4_avx512(p *narrow)
+
+//go:noescape
+func narrow1x5_avx512(p *narrow)
+
+//go:noescape
+func narrow4x1_avx512(p *narrow)
+
+//go:noescape
+func narrow4x2_avx512(p *narrow)
+
+//go:noescape
+func narrow4x3_avx512(p *narrow)
+
+//go:noescape
+func narrow4x4_avx512(p *narrow)
+
+//go:noescape
+func narrow4x5_avx512(p *narrow)
+
 // tiles_avx512 lists the kernels by vectors and rows.
 func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 	tiles = [2][]func(*tile){
@@ -203,4 +233,12 @@ func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 // turneds_avx512 lists the kernels by rows.
 func turneds_avx512() []func(*tile) {
 	return []func(*tile){turned1_avx512, turned2_avx512, turned3_avx512, turned4_avx512, turned5_avx512, turned6_avx512, turned7_avx512, turned8_avx512, turned9_avx512, turned10_avx512, turned11_avx512, turned12_avx512}
+}
+
+// narrows_avx512 lists the kernels by columns, for one row and for 4.
+func narrows_avx512() [2][]func(*narrow) {
+	return [2][]func(*narrow){
+		{narrow1x1_avx512, narrow1x2_avx512, narrow1x3_avx512, narrow1x4_avx512, narrow1x5_avx512},
+		{narrow4x1_avx512, narrow4x2_avx512, narrow4x3_avx512, narrow4x4_avx512, narrow4x5_avx512},
+	}
 }

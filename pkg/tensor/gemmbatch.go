@@ -14,7 +14,7 @@ type batchJob struct {
 // GemmBatch computes count products that lie strideC, strideA, strideB elements
 // apart.
 func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, strideB int) {
-	g = g.dense()
+	g.complete()
 	sizeC, sizeA, sizeB := g.check("GemmBatch", math.MaxInt, math.MaxInt, math.MaxInt)
 	if volume("GemmBatch", count); count == 0 || sizeC == 0 {
 		return
@@ -26,7 +26,8 @@ func (e *Engine) GemmBatch(c, a, b []float32, g Gemm, count, strideC, strideA, s
 		apart("GemmBatch", c[i*strideC:][:sizeC], a[i*strideA:][:sizeA], b[i*strideB:][:sizeB], g.Bias)
 	}
 	j := &e.batchJob
-	*j = batchJob{product: g.product(c, a, b), count: count, strideC: strideC, strideA: strideA, strideB: strideB}
+	*j = batchJob{count: count, strideC: strideC, strideA: strideA, strideB: strideB}
+	j.set(c, a, b, &g)
 	j.parts = min(e.threads, count, count*g.M*g.N*g.K/workPart)
 	j.swap = j.betterSwapped(e.k)
 	if j.parts <= 1 || j.product.parts(e.k, e.threads) > 1 {

@@ -46,6 +46,21 @@ type tile struct {
 	soonXStep, soonYStep uintptr
 }
 
+// narrow is what a kernel is told that computes products of few columns from rows
+// of A and of a B that is stored transposed: see kernels.narrow. Distances are in
+// bytes.
+type narrow struct {
+	a, b        unsafe.Pointer
+	aRow, bRow  uintptr
+	whole       int            // bytes of a row, in whole runs of 16 ks
+	mask, mask2 unsafe.Pointer // which ks follow, from the first vector and from what is behind it; nil: none
+	c           unsafe.Pointer
+	cRow        uintptr
+	bias        unsafe.Pointer // nil, or a number for each column
+	load, relu  int            // not 0: begin with C; max(0, x) at the end
+	panels      int            // groups of rows, below each other
+}
+
 // across is what the inner kernel of a convolution is told whose vectors lie
 // across the output channels: a tile is places that follow each other in a line,
 // times channels. Distances are in bytes.
@@ -138,6 +153,11 @@ type kernels struct {
 	// apart, over a multiple of 16 of k: it knows a, aRow, b, bRow, c, cRow, k and
 	// load. nil: there are none.
 	turned []func(*tile)
+
+	// narrow[1][c-1] computes c columns of panels of narrowRows rows, narrow[0][c-1]
+	// of one row: strided sums over k.
+	narrow     [2][]func(*narrow)
+	narrowRows int
 
 	// direct[r-1] computes tiles of r rows from taps in an image, with 1, 2 or 4
 	// vectors of a line; the last may be missing. nil: there are none.

@@ -13,7 +13,7 @@ type Packed struct {
 // GemmPacked. A change of b needs another Pack; it allocates only where p is too
 // small.
 func (e *Engine) Pack(p *Packed, b []float32, g Gemm) {
-	g = g.dense()
+	g.complete()
 	g.M, g.Lda = 0, max(g.K, 1)
 	g.check("Pack", 0, 0, len(b))
 	*p = Packed{k: g.K, n: g.N, panel: e.k.panel(), b: grow(p.b, g.K*e.paddedColumns(g.N))}
@@ -31,17 +31,17 @@ func (e *Engine) paddedColumns(n int) int {
 }
 
 // GemmPacked is Gemm with a right operand from Pack; g.N, g.K, g.TransB and
-// g.Ldb are those of Pack and not read.
+// g.Ldb are those of Pack and not read. Elements are chains however few columns
+// there are.
 func (e *Engine) GemmPacked(c, a []float32, b *Packed, g Gemm) {
 	g.N, g.K, g.TransB, g.Ldb = b.n, b.k, false, 0
-	g = g.dense()
+	g.complete()
 	sizeC, sizeA, _ := g.check("GemmPacked", len(c), len(a), b.k*b.n)
 	apart("GemmPacked", c[:sizeC], a[:sizeA], g.Bias)
 	if b.panel != e.k.panel() {
 		fail("GemmPacked", "b is not packed, or by an engine of another instruction set")
 	}
-	p := &e.product
-	*p = g.product(c, a, nil)
-	p.packed = b.b
-	e.multiply(p)
+	e.product.set(c, a, nil, &g)
+	e.product.packed = b.b
+	e.multiply(&e.product)
 }

@@ -16,6 +16,7 @@ func portable() *kernels {
 			k.lane[v] = append(k.lane[v], func(t *tile) { t.runLanes(r+1, v+1) })
 		}
 	}
+	k.narrow[1], k.narrowRows = []func(*narrow){(*narrow).run}, 1
 	for r := range k.rows {
 		k.weight[0] = append(k.weight[0], func(g *weigh) { g.run(r+1, 1) })
 		k.weight[1] = append(k.weight[1], func(g *weigh) { g.run(r+1, 2) })
@@ -99,6 +100,37 @@ func (t *tile) chains(s *[4]float32, a, b uintptr, k int) {
 		a, b = a+4, b+t.bRow
 	}
 	*s = [4]float32{float32(s0), float32(s1), float32(s2), float32(s3)}
+}
+
+// run computes one column of panels of one row; see kernels.narrow.
+func (n *narrow) run() {
+	for i := range uintptr(n.panels) {
+		var p [sums]float32
+		for at := 0; at < n.whole; at += 4 * sums {
+			n.add(&p, i*n.aRow, uintptr(at), sums)
+		}
+		if n.mask != nil {
+			n.add(&p, i*n.aRow, uintptr(n.whole), *(*int)(n.mask)+*(*int)(n.mask2))
+		}
+		c := at32(n.c, i*n.cRow)
+		t := tile{colBias: n.bias, relu: n.relu}
+		s := tree(&p)
+		if n.load != 0 {
+			s = *c + s
+		}
+		*c = t.end(s, 0, 0)
+	}
+}
+
+// add goes on with the partial sums of one row.
+func (n *narrow) add(p *[sums]float32, a, at uintptr, ks int) {
+	for k := range p {
+		var x, y float32
+		if k < ks {
+			x, y = *at32(n.a, a+at+uintptr(4*k)), *at32(n.b, at+uintptr(4*k))
+		}
+		p[k] = fma32(x, y, p[k])
+	}
 }
 
 // run goes on with every sum; see kernels.weight.

@@ -29,6 +29,8 @@ package tensor
 // it is much larger than A, the operands are swapped instead, and C is turned at the
 // end: see betterSwapped.
 //
+// If C is narrow nothing is turned: both are read along k, see multiplyNarrow.
+//
 // While a tile is summed, what is needed next comes into the cache.
 //
 // The number of rows of a tile is chosen so that all tiles of a block are about
@@ -50,6 +52,7 @@ type product struct {
 	filters    []float32 // for taps: A in panels across channels, see packFilters
 	banded     bool      // for taps: filters of bands may be used
 	packed     []float32 // not nil: all of B, in panels of all ks
+	narrow     bool      // strided sums in place of chains
 
 	// How parts are cut: rows or columns, in pieces of step.
 	byRows bool
@@ -64,7 +67,7 @@ const workPart = 1 << 18
 // may be A that is to be turned and not a B that is much larger. It must be worth
 // it: C goes through memory once more.
 func (p *product) betterSwapped(k *kernels) bool {
-	if p.load || p.taps != nil || p.packed != nil || p.m <= 2 {
+	if p.load || p.taps != nil || p.packed != nil || p.narrow || p.m <= 2 {
 		return false
 	}
 	now, swapped := p.cost(k), p.swap(nil)

@@ -4,7 +4,7 @@ import "math"
 
 func productSweeps() []sweep {
 	return []sweep{
-		{[]string{"Gemm"}, 900, sweepGemm},
+		{[]string{"Gemm"}, 1000, sweepGemm},
 		{[]string{"Pack", "GemmPacked"}, 400, sweepPacked},
 		{[]string{"GemmBatch"}, 100, sweepGemmBatch},
 		{[]string{"GemmLanes"}, 400, sweepGemmLanes},
@@ -15,13 +15,19 @@ func productSweeps() []sweep {
 	}
 }
 
+// turnedKind is of few rows, and of a B that is turned on the way.
+const turnedKind = 0
+
 // gemm draws a product: one row or few, few columns, every number of columns,
 // several blocks of k, of rows and of columns, enough for several threads, or
 // nothing.
 func (c *trial) gemm() Gemm {
 	g := Gemm{M: c.upTo(40), N: c.upTo(40), K: c.upTo(40)}
-	switch c.r.IntN(13) {
-	case 0, 1:
+	kind := c.r.IntN(14)
+	switch kind {
+	case turnedKind:
+		g.M, g.N, g.K = 1+c.i%13, 30+c.upTo(50), 14+c.upTo(70)
+	case 1:
 		g.M, g.N, g.K = c.upTo(14), 1+c.i%70, c.upTo(70)
 	case 2:
 		g.M, g.N, g.K = c.upTo(3), c.upTo(90), c.upTo(300)
@@ -50,9 +56,14 @@ func (c *trial) gemm() Gemm {
 			g.M, g.N, g.K = 120+c.r.IntN(40), 16*c.upTo(3), 1010+c.r.IntN(40)
 		}
 	case 11:
+		g.M, g.N, g.K = c.upTo(20), c.upTo(17), c.upTo(1400)
+	case 12:
 		*[]*int{&g.M, &g.N, &g.K}[c.r.IntN(3)] = 0
 	}
 	g.TransA, g.TransB, g.Accumulate = c.r.IntN(2) == 0, c.r.IntN(2) == 0, c.r.IntN(3) == 0
+	if kind == turnedKind {
+		g.TransA, g.TransB = false, true
+	}
 	if c.r.IntN(2) == 0 {
 		g.Act = Act(c.r.IntN(int(ActSoftplus) + 1))
 	}
@@ -60,6 +71,12 @@ func (c *trial) gemm() Gemm {
 		g = g.dense()
 		g.Lda, g.Ldb, g.Ldc = max(g.Lda, 1)+c.r.IntN(3), max(g.Ldb, 1)+c.r.IntN(3), max(g.Ldc, 1)+c.r.IntN(20)
 	}
+	return g
+}
+
+// dense is g with all distances of rows.
+func (g Gemm) dense() Gemm {
+	g.complete()
 	return g
 }
 
@@ -106,7 +123,7 @@ func sweepGemm(c *trial) {
 		part, y, a := g.rowsOf(y, a, first, end)
 		c.e.Gemm(y, a, b, part)
 	})
-	c.checkGemm(y, a, b, g)
+	c.checkGemm(y, a, b, g, g.narrow())
 }
 
 func sweepPacked(c *trial) {
@@ -125,7 +142,7 @@ func sweepPacked(c *trial) {
 		}
 		c.e.GemmPacked(y, a, &p, part)
 	})
-	c.checkGemm(y, a, b, g)
+	c.checkGemm(y, a, b, g, false)
 }
 
 func sweepGemmBatch(c *trial) {
@@ -143,12 +160,12 @@ func sweepGemmBatch(c *trial) {
 		if i >= g.M*g.N {
 			return exact(y[i])
 		}
-		return c.gemmElement(y, c.was(a)[at*sizeA:], c.was(b)[at*sizeB:], g.dense(), i/g.N, i%g.N)
+		return c.gemmElement(y, c.was(a)[at*sizeA:], c.was(b)[at*sizeB:], g.dense(), g.narrow(), i/g.N, i%g.N)
 	})
 }
 
 // checkGemm checks all that is stored of C, gaps between rows included.
-func (c *trial) checkGemm(y, a, b []float32, g Gemm) {
+func (c *trial) checkGemm(y, a, b []float32, g Gemm, narrow bool) {
 	g = g.dense()
 	was, wasA, wasB := c.was(y), c.was(a), c.was(b)
 	c.check("product", y, g.K, func(i int) num {
@@ -156,12 +173,12 @@ func (c *trial) checkGemm(y, a, b []float32, g Gemm) {
 		if col >= g.N {
 			return exact(was[i])
 		}
-		return c.gemmElement(was, wasA, wasB, g, row, col)
+		return c.gemmElement(was, wasA, wasB, g, narrow, row, col)
 	})
 }
 
 // gemmElement is the definition of Gemm.
-func (c *trial) gemmElement(y, a, b []float32, g Gemm, row, col int) (s num) {
+func (c *trial) gemmElement(y, a, b []float32, g Gemm, narrow bool, row, col int) (s num) {
 	if g.Accumulate {
 		s = exact(y[row*g.Ldc+col])
 	}
@@ -172,9 +189,22 @@ func (c *trial) gemmElement(y, a, b []float32, g Gemm, row, col int) (s num) {
 	if g.TransB {
 		atB, stepB = col*g.Ldb, 1
 	}
-	for range g.K {
-		s = fma(exact(a[atA]), exact(b[atB]), s)
-		atA, atB = atA+stepA, atB+stepB
+	at := func(x []float32, first, step, k int) num {
+		if k >= g.K {
+			return num{} // as if zeros followed
+		}
+		return exact(x[first+k*step])
+	}
+	product := func(s num, k int) num { return fma(at(a, atA, stepA, k), at(b, atB, stepB, k), s) }
+	if narrow {
+		sum := stridedNum((g.K+sums-1)/sums*sums, product)
+		if s = s.add(sum); !g.Accumulate {
+			s = sum
+		}
+	} else {
+		for k := range g.K {
+			s = product(s, k)
+		}
 	}
 	if g.Bias != nil {
 		s = s.add(exact(g.Bias[col]))

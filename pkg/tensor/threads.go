@@ -17,6 +17,7 @@ type job interface {
 type worker struct {
 	k      *kernels
 	t      tile
+	narrow narrow
 	p      pack
 	weigh  weigh
 	weight weightPart
