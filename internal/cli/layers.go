@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-ml/lockstep/internal/nearest"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 )
@@ -25,8 +26,10 @@ their defaults; those with =? must be given. With NAME, one with its fields expl
 		RunE: func(cmd *cobra.Command, args []string) error {
 			entries := r.Catalogue()
 			if len(args) == 1 {
-				if entries = named(entries, args[0]); len(entries) == 0 {
-					return usageError{fmt.Errorf("there is nothing of the name %q; `lockstep layers` lists all", args[0])}
+				all := entries
+				if entries = named(all, args[0]); len(entries) == 0 {
+					return usageError{hint{fmt.Errorf("there is nothing of the name %q%s", args[0], nearest.DidYouMean(args[0], names(all))),
+						"lockstep layers lists all"}}
 				}
 			}
 			switch out := cmd.OutOrStdout(); {
@@ -49,6 +52,14 @@ func named(entries []nn.Entry, name string) []nn.Entry {
 		if e.Name == name {
 			out = append(out, e)
 		}
+	}
+	return out
+}
+
+func names(entries []nn.Entry) []string {
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -35,5 +36,15 @@ func TestLayersForPrograms(t *testing.T) {
 	}
 	if out, err := typed(t, "layers"); err != nil || !strings.Contains(out, "filters=? kernel=3") || !strings.Contains(out, "(a, b) -> (b, a)") {
 		t.Errorf("%v: the list has no defaults or no shapes:\n%s", err, out)
+	}
+}
+
+func TestLayersNamesTheNearest(t *testing.T) {
+	for given, want := range map[string]string{"dens": `did you mean "dense"?`, "conv": `did you mean "conv`, "zebra": "lockstep layers lists all"} {
+		_, err := typed(t, "layers", given)
+		var usage usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want a usage error with %q", given, err, want)
+		}
 	}
 }

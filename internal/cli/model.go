@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,9 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	if u.path != "" {
 		var entry checkpoint.Entry
 		if tensors, metadata, entry, err = checkpoint.LoadModel(u.path); err != nil {
+			if filepath.Ext(u.path) == ".onnx" {
+				err = hint{err, "lockstep import makes a model of an ONNX file"}
+			}
 			return nil, usageError{err}
 		}
 		m.sha256 = entry.SHA256

@@ -164,6 +164,7 @@ func TestBadModels(t *testing.T) {
 	cases := []struct{ name, model, job, want string }{
 		{"empty", bad("empty", ""), job, "not a valid safetensors file"},
 		{"text", bad("text", "name: prices\n"), job, "not a valid safetensors file"},
+		{"ONNX", bad("m.onnx", "an ONNX file"), job, "lockstep import makes a model of an ONNX file"},
 		{"longer", bad("longer", string(whole)+"x"), job, "bytes follow the last tensor"},
 		{"missing", filepath.Join(dir, "none"), job, "no such file"},
 		{"directory", dir, job, "is a directory"},

@@ -157,6 +157,9 @@ func TestPredictTallies(t *testing.T) {
 	if err != nil || strings.Count(lines, "\n") != pictureRecords || strings.Contains(lines, " is ") {
 		t.Errorf("%v\n%s", err, lines)
 	}
+	if _, err := typed(t, "predict", path, "--job", job, "--limit", "-2"); err == nil || !strings.Contains(err.Error(), "--limit -2: give a number of records") {
+		t.Errorf("a limit below 0: %v", err)
+	}
 	out, err := typed(t, "predict", path, "--job", job, "--set", unlabelled, "--tally", "--limit", "7", "--json")
 	var got tally
 	if err == nil {

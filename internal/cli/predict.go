@@ -45,6 +45,9 @@ each row of them what it made of them.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u.path = strings.Join(args, "")
+			if p.limit < 0 {
+				return usageError{fmt.Errorf("--limit %d: give a number of records, 0 for all", p.limit)}
+			}
 			m, err := u.open(cmd.Context())
 			if err != nil {
 				return err
@@ -86,7 +89,7 @@ func (p *predicting) run(ctx context.Context, out io.Writer, m *model) error {
 // first calls f with the records up to the limit: the first rows of a batch.
 func (p *predicting) first(ctx context.Context, m *model, f func(b *nn.Batch, rows int) error) error {
 	left := p.limit
-	if left <= 0 {
+	if left == 0 {
 		left = math.MaxInt64
 	}
 	err := m.each(ctx, 1, func(b *nn.Batch) error {
