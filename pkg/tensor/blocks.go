@@ -3,23 +3,24 @@ package tensor
 import "unsafe"
 
 const (
-	// B where it is: a block of A, 1 MiB at most, stays in the second cache while
+	// A block of A, 1 MiB and so many ks at most, stays in the second cache while
 	// panels of B pass by. It has not so many rows that C goes from page to page.
 	blockA    = 1 << 18
 	blockRows = 512
-	// Few rows: all of them do.
-	fewRows  = 192
-	fewRowsK = 1024
-	// Many rows: a block of B, 1 MiB, stays in the second cache while panels of A,
-	// each in the first cache, pass by.
+	blockDeep = 1024
+	// Larger A and a B that is copied: a block of B, 1 MiB, stays in the second cache
+	// while panels of A, each in the first cache, pass by.
 	blockK = 512
 	blockN = 512
-	// Panels of a transposed A that are turned at once.
-	turnedPanels = 8
+	// Rows of a transposed A that are turned at once: what is read lies together in
+	// lines of some length, and what is written leaves most of the second cache to B.
+	turnedRows = 192
 	// Columns that are computed from a transposed B without a copy.
 	turnedColumns = 32
 	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
 	pageFloats = 1024
+	// So many rows that lie half a page apart do not yet crowd each other out.
+	fewRows = 192
 )
 
 // compute is multiply, and puts a C that is transposed where it belongs.
@@ -39,20 +40,22 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyNarrow(p, i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
-	case p.direct(w.k, rows):
-		depth := max(1, min(p.k, fewRowsK))
-		blocks := blocksOf(rows, min(max(blockA/depth, w.k.rows), blockRows))
+	case p.direct(w.k, rows) || rows <= p.highest(w.k):
+		blocks := blocksOf(rows, p.highest(w.k))
 		for b := range blocks {
 			from := rows * b / blocks
 			w.multiplyFew(p, i0+from, rows*(b+1)/blocks-from, j0, j1)
 		}
-	case rows <= fewRows:
-		w.multiplyFew(p, i0, rows, j0, j1)
 	default:
 		w.multiplyMany(p, i0, i1, j0, j1)
 	}
 	w.ahead(nil, 0, 0, 0)
 	p.activate(w, i0, i1, j0, j1)
+}
+
+// highest is the most rows of a block of A.
+func (p *product) highest(k *kernels) int {
+	return min(max(blockA/max(1, min(p.k, blockDeep)), k.rows), blockRows)
 }
 
 // turned is whether a B that is stored transposed is best turned on the way: so
@@ -117,7 +120,7 @@ func (w *worker) strips(p *product, i0, i1, j, cols, k0 int, last bool) {
 	first := func(strip int) int { return min(i0+strip*high-max(0, strip-few), i1) }
 	group := 1
 	if p.aCol != 1 {
-		group = turnedPanels
+		group = turnedRows / high
 	}
 	var src source
 	for s := 0; first(s) < i1; s++ {
@@ -218,7 +221,7 @@ func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
 // multiplyFew goes through the panels of B, for a block of few rows.
 func (w *worker) multiplyFew(p *product, i, rows, j0, j1 int) {
 	t, panel := &w.t, w.k.panel()
-	blocks := blocksOf(p.k, fewRowsK)
+	blocks := blocksOf(p.k, blockDeep)
 	direct := p.direct(w.k, rows)
 	for b := range blocks {
 		k0, last := w.depth(p, b, blocks)

@@ -6,8 +6,8 @@ package tensor
 //
 // # How it is computed
 //
-// If B can be read where it is, or there are few rows, a block of A stays in the
-// second cache:
+// If B can be read where it is, or A is one block, a block of A stays in the second
+// cache:
 //
 //	for blocks of rows
 //	  for blocks of k          the chain goes on from C; A copied, if it is worth it
@@ -15,7 +15,7 @@ package tensor
 //	      for panels of A
 //	        one tile of C, in registers
 //
-// With many rows a block of B does:
+// Else a block of B does:
 //
 //	for blocks of columns
 //	  for blocks of k
