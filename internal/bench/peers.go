@@ -22,8 +22,9 @@ type PeerOptions struct {
 	Runs int
 	// RunTime is the least length of a run; 0 means 6 ms. Many short runs tell more
 	// than few long ones: other guests of a host slow it down for milliseconds. Each
-	// comes after one that is not measured, for a process that has waited is slow at
-	// first.
+	// comes after one of twice the length that is not measured, for a process that has
+	// waited is slow at first: Go's monitor then looks about every 20 us, on the same
+	// core if there is one only, and takes a fifth of it for some milliseconds.
 	RunTime time.Duration
 }
 
@@ -88,7 +89,7 @@ func (r *PeerResult) measure(ctx context.Context, p *peer, m product, o PeerOpti
 			return err
 		}
 		run := func() float64 { m.run(); return m.flops }
-		rate(o.RunTime, run)
+		rate(2*o.RunTime, run)
 		got := rate(o.RunTime, run)
 		other, err := p.run(o.RunTime)
 		if err != nil {
