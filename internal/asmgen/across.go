@@ -46,6 +46,7 @@ func acrossTable(s isa) string {
 type across struct {
 	tile
 	x, x2, c, lines, offsets reg.GPVirtual // x2: the second half of the places
+	flags                    map[string]reg.GPVirtual
 	soon                     soon
 	spare                    []reg.VecVirtual
 }
@@ -61,11 +62,12 @@ func (a *across) write() {
 	a.x, a.c, a.lines = a.load("x"), a.load("c"), a.load("lines")
 	a.x2 = a.load("gap")
 	a.ADDQ(a.x, a.x2)
-	a.soon = soonOf(&a.tile)
+	a.flags = map[string]reg.GPVirtual{"left": a.load("left"), "right": a.load("right")}
+	a.soon = soonOf(&a.tile, acrossSteps)
 	a.Label("lines")
 	a.b, a.offsets, a.k = a.load("w"), a.load("offsets"), a.load("k")
 	a.clear()
-	a.loop("k", tapSteps, a.step)
+	a.loop("k", acrossSteps, a.step)
 	a.finish()
 	a.ADDQ(a.field("xLine"), a.x)
 	a.ADDQ(a.field("xLine"), a.x2)
@@ -86,21 +88,8 @@ func (a *across) step() {
 		w[v] = a.take()
 		a.VMOVUPS(operand.Mem{Base: a.b, Disp: (i*a.vecs + v) * a.bytes()}, w[v])
 	}
-	for r, row := range a.acc {
-		from := operand.Mem{Base: a.x, Index: at, Scale: 1, Disp: 4 * r}
-		if r >= a.rows/2 {
-			from.Base = a.x2
-		}
-		if a.vecs == 1 {
-			a.VFMADD231PS_BCST(from, w[0], row[0])
-			continue
-		}
-		x := a.take()
-		a.VBROADCASTSS(from, x)
-		for v := range row {
-			a.VFMADD231PS(w[v], x, row[v])
-		}
-		a.give(x)
+	for r := range a.acc {
+		a.unless(a.padded(r, i), func() { a.place(r, at, w) })
 	}
 	a.give(w...)
 	a.soon.ask(a.Context)
@@ -108,6 +97,50 @@ func (a *across) step() {
 		a.ADDQ(operand.I32(4*n), a.offsets)
 		a.ADDQ(operand.I32(n*a.vecs*a.bytes()), a.b)
 	}
+}
+
+// place multiplies the weights w of a tap, which is at a place of the image, with
+// what place r of the tile finds there.
+func (a *across) place(r int, at reg.GPVirtual, w []reg.VecVirtual) {
+	from := operand.Mem{Base: a.x, Index: at, Scale: 1, Disp: 4 * r}
+	if r >= a.rows/2 {
+		from.Base = a.x2
+	}
+	if a.vecs == 1 {
+		a.VFMADD231PS_BCST(from, w[0], a.acc[r][0])
+		return
+	}
+	x := a.take()
+	a.VBROADCASTSS(from, x)
+	for v := range w {
+		a.VFMADD231PS(w[v], x, a.acc[r][v])
+	}
+	a.give(x)
+}
+
+// padded is the flag that says whether a tap of three lies in the padding for place
+// r, "" if it cannot.
+func (a *across) padded(r, tap int) string {
+	switch {
+	case a.soon.rest():
+	case tap == 0 && r == 0:
+		return "left"
+	case tap == acrossSteps-1 && r == a.rows-1:
+		return "right"
+	}
+	return ""
+}
+
+// unless writes f so that it is left out if a flag is not 0.
+func (a *across) unless(flag string, f func()) {
+	if flag == "" {
+		f()
+		return
+	}
+	a.TESTQ(a.flags[flag], a.flags[flag])
+	a.JNE(operand.LabelRef(flag + "Out"))
+	f()
+	a.Label(flag + "Out")
 }
 
 // finish adds the bias, applies max(0, x), and stores the tile, a line of places

@@ -76,7 +76,7 @@ func (d *direct) write() {
 	for i, name := range directMoves {
 		d.MOVQ(d.load(name), d.local.Offset(8*i))
 	}
-	d.soon = soonOf(&d.tile)
+	d.soon = soonOf(&d.tile, tapSteps)
 	d.Label("lines")
 	d.bs = d.linesOf("b", "bLine")
 	d.a = d.rowsOfA(d.load("a"))

@@ -8694,48 +8694,55 @@ TEXT ·across1x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z1
-	VFMADD231PS.BCST (SI)(R12*1), Z1, Z0
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z1
-	VFMADD231PS.BCST (SI)(R12*1), Z1, Z0
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z1
-	VFMADD231PS.BCST (SI)(R12*1), Z1, Z0
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z1
-	VFMADD231PS.BCST (SI)(R12*1), Z1, Z0
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z1
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
+
+leftOut:
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z1
+	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z1
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z1
-	VFMADD231PS.BCST (SI)(R12*1), Z1, Z0
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z1
+	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -8746,14 +8753,14 @@ kDone:
 	VPTERNLOGD $0xff, Z2, Z2, Z2
 	VPSLLD     $0x1f, Z2, Z2
 	VPCMPEQD   Z2, Z1, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z2
+	VMOVUPS (R11), Z2
 	VADDPS  Z2, Z0, Z0
 
 noBias:
@@ -8763,11 +8770,11 @@ noBias:
 	VMAXPS Z0, Z2, Z0
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000001, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000001, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z0, Z0, Z2
 	VUNPCKHPS  Z0, Z0, Z1
 	VUNPCKLPD  Z2, Z2, Z0
@@ -8798,68 +8805,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -8881,54 +8888,60 @@ TEXT ·across2x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z2
-	VFMADD231PS.BCST (CX)(R12*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z2, Z1
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z2
-	VFMADD231PS.BCST (CX)(R12*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z2, Z1
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z2
-	VFMADD231PS.BCST (CX)(R12*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z2, Z1
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z2
-	VFMADD231PS.BCST (CX)(R12*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z2, Z1
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z2
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z2
+	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
+	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z2
+	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z2
-	VFMADD231PS.BCST (CX)(R12*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z2, Z1
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z2
+	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
+	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -8940,14 +8953,14 @@ kDone:
 	VPTERNLOGD $0xff, Z3, Z3, Z3
 	VPSLLD     $0x1f, Z3, Z3
 	VPCMPEQD   Z3, Z2, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z3
+	VMOVUPS (R11), Z3
 	VADDPS  Z3, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 
@@ -8959,11 +8972,11 @@ noBias:
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000003, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000003, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z3
 	VUNPCKHPS  Z1, Z0, Z2
 	VUNPCKLPD  Z3, Z3, Z1
@@ -8994,68 +9007,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -9077,60 +9090,65 @@ TEXT ·across3x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z3
-	VFMADD231PS.BCST (CX)(R12*1), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z3, Z2
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z3
-	VFMADD231PS.BCST (CX)(R12*1), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z3, Z2
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z3
-	VFMADD231PS.BCST (CX)(R12*1), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z3, Z2
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z3
-	VFMADD231PS.BCST (CX)(R12*1), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z3, Z2
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z3
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z3
+	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
+	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z3
+	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
+	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z3
-	VFMADD231PS.BCST (CX)(R12*1), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(R12*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z3, Z2
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z3
+	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
+	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -9143,14 +9161,14 @@ kDone:
 	VPTERNLOGD $0xff, Z4, Z4, Z4
 	VPSLLD     $0x1f, Z4, Z4
 	VPCMPEQD   Z4, Z3, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z4
+	VMOVUPS (R11), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
 	VADDPS  Z4, Z2, Z2
@@ -9164,11 +9182,11 @@ noBias:
 	VMAXPS Z2, Z4, Z2
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000007, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000007, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z4
 	VUNPCKHPS  Z1, Z0, Z3
 	VUNPCKLPS  Z2, Z2, Z1
@@ -9201,68 +9219,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -9284,66 +9302,70 @@ TEXT ·across4x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z4
-	VFMADD231PS.BCST (CX)(R12*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z4, Z3
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z4
-	VFMADD231PS.BCST (CX)(R12*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z4, Z3
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z4
-	VFMADD231PS.BCST (CX)(R12*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z4, Z3
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z4
-	VFMADD231PS.BCST (CX)(R12*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z4, Z3
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z4
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z4
+	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z4
+	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z4
-	VFMADD231PS.BCST (CX)(R12*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z4, Z3
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z4
+	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -9357,14 +9379,14 @@ kDone:
 	VPTERNLOGD $0xff, Z5, Z5, Z5
 	VPSLLD     $0x1f, Z5, Z5
 	VPCMPEQD   Z5, Z4, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z5
+	VMOVUPS (R11), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z2, Z2
@@ -9380,11 +9402,11 @@ noBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000000f, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000000f, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z5
 	VUNPCKHPS  Z1, Z0, Z4
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9417,68 +9439,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -9500,72 +9522,75 @@ TEXT ·across5x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z5
-	VFMADD231PS.BCST (CX)(R12*1), Z5, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z5, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z5, Z4
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z5
-	VFMADD231PS.BCST (CX)(R12*1), Z5, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z5, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z5, Z4
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z5
-	VFMADD231PS.BCST (CX)(R12*1), Z5, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z5, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z5, Z4
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z5
-	VFMADD231PS.BCST (CX)(R12*1), Z5, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z5, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z5, Z4
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z5
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z5
+	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z5
+	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z5
-	VFMADD231PS.BCST (CX)(R12*1), Z5, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(R12*1), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z5, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z5, Z4
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z5
+	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -9580,14 +9605,14 @@ kDone:
 	VPTERNLOGD $0xff, Z6, Z6, Z6
 	VPSLLD     $0x1f, Z6, Z6
 	VPCMPEQD   Z6, Z5, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z6
+	VMOVUPS (R11), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -9605,11 +9630,11 @@ noBias:
 	VMAXPS Z4, Z6, Z4
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000001f, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000001f, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z6
 	VUNPCKHPS  Z1, Z0, Z5
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9648,68 +9673,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z6
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -9731,78 +9756,80 @@ TEXT ·across6x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z6
-	VFMADD231PS.BCST (CX)(R12*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z6, Z5
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z6
-	VFMADD231PS.BCST (CX)(R12*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z6, Z5
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z6
-	VFMADD231PS.BCST (CX)(R12*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z6, Z5
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z6
-	VFMADD231PS.BCST (CX)(R12*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z6, Z5
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z6
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z6
+	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z6
+	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z6
-	VFMADD231PS.BCST (CX)(R12*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z6, Z5
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z6
+	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -9818,14 +9845,14 @@ kDone:
 	VPTERNLOGD $0xff, Z7, Z7, Z7
 	VPSLLD     $0x1f, Z7, Z7
 	VPCMPEQD   Z7, Z6, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z7
+	VMOVUPS (R11), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
@@ -9845,11 +9872,11 @@ noBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000003f, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000003f, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z7
 	VUNPCKHPS  Z1, Z0, Z6
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9888,68 +9915,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z7
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -9971,11 +9998,13 @@ TEXT ·across7x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9983,72 +10012,71 @@ lines:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z7
-	VFMADD231PS.BCST (CX)(R12*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z7, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z7, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z7, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z7, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z7, Z6
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z7
-	VFMADD231PS.BCST (CX)(R12*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z7, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z7, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z7, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z7, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z7, Z6
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z7
-	VFMADD231PS.BCST (CX)(R12*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z7, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z7, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z7, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z7, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z7, Z6
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z7
-	VFMADD231PS.BCST (CX)(R12*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z7, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z7, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z7, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z7, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z7, Z6
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z7
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z7, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z7, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z7, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z7, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z7
+	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z7, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z7, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z7, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z7, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z7
+	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z7, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z7, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z7, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z7, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z7
-	VFMADD231PS.BCST (CX)(R12*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z7, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(R12*1), Z7, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z7, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z7, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z7, Z6
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z7
+	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z7, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z7, Z2
+	VFMADD231PS.BCST 12(SI)(R14*1), Z7, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z7, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -10065,14 +10093,14 @@ kDone:
 	VPTERNLOGD $0xff, Z8, Z8, Z8
 	VPSLLD     $0x1f, Z8, Z8
 	VPCMPEQD   Z8, Z7, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z8
+	VMOVUPS (R11), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
@@ -10094,11 +10122,11 @@ noBias:
 	VMAXPS Z6, Z8, Z6
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000007f, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000007f, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z8
 	VUNPCKHPS  Z1, Z0, Z7
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10139,68 +10167,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z8
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -10222,11 +10250,13 @@ TEXT ·across8x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10235,77 +10265,75 @@ lines:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z8
-	VFMADD231PS.BCST (CX)(R12*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z8, Z7
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z8
-	VFMADD231PS.BCST (CX)(R12*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z8, Z7
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z8
-	VFMADD231PS.BCST (CX)(R12*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z8, Z7
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z8
-	VFMADD231PS.BCST (CX)(R12*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z8, Z7
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z8
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z8
+	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z8
+	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z8
-	VFMADD231PS.BCST (CX)(R12*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z8, Z7
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z8
+	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -10323,14 +10351,14 @@ kDone:
 	VPTERNLOGD $0xff, Z9, Z9, Z9
 	VPSLLD     $0x1f, Z9, Z9
 	VPCMPEQD   Z9, Z8, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z9
+	VMOVUPS (R11), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -10354,11 +10382,11 @@ noBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000000ff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000000ff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z9
 	VUNPCKHPS  Z1, Z0, Z8
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10399,68 +10427,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z9
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -10482,11 +10510,13 @@ TEXT ·across9x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10496,82 +10526,79 @@ lines:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (CX)(R12*1), Z9, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z9, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z9, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z9, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z9, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z9, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z9, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z9, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z9, Z8
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z9
-	VFMADD231PS.BCST (CX)(R12*1), Z9, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z9, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z9, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z9, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z9, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z9, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z9, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z9, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z9, Z8
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z9
-	VFMADD231PS.BCST (CX)(R12*1), Z9, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z9, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z9, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z9, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z9, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z9, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z9, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z9, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z9, Z8
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z9
-	VFMADD231PS.BCST (CX)(R12*1), Z9, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z9, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z9, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z9, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z9, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z9, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z9, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z9, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z9, Z8
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z9
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z9, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z9, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z9, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z9, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z9, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z9, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z9
+	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z9, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z9, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z9, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z9, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z9, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z9, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z9
+	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z9, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z9, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z9, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z9, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z9, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z9, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (CX)(R12*1), Z9, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z9, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z9, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z9, Z3
-	VFMADD231PS.BCST 16(SI)(R12*1), Z9, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z9, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z9, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z9, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z9, Z8
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z9
+	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z9, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z9, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z9, Z3
+	VFMADD231PS.BCST 16(SI)(R14*1), Z9, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z9, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z9, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -10590,14 +10617,14 @@ kDone:
 	VPTERNLOGD $0xff, Z10, Z10, Z10
 	VPSLLD     $0x1f, Z10, Z10
 	VPCMPEQD   Z10, Z9, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z10
+	VMOVUPS (R11), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
 	VADDPS  Z10, Z2, Z2
@@ -10623,11 +10650,11 @@ noBias:
 	VMAXPS Z8, Z10, Z8
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000001ff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000001ff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z10
 	VUNPCKHPS  Z1, Z0, Z9
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10682,68 +10709,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z10, Z13, Z0
 	VSHUFF32X4 $0xdd, Z10, Z13, Z1
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -10765,11 +10792,13 @@ TEXT ·across10x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10780,87 +10809,83 @@ lines:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z10
-	VFMADD231PS.BCST (CX)(R12*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z10, Z9
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (CX)(R12*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z10, Z9
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z10
-	VFMADD231PS.BCST (CX)(R12*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z10, Z9
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z10
-	VFMADD231PS.BCST (CX)(R12*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z10, Z9
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z10
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z10
+	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z10
+	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z10
-	VFMADD231PS.BCST (CX)(R12*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z10, Z9
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z10
+	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -10880,14 +10905,14 @@ kDone:
 	VPTERNLOGD $0xff, Z11, Z11, Z11
 	VPSLLD     $0x1f, Z11, Z11
 	VPCMPEQD   Z11, Z10, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z11
+	VMOVUPS (R11), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z2, Z2
@@ -10915,11 +10940,11 @@ noBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000003ff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000003ff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z11
 	VUNPCKHPS  Z1, Z0, Z10
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10974,68 +10999,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z11, Z13, Z0
 	VSHUFF32X4 $0xdd, Z11, Z13, Z1
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -11057,11 +11082,13 @@ TEXT ·across11x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11073,92 +11100,87 @@ lines:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z11
-	VFMADD231PS.BCST (CX)(R12*1), Z11, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z11, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z11, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z11, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z11, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z11, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z11, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z11, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z11, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z11, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z11, Z10
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z11
-	VFMADD231PS.BCST (CX)(R12*1), Z11, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z11, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z11, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z11, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z11, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z11, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z11, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z11, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z11, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z11, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z11, Z10
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z11
-	VFMADD231PS.BCST (CX)(R12*1), Z11, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z11, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z11, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z11, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z11, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z11, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z11, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z11, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z11, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z11, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z11, Z10
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z11
-	VFMADD231PS.BCST (CX)(R12*1), Z11, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z11, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z11, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z11, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z11, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z11, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z11, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z11, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z11, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z11, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z11, Z10
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z11
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z11, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z11, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z11, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z11, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z11, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z11, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z11, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z11
+	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z11, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z11, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z11, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z11, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z11, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z11, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z11, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z11
+	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z11, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z11, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z11, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z11, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z11, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z11, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z11, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z11
-	VFMADD231PS.BCST (CX)(R12*1), Z11, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z11, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z11, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z11, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z11, Z4
-	VFMADD231PS.BCST 20(SI)(R12*1), Z11, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z11, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z11, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z11, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z11, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z11, Z10
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z11
+	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z11, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z11, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z11, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z11, Z4
+	VFMADD231PS.BCST 20(SI)(R14*1), Z11, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z11, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z11, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -11179,14 +11201,14 @@ kDone:
 	VPTERNLOGD $0xff, Z12, Z12, Z12
 	VPSLLD     $0x1f, Z12, Z12
 	VPCMPEQD   Z12, Z11, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z12
+	VMOVUPS (R11), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
 	VADDPS  Z12, Z2, Z2
@@ -11216,11 +11238,11 @@ noBias:
 	VMAXPS Z10, Z12, Z10
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000007ff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000007ff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z12
 	VUNPCKHPS  Z1, Z0, Z11
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11277,68 +11299,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z12, Z11, Z0
 	VSHUFF32X4 $0xdd, Z12, Z11, Z1
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -11360,11 +11382,13 @@ TEXT ·across12x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11377,97 +11401,91 @@ lines:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z12
-	VFMADD231PS.BCST (CX)(R12*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z12, Z11
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z12
-	VFMADD231PS.BCST (CX)(R12*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z12, Z11
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z12
-	VFMADD231PS.BCST (CX)(R12*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z12, Z11
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z12
-	VFMADD231PS.BCST (CX)(R12*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z12, Z11
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z12
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z12
+	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z12
+	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z12
-	VFMADD231PS.BCST (CX)(R12*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z12, Z11
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z12
+	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -11489,14 +11507,14 @@ kDone:
 	VPTERNLOGD $0xff, Z13, Z13, Z13
 	VPSLLD     $0x1f, Z13, Z13
 	VPCMPEQD   Z13, Z12, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z13
+	VMOVUPS (R11), Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z2, Z2
@@ -11528,11 +11546,11 @@ noBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000fff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000fff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z13
 	VUNPCKHPS  Z1, Z0, Z12
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11589,68 +11607,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z13, Z12, Z0
 	VSHUFF32X4 $0xdd, Z13, Z12, Z1
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -11672,11 +11690,13 @@ TEXT ·across13x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11690,102 +11710,95 @@ lines:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z13
-	VFMADD231PS.BCST (CX)(R12*1), Z13, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z13, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z13, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z13, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z13, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z13, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z13, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z13, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z13, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z13, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z13, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z13, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z13, Z12
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z13
-	VFMADD231PS.BCST (CX)(R12*1), Z13, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z13, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z13, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z13, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z13, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z13, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z13, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z13, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z13, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z13, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z13, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z13, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z13, Z12
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z13
-	VFMADD231PS.BCST (CX)(R12*1), Z13, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z13, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z13, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z13, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z13, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z13, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z13, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z13, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z13, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z13, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z13, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z13, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z13, Z12
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z13
-	VFMADD231PS.BCST (CX)(R12*1), Z13, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z13, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z13, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z13, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z13, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z13, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z13, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z13, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z13, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z13, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z13, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z13, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z13, Z12
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z13
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z13, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z13, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z13, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z13, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z13, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z13, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z13, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z13, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z13, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z13, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z13
+	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z13, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z13, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z13, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z13, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z13, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z13, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z13, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z13, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z13, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z13, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z13
+	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z13, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z13, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z13, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z13, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z13, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z13, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z13, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z13, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z13, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z13, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z13
-	VFMADD231PS.BCST (CX)(R12*1), Z13, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z13, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z13, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z13, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z13, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z13, Z5
-	VFMADD231PS.BCST 24(SI)(R12*1), Z13, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z13, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z13, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z13, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z13, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z13, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z13, Z12
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z13
+	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z13, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z13, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z13, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z13, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z13, Z5
+	VFMADD231PS.BCST 24(SI)(R14*1), Z13, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z13, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z13, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z13, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z13, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -11808,14 +11821,14 @@ kDone:
 	VPTERNLOGD $0xff, Z14, Z14, Z14
 	VPSLLD     $0x1f, Z14, Z14
 	VPCMPEQD   Z14, Z13, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z14
+	VMOVUPS (R11), Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
 	VADDPS  Z14, Z2, Z2
@@ -11849,11 +11862,11 @@ noBias:
 	VMAXPS Z12, Z14, Z12
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00001fff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00001fff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z14
 	VUNPCKHPS  Z1, Z0, Z13
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11916,68 +11929,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z14, Z17, Z0
 	VSHUFF32X4 $0xdd, Z14, Z17, Z1
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -11999,11 +12012,13 @@ TEXT ·across14x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12018,107 +12033,99 @@ lines:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z14
-	VFMADD231PS.BCST (CX)(R12*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z14, Z13
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z14
-	VFMADD231PS.BCST (CX)(R12*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z14, Z13
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z14
-	VFMADD231PS.BCST (CX)(R12*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z14, Z13
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z14
-	VFMADD231PS.BCST (CX)(R12*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z14, Z13
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z14
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z14
+	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z14
+	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z14
-	VFMADD231PS.BCST (CX)(R12*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z14, Z13
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z14
+	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -12142,14 +12149,14 @@ kDone:
 	VPTERNLOGD $0xff, Z15, Z15, Z15
 	VPSLLD     $0x1f, Z15, Z15
 	VPCMPEQD   Z15, Z14, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z15
+	VMOVUPS (R11), Z15
 	VADDPS  Z15, Z0, Z0
 	VADDPS  Z15, Z1, Z1
 	VADDPS  Z15, Z2, Z2
@@ -12185,11 +12192,11 @@ noBias:
 	VMAXPS Z13, Z15, Z13
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00003fff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00003fff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z15
 	VUNPCKHPS  Z1, Z0, Z14
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12252,68 +12259,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z15, Z17, Z0
 	VSHUFF32X4 $0xdd, Z15, Z17, Z1
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -12335,11 +12342,13 @@ TEXT ·across15x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12355,112 +12364,103 @@ lines:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z15
-	VFMADD231PS.BCST (CX)(R12*1), Z15, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z15, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z15, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z15, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z15, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z15, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z15, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z15, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z15, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z15, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z15, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z15, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z15, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z15, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z15, Z14
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z15
-	VFMADD231PS.BCST (CX)(R12*1), Z15, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z15, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z15, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z15, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z15, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z15, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z15, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z15, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z15, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z15, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z15, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z15, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z15, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z15, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z15, Z14
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z15
-	VFMADD231PS.BCST (CX)(R12*1), Z15, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z15, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z15, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z15, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z15, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z15, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z15, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z15, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z15, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z15, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z15, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z15, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z15, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z15, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z15, Z14
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z15
-	VFMADD231PS.BCST (CX)(R12*1), Z15, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z15, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z15, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z15, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z15, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z15, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z15, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z15, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z15, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z15, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z15, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z15, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z15, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z15, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z15, Z14
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z15
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z15, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z15, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z15, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z15, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z15, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z15, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z15, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z15, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z15, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z15, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z15, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z15, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z15
+	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z15, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z15, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z15, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z15, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z15, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z15, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z15, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z15, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z15, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z15, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z15, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z15, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z15
+	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z15, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z15, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z15, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z15, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z15, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z15, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z15, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z15, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z15, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z15, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z15, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z15, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z15
-	VFMADD231PS.BCST (CX)(R12*1), Z15, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z15, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z15, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z15, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z15, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z15, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z15, Z6
-	VFMADD231PS.BCST 28(SI)(R12*1), Z15, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z15, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z15, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z15, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z15, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z15, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z15, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z15, Z14
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z15
+	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z15, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z15, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z15, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z15, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z15, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z15, Z6
+	VFMADD231PS.BCST 28(SI)(R14*1), Z15, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z15, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z15, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z15, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z15, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z15, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -12485,14 +12485,14 @@ kDone:
 	VPTERNLOGD $0xff, Z16, Z16, Z16
 	VPSLLD     $0x1f, Z16, Z16
 	VPCMPEQD   Z16, Z15, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z16
+	VMOVUPS (R11), Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z1, Z1
 	VADDPS  Z16, Z2, Z2
@@ -12530,11 +12530,11 @@ noBias:
 	VMAXPS Z14, Z16, Z14
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00007fff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00007fff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z15
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12599,68 +12599,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z16, Z15, Z0
 	VSHUFF32X4 $0xdd, Z16, Z15, Z1
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -12682,11 +12682,13 @@ TEXT ·across16x1_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12703,117 +12705,107 @@ lines:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z16
-	VFMADD231PS.BCST (CX)(R12*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R12*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R12*1), Z16, Z15
-	PREFETCHT0       (DI)
-	ADDQ             136(AX), DI
-	MOVLQSX          4(R10), R12
-	VMOVUPS          64(R9), Z16
-	VFMADD231PS.BCST (CX)(R12*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R12*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R12*1), Z16, Z15
-	MOVLQSX          8(R10), R12
-	VMOVUPS          128(R9), Z16
-	VFMADD231PS.BCST (CX)(R12*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R12*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R12*1), Z16, Z15
-	PREFETCHT0       (R8)
-	ADDQ             144(AX), R8
-	MOVLQSX          12(R10), R12
-	VMOVUPS          192(R9), Z16
-	VFMADD231PS.BCST (CX)(R12*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R12*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R12*1), Z16, Z15
-	ADDQ             $+16, R10
-	ADDQ             $+256, R9
-	SUBQ             $0x04, R11
-	JGE              kSteps
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z16
+	TESTQ            DI, DI
+	JNE              leftOut
+	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
+
+leftOut:
+	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
+	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
+	PREFETCHT0       (R9)
+	ADDQ             152(AX), R9
+	MOVLQSX          4(R12), R14
+	VMOVUPS          64(R11), Z16
+	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
+	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
+	PREFETCHT0       (R10)
+	ADDQ             160(AX), R10
+	MOVLQSX          8(R12), R14
+	VMOVUPS          128(R11), Z16
+	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
+	TESTQ            R8, R8
+	JNE              rightOut
+	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+192, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R10), R12
-	VMOVUPS          (R9), Z16
-	VFMADD231PS.BCST (CX)(R12*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R12*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R12*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R12*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R12*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R12*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R12*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R12*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R12*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R12*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R12*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R12*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R12*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R12*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R12*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R12*1), Z16, Z15
-	ADDQ             $+4, R10
-	ADDQ             $+64, R9
-	DECQ             R11
+	MOVLQSX          (R12), R14
+	VMOVUPS          (R11), Z16
+	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
+	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
+	ADDQ             $+4, R12
+	ADDQ             $+64, R11
+	DECQ             R13
 	JNE              kOne
 
 kDone:
@@ -12839,14 +12831,14 @@ kDone:
 	VPTERNLOGD $0xff, Z17, Z17, Z17
 	VPSLLD     $0x1f, Z17, Z17
 	VPCMPEQD   Z17, Z16, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z17
+	VMOVUPS (R11), Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z2, Z2
@@ -12886,11 +12878,11 @@ noBias:
 	VMAXPS Z15, Z17, Z15
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000ffff, R12
-	KMOVW      R12, K1
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000ffff, R14
+	KMOVW      R14, K1
 	VUNPCKLPS  Z1, Z0, Z17
 	VUNPCKHPS  Z1, Z0, Z16
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12955,68 +12947,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z17, Z16, Z0
 	VSHUFF32X4 $0xdd, Z17, Z16, Z1
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -13038,111 +13030,115 @@ TEXT ·across1x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (SI)(R12*1), Z4
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z2
+	VMOVUPS      64(R11), Z3
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (SI)(R14*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z3
-	VMOVUPS      192(R9), Z2
-	VBROADCASTSS (SI)(R12*1), Z4
+
+leftOut:
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z3
+	VMOVUPS      192(R11), Z2
+	VBROADCASTSS (SI)(R14*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z2, Z4, Z1
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z2
-	VMOVUPS      320(R9), Z3
-	VBROADCASTSS (SI)(R12*1), Z4
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z2
+	VMOVUPS      320(R11), Z3
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS (SI)(R14*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z3
-	VMOVUPS      448(R9), Z2
-	VBROADCASTSS (SI)(R12*1), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (SI)(R12*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z3
+	VMOVUPS      64(R11), Z2
+	VBROADCASTSS (SI)(R14*1), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z3
-	VPMINSD    Z0, Z3, Z3
-	VPMINSD    Z1, Z3, Z3
-	VPTERNLOGD $0xff, Z2, Z2, Z2
-	VPSLLD     $0x1f, Z2, Z2
-	VPCMPEQD   Z2, Z3, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z2
+	VPMINSD    Z0, Z2, Z2
+	VPMINSD    Z1, Z2, Z2
+	VPTERNLOGD $0xff, Z3, Z3, Z3
+	VPSLLD     $0x1f, Z3, Z3
+	VPCMPEQD   Z3, Z2, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z2
-	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(R9), Z2
-	VADDPS  Z2, Z1, Z1
+	VMOVUPS (R11), Z3
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS 64(R11), Z3
+	VADDPS  Z3, Z1, Z1
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z2, Z2, Z2
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
+	VPXORD Z3, Z3, Z3
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000001, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z0, Z0, Z2
-	VUNPCKHPS  Z0, Z0, Z3
-	VUNPCKLPD  Z2, Z2, Z0
-	VUNPCKHPD  Z2, Z2, Z4
-	VUNPCKLPD  Z3, Z3, Z2
-	VUNPCKHPD  Z3, Z3, Z5
-	VSHUFF32X4 $0x88, Z0, Z0, Z3
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000001, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z0, Z0, Z3
+	VUNPCKHPS  Z0, Z0, Z2
+	VUNPCKLPD  Z3, Z3, Z0
+	VUNPCKHPD  Z3, Z3, Z4
+	VUNPCKLPD  Z2, Z2, Z3
+	VUNPCKHPD  Z2, Z2, Z5
+	VSHUFF32X4 $0x88, Z0, Z0, Z2
 	VSHUFF32X4 $0xdd, Z0, Z0, Z6
-	VSHUFF32X4 $0x88, Z3, Z3, Z0
-	VSHUFF32X4 $0xdd, Z3, Z3, Z7
-	VSHUFF32X4 $0x88, Z6, Z6, Z3
+	VSHUFF32X4 $0x88, Z2, Z2, Z0
+	VSHUFF32X4 $0xdd, Z2, Z2, Z7
+	VSHUFF32X4 $0x88, Z6, Z6, Z2
 	VSHUFF32X4 $0xdd, Z6, Z6, Z8
 	VSHUFF32X4 $0x88, Z4, Z4, Z6
 	VSHUFF32X4 $0xdd, Z4, Z4, Z9
@@ -13150,9 +13146,9 @@ rectified:
 	VSHUFF32X4 $0xdd, Z6, Z6, Z10
 	VSHUFF32X4 $0x88, Z9, Z9, Z6
 	VSHUFF32X4 $0xdd, Z9, Z9, Z11
-	VSHUFF32X4 $0x88, Z2, Z2, Z9
-	VSHUFF32X4 $0xdd, Z2, Z2, Z12
-	VSHUFF32X4 $0x88, Z9, Z9, Z2
+	VSHUFF32X4 $0x88, Z3, Z3, Z9
+	VSHUFF32X4 $0xdd, Z3, Z3, Z12
+	VSHUFF32X4 $0x88, Z9, Z9, Z3
 	VSHUFF32X4 $0xdd, Z9, Z9, Z13
 	VSHUFF32X4 $0x88, Z12, Z12, Z9
 	VSHUFF32X4 $0xdd, Z12, Z12, Z14
@@ -13162,68 +13158,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z12, Z12, Z16
 	VSHUFF32X4 $0x88, Z15, Z15, Z12
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z1, Z1, Z15
 	VUNPCKHPS  Z1, Z1, Z14
 	VUNPCKLPD  Z15, Z15, Z1
@@ -13245,79 +13241,79 @@ rectified:
 	VSHUFF32X4 $0x88, Z15, Z15, Z7
 	VSHUFF32X4 $0xdd, Z15, Z15, Z6
 	VSHUFF32X4 $0x88, Z7, Z7, Z15
-	VSHUFF32X4 $0xdd, Z7, Z7, Z3
+	VSHUFF32X4 $0xdd, Z7, Z7, Z2
 	VSHUFF32X4 $0x88, Z6, Z6, Z7
 	VSHUFF32X4 $0xdd, Z6, Z6, Z5
 	VSHUFF32X4 $0x88, Z8, Z8, Z6
-	VSHUFF32X4 $0xdd, Z8, Z8, Z2
+	VSHUFF32X4 $0xdd, Z8, Z8, Z3
 	VSHUFF32X4 $0x88, Z6, Z6, Z8
 	VSHUFF32X4 $0xdd, Z6, Z6, Z4
-	VSHUFF32X4 $0x88, Z2, Z2, Z6
-	VSHUFF32X4 $0xdd, Z2, Z2, Z0
-	CMPQ       R11, $0x10
+	VSHUFF32X4 $0x88, Z3, Z3, Z6
+	VSHUFF32X4 $0xdd, Z3, Z3, Z0
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -13339,134 +13335,135 @@ TEXT ·across2x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (CX)(R12*1), Z6
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z4
+	VMOVUPS      64(R11), Z5
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z6
+
+leftOut:
+	VBROADCASTSS 4(SI)(R14*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z5
-	VMOVUPS      192(R9), Z4
-	VBROADCASTSS (CX)(R12*1), Z6
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z5
+	VMOVUPS      192(R11), Z4
+	VBROADCASTSS (CX)(R14*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z6
+	VBROADCASTSS 4(SI)(R14*1), Z6
 	VFMADD231PS  Z5, Z6, Z2
 	VFMADD231PS  Z4, Z6, Z3
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z4
-	VMOVUPS      320(R9), Z5
-	VBROADCASTSS (CX)(R12*1), Z6
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z4
+	VMOVUPS      320(R11), Z5
+	VBROADCASTSS (CX)(R14*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z6
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 4(SI)(R14*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z5
-	VMOVUPS      448(R9), Z4
-	VBROADCASTSS (CX)(R12*1), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (CX)(R12*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z5
+	VMOVUPS      64(R11), Z4
+	VBROADCASTSS (CX)(R14*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 4(SI)(R14*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z5
-	VPMINSD    Z0, Z5, Z5
-	VPMINSD    Z1, Z5, Z5
-	VPMINSD    Z2, Z5, Z5
-	VPMINSD    Z3, Z5, Z5
-	VPTERNLOGD $0xff, Z4, Z4, Z4
-	VPSLLD     $0x1f, Z4, Z4
-	VPCMPEQD   Z4, Z5, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z4
+	VPMINSD    Z0, Z4, Z4
+	VPMINSD    Z1, Z4, Z4
+	VPMINSD    Z2, Z4, Z4
+	VPMINSD    Z3, Z4, Z4
+	VPTERNLOGD $0xff, Z5, Z5, Z5
+	VPSLLD     $0x1f, Z5, Z5
+	VPCMPEQD   Z5, Z4, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z4
-	VADDPS  Z4, Z0, Z0
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS 64(R9), Z4
-	VADDPS  Z4, Z1, Z1
-	VADDPS  Z4, Z3, Z3
+	VMOVUPS (R11), Z5
+	VADDPS  Z5, Z0, Z0
+	VADDPS  Z5, Z2, Z2
+	VMOVUPS 64(R11), Z5
+	VADDPS  Z5, Z1, Z1
+	VADDPS  Z5, Z3, Z3
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z4, Z4, Z4
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
+	VPXORD Z5, Z5, Z5
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000003, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z4
-	VUNPCKHPS  Z2, Z0, Z5
-	VUNPCKLPD  Z4, Z4, Z2
-	VUNPCKHPD  Z4, Z4, Z0
-	VUNPCKLPD  Z5, Z5, Z4
-	VUNPCKHPD  Z5, Z5, Z6
-	VSHUFF32X4 $0x88, Z2, Z2, Z5
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000003, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z5
+	VUNPCKHPS  Z2, Z0, Z4
+	VUNPCKLPD  Z5, Z5, Z2
+	VUNPCKHPD  Z5, Z5, Z0
+	VUNPCKLPD  Z4, Z4, Z5
+	VUNPCKHPD  Z4, Z4, Z6
+	VSHUFF32X4 $0x88, Z2, Z2, Z4
 	VSHUFF32X4 $0xdd, Z2, Z2, Z7
-	VSHUFF32X4 $0x88, Z5, Z5, Z2
-	VSHUFF32X4 $0xdd, Z5, Z5, Z8
-	VSHUFF32X4 $0x88, Z7, Z7, Z5
+	VSHUFF32X4 $0x88, Z4, Z4, Z2
+	VSHUFF32X4 $0xdd, Z4, Z4, Z8
+	VSHUFF32X4 $0x88, Z7, Z7, Z4
 	VSHUFF32X4 $0xdd, Z7, Z7, Z9
 	VSHUFF32X4 $0x88, Z0, Z0, Z7
 	VSHUFF32X4 $0xdd, Z0, Z0, Z10
@@ -13474,9 +13471,9 @@ rectified:
 	VSHUFF32X4 $0xdd, Z7, Z7, Z11
 	VSHUFF32X4 $0x88, Z10, Z10, Z7
 	VSHUFF32X4 $0xdd, Z10, Z10, Z12
-	VSHUFF32X4 $0x88, Z4, Z4, Z10
-	VSHUFF32X4 $0xdd, Z4, Z4, Z13
-	VSHUFF32X4 $0x88, Z10, Z10, Z4
+	VSHUFF32X4 $0x88, Z5, Z5, Z10
+	VSHUFF32X4 $0xdd, Z5, Z5, Z13
+	VSHUFF32X4 $0x88, Z10, Z10, Z5
 	VSHUFF32X4 $0xdd, Z10, Z10, Z14
 	VSHUFF32X4 $0x88, Z13, Z13, Z10
 	VSHUFF32X4 $0xdd, Z13, Z13, Z15
@@ -13486,68 +13483,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z17
 	VSHUFF32X4 $0x88, Z16, Z16, Z13
 	VSHUFF32X4 $0xdd, Z16, Z16, Z16
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z16
 	VUNPCKHPS  Z3, Z1, Z15
 	VUNPCKLPD  Z16, Z16, Z3
@@ -13571,77 +13568,77 @@ rectified:
 	VSHUFF32X4 $0x88, Z11, Z11, Z16
 	VSHUFF32X4 $0xdd, Z11, Z11, Z7
 	VSHUFF32X4 $0x88, Z10, Z10, Z11
-	VSHUFF32X4 $0xdd, Z10, Z10, Z5
+	VSHUFF32X4 $0xdd, Z10, Z10, Z4
 	VSHUFF32X4 $0x88, Z12, Z12, Z10
 	VSHUFF32X4 $0xdd, Z12, Z12, Z6
 	VSHUFF32X4 $0x88, Z10, Z10, Z12
-	VSHUFF32X4 $0xdd, Z10, Z10, Z4
+	VSHUFF32X4 $0xdd, Z10, Z10, Z5
 	VSHUFF32X4 $0x88, Z6, Z6, Z10
 	VSHUFF32X4 $0xdd, Z6, Z6, Z0
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -13663,165 +13660,163 @@ TEXT ·across3x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (CX)(R12*1), Z8
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z6
+	VMOVUPS      64(R11), Z7
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z8
+
+leftOut:
+	VBROADCASTSS 4(SI)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z8
+	VBROADCASTSS 8(SI)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z7
-	VMOVUPS      192(R9), Z6
-	VBROADCASTSS (CX)(R12*1), Z8
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z7
+	VMOVUPS      192(R11), Z6
+	VBROADCASTSS (CX)(R14*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z8
+	VBROADCASTSS 4(SI)(R14*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z8
+	VBROADCASTSS 8(SI)(R14*1), Z8
 	VFMADD231PS  Z7, Z8, Z4
 	VFMADD231PS  Z6, Z8, Z5
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z6
-	VMOVUPS      320(R9), Z7
-	VBROADCASTSS (CX)(R12*1), Z8
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z6
+	VMOVUPS      320(R11), Z7
+	VBROADCASTSS (CX)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z8
+	VBROADCASTSS 4(SI)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z8
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 8(SI)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z7
-	VMOVUPS      448(R9), Z6
-	VBROADCASTSS (CX)(R12*1), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (CX)(R12*1), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(SI)(R12*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z7
+	VMOVUPS      64(R11), Z6
+	VBROADCASTSS (CX)(R14*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 4(SI)(R14*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 8(SI)(R14*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z7
-	VPMINSD    Z0, Z7, Z7
-	VPMINSD    Z1, Z7, Z7
-	VPMINSD    Z2, Z7, Z7
-	VPMINSD    Z3, Z7, Z7
-	VPMINSD    Z4, Z7, Z7
-	VPMINSD    Z5, Z7, Z7
-	VPTERNLOGD $0xff, Z6, Z6, Z6
-	VPSLLD     $0x1f, Z6, Z6
-	VPCMPEQD   Z6, Z7, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z6
+	VPMINSD    Z0, Z6, Z6
+	VPMINSD    Z1, Z6, Z6
+	VPMINSD    Z2, Z6, Z6
+	VPMINSD    Z3, Z6, Z6
+	VPMINSD    Z4, Z6, Z6
+	VPMINSD    Z5, Z6, Z6
+	VPTERNLOGD $0xff, Z7, Z7, Z7
+	VPSLLD     $0x1f, Z7, Z7
+	VPCMPEQD   Z7, Z6, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z6
-	VADDPS  Z6, Z0, Z0
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z6, Z4, Z4
-	VMOVUPS 64(R9), Z6
-	VADDPS  Z6, Z1, Z1
-	VADDPS  Z6, Z3, Z3
-	VADDPS  Z6, Z5, Z5
+	VMOVUPS (R11), Z7
+	VADDPS  Z7, Z0, Z0
+	VADDPS  Z7, Z2, Z2
+	VADDPS  Z7, Z4, Z4
+	VMOVUPS 64(R11), Z7
+	VADDPS  Z7, Z1, Z1
+	VADDPS  Z7, Z3, Z3
+	VADDPS  Z7, Z5, Z5
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z6, Z6, Z6
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
+	VPXORD Z7, Z7, Z7
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000007, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z6
-	VUNPCKHPS  Z2, Z0, Z7
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000007, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z7
+	VUNPCKHPS  Z2, Z0, Z6
 	VUNPCKLPS  Z4, Z4, Z2
 	VUNPCKHPS  Z4, Z4, Z0
-	VUNPCKLPD  Z2, Z6, Z4
-	VUNPCKHPD  Z2, Z6, Z8
-	VUNPCKLPD  Z0, Z7, Z2
-	VUNPCKHPD  Z0, Z7, Z6
+	VUNPCKLPD  Z2, Z7, Z4
+	VUNPCKHPD  Z2, Z7, Z8
+	VUNPCKLPD  Z0, Z6, Z2
+	VUNPCKHPD  Z0, Z6, Z7
 	VSHUFF32X4 $0x88, Z4, Z4, Z0
-	VSHUFF32X4 $0xdd, Z4, Z4, Z7
+	VSHUFF32X4 $0xdd, Z4, Z4, Z6
 	VSHUFF32X4 $0x88, Z0, Z0, Z4
 	VSHUFF32X4 $0xdd, Z0, Z0, Z9
-	VSHUFF32X4 $0x88, Z7, Z7, Z0
-	VSHUFF32X4 $0xdd, Z7, Z7, Z10
-	VSHUFF32X4 $0x88, Z8, Z8, Z7
+	VSHUFF32X4 $0x88, Z6, Z6, Z0
+	VSHUFF32X4 $0xdd, Z6, Z6, Z10
+	VSHUFF32X4 $0x88, Z8, Z8, Z6
 	VSHUFF32X4 $0xdd, Z8, Z8, Z11
-	VSHUFF32X4 $0x88, Z7, Z7, Z8
-	VSHUFF32X4 $0xdd, Z7, Z7, Z12
-	VSHUFF32X4 $0x88, Z11, Z11, Z7
+	VSHUFF32X4 $0x88, Z6, Z6, Z8
+	VSHUFF32X4 $0xdd, Z6, Z6, Z12
+	VSHUFF32X4 $0x88, Z11, Z11, Z6
 	VSHUFF32X4 $0xdd, Z11, Z11, Z13
 	VSHUFF32X4 $0x88, Z2, Z2, Z11
 	VSHUFF32X4 $0xdd, Z2, Z2, Z14
@@ -13829,74 +13824,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z16
-	VSHUFF32X4 $0x88, Z6, Z6, Z14
-	VSHUFF32X4 $0xdd, Z6, Z6, Z17
-	VSHUFF32X4 $0x88, Z14, Z14, Z6
+	VSHUFF32X4 $0x88, Z7, Z7, Z14
+	VSHUFF32X4 $0xdd, Z7, Z7, Z17
+	VSHUFF32X4 $0x88, Z14, Z14, Z7
 	VSHUFF32X4 $0xdd, Z14, Z14, Z18
 	VSHUFF32X4 $0x88, Z17, Z17, Z14
 	VSHUFF32X4 $0xdd, Z17, Z17, Z17
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z17
 	VUNPCKHPS  Z3, Z1, Z16
 	VUNPCKLPS  Z5, Z5, Z3
@@ -13922,77 +13917,77 @@ rectified:
 	VSHUFF32X4 $0x88, Z15, Z15, Z3
 	VSHUFF32X4 $0xdd, Z15, Z15, Z11
 	VSHUFF32X4 $0x88, Z14, Z14, Z15
-	VSHUFF32X4 $0xdd, Z14, Z14, Z7
+	VSHUFF32X4 $0xdd, Z14, Z14, Z6
 	VSHUFF32X4 $0x88, Z17, Z17, Z14
 	VSHUFF32X4 $0xdd, Z17, Z17, Z0
 	VSHUFF32X4 $0x88, Z14, Z14, Z17
-	VSHUFF32X4 $0xdd, Z14, Z14, Z6
+	VSHUFF32X4 $0xdd, Z14, Z14, Z7
 	VSHUFF32X4 $0x88, Z0, Z0, Z14
 	VSHUFF32X4 $0xdd, Z0, Z0, Z2
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -14014,11 +14009,13 @@ TEXT ·across4x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14027,175 +14024,168 @@ lines:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (CX)(R12*1), Z10
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z8
+	VMOVUPS      64(R11), Z9
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z10
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z10
+	VBROADCASTSS 8(SI)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z10
+	VBROADCASTSS 12(SI)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z9
-	VMOVUPS      192(R9), Z8
-	VBROADCASTSS (CX)(R12*1), Z10
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z9
+	VMOVUPS      192(R11), Z8
+	VBROADCASTSS (CX)(R14*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z10
+	VBROADCASTSS 4(CX)(R14*1), Z10
 	VFMADD231PS  Z9, Z10, Z2
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z10
+	VBROADCASTSS 8(SI)(R14*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z10
+	VBROADCASTSS 12(SI)(R14*1), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VFMADD231PS  Z8, Z10, Z7
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z8
-	VMOVUPS      320(R9), Z9
-	VBROADCASTSS (CX)(R12*1), Z10
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z8
+	VMOVUPS      320(R11), Z9
+	VBROADCASTSS (CX)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z10
+	VBROADCASTSS 4(CX)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z10
+	VBROADCASTSS 8(SI)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z10
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 12(SI)(R14*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z9
-	VMOVUPS      448(R9), Z8
-	VBROADCASTSS (CX)(R12*1), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (CX)(R12*1), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z9
+	VMOVUPS      64(R11), Z8
+	VBROADCASTSS (CX)(R14*1), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 8(SI)(R14*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 12(SI)(R14*1), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z9
-	VPMINSD    Z0, Z9, Z9
-	VPMINSD    Z1, Z9, Z9
-	VPMINSD    Z2, Z9, Z9
-	VPMINSD    Z3, Z9, Z9
-	VPMINSD    Z4, Z9, Z9
-	VPMINSD    Z5, Z9, Z9
-	VPMINSD    Z6, Z9, Z9
-	VPMINSD    Z7, Z9, Z9
-	VPTERNLOGD $0xff, Z8, Z8, Z8
-	VPSLLD     $0x1f, Z8, Z8
-	VPCMPEQD   Z8, Z9, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z8
+	VPMINSD    Z0, Z8, Z8
+	VPMINSD    Z1, Z8, Z8
+	VPMINSD    Z2, Z8, Z8
+	VPMINSD    Z3, Z8, Z8
+	VPMINSD    Z4, Z8, Z8
+	VPMINSD    Z5, Z8, Z8
+	VPMINSD    Z6, Z8, Z8
+	VPMINSD    Z7, Z8, Z8
+	VPTERNLOGD $0xff, Z9, Z9, Z9
+	VPSLLD     $0x1f, Z9, Z9
+	VPCMPEQD   Z9, Z8, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z8
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z8, Z2, Z2
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(R9), Z8
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z8, Z3, Z3
-	VADDPS  Z8, Z5, Z5
-	VADDPS  Z8, Z7, Z7
+	VMOVUPS (R11), Z9
+	VADDPS  Z9, Z0, Z0
+	VADDPS  Z9, Z2, Z2
+	VADDPS  Z9, Z4, Z4
+	VADDPS  Z9, Z6, Z6
+	VMOVUPS 64(R11), Z9
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z3, Z3
+	VADDPS  Z9, Z5, Z5
+	VADDPS  Z9, Z7, Z7
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z8, Z8, Z8
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
+	VPXORD Z9, Z9, Z9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000000f, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z8
-	VUNPCKHPS  Z2, Z0, Z9
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000000f, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z9
+	VUNPCKHPS  Z2, Z0, Z8
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z8, Z6
-	VUNPCKHPD  Z2, Z8, Z4
-	VUNPCKLPD  Z0, Z9, Z2
-	VUNPCKHPD  Z0, Z9, Z8
+	VUNPCKLPD  Z2, Z9, Z6
+	VUNPCKHPD  Z2, Z9, Z4
+	VUNPCKLPD  Z0, Z8, Z2
+	VUNPCKHPD  Z0, Z8, Z9
 	VSHUFF32X4 $0x88, Z6, Z6, Z0
-	VSHUFF32X4 $0xdd, Z6, Z6, Z9
+	VSHUFF32X4 $0xdd, Z6, Z6, Z8
 	VSHUFF32X4 $0x88, Z0, Z0, Z6
 	VSHUFF32X4 $0xdd, Z0, Z0, Z10
-	VSHUFF32X4 $0x88, Z9, Z9, Z0
-	VSHUFF32X4 $0xdd, Z9, Z9, Z11
-	VSHUFF32X4 $0x88, Z4, Z4, Z9
+	VSHUFF32X4 $0x88, Z8, Z8, Z0
+	VSHUFF32X4 $0xdd, Z8, Z8, Z11
+	VSHUFF32X4 $0x88, Z4, Z4, Z8
 	VSHUFF32X4 $0xdd, Z4, Z4, Z12
-	VSHUFF32X4 $0x88, Z9, Z9, Z4
-	VSHUFF32X4 $0xdd, Z9, Z9, Z13
-	VSHUFF32X4 $0x88, Z12, Z12, Z9
+	VSHUFF32X4 $0x88, Z8, Z8, Z4
+	VSHUFF32X4 $0xdd, Z8, Z8, Z13
+	VSHUFF32X4 $0x88, Z12, Z12, Z8
 	VSHUFF32X4 $0xdd, Z12, Z12, Z14
 	VSHUFF32X4 $0x88, Z2, Z2, Z12
 	VSHUFF32X4 $0xdd, Z2, Z2, Z15
@@ -14203,74 +14193,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z12, Z12, Z16
 	VSHUFF32X4 $0x88, Z15, Z15, Z12
 	VSHUFF32X4 $0xdd, Z15, Z15, Z17
-	VSHUFF32X4 $0x88, Z8, Z8, Z15
-	VSHUFF32X4 $0xdd, Z8, Z8, Z18
-	VSHUFF32X4 $0x88, Z15, Z15, Z8
+	VSHUFF32X4 $0x88, Z9, Z9, Z15
+	VSHUFF32X4 $0xdd, Z9, Z9, Z18
+	VSHUFF32X4 $0x88, Z15, Z15, Z9
 	VSHUFF32X4 $0xdd, Z15, Z15, Z19
 	VSHUFF32X4 $0x88, Z18, Z18, Z15
 	VSHUFF32X4 $0xdd, Z18, Z18, Z18
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z18
 	VUNPCKHPS  Z3, Z1, Z17
 	VUNPCKLPS  Z7, Z5, Z3
@@ -14298,75 +14288,75 @@ rectified:
 	VSHUFF32X4 $0x88, Z10, Z10, Z19
 	VSHUFF32X4 $0xdd, Z10, Z10, Z12
 	VSHUFF32X4 $0x88, Z18, Z18, Z10
-	VSHUFF32X4 $0xdd, Z18, Z18, Z9
+	VSHUFF32X4 $0xdd, Z18, Z18, Z8
 	VSHUFF32X4 $0x88, Z10, Z10, Z18
 	VSHUFF32X4 $0xdd, Z10, Z10, Z0
-	VSHUFF32X4 $0x88, Z9, Z9, Z10
-	VSHUFF32X4 $0xdd, Z9, Z9, Z8
-	CMPQ       R11, $0x10
+	VSHUFF32X4 $0x88, Z8, Z8, Z10
+	VSHUFF32X4 $0xdd, Z8, Z8, Z9
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -14388,11 +14378,13 @@ TEXT ·across5x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14403,196 +14395,186 @@ lines:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (CX)(R12*1), Z12
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z10
+	VMOVUPS      64(R11), Z11
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z12
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z12
+	VBROADCASTSS 8(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z12
+	VBROADCASTSS 12(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z12
+	VBROADCASTSS 16(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z11
-	VMOVUPS      192(R9), Z10
-	VBROADCASTSS (CX)(R12*1), Z12
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z11
+	VMOVUPS      192(R11), Z10
+	VBROADCASTSS (CX)(R14*1), Z12
 	VFMADD231PS  Z11, Z12, Z0
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z12
+	VBROADCASTSS 4(CX)(R14*1), Z12
 	VFMADD231PS  Z11, Z12, Z2
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z12
+	VBROADCASTSS 8(SI)(R14*1), Z12
 	VFMADD231PS  Z11, Z12, Z4
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z12
+	VBROADCASTSS 12(SI)(R14*1), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z12
+	VBROADCASTSS 16(SI)(R14*1), Z12
 	VFMADD231PS  Z11, Z12, Z8
 	VFMADD231PS  Z10, Z12, Z9
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z10
-	VMOVUPS      320(R9), Z11
-	VBROADCASTSS (CX)(R12*1), Z12
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z10
+	VMOVUPS      320(R11), Z11
+	VBROADCASTSS (CX)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z12
+	VBROADCASTSS 4(CX)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z12
+	VBROADCASTSS 8(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z12
+	VBROADCASTSS 12(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z12
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 16(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z11
-	VMOVUPS      448(R9), Z10
-	VBROADCASTSS (CX)(R12*1), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (CX)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(SI)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z11
+	VMOVUPS      64(R11), Z10
+	VBROADCASTSS (CX)(R14*1), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 8(SI)(R14*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 12(SI)(R14*1), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 16(SI)(R14*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z11
-	VPMINSD    Z0, Z11, Z11
-	VPMINSD    Z1, Z11, Z11
-	VPMINSD    Z2, Z11, Z11
-	VPMINSD    Z3, Z11, Z11
-	VPMINSD    Z4, Z11, Z11
-	VPMINSD    Z5, Z11, Z11
-	VPMINSD    Z6, Z11, Z11
-	VPMINSD    Z7, Z11, Z11
-	VPMINSD    Z8, Z11, Z11
-	VPMINSD    Z9, Z11, Z11
-	VPTERNLOGD $0xff, Z10, Z10, Z10
-	VPSLLD     $0x1f, Z10, Z10
-	VPCMPEQD   Z10, Z11, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z10
+	VPMINSD    Z0, Z10, Z10
+	VPMINSD    Z1, Z10, Z10
+	VPMINSD    Z2, Z10, Z10
+	VPMINSD    Z3, Z10, Z10
+	VPMINSD    Z4, Z10, Z10
+	VPMINSD    Z5, Z10, Z10
+	VPMINSD    Z6, Z10, Z10
+	VPMINSD    Z7, Z10, Z10
+	VPMINSD    Z8, Z10, Z10
+	VPMINSD    Z9, Z10, Z10
+	VPTERNLOGD $0xff, Z11, Z11, Z11
+	VPSLLD     $0x1f, Z11, Z11
+	VPCMPEQD   Z11, Z10, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z6, Z6
-	VADDPS  Z10, Z8, Z8
-	VMOVUPS 64(R9), Z10
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z5, Z5
-	VADDPS  Z10, Z7, Z7
-	VADDPS  Z10, Z9, Z9
+	VMOVUPS (R11), Z11
+	VADDPS  Z11, Z0, Z0
+	VADDPS  Z11, Z2, Z2
+	VADDPS  Z11, Z4, Z4
+	VADDPS  Z11, Z6, Z6
+	VADDPS  Z11, Z8, Z8
+	VMOVUPS 64(R11), Z11
+	VADDPS  Z11, Z1, Z1
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z11, Z5, Z5
+	VADDPS  Z11, Z7, Z7
+	VADDPS  Z11, Z9, Z9
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z10, Z10, Z10
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-	VMAXPS Z9, Z10, Z9
+	VPXORD Z11, Z11, Z11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000001f, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z10
-	VUNPCKHPS  Z2, Z0, Z11
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000001f, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z11
+	VUNPCKHPS  Z2, Z0, Z10
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z10, Z6
-	VUNPCKHPD  Z2, Z10, Z4
-	VUNPCKLPD  Z0, Z11, Z2
-	VUNPCKHPD  Z0, Z11, Z10
+	VUNPCKLPD  Z2, Z11, Z6
+	VUNPCKHPD  Z2, Z11, Z4
+	VUNPCKLPD  Z0, Z10, Z2
+	VUNPCKHPD  Z0, Z10, Z11
 	VUNPCKLPS  Z8, Z8, Z0
-	VUNPCKHPS  Z8, Z8, Z11
+	VUNPCKHPS  Z8, Z8, Z10
 	VUNPCKLPD  Z0, Z0, Z8
 	VUNPCKHPD  Z0, Z0, Z12
-	VUNPCKLPD  Z11, Z11, Z0
-	VUNPCKHPD  Z11, Z11, Z13
-	VSHUFF32X4 $0x88, Z8, Z6, Z11
+	VUNPCKLPD  Z10, Z10, Z0
+	VUNPCKHPD  Z10, Z10, Z13
+	VSHUFF32X4 $0x88, Z8, Z6, Z10
 	VSHUFF32X4 $0xdd, Z8, Z6, Z14
-	VSHUFF32X4 $0x88, Z11, Z11, Z8
-	VSHUFF32X4 $0xdd, Z11, Z11, Z6
-	VSHUFF32X4 $0x88, Z14, Z14, Z11
+	VSHUFF32X4 $0x88, Z10, Z10, Z8
+	VSHUFF32X4 $0xdd, Z10, Z10, Z6
+	VSHUFF32X4 $0x88, Z14, Z14, Z10
 	VSHUFF32X4 $0xdd, Z14, Z14, Z15
 	VSHUFF32X4 $0x88, Z12, Z4, Z14
 	VSHUFF32X4 $0xdd, Z12, Z4, Z16
@@ -14606,74 +14588,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z16, Z16, Z2
 	VSHUFF32X4 $0x88, Z18, Z18, Z16
 	VSHUFF32X4 $0xdd, Z18, Z18, Z19
-	VSHUFF32X4 $0x88, Z13, Z10, Z18
-	VSHUFF32X4 $0xdd, Z13, Z10, Z20
+	VSHUFF32X4 $0x88, Z13, Z11, Z18
+	VSHUFF32X4 $0xdd, Z13, Z11, Z20
 	VSHUFF32X4 $0x88, Z18, Z18, Z13
-	VSHUFF32X4 $0xdd, Z18, Z18, Z10
+	VSHUFF32X4 $0xdd, Z18, Z18, Z11
 	VSHUFF32X4 $0x88, Z20, Z20, Z18
 	VSHUFF32X4 $0xdd, Z20, Z20, Z20
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z20
 	VUNPCKHPS  Z3, Z1, Z19
 	VUNPCKLPS  Z7, Z5, Z3
@@ -14689,16 +14671,16 @@ rectified:
 	VUNPCKLPD  Z19, Z19, Z1
 	VUNPCKHPD  Z19, Z19, Z15
 	VSHUFF32X4 $0x88, Z9, Z7, Z19
-	VSHUFF32X4 $0xdd, Z9, Z7, Z10
+	VSHUFF32X4 $0xdd, Z9, Z7, Z11
 	VSHUFF32X4 $0x88, Z19, Z19, Z9
 	VSHUFF32X4 $0xdd, Z19, Z19, Z7
-	VSHUFF32X4 $0x88, Z10, Z10, Z19
-	VSHUFF32X4 $0xdd, Z10, Z10, Z2
-	VSHUFF32X4 $0x88, Z17, Z5, Z10
+	VSHUFF32X4 $0x88, Z11, Z11, Z19
+	VSHUFF32X4 $0xdd, Z11, Z11, Z2
+	VSHUFF32X4 $0x88, Z17, Z5, Z11
 	VSHUFF32X4 $0xdd, Z17, Z5, Z4
-	VSHUFF32X4 $0x88, Z10, Z10, Z17
-	VSHUFF32X4 $0xdd, Z10, Z10, Z5
-	VSHUFF32X4 $0x88, Z4, Z4, Z10
+	VSHUFF32X4 $0x88, Z11, Z11, Z17
+	VSHUFF32X4 $0xdd, Z11, Z11, Z5
+	VSHUFF32X4 $0x88, Z4, Z4, Z11
 	VSHUFF32X4 $0xdd, Z4, Z4, Z6
 	VSHUFF32X4 $0x88, Z1, Z3, Z4
 	VSHUFF32X4 $0xdd, Z1, Z3, Z18
@@ -14711,71 +14693,71 @@ rectified:
 	VSHUFF32X4 $0x88, Z18, Z18, Z15
 	VSHUFF32X4 $0xdd, Z18, Z18, Z20
 	VSHUFF32X4 $0x88, Z14, Z14, Z18
-	VSHUFF32X4 $0xdd, Z14, Z14, Z11
-	CMPQ       R11, $0x10
+	VSHUFF32X4 $0xdd, Z14, Z14, Z10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -14797,11 +14779,13 @@ TEXT ·across6x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14814,217 +14798,204 @@ lines:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (CX)(R12*1), Z14
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z12
+	VMOVUPS      64(R11), Z13
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z14
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z14
+	VBROADCASTSS 8(CX)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z14
+	VBROADCASTSS 12(SI)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z14
+	VBROADCASTSS 16(SI)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z14
+	VBROADCASTSS 20(SI)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z13
-	VMOVUPS      192(R9), Z12
-	VBROADCASTSS (CX)(R12*1), Z14
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z13
+	VMOVUPS      192(R11), Z12
+	VBROADCASTSS (CX)(R14*1), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z14
+	VBROADCASTSS 4(CX)(R14*1), Z14
 	VFMADD231PS  Z13, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z14
+	VBROADCASTSS 8(CX)(R14*1), Z14
 	VFMADD231PS  Z13, Z14, Z4
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z14
+	VBROADCASTSS 12(SI)(R14*1), Z14
 	VFMADD231PS  Z13, Z14, Z6
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z14
+	VBROADCASTSS 16(SI)(R14*1), Z14
 	VFMADD231PS  Z13, Z14, Z8
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z14
+	VBROADCASTSS 20(SI)(R14*1), Z14
 	VFMADD231PS  Z13, Z14, Z10
 	VFMADD231PS  Z12, Z14, Z11
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z12
-	VMOVUPS      320(R9), Z13
-	VBROADCASTSS (CX)(R12*1), Z14
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z12
+	VMOVUPS      320(R11), Z13
+	VBROADCASTSS (CX)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z14
+	VBROADCASTSS 4(CX)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z14
+	VBROADCASTSS 8(CX)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z14
+	VBROADCASTSS 12(SI)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z14
+	VBROADCASTSS 16(SI)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z14
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 20(SI)(R14*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z13
-	VMOVUPS      448(R9), Z12
-	VBROADCASTSS (CX)(R12*1), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z14
-	VFMADD231PS  Z13, Z14, Z10
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (CX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z13
+	VMOVUPS      64(R11), Z12
+	VBROADCASTSS (CX)(R14*1), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 12(SI)(R14*1), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 16(SI)(R14*1), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 20(SI)(R14*1), Z14
+	VFMADD231PS  Z13, Z14, Z10
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z13
-	VPMINSD    Z0, Z13, Z13
-	VPMINSD    Z1, Z13, Z13
-	VPMINSD    Z2, Z13, Z13
-	VPMINSD    Z3, Z13, Z13
-	VPMINSD    Z4, Z13, Z13
-	VPMINSD    Z5, Z13, Z13
-	VPMINSD    Z6, Z13, Z13
-	VPMINSD    Z7, Z13, Z13
-	VPMINSD    Z8, Z13, Z13
-	VPMINSD    Z9, Z13, Z13
-	VPMINSD    Z10, Z13, Z13
-	VPMINSD    Z11, Z13, Z13
-	VPTERNLOGD $0xff, Z12, Z12, Z12
-	VPSLLD     $0x1f, Z12, Z12
-	VPCMPEQD   Z12, Z13, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z12
+	VPMINSD    Z0, Z12, Z12
+	VPMINSD    Z1, Z12, Z12
+	VPMINSD    Z2, Z12, Z12
+	VPMINSD    Z3, Z12, Z12
+	VPMINSD    Z4, Z12, Z12
+	VPMINSD    Z5, Z12, Z12
+	VPMINSD    Z6, Z12, Z12
+	VPMINSD    Z7, Z12, Z12
+	VPMINSD    Z8, Z12, Z12
+	VPMINSD    Z9, Z12, Z12
+	VPMINSD    Z10, Z12, Z12
+	VPMINSD    Z11, Z12, Z12
+	VPTERNLOGD $0xff, Z13, Z13, Z13
+	VPSLLD     $0x1f, Z13, Z13
+	VPCMPEQD   Z13, Z12, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z12
-	VADDPS  Z12, Z0, Z0
-	VADDPS  Z12, Z2, Z2
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z12, Z6, Z6
-	VADDPS  Z12, Z8, Z8
-	VADDPS  Z12, Z10, Z10
-	VMOVUPS 64(R9), Z12
-	VADDPS  Z12, Z1, Z1
-	VADDPS  Z12, Z3, Z3
-	VADDPS  Z12, Z5, Z5
-	VADDPS  Z12, Z7, Z7
-	VADDPS  Z12, Z9, Z9
-	VADDPS  Z12, Z11, Z11
+	VMOVUPS (R11), Z13
+	VADDPS  Z13, Z0, Z0
+	VADDPS  Z13, Z2, Z2
+	VADDPS  Z13, Z4, Z4
+	VADDPS  Z13, Z6, Z6
+	VADDPS  Z13, Z8, Z8
+	VADDPS  Z13, Z10, Z10
+	VMOVUPS 64(R11), Z13
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z13, Z3, Z3
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z13, Z7, Z7
+	VADDPS  Z13, Z9, Z9
+	VADDPS  Z13, Z11, Z11
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z12, Z12, Z12
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
+	VPXORD Z13, Z13, Z13
+	VMAXPS Z0, Z13, Z0
+	VMAXPS Z1, Z13, Z1
+	VMAXPS Z2, Z13, Z2
+	VMAXPS Z3, Z13, Z3
+	VMAXPS Z4, Z13, Z4
+	VMAXPS Z5, Z13, Z5
+	VMAXPS Z6, Z13, Z6
+	VMAXPS Z7, Z13, Z7
+	VMAXPS Z8, Z13, Z8
+	VMAXPS Z9, Z13, Z9
+	VMAXPS Z10, Z13, Z10
+	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000003f, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z12
-	VUNPCKHPS  Z2, Z0, Z13
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000003f, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z13
+	VUNPCKHPS  Z2, Z0, Z12
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z12, Z6
-	VUNPCKHPD  Z2, Z12, Z4
-	VUNPCKLPD  Z0, Z13, Z2
-	VUNPCKHPD  Z0, Z13, Z12
+	VUNPCKLPD  Z2, Z13, Z6
+	VUNPCKHPD  Z2, Z13, Z4
+	VUNPCKLPD  Z0, Z12, Z2
+	VUNPCKHPD  Z0, Z12, Z13
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z13
+	VUNPCKHPS  Z10, Z8, Z12
 	VUNPCKLPD  Z0, Z0, Z10
 	VUNPCKHPD  Z0, Z0, Z8
-	VUNPCKLPD  Z13, Z13, Z0
-	VUNPCKHPD  Z13, Z13, Z14
-	VSHUFF32X4 $0x88, Z10, Z6, Z13
+	VUNPCKLPD  Z12, Z12, Z0
+	VUNPCKHPD  Z12, Z12, Z14
+	VSHUFF32X4 $0x88, Z10, Z6, Z12
 	VSHUFF32X4 $0xdd, Z10, Z6, Z15
-	VSHUFF32X4 $0x88, Z13, Z13, Z10
-	VSHUFF32X4 $0xdd, Z13, Z13, Z6
-	VSHUFF32X4 $0x88, Z15, Z15, Z13
+	VSHUFF32X4 $0x88, Z12, Z12, Z10
+	VSHUFF32X4 $0xdd, Z12, Z12, Z6
+	VSHUFF32X4 $0x88, Z15, Z15, Z12
 	VSHUFF32X4 $0xdd, Z15, Z15, Z16
 	VSHUFF32X4 $0x88, Z8, Z4, Z15
 	VSHUFF32X4 $0xdd, Z8, Z4, Z17
@@ -15038,74 +15009,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z17, Z17, Z2
 	VSHUFF32X4 $0x88, Z19, Z19, Z17
 	VSHUFF32X4 $0xdd, Z19, Z19, Z20
-	VSHUFF32X4 $0x88, Z14, Z12, Z19
-	VSHUFF32X4 $0xdd, Z14, Z12, Z21
+	VSHUFF32X4 $0x88, Z14, Z13, Z19
+	VSHUFF32X4 $0xdd, Z14, Z13, Z21
 	VSHUFF32X4 $0x88, Z19, Z19, Z14
-	VSHUFF32X4 $0xdd, Z19, Z19, Z12
+	VSHUFF32X4 $0xdd, Z19, Z19, Z13
 	VSHUFF32X4 $0x88, Z21, Z21, Z19
 	VSHUFF32X4 $0xdd, Z21, Z21, Z21
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z21
 	VUNPCKHPS  Z3, Z1, Z20
 	VUNPCKLPS  Z7, Z5, Z3
@@ -15125,7 +15096,7 @@ rectified:
 	VSHUFF32X4 $0x88, Z20, Z20, Z11
 	VSHUFF32X4 $0xdd, Z20, Z20, Z7
 	VSHUFF32X4 $0x88, Z16, Z16, Z20
-	VSHUFF32X4 $0xdd, Z16, Z16, Z12
+	VSHUFF32X4 $0xdd, Z16, Z16, Z13
 	VSHUFF32X4 $0x88, Z9, Z5, Z16
 	VSHUFF32X4 $0xdd, Z9, Z5, Z2
 	VSHUFF32X4 $0x88, Z16, Z16, Z9
@@ -15144,70 +15115,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z6, Z6, Z21
 	VSHUFF32X4 $0x88, Z17, Z17, Z6
 	VSHUFF32X4 $0xdd, Z17, Z17, Z15
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -15229,11 +15200,13 @@ TEXT ·across7x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15248,246 +15221,230 @@ lines:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (CX)(R12*1), Z16
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z16
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z16
+	VBROADCASTSS 8(CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z16
+	VBROADCASTSS 12(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z16
+	VBROADCASTSS 16(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z16
+	VBROADCASTSS 20(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z16
+	VBROADCASTSS 24(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z15
-	VMOVUPS      192(R9), Z14
-	VBROADCASTSS (CX)(R12*1), Z16
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z15
+	VMOVUPS      192(R11), Z14
+	VBROADCASTSS (CX)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z16
+	VBROADCASTSS 4(CX)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z2
 	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z16
+	VBROADCASTSS 8(CX)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z4
 	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z16
+	VBROADCASTSS 12(SI)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z6
 	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z16
+	VBROADCASTSS 16(SI)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z8
 	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z16
+	VBROADCASTSS 20(SI)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z10
 	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z16
+	VBROADCASTSS 24(SI)(R14*1), Z16
 	VFMADD231PS  Z15, Z16, Z12
 	VFMADD231PS  Z14, Z16, Z13
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z14
-	VMOVUPS      320(R9), Z15
-	VBROADCASTSS (CX)(R12*1), Z16
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z14
+	VMOVUPS      320(R11), Z15
+	VBROADCASTSS (CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z16
+	VBROADCASTSS 4(CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z16
+	VBROADCASTSS 8(CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z16
+	VBROADCASTSS 12(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z16
+	VBROADCASTSS 16(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z16
+	VBROADCASTSS 20(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z16
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 24(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z15
-	VMOVUPS      448(R9), Z14
-	VBROADCASTSS (CX)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z0
-	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z2
-	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z4
-	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z6
-	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z8
-	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z10
-	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z16
-	VFMADD231PS  Z15, Z16, Z12
-	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (CX)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(SI)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z15
+	VMOVUPS      64(R11), Z14
+	VBROADCASTSS (CX)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z0
+	VFMADD231PS  Z14, Z16, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z2
+	VFMADD231PS  Z14, Z16, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z4
+	VFMADD231PS  Z14, Z16, Z5
+	VBROADCASTSS 12(SI)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z6
+	VFMADD231PS  Z14, Z16, Z7
+	VBROADCASTSS 16(SI)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z8
+	VFMADD231PS  Z14, Z16, Z9
+	VBROADCASTSS 20(SI)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z10
+	VFMADD231PS  Z14, Z16, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z16
+	VFMADD231PS  Z15, Z16, Z12
+	VFMADD231PS  Z14, Z16, Z13
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z15
-	VPMINSD    Z0, Z15, Z15
-	VPMINSD    Z1, Z15, Z15
-	VPMINSD    Z2, Z15, Z15
-	VPMINSD    Z3, Z15, Z15
-	VPMINSD    Z4, Z15, Z15
-	VPMINSD    Z5, Z15, Z15
-	VPMINSD    Z6, Z15, Z15
-	VPMINSD    Z7, Z15, Z15
-	VPMINSD    Z8, Z15, Z15
-	VPMINSD    Z9, Z15, Z15
-	VPMINSD    Z10, Z15, Z15
-	VPMINSD    Z11, Z15, Z15
-	VPMINSD    Z12, Z15, Z15
-	VPMINSD    Z13, Z15, Z15
-	VPTERNLOGD $0xff, Z14, Z14, Z14
-	VPSLLD     $0x1f, Z14, Z14
-	VPCMPEQD   Z14, Z15, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z14
+	VPMINSD    Z0, Z14, Z14
+	VPMINSD    Z1, Z14, Z14
+	VPMINSD    Z2, Z14, Z14
+	VPMINSD    Z3, Z14, Z14
+	VPMINSD    Z4, Z14, Z14
+	VPMINSD    Z5, Z14, Z14
+	VPMINSD    Z6, Z14, Z14
+	VPMINSD    Z7, Z14, Z14
+	VPMINSD    Z8, Z14, Z14
+	VPMINSD    Z9, Z14, Z14
+	VPMINSD    Z10, Z14, Z14
+	VPMINSD    Z11, Z14, Z14
+	VPMINSD    Z12, Z14, Z14
+	VPMINSD    Z13, Z14, Z14
+	VPTERNLOGD $0xff, Z15, Z15, Z15
+	VPSLLD     $0x1f, Z15, Z15
+	VPCMPEQD   Z15, Z14, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z14
-	VADDPS  Z14, Z0, Z0
-	VADDPS  Z14, Z2, Z2
-	VADDPS  Z14, Z4, Z4
-	VADDPS  Z14, Z6, Z6
-	VADDPS  Z14, Z8, Z8
-	VADDPS  Z14, Z10, Z10
-	VADDPS  Z14, Z12, Z12
-	VMOVUPS 64(R9), Z14
-	VADDPS  Z14, Z1, Z1
-	VADDPS  Z14, Z3, Z3
-	VADDPS  Z14, Z5, Z5
-	VADDPS  Z14, Z7, Z7
-	VADDPS  Z14, Z9, Z9
-	VADDPS  Z14, Z11, Z11
-	VADDPS  Z14, Z13, Z13
+	VMOVUPS (R11), Z15
+	VADDPS  Z15, Z0, Z0
+	VADDPS  Z15, Z2, Z2
+	VADDPS  Z15, Z4, Z4
+	VADDPS  Z15, Z6, Z6
+	VADDPS  Z15, Z8, Z8
+	VADDPS  Z15, Z10, Z10
+	VADDPS  Z15, Z12, Z12
+	VMOVUPS 64(R11), Z15
+	VADDPS  Z15, Z1, Z1
+	VADDPS  Z15, Z3, Z3
+	VADDPS  Z15, Z5, Z5
+	VADDPS  Z15, Z7, Z7
+	VADDPS  Z15, Z9, Z9
+	VADDPS  Z15, Z11, Z11
+	VADDPS  Z15, Z13, Z13
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z14, Z14, Z14
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
-	VMAXPS Z13, Z14, Z13
+	VPXORD Z15, Z15, Z15
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+	VMAXPS Z12, Z15, Z12
+	VMAXPS Z13, Z15, Z13
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x0000007f, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z14
-	VUNPCKHPS  Z2, Z0, Z15
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x0000007f, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z15
+	VUNPCKHPS  Z2, Z0, Z14
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z14, Z6
-	VUNPCKHPD  Z2, Z14, Z4
-	VUNPCKLPD  Z0, Z15, Z2
-	VUNPCKHPD  Z0, Z15, Z14
+	VUNPCKLPD  Z2, Z15, Z6
+	VUNPCKHPD  Z2, Z15, Z4
+	VUNPCKLPD  Z0, Z14, Z2
+	VUNPCKHPD  Z0, Z14, Z15
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z15
+	VUNPCKHPS  Z10, Z8, Z14
 	VUNPCKLPS  Z12, Z12, Z10
 	VUNPCKHPS  Z12, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z12
 	VUNPCKHPD  Z10, Z0, Z16
-	VUNPCKLPD  Z8, Z15, Z10
-	VUNPCKHPD  Z8, Z15, Z0
+	VUNPCKLPD  Z8, Z14, Z10
+	VUNPCKHPD  Z8, Z14, Z0
 	VSHUFF32X4 $0x88, Z12, Z6, Z8
-	VSHUFF32X4 $0xdd, Z12, Z6, Z15
+	VSHUFF32X4 $0xdd, Z12, Z6, Z14
 	VSHUFF32X4 $0x88, Z8, Z8, Z12
 	VSHUFF32X4 $0xdd, Z8, Z8, Z6
-	VSHUFF32X4 $0x88, Z15, Z15, Z8
-	VSHUFF32X4 $0xdd, Z15, Z15, Z17
-	VSHUFF32X4 $0x88, Z16, Z4, Z15
+	VSHUFF32X4 $0x88, Z14, Z14, Z8
+	VSHUFF32X4 $0xdd, Z14, Z14, Z17
+	VSHUFF32X4 $0x88, Z16, Z4, Z14
 	VSHUFF32X4 $0xdd, Z16, Z4, Z18
-	VSHUFF32X4 $0x88, Z15, Z15, Z16
-	VSHUFF32X4 $0xdd, Z15, Z15, Z4
-	VSHUFF32X4 $0x88, Z18, Z18, Z15
+	VSHUFF32X4 $0x88, Z14, Z14, Z16
+	VSHUFF32X4 $0xdd, Z14, Z14, Z4
+	VSHUFF32X4 $0x88, Z18, Z18, Z14
 	VSHUFF32X4 $0xdd, Z18, Z18, Z19
 	VSHUFF32X4 $0x88, Z10, Z2, Z18
 	VSHUFF32X4 $0xdd, Z10, Z2, Z20
@@ -15495,74 +15452,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z18, Z18, Z2
 	VSHUFF32X4 $0x88, Z20, Z20, Z18
 	VSHUFF32X4 $0xdd, Z20, Z20, Z21
-	VSHUFF32X4 $0x88, Z0, Z14, Z20
-	VSHUFF32X4 $0xdd, Z0, Z14, Z22
+	VSHUFF32X4 $0x88, Z0, Z15, Z20
+	VSHUFF32X4 $0xdd, Z0, Z15, Z22
 	VSHUFF32X4 $0x88, Z20, Z20, Z0
-	VSHUFF32X4 $0xdd, Z20, Z20, Z14
+	VSHUFF32X4 $0xdd, Z20, Z20, Z15
 	VSHUFF32X4 $0x88, Z22, Z22, Z20
 	VSHUFF32X4 $0xdd, Z22, Z22, Z22
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z22
 	VUNPCKHPS  Z3, Z1, Z21
 	VUNPCKLPS  Z7, Z5, Z3
@@ -15586,16 +15543,16 @@ rectified:
 	VSHUFF32X4 $0x88, Z21, Z21, Z9
 	VSHUFF32X4 $0xdd, Z21, Z21, Z17
 	VSHUFF32X4 $0x88, Z19, Z5, Z21
-	VSHUFF32X4 $0xdd, Z19, Z5, Z14
+	VSHUFF32X4 $0xdd, Z19, Z5, Z15
 	VSHUFF32X4 $0x88, Z21, Z21, Z19
 	VSHUFF32X4 $0xdd, Z21, Z21, Z5
-	VSHUFF32X4 $0x88, Z14, Z14, Z21
-	VSHUFF32X4 $0xdd, Z14, Z14, Z2
-	VSHUFF32X4 $0x88, Z11, Z3, Z14
+	VSHUFF32X4 $0x88, Z15, Z15, Z21
+	VSHUFF32X4 $0xdd, Z15, Z15, Z2
+	VSHUFF32X4 $0x88, Z11, Z3, Z15
 	VSHUFF32X4 $0xdd, Z11, Z3, Z4
-	VSHUFF32X4 $0x88, Z14, Z14, Z11
-	VSHUFF32X4 $0xdd, Z14, Z14, Z3
-	VSHUFF32X4 $0x88, Z4, Z4, Z14
+	VSHUFF32X4 $0x88, Z15, Z15, Z11
+	VSHUFF32X4 $0xdd, Z15, Z15, Z3
+	VSHUFF32X4 $0x88, Z4, Z4, Z15
 	VSHUFF32X4 $0xdd, Z4, Z4, Z6
 	VSHUFF32X4 $0x88, Z1, Z22, Z4
 	VSHUFF32X4 $0xdd, Z1, Z22, Z20
@@ -15603,70 +15560,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z4, Z4, Z22
 	VSHUFF32X4 $0x88, Z20, Z20, Z4
 	VSHUFF32X4 $0xdd, Z20, Z20, Z18
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -15688,11 +15645,13 @@ TEXT ·across8x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15709,267 +15668,248 @@ lines:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (CX)(R12*1), Z18
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z18
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z18
+	VBROADCASTSS 8(CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z18
+	VBROADCASTSS 12(CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z18
+	VBROADCASTSS 16(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z18
+	VBROADCASTSS 20(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z18
+	VBROADCASTSS 24(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z18
+	VBROADCASTSS 28(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z17
-	VMOVUPS      192(R9), Z16
-	VBROADCASTSS (CX)(R12*1), Z18
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z17
+	VMOVUPS      192(R11), Z16
+	VBROADCASTSS (CX)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z0
 	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z18
+	VBROADCASTSS 4(CX)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z2
 	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z18
+	VBROADCASTSS 8(CX)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z4
 	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z18
+	VBROADCASTSS 12(CX)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z6
 	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z18
+	VBROADCASTSS 16(SI)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z8
 	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z18
+	VBROADCASTSS 20(SI)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z10
 	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z18
+	VBROADCASTSS 24(SI)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z12
 	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z18
+	VBROADCASTSS 28(SI)(R14*1), Z18
 	VFMADD231PS  Z17, Z18, Z14
 	VFMADD231PS  Z16, Z18, Z15
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z16
-	VMOVUPS      320(R9), Z17
-	VBROADCASTSS (CX)(R12*1), Z18
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z16
+	VMOVUPS      320(R11), Z17
+	VBROADCASTSS (CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z18
+	VBROADCASTSS 4(CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z18
+	VBROADCASTSS 8(CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z18
+	VBROADCASTSS 12(CX)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z18
+	VBROADCASTSS 16(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z18
+	VBROADCASTSS 20(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z18
+	VBROADCASTSS 24(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z18
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 28(SI)(R14*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z17
-	VMOVUPS      448(R9), Z16
-	VBROADCASTSS (CX)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z18
-	VFMADD231PS  Z17, Z18, Z14
-	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (CX)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z17
+	VMOVUPS      64(R11), Z16
+	VBROADCASTSS (CX)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VFMADD231PS  Z16, Z18, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VFMADD231PS  Z16, Z18, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VBROADCASTSS 16(SI)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VFMADD231PS  Z16, Z18, Z9
+	VBROADCASTSS 20(SI)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VFMADD231PS  Z16, Z18, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VFMADD231PS  Z16, Z18, Z15
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z17
-	VPMINSD    Z0, Z17, Z17
-	VPMINSD    Z1, Z17, Z17
-	VPMINSD    Z2, Z17, Z17
-	VPMINSD    Z3, Z17, Z17
-	VPMINSD    Z4, Z17, Z17
-	VPMINSD    Z5, Z17, Z17
-	VPMINSD    Z6, Z17, Z17
-	VPMINSD    Z7, Z17, Z17
-	VPMINSD    Z8, Z17, Z17
-	VPMINSD    Z9, Z17, Z17
-	VPMINSD    Z10, Z17, Z17
-	VPMINSD    Z11, Z17, Z17
-	VPMINSD    Z12, Z17, Z17
-	VPMINSD    Z13, Z17, Z17
-	VPMINSD    Z14, Z17, Z17
-	VPMINSD    Z15, Z17, Z17
-	VPTERNLOGD $0xff, Z16, Z16, Z16
-	VPSLLD     $0x1f, Z16, Z16
-	VPCMPEQD   Z16, Z17, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z16
+	VPMINSD    Z0, Z16, Z16
+	VPMINSD    Z1, Z16, Z16
+	VPMINSD    Z2, Z16, Z16
+	VPMINSD    Z3, Z16, Z16
+	VPMINSD    Z4, Z16, Z16
+	VPMINSD    Z5, Z16, Z16
+	VPMINSD    Z6, Z16, Z16
+	VPMINSD    Z7, Z16, Z16
+	VPMINSD    Z8, Z16, Z16
+	VPMINSD    Z9, Z16, Z16
+	VPMINSD    Z10, Z16, Z16
+	VPMINSD    Z11, Z16, Z16
+	VPMINSD    Z12, Z16, Z16
+	VPMINSD    Z13, Z16, Z16
+	VPMINSD    Z14, Z16, Z16
+	VPMINSD    Z15, Z16, Z16
+	VPTERNLOGD $0xff, Z17, Z17, Z17
+	VPSLLD     $0x1f, Z17, Z17
+	VPCMPEQD   Z17, Z16, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z16
-	VADDPS  Z16, Z0, Z0
-	VADDPS  Z16, Z2, Z2
-	VADDPS  Z16, Z4, Z4
-	VADDPS  Z16, Z6, Z6
-	VADDPS  Z16, Z8, Z8
-	VADDPS  Z16, Z10, Z10
-	VADDPS  Z16, Z12, Z12
-	VADDPS  Z16, Z14, Z14
-	VMOVUPS 64(R9), Z16
-	VADDPS  Z16, Z1, Z1
-	VADDPS  Z16, Z3, Z3
-	VADDPS  Z16, Z5, Z5
-	VADDPS  Z16, Z7, Z7
-	VADDPS  Z16, Z9, Z9
-	VADDPS  Z16, Z11, Z11
-	VADDPS  Z16, Z13, Z13
-	VADDPS  Z16, Z15, Z15
+	VMOVUPS (R11), Z17
+	VADDPS  Z17, Z0, Z0
+	VADDPS  Z17, Z2, Z2
+	VADDPS  Z17, Z4, Z4
+	VADDPS  Z17, Z6, Z6
+	VADDPS  Z17, Z8, Z8
+	VADDPS  Z17, Z10, Z10
+	VADDPS  Z17, Z12, Z12
+	VADDPS  Z17, Z14, Z14
+	VMOVUPS 64(R11), Z17
+	VADDPS  Z17, Z1, Z1
+	VADDPS  Z17, Z3, Z3
+	VADDPS  Z17, Z5, Z5
+	VADDPS  Z17, Z7, Z7
+	VADDPS  Z17, Z9, Z9
+	VADDPS  Z17, Z11, Z11
+	VADDPS  Z17, Z13, Z13
+	VADDPS  Z17, Z15, Z15
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z16, Z16, Z16
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
-	VMAXPS Z15, Z16, Z15
+	VPXORD Z17, Z17, Z17
+	VMAXPS Z0, Z17, Z0
+	VMAXPS Z1, Z17, Z1
+	VMAXPS Z2, Z17, Z2
+	VMAXPS Z3, Z17, Z3
+	VMAXPS Z4, Z17, Z4
+	VMAXPS Z5, Z17, Z5
+	VMAXPS Z6, Z17, Z6
+	VMAXPS Z7, Z17, Z7
+	VMAXPS Z8, Z17, Z8
+	VMAXPS Z9, Z17, Z9
+	VMAXPS Z10, Z17, Z10
+	VMAXPS Z11, Z17, Z11
+	VMAXPS Z12, Z17, Z12
+	VMAXPS Z13, Z17, Z13
+	VMAXPS Z14, Z17, Z14
+	VMAXPS Z15, Z17, Z15
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000000ff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z16
-	VUNPCKHPS  Z2, Z0, Z17
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000000ff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z17
+	VUNPCKHPS  Z2, Z0, Z16
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z16, Z6
-	VUNPCKHPD  Z2, Z16, Z4
-	VUNPCKLPD  Z0, Z17, Z2
-	VUNPCKHPD  Z0, Z17, Z16
+	VUNPCKLPD  Z2, Z17, Z6
+	VUNPCKHPD  Z2, Z17, Z4
+	VUNPCKLPD  Z0, Z16, Z2
+	VUNPCKHPD  Z0, Z16, Z17
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z17
+	VUNPCKHPS  Z10, Z8, Z16
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z17, Z10
-	VUNPCKHPD  Z8, Z17, Z0
+	VUNPCKLPD  Z8, Z16, Z10
+	VUNPCKHPD  Z8, Z16, Z0
 	VSHUFF32X4 $0x88, Z14, Z6, Z8
-	VSHUFF32X4 $0xdd, Z14, Z6, Z17
+	VSHUFF32X4 $0xdd, Z14, Z6, Z16
 	VSHUFF32X4 $0x88, Z8, Z8, Z14
 	VSHUFF32X4 $0xdd, Z8, Z8, Z6
-	VSHUFF32X4 $0x88, Z17, Z17, Z8
-	VSHUFF32X4 $0xdd, Z17, Z17, Z18
-	VSHUFF32X4 $0x88, Z12, Z4, Z17
+	VSHUFF32X4 $0x88, Z16, Z16, Z8
+	VSHUFF32X4 $0xdd, Z16, Z16, Z18
+	VSHUFF32X4 $0x88, Z12, Z4, Z16
 	VSHUFF32X4 $0xdd, Z12, Z4, Z19
-	VSHUFF32X4 $0x88, Z17, Z17, Z12
-	VSHUFF32X4 $0xdd, Z17, Z17, Z4
-	VSHUFF32X4 $0x88, Z19, Z19, Z17
+	VSHUFF32X4 $0x88, Z16, Z16, Z12
+	VSHUFF32X4 $0xdd, Z16, Z16, Z4
+	VSHUFF32X4 $0x88, Z19, Z19, Z16
 	VSHUFF32X4 $0xdd, Z19, Z19, Z20
 	VSHUFF32X4 $0x88, Z10, Z2, Z19
 	VSHUFF32X4 $0xdd, Z10, Z2, Z21
@@ -15977,74 +15917,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z19, Z19, Z2
 	VSHUFF32X4 $0x88, Z21, Z21, Z19
 	VSHUFF32X4 $0xdd, Z21, Z21, Z22
-	VSHUFF32X4 $0x88, Z0, Z16, Z21
-	VSHUFF32X4 $0xdd, Z0, Z16, Z23
+	VSHUFF32X4 $0x88, Z0, Z17, Z21
+	VSHUFF32X4 $0xdd, Z0, Z17, Z23
 	VSHUFF32X4 $0x88, Z21, Z21, Z0
-	VSHUFF32X4 $0xdd, Z21, Z21, Z16
+	VSHUFF32X4 $0xdd, Z21, Z21, Z17
 	VSHUFF32X4 $0x88, Z23, Z23, Z21
 	VSHUFF32X4 $0xdd, Z23, Z23, Z23
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z23
 	VUNPCKHPS  Z3, Z1, Z22
 	VUNPCKLPS  Z7, Z5, Z3
@@ -16072,7 +16012,7 @@ rectified:
 	VSHUFF32X4 $0x88, Z22, Z22, Z13
 	VSHUFF32X4 $0xdd, Z22, Z22, Z5
 	VSHUFF32X4 $0x88, Z18, Z18, Z22
-	VSHUFF32X4 $0xdd, Z18, Z18, Z16
+	VSHUFF32X4 $0xdd, Z18, Z18, Z17
 	VSHUFF32X4 $0x88, Z11, Z3, Z18
 	VSHUFF32X4 $0xdd, Z11, Z3, Z2
 	VSHUFF32X4 $0x88, Z18, Z18, Z11
@@ -16085,70 +16025,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z2, Z2, Z23
 	VSHUFF32X4 $0x88, Z6, Z6, Z2
 	VSHUFF32X4 $0xdd, Z6, Z6, Z21
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -16170,11 +16110,13 @@ TEXT ·across9x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16193,291 +16135,269 @@ lines:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (CX)(R12*1), Z20
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z18
+	VMOVUPS      64(R11), Z19
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z20
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z20
+	VBROADCASTSS 8(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z20
+	VBROADCASTSS 12(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z20
+	VBROADCASTSS 16(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z20
+	VBROADCASTSS 20(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z20
+	VBROADCASTSS 24(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z20
+	VBROADCASTSS 28(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z20
+	VBROADCASTSS 32(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z19
-	VMOVUPS      192(R9), Z18
-	VBROADCASTSS (CX)(R12*1), Z20
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z19
+	VMOVUPS      192(R11), Z18
+	VBROADCASTSS (CX)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z0
 	VFMADD231PS  Z18, Z20, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z20
+	VBROADCASTSS 4(CX)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z2
 	VFMADD231PS  Z18, Z20, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z20
+	VBROADCASTSS 8(CX)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z4
 	VFMADD231PS  Z18, Z20, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z20
+	VBROADCASTSS 12(CX)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z6
 	VFMADD231PS  Z18, Z20, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z20
+	VBROADCASTSS 16(SI)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z8
 	VFMADD231PS  Z18, Z20, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z20
+	VBROADCASTSS 20(SI)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z10
 	VFMADD231PS  Z18, Z20, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z20
+	VBROADCASTSS 24(SI)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z12
 	VFMADD231PS  Z18, Z20, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z20
+	VBROADCASTSS 28(SI)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z14
 	VFMADD231PS  Z18, Z20, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z20
+	VBROADCASTSS 32(SI)(R14*1), Z20
 	VFMADD231PS  Z19, Z20, Z16
 	VFMADD231PS  Z18, Z20, Z17
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z18
-	VMOVUPS      320(R9), Z19
-	VBROADCASTSS (CX)(R12*1), Z20
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z18
+	VMOVUPS      320(R11), Z19
+	VBROADCASTSS (CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z20
+	VBROADCASTSS 4(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z20
+	VBROADCASTSS 8(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z20
+	VBROADCASTSS 12(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z20
+	VBROADCASTSS 16(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z20
+	VBROADCASTSS 20(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z20
+	VBROADCASTSS 24(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z20
+	VBROADCASTSS 28(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z20
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 32(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z19
-	VMOVUPS      448(R9), Z18
-	VBROADCASTSS (CX)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z0
-	VFMADD231PS  Z18, Z20, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z2
-	VFMADD231PS  Z18, Z20, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z4
-	VFMADD231PS  Z18, Z20, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z6
-	VFMADD231PS  Z18, Z20, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z8
-	VFMADD231PS  Z18, Z20, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z10
-	VFMADD231PS  Z18, Z20, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z12
-	VFMADD231PS  Z18, Z20, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z14
-	VFMADD231PS  Z18, Z20, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z20
-	VFMADD231PS  Z19, Z20, Z16
-	VFMADD231PS  Z18, Z20, Z17
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (CX)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(SI)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z19
+	VMOVUPS      64(R11), Z18
+	VBROADCASTSS (CX)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z0
+	VFMADD231PS  Z18, Z20, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z2
+	VFMADD231PS  Z18, Z20, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z4
+	VFMADD231PS  Z18, Z20, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z6
+	VFMADD231PS  Z18, Z20, Z7
+	VBROADCASTSS 16(SI)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z8
+	VFMADD231PS  Z18, Z20, Z9
+	VBROADCASTSS 20(SI)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z10
+	VFMADD231PS  Z18, Z20, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z12
+	VFMADD231PS  Z18, Z20, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z14
+	VFMADD231PS  Z18, Z20, Z15
+	VBROADCASTSS 32(SI)(R14*1), Z20
+	VFMADD231PS  Z19, Z20, Z16
+	VFMADD231PS  Z18, Z20, Z17
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z19
-	VPMINSD    Z0, Z19, Z19
-	VPMINSD    Z1, Z19, Z19
-	VPMINSD    Z2, Z19, Z19
-	VPMINSD    Z3, Z19, Z19
-	VPMINSD    Z4, Z19, Z19
-	VPMINSD    Z5, Z19, Z19
-	VPMINSD    Z6, Z19, Z19
-	VPMINSD    Z7, Z19, Z19
-	VPMINSD    Z8, Z19, Z19
-	VPMINSD    Z9, Z19, Z19
-	VPMINSD    Z10, Z19, Z19
-	VPMINSD    Z11, Z19, Z19
-	VPMINSD    Z12, Z19, Z19
-	VPMINSD    Z13, Z19, Z19
-	VPMINSD    Z14, Z19, Z19
-	VPMINSD    Z15, Z19, Z19
-	VPMINSD    Z16, Z19, Z19
-	VPMINSD    Z17, Z19, Z19
-	VPTERNLOGD $0xff, Z18, Z18, Z18
-	VPSLLD     $0x1f, Z18, Z18
-	VPCMPEQD   Z18, Z19, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z18
+	VPMINSD    Z0, Z18, Z18
+	VPMINSD    Z1, Z18, Z18
+	VPMINSD    Z2, Z18, Z18
+	VPMINSD    Z3, Z18, Z18
+	VPMINSD    Z4, Z18, Z18
+	VPMINSD    Z5, Z18, Z18
+	VPMINSD    Z6, Z18, Z18
+	VPMINSD    Z7, Z18, Z18
+	VPMINSD    Z8, Z18, Z18
+	VPMINSD    Z9, Z18, Z18
+	VPMINSD    Z10, Z18, Z18
+	VPMINSD    Z11, Z18, Z18
+	VPMINSD    Z12, Z18, Z18
+	VPMINSD    Z13, Z18, Z18
+	VPMINSD    Z14, Z18, Z18
+	VPMINSD    Z15, Z18, Z18
+	VPMINSD    Z16, Z18, Z18
+	VPMINSD    Z17, Z18, Z18
+	VPTERNLOGD $0xff, Z19, Z19, Z19
+	VPSLLD     $0x1f, Z19, Z19
+	VPCMPEQD   Z19, Z18, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z18
-	VADDPS  Z18, Z0, Z0
-	VADDPS  Z18, Z2, Z2
-	VADDPS  Z18, Z4, Z4
-	VADDPS  Z18, Z6, Z6
-	VADDPS  Z18, Z8, Z8
-	VADDPS  Z18, Z10, Z10
-	VADDPS  Z18, Z12, Z12
-	VADDPS  Z18, Z14, Z14
-	VADDPS  Z18, Z16, Z16
-	VMOVUPS 64(R9), Z18
-	VADDPS  Z18, Z1, Z1
-	VADDPS  Z18, Z3, Z3
-	VADDPS  Z18, Z5, Z5
-	VADDPS  Z18, Z7, Z7
-	VADDPS  Z18, Z9, Z9
-	VADDPS  Z18, Z11, Z11
-	VADDPS  Z18, Z13, Z13
-	VADDPS  Z18, Z15, Z15
-	VADDPS  Z18, Z17, Z17
+	VMOVUPS (R11), Z19
+	VADDPS  Z19, Z0, Z0
+	VADDPS  Z19, Z2, Z2
+	VADDPS  Z19, Z4, Z4
+	VADDPS  Z19, Z6, Z6
+	VADDPS  Z19, Z8, Z8
+	VADDPS  Z19, Z10, Z10
+	VADDPS  Z19, Z12, Z12
+	VADDPS  Z19, Z14, Z14
+	VADDPS  Z19, Z16, Z16
+	VMOVUPS 64(R11), Z19
+	VADDPS  Z19, Z1, Z1
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z19, Z5, Z5
+	VADDPS  Z19, Z7, Z7
+	VADDPS  Z19, Z9, Z9
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z19, Z13, Z13
+	VADDPS  Z19, Z15, Z15
+	VADDPS  Z19, Z17, Z17
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z18, Z18, Z18
-	VMAXPS Z0, Z18, Z0
-	VMAXPS Z1, Z18, Z1
-	VMAXPS Z2, Z18, Z2
-	VMAXPS Z3, Z18, Z3
-	VMAXPS Z4, Z18, Z4
-	VMAXPS Z5, Z18, Z5
-	VMAXPS Z6, Z18, Z6
-	VMAXPS Z7, Z18, Z7
-	VMAXPS Z8, Z18, Z8
-	VMAXPS Z9, Z18, Z9
-	VMAXPS Z10, Z18, Z10
-	VMAXPS Z11, Z18, Z11
-	VMAXPS Z12, Z18, Z12
-	VMAXPS Z13, Z18, Z13
-	VMAXPS Z14, Z18, Z14
-	VMAXPS Z15, Z18, Z15
-	VMAXPS Z16, Z18, Z16
-	VMAXPS Z17, Z18, Z17
+	VPXORD Z19, Z19, Z19
+	VMAXPS Z0, Z19, Z0
+	VMAXPS Z1, Z19, Z1
+	VMAXPS Z2, Z19, Z2
+	VMAXPS Z3, Z19, Z3
+	VMAXPS Z4, Z19, Z4
+	VMAXPS Z5, Z19, Z5
+	VMAXPS Z6, Z19, Z6
+	VMAXPS Z7, Z19, Z7
+	VMAXPS Z8, Z19, Z8
+	VMAXPS Z9, Z19, Z9
+	VMAXPS Z10, Z19, Z10
+	VMAXPS Z11, Z19, Z11
+	VMAXPS Z12, Z19, Z12
+	VMAXPS Z13, Z19, Z13
+	VMAXPS Z14, Z19, Z14
+	VMAXPS Z15, Z19, Z15
+	VMAXPS Z16, Z19, Z16
+	VMAXPS Z17, Z19, Z17
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000001ff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z18
-	VUNPCKHPS  Z2, Z0, Z19
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000001ff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z19
+	VUNPCKHPS  Z2, Z0, Z18
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z18, Z6
-	VUNPCKHPD  Z2, Z18, Z4
-	VUNPCKLPD  Z0, Z19, Z2
-	VUNPCKHPD  Z0, Z19, Z18
+	VUNPCKLPD  Z2, Z19, Z6
+	VUNPCKHPD  Z2, Z19, Z4
+	VUNPCKLPD  Z0, Z18, Z2
+	VUNPCKHPD  Z0, Z18, Z19
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z19
+	VUNPCKHPS  Z10, Z8, Z18
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z19, Z10
-	VUNPCKHPD  Z8, Z19, Z0
+	VUNPCKLPD  Z8, Z18, Z10
+	VUNPCKHPD  Z8, Z18, Z0
 	VUNPCKLPS  Z16, Z16, Z8
-	VUNPCKHPS  Z16, Z16, Z19
+	VUNPCKHPS  Z16, Z16, Z18
 	VUNPCKLPD  Z8, Z8, Z16
 	VUNPCKHPD  Z8, Z8, Z20
-	VUNPCKLPD  Z19, Z19, Z8
-	VUNPCKHPD  Z19, Z19, Z21
-	VSHUFF32X4 $0x88, Z14, Z6, Z19
+	VUNPCKLPD  Z18, Z18, Z8
+	VUNPCKHPD  Z18, Z18, Z21
+	VSHUFF32X4 $0x88, Z14, Z6, Z18
 	VSHUFF32X4 $0xdd, Z14, Z6, Z22
 	VSHUFF32X4 $0x88, Z16, Z16, Z14
 	VSHUFF32X4 $0xdd, Z16, Z16, Z6
-	VSHUFF32X4 $0x88, Z14, Z19, Z16
-	VSHUFF32X4 $0xdd, Z14, Z19, Z23
+	VSHUFF32X4 $0x88, Z14, Z18, Z16
+	VSHUFF32X4 $0xdd, Z14, Z18, Z23
 	VSHUFF32X4 $0x88, Z6, Z22, Z14
-	VSHUFF32X4 $0xdd, Z6, Z22, Z19
+	VSHUFF32X4 $0xdd, Z6, Z22, Z18
 	VSHUFF32X4 $0x88, Z12, Z4, Z6
 	VSHUFF32X4 $0xdd, Z12, Z4, Z22
 	VSHUFF32X4 $0x88, Z20, Z20, Z12
@@ -16494,76 +16414,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z4, Z25
 	VSHUFF32X4 $0x88, Z2, Z22, Z10
 	VSHUFF32X4 $0xdd, Z2, Z22, Z4
-	VSHUFF32X4 $0x88, Z0, Z18, Z2
-	VSHUFF32X4 $0xdd, Z0, Z18, Z22
+	VSHUFF32X4 $0x88, Z0, Z19, Z2
+	VSHUFF32X4 $0xdd, Z0, Z19, Z22
 	VSHUFF32X4 $0x88, Z21, Z21, Z0
-	VSHUFF32X4 $0xdd, Z21, Z21, Z18
+	VSHUFF32X4 $0xdd, Z21, Z21, Z19
 	VSHUFF32X4 $0x88, Z0, Z2, Z21
 	VSHUFF32X4 $0xdd, Z0, Z2, Z26
-	VSHUFF32X4 $0x88, Z18, Z22, Z0
-	VSHUFF32X4 $0xdd, Z18, Z22, Z2
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VSHUFF32X4 $0x88, Z19, Z22, Z0
+	VSHUFF32X4 $0xdd, Z19, Z22, Z2
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -16585,7 +16505,7 @@ rectified:
 	VUNPCKLPD  Z9, Z9, Z17
 	VUNPCKHPD  Z9, Z9, Z6
 	VUNPCKLPD  Z4, Z4, Z9
-	VUNPCKHPD  Z4, Z4, Z19
+	VUNPCKHPD  Z4, Z4, Z18
 	VSHUFF32X4 $0x88, Z15, Z7, Z4
 	VSHUFF32X4 $0xdd, Z15, Z7, Z26
 	VSHUFF32X4 $0x88, Z17, Z17, Z15
@@ -16612,76 +16532,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z3, Z26, Z5
 	VSHUFF32X4 $0x88, Z1, Z2, Z3
 	VSHUFF32X4 $0xdd, Z1, Z2, Z26
-	VSHUFF32X4 $0x88, Z19, Z19, Z1
-	VSHUFF32X4 $0xdd, Z19, Z19, Z2
-	VSHUFF32X4 $0x88, Z1, Z3, Z19
+	VSHUFF32X4 $0x88, Z18, Z18, Z1
+	VSHUFF32X4 $0xdd, Z18, Z18, Z2
+	VSHUFF32X4 $0x88, Z1, Z3, Z18
 	VSHUFF32X4 $0xdd, Z1, Z3, Z0
 	VSHUFF32X4 $0x88, Z2, Z26, Z1
 	VSHUFF32X4 $0xdd, Z2, Z26, Z3
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -16703,11 +16623,13 @@ TEXT ·across10x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16728,312 +16650,287 @@ lines:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (CX)(R12*1), Z22
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z20
+	VMOVUPS      64(R11), Z21
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z22
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z22
+	VBROADCASTSS 8(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z22
+	VBROADCASTSS 12(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z22
+	VBROADCASTSS 16(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z22
+	VBROADCASTSS 20(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z22
+	VBROADCASTSS 24(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z22
+	VBROADCASTSS 28(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z22
+	VBROADCASTSS 32(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z22
+	VBROADCASTSS 36(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z21
-	VMOVUPS      192(R9), Z20
-	VBROADCASTSS (CX)(R12*1), Z22
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z21
+	VMOVUPS      192(R11), Z20
+	VBROADCASTSS (CX)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z0
 	VFMADD231PS  Z20, Z22, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z22
+	VBROADCASTSS 4(CX)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z2
 	VFMADD231PS  Z20, Z22, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z22
+	VBROADCASTSS 8(CX)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z4
 	VFMADD231PS  Z20, Z22, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z22
+	VBROADCASTSS 12(CX)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z6
 	VFMADD231PS  Z20, Z22, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z22
+	VBROADCASTSS 16(CX)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z8
 	VFMADD231PS  Z20, Z22, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z22
+	VBROADCASTSS 20(SI)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z10
 	VFMADD231PS  Z20, Z22, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z22
+	VBROADCASTSS 24(SI)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z12
 	VFMADD231PS  Z20, Z22, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z22
+	VBROADCASTSS 28(SI)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z14
 	VFMADD231PS  Z20, Z22, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z22
+	VBROADCASTSS 32(SI)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z16
 	VFMADD231PS  Z20, Z22, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z22
+	VBROADCASTSS 36(SI)(R14*1), Z22
 	VFMADD231PS  Z21, Z22, Z18
 	VFMADD231PS  Z20, Z22, Z19
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z20
-	VMOVUPS      320(R9), Z21
-	VBROADCASTSS (CX)(R12*1), Z22
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z20
+	VMOVUPS      320(R11), Z21
+	VBROADCASTSS (CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z22
+	VBROADCASTSS 4(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z22
+	VBROADCASTSS 8(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z22
+	VBROADCASTSS 12(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z22
+	VBROADCASTSS 16(CX)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z22
+	VBROADCASTSS 20(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z22
+	VBROADCASTSS 24(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z22
+	VBROADCASTSS 28(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z22
+	VBROADCASTSS 32(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z22
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 36(SI)(R14*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z21
-	VMOVUPS      448(R9), Z20
-	VBROADCASTSS (CX)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z0
-	VFMADD231PS  Z20, Z22, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z2
-	VFMADD231PS  Z20, Z22, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z4
-	VFMADD231PS  Z20, Z22, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z6
-	VFMADD231PS  Z20, Z22, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z8
-	VFMADD231PS  Z20, Z22, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z10
-	VFMADD231PS  Z20, Z22, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z12
-	VFMADD231PS  Z20, Z22, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z14
-	VFMADD231PS  Z20, Z22, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z16
-	VFMADD231PS  Z20, Z22, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z22
-	VFMADD231PS  Z21, Z22, Z18
-	VFMADD231PS  Z20, Z22, Z19
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (CX)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z21
+	VMOVUPS      64(R11), Z20
+	VBROADCASTSS (CX)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z0
+	VFMADD231PS  Z20, Z22, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z2
+	VFMADD231PS  Z20, Z22, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z4
+	VFMADD231PS  Z20, Z22, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z6
+	VFMADD231PS  Z20, Z22, Z7
+	VBROADCASTSS 16(CX)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z8
+	VFMADD231PS  Z20, Z22, Z9
+	VBROADCASTSS 20(SI)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z10
+	VFMADD231PS  Z20, Z22, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z12
+	VFMADD231PS  Z20, Z22, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z14
+	VFMADD231PS  Z20, Z22, Z15
+	VBROADCASTSS 32(SI)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z16
+	VFMADD231PS  Z20, Z22, Z17
+	VBROADCASTSS 36(SI)(R14*1), Z22
+	VFMADD231PS  Z21, Z22, Z18
+	VFMADD231PS  Z20, Z22, Z19
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z21
-	VPMINSD    Z0, Z21, Z21
-	VPMINSD    Z1, Z21, Z21
-	VPMINSD    Z2, Z21, Z21
-	VPMINSD    Z3, Z21, Z21
-	VPMINSD    Z4, Z21, Z21
-	VPMINSD    Z5, Z21, Z21
-	VPMINSD    Z6, Z21, Z21
-	VPMINSD    Z7, Z21, Z21
-	VPMINSD    Z8, Z21, Z21
-	VPMINSD    Z9, Z21, Z21
-	VPMINSD    Z10, Z21, Z21
-	VPMINSD    Z11, Z21, Z21
-	VPMINSD    Z12, Z21, Z21
-	VPMINSD    Z13, Z21, Z21
-	VPMINSD    Z14, Z21, Z21
-	VPMINSD    Z15, Z21, Z21
-	VPMINSD    Z16, Z21, Z21
-	VPMINSD    Z17, Z21, Z21
-	VPMINSD    Z18, Z21, Z21
-	VPMINSD    Z19, Z21, Z21
-	VPTERNLOGD $0xff, Z20, Z20, Z20
-	VPSLLD     $0x1f, Z20, Z20
-	VPCMPEQD   Z20, Z21, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z20
+	VPMINSD    Z0, Z20, Z20
+	VPMINSD    Z1, Z20, Z20
+	VPMINSD    Z2, Z20, Z20
+	VPMINSD    Z3, Z20, Z20
+	VPMINSD    Z4, Z20, Z20
+	VPMINSD    Z5, Z20, Z20
+	VPMINSD    Z6, Z20, Z20
+	VPMINSD    Z7, Z20, Z20
+	VPMINSD    Z8, Z20, Z20
+	VPMINSD    Z9, Z20, Z20
+	VPMINSD    Z10, Z20, Z20
+	VPMINSD    Z11, Z20, Z20
+	VPMINSD    Z12, Z20, Z20
+	VPMINSD    Z13, Z20, Z20
+	VPMINSD    Z14, Z20, Z20
+	VPMINSD    Z15, Z20, Z20
+	VPMINSD    Z16, Z20, Z20
+	VPMINSD    Z17, Z20, Z20
+	VPMINSD    Z18, Z20, Z20
+	VPMINSD    Z19, Z20, Z20
+	VPTERNLOGD $0xff, Z21, Z21, Z21
+	VPSLLD     $0x1f, Z21, Z21
+	VPCMPEQD   Z21, Z20, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z20
-	VADDPS  Z20, Z0, Z0
-	VADDPS  Z20, Z2, Z2
-	VADDPS  Z20, Z4, Z4
-	VADDPS  Z20, Z6, Z6
-	VADDPS  Z20, Z8, Z8
-	VADDPS  Z20, Z10, Z10
-	VADDPS  Z20, Z12, Z12
-	VADDPS  Z20, Z14, Z14
-	VADDPS  Z20, Z16, Z16
-	VADDPS  Z20, Z18, Z18
-	VMOVUPS 64(R9), Z20
-	VADDPS  Z20, Z1, Z1
-	VADDPS  Z20, Z3, Z3
-	VADDPS  Z20, Z5, Z5
-	VADDPS  Z20, Z7, Z7
-	VADDPS  Z20, Z9, Z9
-	VADDPS  Z20, Z11, Z11
-	VADDPS  Z20, Z13, Z13
-	VADDPS  Z20, Z15, Z15
-	VADDPS  Z20, Z17, Z17
-	VADDPS  Z20, Z19, Z19
+	VMOVUPS (R11), Z21
+	VADDPS  Z21, Z0, Z0
+	VADDPS  Z21, Z2, Z2
+	VADDPS  Z21, Z4, Z4
+	VADDPS  Z21, Z6, Z6
+	VADDPS  Z21, Z8, Z8
+	VADDPS  Z21, Z10, Z10
+	VADDPS  Z21, Z12, Z12
+	VADDPS  Z21, Z14, Z14
+	VADDPS  Z21, Z16, Z16
+	VADDPS  Z21, Z18, Z18
+	VMOVUPS 64(R11), Z21
+	VADDPS  Z21, Z1, Z1
+	VADDPS  Z21, Z3, Z3
+	VADDPS  Z21, Z5, Z5
+	VADDPS  Z21, Z7, Z7
+	VADDPS  Z21, Z9, Z9
+	VADDPS  Z21, Z11, Z11
+	VADDPS  Z21, Z13, Z13
+	VADDPS  Z21, Z15, Z15
+	VADDPS  Z21, Z17, Z17
+	VADDPS  Z21, Z19, Z19
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z20, Z20, Z20
-	VMAXPS Z0, Z20, Z0
-	VMAXPS Z1, Z20, Z1
-	VMAXPS Z2, Z20, Z2
-	VMAXPS Z3, Z20, Z3
-	VMAXPS Z4, Z20, Z4
-	VMAXPS Z5, Z20, Z5
-	VMAXPS Z6, Z20, Z6
-	VMAXPS Z7, Z20, Z7
-	VMAXPS Z8, Z20, Z8
-	VMAXPS Z9, Z20, Z9
-	VMAXPS Z10, Z20, Z10
-	VMAXPS Z11, Z20, Z11
-	VMAXPS Z12, Z20, Z12
-	VMAXPS Z13, Z20, Z13
-	VMAXPS Z14, Z20, Z14
-	VMAXPS Z15, Z20, Z15
-	VMAXPS Z16, Z20, Z16
-	VMAXPS Z17, Z20, Z17
-	VMAXPS Z18, Z20, Z18
-	VMAXPS Z19, Z20, Z19
+	VPXORD Z21, Z21, Z21
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+	VMAXPS Z18, Z21, Z18
+	VMAXPS Z19, Z21, Z19
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000003ff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z20
-	VUNPCKHPS  Z2, Z0, Z21
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000003ff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z21
+	VUNPCKHPS  Z2, Z0, Z20
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z20, Z6
-	VUNPCKHPD  Z2, Z20, Z4
-	VUNPCKLPD  Z0, Z21, Z2
-	VUNPCKHPD  Z0, Z21, Z20
+	VUNPCKLPD  Z2, Z21, Z6
+	VUNPCKHPD  Z2, Z21, Z4
+	VUNPCKLPD  Z0, Z20, Z2
+	VUNPCKHPD  Z0, Z20, Z21
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z21
+	VUNPCKHPS  Z10, Z8, Z20
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z21, Z10
-	VUNPCKHPD  Z8, Z21, Z0
+	VUNPCKLPD  Z8, Z20, Z10
+	VUNPCKHPD  Z8, Z20, Z0
 	VUNPCKLPS  Z18, Z16, Z8
-	VUNPCKHPS  Z18, Z16, Z21
+	VUNPCKHPS  Z18, Z16, Z20
 	VUNPCKLPD  Z8, Z8, Z18
 	VUNPCKHPD  Z8, Z8, Z16
-	VUNPCKLPD  Z21, Z21, Z8
-	VUNPCKHPD  Z21, Z21, Z22
-	VSHUFF32X4 $0x88, Z14, Z6, Z21
+	VUNPCKLPD  Z20, Z20, Z8
+	VUNPCKHPD  Z20, Z20, Z22
+	VSHUFF32X4 $0x88, Z14, Z6, Z20
 	VSHUFF32X4 $0xdd, Z14, Z6, Z23
 	VSHUFF32X4 $0x88, Z18, Z18, Z14
 	VSHUFF32X4 $0xdd, Z18, Z18, Z6
-	VSHUFF32X4 $0x88, Z14, Z21, Z18
-	VSHUFF32X4 $0xdd, Z14, Z21, Z24
+	VSHUFF32X4 $0x88, Z14, Z20, Z18
+	VSHUFF32X4 $0xdd, Z14, Z20, Z24
 	VSHUFF32X4 $0x88, Z6, Z23, Z14
-	VSHUFF32X4 $0xdd, Z6, Z23, Z21
+	VSHUFF32X4 $0xdd, Z6, Z23, Z20
 	VSHUFF32X4 $0x88, Z12, Z4, Z6
 	VSHUFF32X4 $0xdd, Z12, Z4, Z23
 	VSHUFF32X4 $0x88, Z16, Z16, Z12
@@ -17050,76 +16947,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z4, Z26
 	VSHUFF32X4 $0x88, Z2, Z23, Z10
 	VSHUFF32X4 $0xdd, Z2, Z23, Z4
-	VSHUFF32X4 $0x88, Z0, Z20, Z2
-	VSHUFF32X4 $0xdd, Z0, Z20, Z23
+	VSHUFF32X4 $0x88, Z0, Z21, Z2
+	VSHUFF32X4 $0xdd, Z0, Z21, Z23
 	VSHUFF32X4 $0x88, Z22, Z22, Z0
-	VSHUFF32X4 $0xdd, Z22, Z22, Z20
+	VSHUFF32X4 $0xdd, Z22, Z22, Z21
 	VSHUFF32X4 $0x88, Z0, Z2, Z22
 	VSHUFF32X4 $0xdd, Z0, Z2, Z27
-	VSHUFF32X4 $0x88, Z20, Z23, Z0
-	VSHUFF32X4 $0xdd, Z20, Z23, Z2
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VSHUFF32X4 $0x88, Z21, Z23, Z0
+	VSHUFF32X4 $0xdd, Z21, Z23, Z2
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z27, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -17143,101 +17040,101 @@ rectified:
 	VUNPCKLPD  Z4, Z4, Z9
 	VUNPCKHPD  Z4, Z4, Z6
 	VSHUFF32X4 $0x88, Z15, Z7, Z4
-	VSHUFF32X4 $0xdd, Z15, Z7, Z21
+	VSHUFF32X4 $0xdd, Z15, Z7, Z20
 	VSHUFF32X4 $0x88, Z19, Z19, Z15
 	VSHUFF32X4 $0xdd, Z19, Z19, Z7
 	VSHUFF32X4 $0x88, Z15, Z4, Z19
 	VSHUFF32X4 $0xdd, Z15, Z4, Z27
-	VSHUFF32X4 $0x88, Z7, Z21, Z15
-	VSHUFF32X4 $0xdd, Z7, Z21, Z4
+	VSHUFF32X4 $0x88, Z7, Z20, Z15
+	VSHUFF32X4 $0xdd, Z7, Z20, Z4
 	VSHUFF32X4 $0x88, Z13, Z5, Z7
-	VSHUFF32X4 $0xdd, Z13, Z5, Z21
+	VSHUFF32X4 $0xdd, Z13, Z5, Z20
 	VSHUFF32X4 $0x88, Z17, Z17, Z13
 	VSHUFF32X4 $0xdd, Z17, Z17, Z5
 	VSHUFF32X4 $0x88, Z13, Z7, Z17
 	VSHUFF32X4 $0xdd, Z13, Z7, Z26
-	VSHUFF32X4 $0x88, Z5, Z21, Z13
-	VSHUFF32X4 $0xdd, Z5, Z21, Z7
+	VSHUFF32X4 $0x88, Z5, Z20, Z13
+	VSHUFF32X4 $0xdd, Z5, Z20, Z7
 	VSHUFF32X4 $0x88, Z11, Z3, Z5
-	VSHUFF32X4 $0xdd, Z11, Z3, Z21
+	VSHUFF32X4 $0xdd, Z11, Z3, Z20
 	VSHUFF32X4 $0x88, Z9, Z9, Z11
 	VSHUFF32X4 $0xdd, Z9, Z9, Z3
 	VSHUFF32X4 $0x88, Z11, Z5, Z9
 	VSHUFF32X4 $0xdd, Z11, Z5, Z25
-	VSHUFF32X4 $0x88, Z3, Z21, Z11
-	VSHUFF32X4 $0xdd, Z3, Z21, Z5
+	VSHUFF32X4 $0x88, Z3, Z20, Z11
+	VSHUFF32X4 $0xdd, Z3, Z20, Z5
 	VSHUFF32X4 $0x88, Z1, Z2, Z3
-	VSHUFF32X4 $0xdd, Z1, Z2, Z21
+	VSHUFF32X4 $0xdd, Z1, Z2, Z20
 	VSHUFF32X4 $0x88, Z6, Z6, Z1
 	VSHUFF32X4 $0xdd, Z6, Z6, Z2
 	VSHUFF32X4 $0x88, Z1, Z3, Z6
 	VSHUFF32X4 $0xdd, Z1, Z3, Z24
-	VSHUFF32X4 $0x88, Z2, Z21, Z1
-	VSHUFF32X4 $0xdd, Z2, Z21, Z3
-	CMPQ       R11, $0x10
+	VSHUFF32X4 $0x88, Z2, Z20, Z1
+	VSHUFF32X4 $0xdd, Z2, Z20, Z3
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z27, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -17259,11 +17156,13 @@ TEXT ·across11x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17286,421 +17185,393 @@ lines:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (CX)(R12*1), Z24
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z22
+	VMOVUPS      64(R11), Z23
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z24
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z24
+	VBROADCASTSS 8(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z24
+	VBROADCASTSS 12(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z24
+	VBROADCASTSS 16(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z24
+	VBROADCASTSS 20(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z24
+	VBROADCASTSS 24(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z24
+	VBROADCASTSS 28(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z24
+	VBROADCASTSS 32(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z24
+	VBROADCASTSS 36(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z24
+	VBROADCASTSS 40(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z23
-	VMOVUPS      192(R9), Z22
-	VBROADCASTSS (CX)(R12*1), Z24
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z23
+	VMOVUPS      192(R11), Z22
+	VBROADCASTSS (CX)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z0
 	VFMADD231PS  Z22, Z24, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z24
+	VBROADCASTSS 4(CX)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z2
 	VFMADD231PS  Z22, Z24, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z24
+	VBROADCASTSS 8(CX)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z4
 	VFMADD231PS  Z22, Z24, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z24
+	VBROADCASTSS 12(CX)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z6
 	VFMADD231PS  Z22, Z24, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z24
+	VBROADCASTSS 16(CX)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z8
 	VFMADD231PS  Z22, Z24, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z24
+	VBROADCASTSS 20(SI)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z10
 	VFMADD231PS  Z22, Z24, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z24
+	VBROADCASTSS 24(SI)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z12
 	VFMADD231PS  Z22, Z24, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z24
+	VBROADCASTSS 28(SI)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z14
 	VFMADD231PS  Z22, Z24, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z24
+	VBROADCASTSS 32(SI)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z16
 	VFMADD231PS  Z22, Z24, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z24
+	VBROADCASTSS 36(SI)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z18
 	VFMADD231PS  Z22, Z24, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z24
+	VBROADCASTSS 40(SI)(R14*1), Z24
 	VFMADD231PS  Z23, Z24, Z20
 	VFMADD231PS  Z22, Z24, Z21
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z22
-	VMOVUPS      320(R9), Z23
-	VBROADCASTSS (CX)(R12*1), Z24
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z22
+	VMOVUPS      320(R11), Z23
+	VBROADCASTSS (CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z24
+	VBROADCASTSS 4(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z24
+	VBROADCASTSS 8(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z24
+	VBROADCASTSS 12(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z24
+	VBROADCASTSS 16(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z24
+	VBROADCASTSS 20(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z24
+	VBROADCASTSS 24(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z24
+	VBROADCASTSS 28(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z24
+	VBROADCASTSS 32(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z24
+	VBROADCASTSS 36(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z24
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 40(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z23
-	VMOVUPS      448(R9), Z22
-	VBROADCASTSS (CX)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z0
-	VFMADD231PS  Z22, Z24, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z2
-	VFMADD231PS  Z22, Z24, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z4
-	VFMADD231PS  Z22, Z24, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z6
-	VFMADD231PS  Z22, Z24, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z8
-	VFMADD231PS  Z22, Z24, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z10
-	VFMADD231PS  Z22, Z24, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z12
-	VFMADD231PS  Z22, Z24, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z14
-	VFMADD231PS  Z22, Z24, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z16
-	VFMADD231PS  Z22, Z24, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z18
-	VFMADD231PS  Z22, Z24, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z24
-	VFMADD231PS  Z23, Z24, Z20
-	VFMADD231PS  Z22, Z24, Z21
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (CX)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(SI)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z23
+	VMOVUPS      64(R11), Z22
+	VBROADCASTSS (CX)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z0
+	VFMADD231PS  Z22, Z24, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z2
+	VFMADD231PS  Z22, Z24, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z4
+	VFMADD231PS  Z22, Z24, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z6
+	VFMADD231PS  Z22, Z24, Z7
+	VBROADCASTSS 16(CX)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z8
+	VFMADD231PS  Z22, Z24, Z9
+	VBROADCASTSS 20(SI)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z10
+	VFMADD231PS  Z22, Z24, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z12
+	VFMADD231PS  Z22, Z24, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z14
+	VFMADD231PS  Z22, Z24, Z15
+	VBROADCASTSS 32(SI)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z16
+	VFMADD231PS  Z22, Z24, Z17
+	VBROADCASTSS 36(SI)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z18
+	VFMADD231PS  Z22, Z24, Z19
+	VBROADCASTSS 40(SI)(R14*1), Z24
+	VFMADD231PS  Z23, Z24, Z20
+	VFMADD231PS  Z22, Z24, Z21
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z23
-	VPMINSD    Z0, Z23, Z23
-	VPMINSD    Z1, Z23, Z23
-	VPMINSD    Z2, Z23, Z23
-	VPMINSD    Z3, Z23, Z23
-	VPMINSD    Z4, Z23, Z23
-	VPMINSD    Z5, Z23, Z23
-	VPMINSD    Z6, Z23, Z23
-	VPMINSD    Z7, Z23, Z23
-	VPMINSD    Z8, Z23, Z23
-	VPMINSD    Z9, Z23, Z23
-	VPMINSD    Z10, Z23, Z23
-	VPMINSD    Z11, Z23, Z23
-	VPMINSD    Z12, Z23, Z23
-	VPMINSD    Z13, Z23, Z23
-	VPMINSD    Z14, Z23, Z23
-	VPMINSD    Z15, Z23, Z23
-	VPMINSD    Z16, Z23, Z23
-	VPMINSD    Z17, Z23, Z23
-	VPMINSD    Z18, Z23, Z23
-	VPMINSD    Z19, Z23, Z23
-	VPMINSD    Z20, Z23, Z23
-	VPMINSD    Z21, Z23, Z23
-	VPTERNLOGD $0xff, Z22, Z22, Z22
-	VPSLLD     $0x1f, Z22, Z22
-	VPCMPEQD   Z22, Z23, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z22
+	VPMINSD    Z0, Z22, Z22
+	VPMINSD    Z1, Z22, Z22
+	VPMINSD    Z2, Z22, Z22
+	VPMINSD    Z3, Z22, Z22
+	VPMINSD    Z4, Z22, Z22
+	VPMINSD    Z5, Z22, Z22
+	VPMINSD    Z6, Z22, Z22
+	VPMINSD    Z7, Z22, Z22
+	VPMINSD    Z8, Z22, Z22
+	VPMINSD    Z9, Z22, Z22
+	VPMINSD    Z10, Z22, Z22
+	VPMINSD    Z11, Z22, Z22
+	VPMINSD    Z12, Z22, Z22
+	VPMINSD    Z13, Z22, Z22
+	VPMINSD    Z14, Z22, Z22
+	VPMINSD    Z15, Z22, Z22
+	VPMINSD    Z16, Z22, Z22
+	VPMINSD    Z17, Z22, Z22
+	VPMINSD    Z18, Z22, Z22
+	VPMINSD    Z19, Z22, Z22
+	VPMINSD    Z20, Z22, Z22
+	VPMINSD    Z21, Z22, Z22
+	VPTERNLOGD $0xff, Z23, Z23, Z23
+	VPSLLD     $0x1f, Z23, Z23
+	VPCMPEQD   Z23, Z22, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z22
-	VADDPS  Z22, Z0, Z0
-	VADDPS  Z22, Z2, Z2
-	VADDPS  Z22, Z4, Z4
-	VADDPS  Z22, Z6, Z6
-	VADDPS  Z22, Z8, Z8
-	VADDPS  Z22, Z10, Z10
-	VADDPS  Z22, Z12, Z12
-	VADDPS  Z22, Z14, Z14
-	VADDPS  Z22, Z16, Z16
-	VADDPS  Z22, Z18, Z18
-	VADDPS  Z22, Z20, Z20
-	VMOVUPS 64(R9), Z22
-	VADDPS  Z22, Z1, Z1
-	VADDPS  Z22, Z3, Z3
-	VADDPS  Z22, Z5, Z5
-	VADDPS  Z22, Z7, Z7
-	VADDPS  Z22, Z9, Z9
-	VADDPS  Z22, Z11, Z11
-	VADDPS  Z22, Z13, Z13
-	VADDPS  Z22, Z15, Z15
-	VADDPS  Z22, Z17, Z17
-	VADDPS  Z22, Z19, Z19
-	VADDPS  Z22, Z21, Z21
+	VMOVUPS (R11), Z23
+	VADDPS  Z23, Z0, Z0
+	VADDPS  Z23, Z2, Z2
+	VADDPS  Z23, Z4, Z4
+	VADDPS  Z23, Z6, Z6
+	VADDPS  Z23, Z8, Z8
+	VADDPS  Z23, Z10, Z10
+	VADDPS  Z23, Z12, Z12
+	VADDPS  Z23, Z14, Z14
+	VADDPS  Z23, Z16, Z16
+	VADDPS  Z23, Z18, Z18
+	VADDPS  Z23, Z20, Z20
+	VMOVUPS 64(R11), Z23
+	VADDPS  Z23, Z1, Z1
+	VADDPS  Z23, Z3, Z3
+	VADDPS  Z23, Z5, Z5
+	VADDPS  Z23, Z7, Z7
+	VADDPS  Z23, Z9, Z9
+	VADDPS  Z23, Z11, Z11
+	VADDPS  Z23, Z13, Z13
+	VADDPS  Z23, Z15, Z15
+	VADDPS  Z23, Z17, Z17
+	VADDPS  Z23, Z19, Z19
+	VADDPS  Z23, Z21, Z21
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z22, Z22, Z22
-	VMAXPS Z0, Z22, Z0
-	VMAXPS Z1, Z22, Z1
-	VMAXPS Z2, Z22, Z2
-	VMAXPS Z3, Z22, Z3
-	VMAXPS Z4, Z22, Z4
-	VMAXPS Z5, Z22, Z5
-	VMAXPS Z6, Z22, Z6
-	VMAXPS Z7, Z22, Z7
-	VMAXPS Z8, Z22, Z8
-	VMAXPS Z9, Z22, Z9
-	VMAXPS Z10, Z22, Z10
-	VMAXPS Z11, Z22, Z11
-	VMAXPS Z12, Z22, Z12
-	VMAXPS Z13, Z22, Z13
-	VMAXPS Z14, Z22, Z14
-	VMAXPS Z15, Z22, Z15
-	VMAXPS Z16, Z22, Z16
-	VMAXPS Z17, Z22, Z17
-	VMAXPS Z18, Z22, Z18
-	VMAXPS Z19, Z22, Z19
-	VMAXPS Z20, Z22, Z20
-	VMAXPS Z21, Z22, Z21
+	VPXORD Z23, Z23, Z23
+	VMAXPS Z0, Z23, Z0
+	VMAXPS Z1, Z23, Z1
+	VMAXPS Z2, Z23, Z2
+	VMAXPS Z3, Z23, Z3
+	VMAXPS Z4, Z23, Z4
+	VMAXPS Z5, Z23, Z5
+	VMAXPS Z6, Z23, Z6
+	VMAXPS Z7, Z23, Z7
+	VMAXPS Z8, Z23, Z8
+	VMAXPS Z9, Z23, Z9
+	VMAXPS Z10, Z23, Z10
+	VMAXPS Z11, Z23, Z11
+	VMAXPS Z12, Z23, Z12
+	VMAXPS Z13, Z23, Z13
+	VMAXPS Z14, Z23, Z14
+	VMAXPS Z15, Z23, Z15
+	VMAXPS Z16, Z23, Z16
+	VMAXPS Z17, Z23, Z17
+	VMAXPS Z18, Z23, Z18
+	VMAXPS Z19, Z23, Z19
+	VMAXPS Z20, Z23, Z20
+	VMAXPS Z21, Z23, Z21
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x000007ff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z22
-	VUNPCKHPS  Z2, Z0, Z23
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x000007ff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z23
+	VUNPCKHPS  Z2, Z0, Z22
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z22, Z6
-	VUNPCKHPD  Z2, Z22, Z4
-	VUNPCKLPD  Z0, Z23, Z2
-	VUNPCKHPD  Z0, Z23, Z22
+	VUNPCKLPD  Z2, Z23, Z6
+	VUNPCKHPD  Z2, Z23, Z4
+	VUNPCKLPD  Z0, Z22, Z2
+	VUNPCKHPD  Z0, Z22, Z23
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z23
+	VUNPCKHPS  Z10, Z8, Z22
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z23, Z10
-	VUNPCKHPD  Z8, Z23, Z0
+	VUNPCKLPD  Z8, Z22, Z10
+	VUNPCKHPD  Z8, Z22, Z0
 	VUNPCKLPS  Z18, Z16, Z8
-	VUNPCKHPS  Z18, Z16, Z23
+	VUNPCKHPS  Z18, Z16, Z22
 	VUNPCKLPS  Z20, Z20, Z18
 	VUNPCKHPS  Z20, Z20, Z16
 	VUNPCKLPD  Z18, Z8, Z20
 	VUNPCKHPD  Z18, Z8, Z24
-	VUNPCKLPD  Z16, Z23, Z18
-	VUNPCKHPD  Z16, Z23, Z8
+	VUNPCKLPD  Z16, Z22, Z18
+	VUNPCKHPD  Z16, Z22, Z8
 	VSHUFF32X4 $0x88, Z14, Z6, Z16
-	VSHUFF32X4 $0xdd, Z14, Z6, Z23
+	VSHUFF32X4 $0xdd, Z14, Z6, Z22
 	VSHUFF32X4 $0x88, Z20, Z20, Z14
 	VSHUFF32X4 $0xdd, Z20, Z20, Z6
 	VSHUFF32X4 $0x88, Z14, Z16, Z20
 	VSHUFF32X4 $0xdd, Z14, Z16, Z25
-	VSHUFF32X4 $0x88, Z6, Z23, Z14
-	VSHUFF32X4 $0xdd, Z6, Z23, Z16
+	VSHUFF32X4 $0x88, Z6, Z22, Z14
+	VSHUFF32X4 $0xdd, Z6, Z22, Z16
 	VSHUFF32X4 $0x88, Z12, Z4, Z6
-	VSHUFF32X4 $0xdd, Z12, Z4, Z23
+	VSHUFF32X4 $0xdd, Z12, Z4, Z22
 	VSHUFF32X4 $0x88, Z24, Z24, Z12
 	VSHUFF32X4 $0xdd, Z24, Z24, Z4
 	VSHUFF32X4 $0x88, Z12, Z6, Z24
 	VSHUFF32X4 $0xdd, Z12, Z6, Z26
-	VSHUFF32X4 $0x88, Z4, Z23, Z12
-	VSHUFF32X4 $0xdd, Z4, Z23, Z6
+	VSHUFF32X4 $0x88, Z4, Z22, Z12
+	VSHUFF32X4 $0xdd, Z4, Z22, Z6
 	VSHUFF32X4 $0x88, Z10, Z2, Z4
-	VSHUFF32X4 $0xdd, Z10, Z2, Z23
+	VSHUFF32X4 $0xdd, Z10, Z2, Z22
 	VSHUFF32X4 $0x88, Z18, Z18, Z10
 	VSHUFF32X4 $0xdd, Z18, Z18, Z2
 	VSHUFF32X4 $0x88, Z10, Z4, Z18
 	VSHUFF32X4 $0xdd, Z10, Z4, Z27
-	VSHUFF32X4 $0x88, Z2, Z23, Z10
-	VSHUFF32X4 $0xdd, Z2, Z23, Z4
-	VSHUFF32X4 $0x88, Z0, Z22, Z2
-	VSHUFF32X4 $0xdd, Z0, Z22, Z23
+	VSHUFF32X4 $0x88, Z2, Z22, Z10
+	VSHUFF32X4 $0xdd, Z2, Z22, Z4
+	VSHUFF32X4 $0x88, Z0, Z23, Z2
+	VSHUFF32X4 $0xdd, Z0, Z23, Z22
 	VSHUFF32X4 $0x88, Z8, Z8, Z0
-	VSHUFF32X4 $0xdd, Z8, Z8, Z22
+	VSHUFF32X4 $0xdd, Z8, Z8, Z23
 	VSHUFF32X4 $0x88, Z0, Z2, Z8
 	VSHUFF32X4 $0xdd, Z0, Z2, Z28
-	VSHUFF32X4 $0x88, Z22, Z23, Z0
-	VSHUFF32X4 $0xdd, Z22, Z23, Z2
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VSHUFF32X4 $0x88, Z23, Z22, Z0
+	VSHUFF32X4 $0xdd, Z23, Z22, Z2
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z27, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z28, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z28, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -17757,70 +17628,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z26
 	VSHUFF32X4 $0x88, Z2, Z4, Z1
 	VSHUFF32X4 $0xdd, Z2, Z4, Z3
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z28, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z28, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z27, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -17842,11 +17713,13 @@ TEXT ·across12x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17871,442 +17744,411 @@ lines:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z24
-	VMOVUPS      64(R9), Z25
-	VBROADCASTSS (CX)(R12*1), Z26
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z24
+	VMOVUPS      64(R11), Z25
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z26
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z26
+	VBROADCASTSS 8(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z26
+	VBROADCASTSS 12(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z26
+	VBROADCASTSS 16(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z26
+	VBROADCASTSS 20(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z26
+	VBROADCASTSS 24(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z26
+	VBROADCASTSS 28(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z26
+	VBROADCASTSS 32(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z26
+	VBROADCASTSS 36(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z26
+	VBROADCASTSS 40(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z26
+	VBROADCASTSS 44(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z25
-	VMOVUPS      192(R9), Z24
-	VBROADCASTSS (CX)(R12*1), Z26
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z25
+	VMOVUPS      192(R11), Z24
+	VBROADCASTSS (CX)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z0
 	VFMADD231PS  Z24, Z26, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z26
+	VBROADCASTSS 4(CX)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z2
 	VFMADD231PS  Z24, Z26, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z26
+	VBROADCASTSS 8(CX)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z4
 	VFMADD231PS  Z24, Z26, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z26
+	VBROADCASTSS 12(CX)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z6
 	VFMADD231PS  Z24, Z26, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z26
+	VBROADCASTSS 16(CX)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z8
 	VFMADD231PS  Z24, Z26, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z26
+	VBROADCASTSS 20(CX)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z10
 	VFMADD231PS  Z24, Z26, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z26
+	VBROADCASTSS 24(SI)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z12
 	VFMADD231PS  Z24, Z26, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z26
+	VBROADCASTSS 28(SI)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z14
 	VFMADD231PS  Z24, Z26, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z26
+	VBROADCASTSS 32(SI)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z16
 	VFMADD231PS  Z24, Z26, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z26
+	VBROADCASTSS 36(SI)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z18
 	VFMADD231PS  Z24, Z26, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z26
+	VBROADCASTSS 40(SI)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z20
 	VFMADD231PS  Z24, Z26, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z26
+	VBROADCASTSS 44(SI)(R14*1), Z26
 	VFMADD231PS  Z25, Z26, Z22
 	VFMADD231PS  Z24, Z26, Z23
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z24
-	VMOVUPS      320(R9), Z25
-	VBROADCASTSS (CX)(R12*1), Z26
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z24
+	VMOVUPS      320(R11), Z25
+	VBROADCASTSS (CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z26
+	VBROADCASTSS 4(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z26
+	VBROADCASTSS 8(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z26
+	VBROADCASTSS 12(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z26
+	VBROADCASTSS 16(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z26
+	VBROADCASTSS 20(CX)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z26
+	VBROADCASTSS 24(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z26
+	VBROADCASTSS 28(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z26
+	VBROADCASTSS 32(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z26
+	VBROADCASTSS 36(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z26
+	VBROADCASTSS 40(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z26
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 44(SI)(R14*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z25
-	VMOVUPS      448(R9), Z24
-	VBROADCASTSS (CX)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z0
-	VFMADD231PS  Z24, Z26, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z2
-	VFMADD231PS  Z24, Z26, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z4
-	VFMADD231PS  Z24, Z26, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z6
-	VFMADD231PS  Z24, Z26, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z8
-	VFMADD231PS  Z24, Z26, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z10
-	VFMADD231PS  Z24, Z26, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z12
-	VFMADD231PS  Z24, Z26, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z14
-	VFMADD231PS  Z24, Z26, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z16
-	VFMADD231PS  Z24, Z26, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z18
-	VFMADD231PS  Z24, Z26, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z20
-	VFMADD231PS  Z24, Z26, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z26
-	VFMADD231PS  Z25, Z26, Z22
-	VFMADD231PS  Z24, Z26, Z23
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z24
-	VMOVUPS      64(R9), Z25
-	VBROADCASTSS (CX)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z2
-	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z6
-	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z10
-	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z14
-	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z18
-	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z26
-	VFMADD231PS  Z24, Z26, Z22
-	VFMADD231PS  Z25, Z26, Z23
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z25
+	VMOVUPS      64(R11), Z24
+	VBROADCASTSS (CX)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z0
+	VFMADD231PS  Z24, Z26, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z2
+	VFMADD231PS  Z24, Z26, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z4
+	VFMADD231PS  Z24, Z26, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z6
+	VFMADD231PS  Z24, Z26, Z7
+	VBROADCASTSS 16(CX)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z8
+	VFMADD231PS  Z24, Z26, Z9
+	VBROADCASTSS 20(CX)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z10
+	VFMADD231PS  Z24, Z26, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z12
+	VFMADD231PS  Z24, Z26, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z14
+	VFMADD231PS  Z24, Z26, Z15
+	VBROADCASTSS 32(SI)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z16
+	VFMADD231PS  Z24, Z26, Z17
+	VBROADCASTSS 36(SI)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z18
+	VFMADD231PS  Z24, Z26, Z19
+	VBROADCASTSS 40(SI)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z20
+	VFMADD231PS  Z24, Z26, Z21
+	VBROADCASTSS 44(SI)(R14*1), Z26
+	VFMADD231PS  Z25, Z26, Z22
+	VFMADD231PS  Z24, Z26, Z23
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z25
-	VPMINSD    Z0, Z25, Z25
-	VPMINSD    Z1, Z25, Z25
-	VPMINSD    Z2, Z25, Z25
-	VPMINSD    Z3, Z25, Z25
-	VPMINSD    Z4, Z25, Z25
-	VPMINSD    Z5, Z25, Z25
-	VPMINSD    Z6, Z25, Z25
-	VPMINSD    Z7, Z25, Z25
-	VPMINSD    Z8, Z25, Z25
-	VPMINSD    Z9, Z25, Z25
-	VPMINSD    Z10, Z25, Z25
-	VPMINSD    Z11, Z25, Z25
-	VPMINSD    Z12, Z25, Z25
-	VPMINSD    Z13, Z25, Z25
-	VPMINSD    Z14, Z25, Z25
-	VPMINSD    Z15, Z25, Z25
-	VPMINSD    Z16, Z25, Z25
-	VPMINSD    Z17, Z25, Z25
-	VPMINSD    Z18, Z25, Z25
-	VPMINSD    Z19, Z25, Z25
-	VPMINSD    Z20, Z25, Z25
-	VPMINSD    Z21, Z25, Z25
-	VPMINSD    Z22, Z25, Z25
-	VPMINSD    Z23, Z25, Z25
-	VPTERNLOGD $0xff, Z24, Z24, Z24
-	VPSLLD     $0x1f, Z24, Z24
-	VPCMPEQD   Z24, Z25, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z24
+	VPMINSD    Z0, Z24, Z24
+	VPMINSD    Z1, Z24, Z24
+	VPMINSD    Z2, Z24, Z24
+	VPMINSD    Z3, Z24, Z24
+	VPMINSD    Z4, Z24, Z24
+	VPMINSD    Z5, Z24, Z24
+	VPMINSD    Z6, Z24, Z24
+	VPMINSD    Z7, Z24, Z24
+	VPMINSD    Z8, Z24, Z24
+	VPMINSD    Z9, Z24, Z24
+	VPMINSD    Z10, Z24, Z24
+	VPMINSD    Z11, Z24, Z24
+	VPMINSD    Z12, Z24, Z24
+	VPMINSD    Z13, Z24, Z24
+	VPMINSD    Z14, Z24, Z24
+	VPMINSD    Z15, Z24, Z24
+	VPMINSD    Z16, Z24, Z24
+	VPMINSD    Z17, Z24, Z24
+	VPMINSD    Z18, Z24, Z24
+	VPMINSD    Z19, Z24, Z24
+	VPMINSD    Z20, Z24, Z24
+	VPMINSD    Z21, Z24, Z24
+	VPMINSD    Z22, Z24, Z24
+	VPMINSD    Z23, Z24, Z24
+	VPTERNLOGD $0xff, Z25, Z25, Z25
+	VPSLLD     $0x1f, Z25, Z25
+	VPCMPEQD   Z25, Z24, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z24
-	VADDPS  Z24, Z0, Z0
-	VADDPS  Z24, Z2, Z2
-	VADDPS  Z24, Z4, Z4
-	VADDPS  Z24, Z6, Z6
-	VADDPS  Z24, Z8, Z8
-	VADDPS  Z24, Z10, Z10
-	VADDPS  Z24, Z12, Z12
-	VADDPS  Z24, Z14, Z14
-	VADDPS  Z24, Z16, Z16
-	VADDPS  Z24, Z18, Z18
-	VADDPS  Z24, Z20, Z20
-	VADDPS  Z24, Z22, Z22
-	VMOVUPS 64(R9), Z24
-	VADDPS  Z24, Z1, Z1
-	VADDPS  Z24, Z3, Z3
-	VADDPS  Z24, Z5, Z5
-	VADDPS  Z24, Z7, Z7
-	VADDPS  Z24, Z9, Z9
-	VADDPS  Z24, Z11, Z11
-	VADDPS  Z24, Z13, Z13
-	VADDPS  Z24, Z15, Z15
-	VADDPS  Z24, Z17, Z17
-	VADDPS  Z24, Z19, Z19
-	VADDPS  Z24, Z21, Z21
-	VADDPS  Z24, Z23, Z23
+	VMOVUPS (R11), Z25
+	VADDPS  Z25, Z0, Z0
+	VADDPS  Z25, Z2, Z2
+	VADDPS  Z25, Z4, Z4
+	VADDPS  Z25, Z6, Z6
+	VADDPS  Z25, Z8, Z8
+	VADDPS  Z25, Z10, Z10
+	VADDPS  Z25, Z12, Z12
+	VADDPS  Z25, Z14, Z14
+	VADDPS  Z25, Z16, Z16
+	VADDPS  Z25, Z18, Z18
+	VADDPS  Z25, Z20, Z20
+	VADDPS  Z25, Z22, Z22
+	VMOVUPS 64(R11), Z25
+	VADDPS  Z25, Z1, Z1
+	VADDPS  Z25, Z3, Z3
+	VADDPS  Z25, Z5, Z5
+	VADDPS  Z25, Z7, Z7
+	VADDPS  Z25, Z9, Z9
+	VADDPS  Z25, Z11, Z11
+	VADDPS  Z25, Z13, Z13
+	VADDPS  Z25, Z15, Z15
+	VADDPS  Z25, Z17, Z17
+	VADDPS  Z25, Z19, Z19
+	VADDPS  Z25, Z21, Z21
+	VADDPS  Z25, Z23, Z23
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z24, Z24, Z24
-	VMAXPS Z0, Z24, Z0
-	VMAXPS Z1, Z24, Z1
-	VMAXPS Z2, Z24, Z2
-	VMAXPS Z3, Z24, Z3
-	VMAXPS Z4, Z24, Z4
-	VMAXPS Z5, Z24, Z5
-	VMAXPS Z6, Z24, Z6
-	VMAXPS Z7, Z24, Z7
-	VMAXPS Z8, Z24, Z8
-	VMAXPS Z9, Z24, Z9
-	VMAXPS Z10, Z24, Z10
-	VMAXPS Z11, Z24, Z11
-	VMAXPS Z12, Z24, Z12
-	VMAXPS Z13, Z24, Z13
-	VMAXPS Z14, Z24, Z14
-	VMAXPS Z15, Z24, Z15
-	VMAXPS Z16, Z24, Z16
-	VMAXPS Z17, Z24, Z17
-	VMAXPS Z18, Z24, Z18
-	VMAXPS Z19, Z24, Z19
-	VMAXPS Z20, Z24, Z20
-	VMAXPS Z21, Z24, Z21
-	VMAXPS Z22, Z24, Z22
-	VMAXPS Z23, Z24, Z23
+	VPXORD Z25, Z25, Z25
+	VMAXPS Z0, Z25, Z0
+	VMAXPS Z1, Z25, Z1
+	VMAXPS Z2, Z25, Z2
+	VMAXPS Z3, Z25, Z3
+	VMAXPS Z4, Z25, Z4
+	VMAXPS Z5, Z25, Z5
+	VMAXPS Z6, Z25, Z6
+	VMAXPS Z7, Z25, Z7
+	VMAXPS Z8, Z25, Z8
+	VMAXPS Z9, Z25, Z9
+	VMAXPS Z10, Z25, Z10
+	VMAXPS Z11, Z25, Z11
+	VMAXPS Z12, Z25, Z12
+	VMAXPS Z13, Z25, Z13
+	VMAXPS Z14, Z25, Z14
+	VMAXPS Z15, Z25, Z15
+	VMAXPS Z16, Z25, Z16
+	VMAXPS Z17, Z25, Z17
+	VMAXPS Z18, Z25, Z18
+	VMAXPS Z19, Z25, Z19
+	VMAXPS Z20, Z25, Z20
+	VMAXPS Z21, Z25, Z21
+	VMAXPS Z22, Z25, Z22
+	VMAXPS Z23, Z25, Z23
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00000fff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z24
-	VUNPCKHPS  Z2, Z0, Z25
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00000fff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z25
+	VUNPCKHPS  Z2, Z0, Z24
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z24, Z6
-	VUNPCKHPD  Z2, Z24, Z4
-	VUNPCKLPD  Z0, Z25, Z2
-	VUNPCKHPD  Z0, Z25, Z24
+	VUNPCKLPD  Z2, Z25, Z6
+	VUNPCKHPD  Z2, Z25, Z4
+	VUNPCKLPD  Z0, Z24, Z2
+	VUNPCKHPD  Z0, Z24, Z25
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z25
+	VUNPCKHPS  Z10, Z8, Z24
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z25, Z10
-	VUNPCKHPD  Z8, Z25, Z0
+	VUNPCKLPD  Z8, Z24, Z10
+	VUNPCKHPD  Z8, Z24, Z0
 	VUNPCKLPS  Z18, Z16, Z8
-	VUNPCKHPS  Z18, Z16, Z25
+	VUNPCKHPS  Z18, Z16, Z24
 	VUNPCKLPS  Z22, Z20, Z18
 	VUNPCKHPS  Z22, Z20, Z16
 	VUNPCKLPD  Z18, Z8, Z22
 	VUNPCKHPD  Z18, Z8, Z20
-	VUNPCKLPD  Z16, Z25, Z18
-	VUNPCKHPD  Z16, Z25, Z8
+	VUNPCKLPD  Z16, Z24, Z18
+	VUNPCKHPD  Z16, Z24, Z8
 	VSHUFF32X4 $0x88, Z14, Z6, Z16
-	VSHUFF32X4 $0xdd, Z14, Z6, Z25
+	VSHUFF32X4 $0xdd, Z14, Z6, Z24
 	VSHUFF32X4 $0x88, Z22, Z22, Z14
 	VSHUFF32X4 $0xdd, Z22, Z22, Z6
 	VSHUFF32X4 $0x88, Z14, Z16, Z22
 	VSHUFF32X4 $0xdd, Z14, Z16, Z26
-	VSHUFF32X4 $0x88, Z6, Z25, Z14
-	VSHUFF32X4 $0xdd, Z6, Z25, Z16
+	VSHUFF32X4 $0x88, Z6, Z24, Z14
+	VSHUFF32X4 $0xdd, Z6, Z24, Z16
 	VSHUFF32X4 $0x88, Z12, Z4, Z6
-	VSHUFF32X4 $0xdd, Z12, Z4, Z25
+	VSHUFF32X4 $0xdd, Z12, Z4, Z24
 	VSHUFF32X4 $0x88, Z20, Z20, Z12
 	VSHUFF32X4 $0xdd, Z20, Z20, Z4
 	VSHUFF32X4 $0x88, Z12, Z6, Z20
 	VSHUFF32X4 $0xdd, Z12, Z6, Z27
-	VSHUFF32X4 $0x88, Z4, Z25, Z12
-	VSHUFF32X4 $0xdd, Z4, Z25, Z6
+	VSHUFF32X4 $0x88, Z4, Z24, Z12
+	VSHUFF32X4 $0xdd, Z4, Z24, Z6
 	VSHUFF32X4 $0x88, Z10, Z2, Z4
-	VSHUFF32X4 $0xdd, Z10, Z2, Z25
+	VSHUFF32X4 $0xdd, Z10, Z2, Z24
 	VSHUFF32X4 $0x88, Z18, Z18, Z10
 	VSHUFF32X4 $0xdd, Z18, Z18, Z2
 	VSHUFF32X4 $0x88, Z10, Z4, Z18
 	VSHUFF32X4 $0xdd, Z10, Z4, Z28
-	VSHUFF32X4 $0x88, Z2, Z25, Z10
-	VSHUFF32X4 $0xdd, Z2, Z25, Z4
-	VSHUFF32X4 $0x88, Z0, Z24, Z2
-	VSHUFF32X4 $0xdd, Z0, Z24, Z25
+	VSHUFF32X4 $0x88, Z2, Z24, Z10
+	VSHUFF32X4 $0xdd, Z2, Z24, Z4
+	VSHUFF32X4 $0x88, Z0, Z25, Z2
+	VSHUFF32X4 $0xdd, Z0, Z25, Z24
 	VSHUFF32X4 $0x88, Z8, Z8, Z0
-	VSHUFF32X4 $0xdd, Z8, Z8, Z24
+	VSHUFF32X4 $0xdd, Z8, Z8, Z25
 	VSHUFF32X4 $0x88, Z0, Z2, Z8
 	VSHUFF32X4 $0xdd, Z0, Z2, Z29
-	VSHUFF32X4 $0x88, Z24, Z25, Z0
-	VSHUFF32X4 $0xdd, Z24, Z25, Z2
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VSHUFF32X4 $0x88, Z25, Z24, Z0
+	VSHUFF32X4 $0xdd, Z25, Z24, Z2
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z27, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z28, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z28, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z29, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z29, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -18363,70 +18205,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z28
 	VSHUFF32X4 $0x88, Z2, Z4, Z1
 	VSHUFF32X4 $0xdd, Z2, Z4, Z3
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z29, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z29, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z28, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z28, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -18448,11 +18290,13 @@ TEXT ·across13x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18479,383 +18323,349 @@ lines:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z26
-	VMOVUPS      64(R9), Z27
-	VBROADCASTSS (CX)(R12*1), Z28
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z26
+	VMOVUPS      64(R11), Z27
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z28
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z2
 	VFMADD231PS  Z27, Z28, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z28
+	VBROADCASTSS 8(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z4
 	VFMADD231PS  Z27, Z28, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z28
+	VBROADCASTSS 12(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z6
 	VFMADD231PS  Z27, Z28, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z28
+	VBROADCASTSS 16(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z8
 	VFMADD231PS  Z27, Z28, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z28
+	VBROADCASTSS 20(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z10
 	VFMADD231PS  Z27, Z28, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z28
+	VBROADCASTSS 24(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z12
 	VFMADD231PS  Z27, Z28, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z28
+	VBROADCASTSS 28(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z14
 	VFMADD231PS  Z27, Z28, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z28
+	VBROADCASTSS 32(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z16
 	VFMADD231PS  Z27, Z28, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z28
+	VBROADCASTSS 36(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z18
 	VFMADD231PS  Z27, Z28, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z28
+	VBROADCASTSS 40(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z20
 	VFMADD231PS  Z27, Z28, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z28
+	VBROADCASTSS 44(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z22
 	VFMADD231PS  Z27, Z28, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z28
+	VBROADCASTSS 48(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z27
-	VMOVUPS      192(R9), Z26
-	VBROADCASTSS (CX)(R12*1), Z28
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z27
+	VMOVUPS      192(R11), Z26
+	VBROADCASTSS (CX)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z0
 	VFMADD231PS  Z26, Z28, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z28
+	VBROADCASTSS 4(CX)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z2
 	VFMADD231PS  Z26, Z28, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z28
+	VBROADCASTSS 8(CX)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z4
 	VFMADD231PS  Z26, Z28, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z28
+	VBROADCASTSS 12(CX)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z6
 	VFMADD231PS  Z26, Z28, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z28
+	VBROADCASTSS 16(CX)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z8
 	VFMADD231PS  Z26, Z28, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z28
+	VBROADCASTSS 20(CX)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z10
 	VFMADD231PS  Z26, Z28, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z28
+	VBROADCASTSS 24(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z12
 	VFMADD231PS  Z26, Z28, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z28
+	VBROADCASTSS 28(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z14
 	VFMADD231PS  Z26, Z28, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z28
+	VBROADCASTSS 32(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z16
 	VFMADD231PS  Z26, Z28, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z28
+	VBROADCASTSS 36(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z18
 	VFMADD231PS  Z26, Z28, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z28
+	VBROADCASTSS 40(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z20
 	VFMADD231PS  Z26, Z28, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z28
+	VBROADCASTSS 44(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z22
 	VFMADD231PS  Z26, Z28, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z28
+	VBROADCASTSS 48(SI)(R14*1), Z28
 	VFMADD231PS  Z27, Z28, Z24
 	VFMADD231PS  Z26, Z28, Z25
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z26
-	VMOVUPS      320(R9), Z27
-	VBROADCASTSS (CX)(R12*1), Z28
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z26
+	VMOVUPS      320(R11), Z27
+	VBROADCASTSS (CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z28
+	VBROADCASTSS 4(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z2
 	VFMADD231PS  Z27, Z28, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z28
+	VBROADCASTSS 8(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z4
 	VFMADD231PS  Z27, Z28, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z28
+	VBROADCASTSS 12(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z6
 	VFMADD231PS  Z27, Z28, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z28
+	VBROADCASTSS 16(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z8
 	VFMADD231PS  Z27, Z28, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z28
+	VBROADCASTSS 20(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z10
 	VFMADD231PS  Z27, Z28, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z28
+	VBROADCASTSS 24(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z12
 	VFMADD231PS  Z27, Z28, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z28
+	VBROADCASTSS 28(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z14
 	VFMADD231PS  Z27, Z28, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z28
+	VBROADCASTSS 32(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z16
 	VFMADD231PS  Z27, Z28, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z28
+	VBROADCASTSS 36(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z18
 	VFMADD231PS  Z27, Z28, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z28
+	VBROADCASTSS 40(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z20
 	VFMADD231PS  Z27, Z28, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z28
+	VBROADCASTSS 44(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z22
 	VFMADD231PS  Z27, Z28, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z28
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 48(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z27
-	VMOVUPS      448(R9), Z26
-	VBROADCASTSS (CX)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z0
-	VFMADD231PS  Z26, Z28, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z2
-	VFMADD231PS  Z26, Z28, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z4
-	VFMADD231PS  Z26, Z28, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z6
-	VFMADD231PS  Z26, Z28, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z8
-	VFMADD231PS  Z26, Z28, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z10
-	VFMADD231PS  Z26, Z28, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z12
-	VFMADD231PS  Z26, Z28, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z14
-	VFMADD231PS  Z26, Z28, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z16
-	VFMADD231PS  Z26, Z28, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z18
-	VFMADD231PS  Z26, Z28, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z20
-	VFMADD231PS  Z26, Z28, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z22
-	VFMADD231PS  Z26, Z28, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z28
-	VFMADD231PS  Z27, Z28, Z24
-	VFMADD231PS  Z26, Z28, Z25
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z26
-	VMOVUPS      64(R9), Z27
-	VBROADCASTSS (CX)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z0
-	VFMADD231PS  Z27, Z28, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z2
-	VFMADD231PS  Z27, Z28, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z4
-	VFMADD231PS  Z27, Z28, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z6
-	VFMADD231PS  Z27, Z28, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z8
-	VFMADD231PS  Z27, Z28, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z10
-	VFMADD231PS  Z27, Z28, Z11
-	VBROADCASTSS 24(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z12
-	VFMADD231PS  Z27, Z28, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z14
-	VFMADD231PS  Z27, Z28, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z16
-	VFMADD231PS  Z27, Z28, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z18
-	VFMADD231PS  Z27, Z28, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z20
-	VFMADD231PS  Z27, Z28, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z22
-	VFMADD231PS  Z27, Z28, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z28
-	VFMADD231PS  Z26, Z28, Z24
-	VFMADD231PS  Z27, Z28, Z25
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z27
+	VMOVUPS      64(R11), Z26
+	VBROADCASTSS (CX)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z0
+	VFMADD231PS  Z26, Z28, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z2
+	VFMADD231PS  Z26, Z28, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z4
+	VFMADD231PS  Z26, Z28, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z6
+	VFMADD231PS  Z26, Z28, Z7
+	VBROADCASTSS 16(CX)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z8
+	VFMADD231PS  Z26, Z28, Z9
+	VBROADCASTSS 20(CX)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z10
+	VFMADD231PS  Z26, Z28, Z11
+	VBROADCASTSS 24(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z12
+	VFMADD231PS  Z26, Z28, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z14
+	VFMADD231PS  Z26, Z28, Z15
+	VBROADCASTSS 32(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z16
+	VFMADD231PS  Z26, Z28, Z17
+	VBROADCASTSS 36(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z18
+	VFMADD231PS  Z26, Z28, Z19
+	VBROADCASTSS 40(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z20
+	VFMADD231PS  Z26, Z28, Z21
+	VBROADCASTSS 44(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z22
+	VFMADD231PS  Z26, Z28, Z23
+	VBROADCASTSS 48(SI)(R14*1), Z28
+	VFMADD231PS  Z27, Z28, Z24
+	VFMADD231PS  Z26, Z28, Z25
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z27
-	VPMINSD    Z0, Z27, Z27
-	VPMINSD    Z1, Z27, Z27
-	VPMINSD    Z2, Z27, Z27
-	VPMINSD    Z3, Z27, Z27
-	VPMINSD    Z4, Z27, Z27
-	VPMINSD    Z5, Z27, Z27
-	VPMINSD    Z6, Z27, Z27
-	VPMINSD    Z7, Z27, Z27
-	VPMINSD    Z8, Z27, Z27
-	VPMINSD    Z9, Z27, Z27
-	VPMINSD    Z10, Z27, Z27
-	VPMINSD    Z11, Z27, Z27
-	VPMINSD    Z12, Z27, Z27
-	VPMINSD    Z13, Z27, Z27
-	VPMINSD    Z14, Z27, Z27
-	VPMINSD    Z15, Z27, Z27
-	VPMINSD    Z16, Z27, Z27
-	VPMINSD    Z17, Z27, Z27
-	VPMINSD    Z18, Z27, Z27
-	VPMINSD    Z19, Z27, Z27
-	VPMINSD    Z20, Z27, Z27
-	VPMINSD    Z21, Z27, Z27
-	VPMINSD    Z22, Z27, Z27
-	VPMINSD    Z23, Z27, Z27
-	VPMINSD    Z24, Z27, Z27
-	VPMINSD    Z25, Z27, Z27
-	VPTERNLOGD $0xff, Z26, Z26, Z26
-	VPSLLD     $0x1f, Z26, Z26
-	VPCMPEQD   Z26, Z27, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z26
+	VPMINSD    Z0, Z26, Z26
+	VPMINSD    Z1, Z26, Z26
+	VPMINSD    Z2, Z26, Z26
+	VPMINSD    Z3, Z26, Z26
+	VPMINSD    Z4, Z26, Z26
+	VPMINSD    Z5, Z26, Z26
+	VPMINSD    Z6, Z26, Z26
+	VPMINSD    Z7, Z26, Z26
+	VPMINSD    Z8, Z26, Z26
+	VPMINSD    Z9, Z26, Z26
+	VPMINSD    Z10, Z26, Z26
+	VPMINSD    Z11, Z26, Z26
+	VPMINSD    Z12, Z26, Z26
+	VPMINSD    Z13, Z26, Z26
+	VPMINSD    Z14, Z26, Z26
+	VPMINSD    Z15, Z26, Z26
+	VPMINSD    Z16, Z26, Z26
+	VPMINSD    Z17, Z26, Z26
+	VPMINSD    Z18, Z26, Z26
+	VPMINSD    Z19, Z26, Z26
+	VPMINSD    Z20, Z26, Z26
+	VPMINSD    Z21, Z26, Z26
+	VPMINSD    Z22, Z26, Z26
+	VPMINSD    Z23, Z26, Z26
+	VPMINSD    Z24, Z26, Z26
+	VPMINSD    Z25, Z26, Z26
+	VPTERNLOGD $0xff, Z27, Z27, Z27
+	VPSLLD     $0x1f, Z27, Z27
+	VPCMPEQD   Z27, Z26, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z26
-	VADDPS  Z26, Z0, Z0
-	VADDPS  Z26, Z2, Z2
-	VADDPS  Z26, Z4, Z4
-	VADDPS  Z26, Z6, Z6
-	VADDPS  Z26, Z8, Z8
-	VADDPS  Z26, Z10, Z10
-	VADDPS  Z26, Z12, Z12
-	VADDPS  Z26, Z14, Z14
-	VADDPS  Z26, Z16, Z16
-	VADDPS  Z26, Z18, Z18
-	VADDPS  Z26, Z20, Z20
-	VADDPS  Z26, Z22, Z22
-	VADDPS  Z26, Z24, Z24
-	VMOVUPS 64(R9), Z26
-	VADDPS  Z26, Z1, Z1
-	VADDPS  Z26, Z3, Z3
-	VADDPS  Z26, Z5, Z5
-	VADDPS  Z26, Z7, Z7
-	VADDPS  Z26, Z9, Z9
-	VADDPS  Z26, Z11, Z11
-	VADDPS  Z26, Z13, Z13
-	VADDPS  Z26, Z15, Z15
-	VADDPS  Z26, Z17, Z17
-	VADDPS  Z26, Z19, Z19
-	VADDPS  Z26, Z21, Z21
-	VADDPS  Z26, Z23, Z23
-	VADDPS  Z26, Z25, Z25
+	VMOVUPS (R11), Z27
+	VADDPS  Z27, Z0, Z0
+	VADDPS  Z27, Z2, Z2
+	VADDPS  Z27, Z4, Z4
+	VADDPS  Z27, Z6, Z6
+	VADDPS  Z27, Z8, Z8
+	VADDPS  Z27, Z10, Z10
+	VADDPS  Z27, Z12, Z12
+	VADDPS  Z27, Z14, Z14
+	VADDPS  Z27, Z16, Z16
+	VADDPS  Z27, Z18, Z18
+	VADDPS  Z27, Z20, Z20
+	VADDPS  Z27, Z22, Z22
+	VADDPS  Z27, Z24, Z24
+	VMOVUPS 64(R11), Z27
+	VADDPS  Z27, Z1, Z1
+	VADDPS  Z27, Z3, Z3
+	VADDPS  Z27, Z5, Z5
+	VADDPS  Z27, Z7, Z7
+	VADDPS  Z27, Z9, Z9
+	VADDPS  Z27, Z11, Z11
+	VADDPS  Z27, Z13, Z13
+	VADDPS  Z27, Z15, Z15
+	VADDPS  Z27, Z17, Z17
+	VADDPS  Z27, Z19, Z19
+	VADDPS  Z27, Z21, Z21
+	VADDPS  Z27, Z23, Z23
+	VADDPS  Z27, Z25, Z25
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z26, Z26, Z26
-	VMAXPS Z0, Z26, Z0
-	VMAXPS Z1, Z26, Z1
-	VMAXPS Z2, Z26, Z2
-	VMAXPS Z3, Z26, Z3
-	VMAXPS Z4, Z26, Z4
-	VMAXPS Z5, Z26, Z5
-	VMAXPS Z6, Z26, Z6
-	VMAXPS Z7, Z26, Z7
-	VMAXPS Z8, Z26, Z8
-	VMAXPS Z9, Z26, Z9
-	VMAXPS Z10, Z26, Z10
-	VMAXPS Z11, Z26, Z11
-	VMAXPS Z12, Z26, Z12
-	VMAXPS Z13, Z26, Z13
-	VMAXPS Z14, Z26, Z14
-	VMAXPS Z15, Z26, Z15
-	VMAXPS Z16, Z26, Z16
-	VMAXPS Z17, Z26, Z17
-	VMAXPS Z18, Z26, Z18
-	VMAXPS Z19, Z26, Z19
-	VMAXPS Z20, Z26, Z20
-	VMAXPS Z21, Z26, Z21
-	VMAXPS Z22, Z26, Z22
-	VMAXPS Z23, Z26, Z23
-	VMAXPS Z24, Z26, Z24
-	VMAXPS Z25, Z26, Z25
+	VPXORD Z27, Z27, Z27
+	VMAXPS Z0, Z27, Z0
+	VMAXPS Z1, Z27, Z1
+	VMAXPS Z2, Z27, Z2
+	VMAXPS Z3, Z27, Z3
+	VMAXPS Z4, Z27, Z4
+	VMAXPS Z5, Z27, Z5
+	VMAXPS Z6, Z27, Z6
+	VMAXPS Z7, Z27, Z7
+	VMAXPS Z8, Z27, Z8
+	VMAXPS Z9, Z27, Z9
+	VMAXPS Z10, Z27, Z10
+	VMAXPS Z11, Z27, Z11
+	VMAXPS Z12, Z27, Z12
+	VMAXPS Z13, Z27, Z13
+	VMAXPS Z14, Z27, Z14
+	VMAXPS Z15, Z27, Z15
+	VMAXPS Z16, Z27, Z16
+	VMAXPS Z17, Z27, Z17
+	VMAXPS Z18, Z27, Z18
+	VMAXPS Z19, Z27, Z19
+	VMAXPS Z20, Z27, Z20
+	VMAXPS Z21, Z27, Z21
+	VMAXPS Z22, Z27, Z22
+	VMAXPS Z23, Z27, Z23
+	VMAXPS Z24, Z27, Z24
+	VMAXPS Z25, Z27, Z25
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00001fff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z26
-	VUNPCKHPS  Z2, Z0, Z27
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00001fff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z27
+	VUNPCKHPS  Z2, Z0, Z26
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z26, Z6
-	VUNPCKHPD  Z2, Z26, Z4
-	VUNPCKLPD  Z0, Z27, Z2
-	VUNPCKHPD  Z0, Z27, Z26
+	VUNPCKLPD  Z2, Z27, Z6
+	VUNPCKHPD  Z2, Z27, Z4
+	VUNPCKLPD  Z0, Z26, Z2
+	VUNPCKHPD  Z0, Z26, Z27
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z27
+	VUNPCKHPS  Z10, Z8, Z26
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z27, Z10
-	VUNPCKHPD  Z8, Z27, Z0
+	VUNPCKLPD  Z8, Z26, Z10
+	VUNPCKHPD  Z8, Z26, Z0
 	VUNPCKLPS  Z18, Z16, Z8
-	VUNPCKHPS  Z18, Z16, Z27
+	VUNPCKHPS  Z18, Z16, Z26
 	VUNPCKLPS  Z22, Z20, Z18
 	VUNPCKHPS  Z22, Z20, Z16
 	VUNPCKLPD  Z18, Z8, Z22
 	VUNPCKHPD  Z18, Z8, Z20
-	VUNPCKLPD  Z16, Z27, Z18
-	VUNPCKHPD  Z16, Z27, Z8
+	VUNPCKLPD  Z16, Z26, Z18
+	VUNPCKHPD  Z16, Z26, Z8
 	VUNPCKLPS  Z24, Z24, Z16
-	VUNPCKHPS  Z24, Z24, Z27
+	VUNPCKHPS  Z24, Z24, Z26
 	VUNPCKLPD  Z16, Z16, Z24
 	VUNPCKHPD  Z16, Z16, Z28
-	VUNPCKLPD  Z27, Z27, Z16
-	VUNPCKHPD  Z27, Z27, Z29
-	VSHUFF32X4 $0x88, Z14, Z6, Z27
+	VUNPCKLPD  Z26, Z26, Z16
+	VUNPCKHPD  Z26, Z26, Z29
+	VSHUFF32X4 $0x88, Z14, Z6, Z26
 	VSHUFF32X4 $0xdd, Z14, Z6, Z30
 	VSHUFF32X4 $0x88, Z24, Z22, Z14
 	VSHUFF32X4 $0xdd, Z24, Z22, Z6
-	VSHUFF32X4 $0x88, Z14, Z27, Z24
-	VSHUFF32X4 $0xdd, Z14, Z27, Z22
+	VSHUFF32X4 $0x88, Z14, Z26, Z24
+	VSHUFF32X4 $0xdd, Z14, Z26, Z22
 	VSHUFF32X4 $0x88, Z6, Z30, Z14
-	VSHUFF32X4 $0xdd, Z6, Z30, Z27
+	VSHUFF32X4 $0xdd, Z6, Z30, Z26
 	VSHUFF32X4 $0x88, Z12, Z4, Z6
 	VSHUFF32X4 $0xdd, Z12, Z4, Z30
 	VSHUFF32X4 $0x88, Z28, Z20, Z12
@@ -18872,76 +18682,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z4, Z18
 	VSHUFF32X4 $0x88, Z2, Z30, Z10
 	VSHUFF32X4 $0xdd, Z2, Z30, Z4
-	VSHUFF32X4 $0x88, Z0, Z26, Z2
-	VSHUFF32X4 $0xdd, Z0, Z26, Z30
+	VSHUFF32X4 $0x88, Z0, Z27, Z2
+	VSHUFF32X4 $0xdd, Z0, Z27, Z30
 	VSHUFF32X4 $0x88, Z29, Z8, Z0
-	VSHUFF32X4 $0xdd, Z29, Z8, Z26
+	VSHUFF32X4 $0xdd, Z29, Z8, Z27
 	VSHUFF32X4 $0x88, Z0, Z2, Z29
 	VSHUFF32X4 $0xdd, Z0, Z2, Z8
-	VSHUFF32X4 $0x88, Z26, Z30, Z0
-	VSHUFF32X4 $0xdd, Z26, Z30, Z2
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VSHUFF32X4 $0x88, Z27, Z30, Z0
+	VSHUFF32X4 $0xdd, Z27, Z30, Z2
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z28, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z28, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z29, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z29, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -18971,7 +18781,7 @@ rectified:
 	VUNPCKLPD  Z17, Z17, Z25
 	VUNPCKHPD  Z17, Z17, Z6
 	VUNPCKLPD  Z4, Z4, Z17
-	VUNPCKHPD  Z4, Z4, Z27
+	VUNPCKHPD  Z4, Z4, Z26
 	VSHUFF32X4 $0x88, Z15, Z7, Z4
 	VSHUFF32X4 $0xdd, Z15, Z7, Z8
 	VSHUFF32X4 $0x88, Z25, Z23, Z15
@@ -18998,76 +18808,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z3, Z8, Z5
 	VSHUFF32X4 $0x88, Z1, Z2, Z3
 	VSHUFF32X4 $0xdd, Z1, Z2, Z8
-	VSHUFF32X4 $0x88, Z27, Z9, Z1
-	VSHUFF32X4 $0xdd, Z27, Z9, Z2
-	VSHUFF32X4 $0x88, Z1, Z3, Z27
+	VSHUFF32X4 $0x88, Z26, Z9, Z1
+	VSHUFF32X4 $0xdd, Z26, Z9, Z2
+	VSHUFF32X4 $0x88, Z1, Z3, Z26
 	VSHUFF32X4 $0xdd, Z1, Z3, Z9
 	VSHUFF32X4 $0x88, Z2, Z8, Z1
 	VSHUFF32X4 $0xdd, Z2, Z8, Z3
-	CMPQ       R11, $0x10
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX
@@ -19089,11 +18899,13 @@ TEXT ·across14x2_avx512(SB), $0-8
 	ADDQ CX, SI
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
 
 lines:
-	MOVQ   32(AX), R9
-	MOVQ   24(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   32(AX), R11
+	MOVQ   24(AX), R12
+	MOVQ   48(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19122,404 +18934,367 @@ lines:
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
-	SUBQ   $0x04, R11
+	SUBQ   $0x03, R13
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (CX)(R12*1), Z30
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z28
+	VMOVUPS      64(R11), Z29
+	TESTQ        DI, DI
+	JNE          leftOut
+	VBROADCASTSS (CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z30
+
+leftOut:
+	VBROADCASTSS 4(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z30
+	VBROADCASTSS 8(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z30
+	VBROADCASTSS 12(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z30
+	VBROADCASTSS 16(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z30
+	VBROADCASTSS 20(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS 24(CX)(R12*1), Z30
+	VBROADCASTSS 24(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z30
+	VBROADCASTSS 28(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z30
+	VBROADCASTSS 32(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z30
+	VBROADCASTSS 36(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z30
+	VBROADCASTSS 40(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z30
+	VBROADCASTSS 44(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z30
+	VBROADCASTSS 48(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
-	VBROADCASTSS 52(SI)(R12*1), Z30
+	VBROADCASTSS 52(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	PREFETCHT0   (DI)
-	ADDQ         136(AX), DI
-	MOVLQSX      4(R10), R12
-	VMOVUPS      128(R9), Z29
-	VMOVUPS      192(R9), Z28
-	VBROADCASTSS (CX)(R12*1), Z30
+	PREFETCHT0   (R9)
+	ADDQ         152(AX), R9
+	MOVLQSX      4(R12), R14
+	VMOVUPS      128(R11), Z29
+	VMOVUPS      192(R11), Z28
+	VBROADCASTSS (CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z0
 	VFMADD231PS  Z28, Z30, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z30
+	VBROADCASTSS 4(CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z2
 	VFMADD231PS  Z28, Z30, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z30
+	VBROADCASTSS 8(CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z4
 	VFMADD231PS  Z28, Z30, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z30
+	VBROADCASTSS 12(CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z6
 	VFMADD231PS  Z28, Z30, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z30
+	VBROADCASTSS 16(CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z8
 	VFMADD231PS  Z28, Z30, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z30
+	VBROADCASTSS 20(CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z10
 	VFMADD231PS  Z28, Z30, Z11
-	VBROADCASTSS 24(CX)(R12*1), Z30
+	VBROADCASTSS 24(CX)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z12
 	VFMADD231PS  Z28, Z30, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z30
+	VBROADCASTSS 28(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z14
 	VFMADD231PS  Z28, Z30, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z30
+	VBROADCASTSS 32(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z16
 	VFMADD231PS  Z28, Z30, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z30
+	VBROADCASTSS 36(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z18
 	VFMADD231PS  Z28, Z30, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z30
+	VBROADCASTSS 40(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z20
 	VFMADD231PS  Z28, Z30, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z30
+	VBROADCASTSS 44(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z22
 	VFMADD231PS  Z28, Z30, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z30
+	VBROADCASTSS 48(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z24
 	VFMADD231PS  Z28, Z30, Z25
-	VBROADCASTSS 52(SI)(R12*1), Z30
+	VBROADCASTSS 52(SI)(R14*1), Z30
 	VFMADD231PS  Z29, Z30, Z26
 	VFMADD231PS  Z28, Z30, Z27
-	MOVLQSX      8(R10), R12
-	VMOVUPS      256(R9), Z28
-	VMOVUPS      320(R9), Z29
-	VBROADCASTSS (CX)(R12*1), Z30
+	PREFETCHT0   (R10)
+	ADDQ         160(AX), R10
+	MOVLQSX      8(R12), R14
+	VMOVUPS      256(R11), Z28
+	VMOVUPS      320(R11), Z29
+	VBROADCASTSS (CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z30
+	VBROADCASTSS 4(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z30
+	VBROADCASTSS 8(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z30
+	VBROADCASTSS 12(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z30
+	VBROADCASTSS 16(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z30
+	VBROADCASTSS 20(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS 24(CX)(R12*1), Z30
+	VBROADCASTSS 24(CX)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z30
+	VBROADCASTSS 28(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z30
+	VBROADCASTSS 32(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z30
+	VBROADCASTSS 36(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z30
+	VBROADCASTSS 40(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z30
+	VBROADCASTSS 44(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z30
+	VBROADCASTSS 48(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
-	VBROADCASTSS 52(SI)(R12*1), Z30
+	TESTQ        R8, R8
+	JNE          rightOut
+	VBROADCASTSS 52(SI)(R14*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	PREFETCHT0   (R8)
-	ADDQ         144(AX), R8
-	MOVLQSX      12(R10), R12
-	VMOVUPS      384(R9), Z29
-	VMOVUPS      448(R9), Z28
-	VBROADCASTSS (CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z0
-	VFMADD231PS  Z28, Z30, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z2
-	VFMADD231PS  Z28, Z30, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z4
-	VFMADD231PS  Z28, Z30, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z6
-	VFMADD231PS  Z28, Z30, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z8
-	VFMADD231PS  Z28, Z30, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z10
-	VFMADD231PS  Z28, Z30, Z11
-	VBROADCASTSS 24(CX)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z12
-	VFMADD231PS  Z28, Z30, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z14
-	VFMADD231PS  Z28, Z30, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z16
-	VFMADD231PS  Z28, Z30, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z18
-	VFMADD231PS  Z28, Z30, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z20
-	VFMADD231PS  Z28, Z30, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z22
-	VFMADD231PS  Z28, Z30, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z24
-	VFMADD231PS  Z28, Z30, Z25
-	VBROADCASTSS 52(SI)(R12*1), Z30
-	VFMADD231PS  Z29, Z30, Z26
-	VFMADD231PS  Z28, Z30, Z27
-	ADDQ         $+16, R10
-	ADDQ         $+512, R9
-	SUBQ         $0x04, R11
-	JGE          kSteps
+
+rightOut:
+	ADDQ $+12, R12
+	ADDQ $+384, R11
+	SUBQ $0x03, R13
+	JGE  kSteps
 
 kRest:
-	ADDQ $0x04, R11
+	ADDQ $0x03, R13
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R10), R12
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z0
-	VFMADD231PS  Z29, Z30, Z1
-	VBROADCASTSS 4(CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z2
-	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z4
-	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z6
-	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z8
-	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z10
-	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS 24(CX)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z12
-	VFMADD231PS  Z29, Z30, Z13
-	VBROADCASTSS 28(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z14
-	VFMADD231PS  Z29, Z30, Z15
-	VBROADCASTSS 32(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z16
-	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z18
-	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z20
-	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z22
-	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z24
-	VFMADD231PS  Z29, Z30, Z25
-	VBROADCASTSS 52(SI)(R12*1), Z30
-	VFMADD231PS  Z28, Z30, Z26
-	VFMADD231PS  Z29, Z30, Z27
-	ADDQ         $+4, R10
-	ADDQ         $+128, R9
-	DECQ         R11
+	MOVLQSX      (R12), R14
+	VMOVUPS      (R11), Z29
+	VMOVUPS      64(R11), Z28
+	VBROADCASTSS (CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z0
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS 4(CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z2
+	VFMADD231PS  Z28, Z30, Z3
+	VBROADCASTSS 8(CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z4
+	VFMADD231PS  Z28, Z30, Z5
+	VBROADCASTSS 12(CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z6
+	VFMADD231PS  Z28, Z30, Z7
+	VBROADCASTSS 16(CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z8
+	VFMADD231PS  Z28, Z30, Z9
+	VBROADCASTSS 20(CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z10
+	VFMADD231PS  Z28, Z30, Z11
+	VBROADCASTSS 24(CX)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VBROADCASTSS 28(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z14
+	VFMADD231PS  Z28, Z30, Z15
+	VBROADCASTSS 32(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z16
+	VFMADD231PS  Z28, Z30, Z17
+	VBROADCASTSS 36(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z18
+	VFMADD231PS  Z28, Z30, Z19
+	VBROADCASTSS 40(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z20
+	VFMADD231PS  Z28, Z30, Z21
+	VBROADCASTSS 44(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z22
+	VFMADD231PS  Z28, Z30, Z23
+	VBROADCASTSS 48(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z24
+	VFMADD231PS  Z28, Z30, Z25
+	VBROADCASTSS 52(SI)(R14*1), Z30
+	VFMADD231PS  Z29, Z30, Z26
+	VFMADD231PS  Z28, Z30, Z27
+	ADDQ         $+4, R12
+	ADDQ         $+128, R11
+	DECQ         R13
 	JNE          kOne
 
 kDone:
 	CMPQ       104(AX), $0x00
 	JEQ        edged
-	VMOVAPS    Z0, Z29
-	VPMINSD    Z0, Z29, Z29
-	VPMINSD    Z1, Z29, Z29
-	VPMINSD    Z2, Z29, Z29
-	VPMINSD    Z3, Z29, Z29
-	VPMINSD    Z4, Z29, Z29
-	VPMINSD    Z5, Z29, Z29
-	VPMINSD    Z6, Z29, Z29
-	VPMINSD    Z7, Z29, Z29
-	VPMINSD    Z8, Z29, Z29
-	VPMINSD    Z9, Z29, Z29
-	VPMINSD    Z10, Z29, Z29
-	VPMINSD    Z11, Z29, Z29
-	VPMINSD    Z12, Z29, Z29
-	VPMINSD    Z13, Z29, Z29
-	VPMINSD    Z14, Z29, Z29
-	VPMINSD    Z15, Z29, Z29
-	VPMINSD    Z16, Z29, Z29
-	VPMINSD    Z17, Z29, Z29
-	VPMINSD    Z18, Z29, Z29
-	VPMINSD    Z19, Z29, Z29
-	VPMINSD    Z20, Z29, Z29
-	VPMINSD    Z21, Z29, Z29
-	VPMINSD    Z22, Z29, Z29
-	VPMINSD    Z23, Z29, Z29
-	VPMINSD    Z24, Z29, Z29
-	VPMINSD    Z25, Z29, Z29
-	VPMINSD    Z26, Z29, Z29
-	VPMINSD    Z27, Z29, Z29
-	VPTERNLOGD $0xff, Z28, Z28, Z28
-	VPSLLD     $0x1f, Z28, Z28
-	VPCMPEQD   Z28, Z29, K1
-	KMOVW      K1, R9
-	ORQ        R9, 112(AX)
+	VMOVAPS    Z0, Z28
+	VPMINSD    Z0, Z28, Z28
+	VPMINSD    Z1, Z28, Z28
+	VPMINSD    Z2, Z28, Z28
+	VPMINSD    Z3, Z28, Z28
+	VPMINSD    Z4, Z28, Z28
+	VPMINSD    Z5, Z28, Z28
+	VPMINSD    Z6, Z28, Z28
+	VPMINSD    Z7, Z28, Z28
+	VPMINSD    Z8, Z28, Z28
+	VPMINSD    Z9, Z28, Z28
+	VPMINSD    Z10, Z28, Z28
+	VPMINSD    Z11, Z28, Z28
+	VPMINSD    Z12, Z28, Z28
+	VPMINSD    Z13, Z28, Z28
+	VPMINSD    Z14, Z28, Z28
+	VPMINSD    Z15, Z28, Z28
+	VPMINSD    Z16, Z28, Z28
+	VPMINSD    Z17, Z28, Z28
+	VPMINSD    Z18, Z28, Z28
+	VPMINSD    Z19, Z28, Z28
+	VPMINSD    Z20, Z28, Z28
+	VPMINSD    Z21, Z28, Z28
+	VPMINSD    Z22, Z28, Z28
+	VPMINSD    Z23, Z28, Z28
+	VPMINSD    Z24, Z28, Z28
+	VPMINSD    Z25, Z28, Z28
+	VPMINSD    Z26, Z28, Z28
+	VPMINSD    Z27, Z28, Z28
+	VPTERNLOGD $0xff, Z29, Z29, Z29
+	VPSLLD     $0x1f, Z29, Z29
+	VPCMPEQD   Z29, Z28, K1
+	KMOVW      K1, R11
+	ORQ        R11, 112(AX)
 
 edged:
-	MOVQ    40(AX), R9
-	TESTQ   R9, R9
+	MOVQ    40(AX), R11
+	TESTQ   R11, R11
 	JEQ     noBias
-	VMOVUPS (R9), Z28
-	VADDPS  Z28, Z0, Z0
-	VADDPS  Z28, Z2, Z2
-	VADDPS  Z28, Z4, Z4
-	VADDPS  Z28, Z6, Z6
-	VADDPS  Z28, Z8, Z8
-	VADDPS  Z28, Z10, Z10
-	VADDPS  Z28, Z12, Z12
-	VADDPS  Z28, Z14, Z14
-	VADDPS  Z28, Z16, Z16
-	VADDPS  Z28, Z18, Z18
-	VADDPS  Z28, Z20, Z20
-	VADDPS  Z28, Z22, Z22
-	VADDPS  Z28, Z24, Z24
-	VADDPS  Z28, Z26, Z26
-	VMOVUPS 64(R9), Z28
-	VADDPS  Z28, Z1, Z1
-	VADDPS  Z28, Z3, Z3
-	VADDPS  Z28, Z5, Z5
-	VADDPS  Z28, Z7, Z7
-	VADDPS  Z28, Z9, Z9
-	VADDPS  Z28, Z11, Z11
-	VADDPS  Z28, Z13, Z13
-	VADDPS  Z28, Z15, Z15
-	VADDPS  Z28, Z17, Z17
-	VADDPS  Z28, Z19, Z19
-	VADDPS  Z28, Z21, Z21
-	VADDPS  Z28, Z23, Z23
-	VADDPS  Z28, Z25, Z25
-	VADDPS  Z28, Z27, Z27
+	VMOVUPS (R11), Z29
+	VADDPS  Z29, Z0, Z0
+	VADDPS  Z29, Z2, Z2
+	VADDPS  Z29, Z4, Z4
+	VADDPS  Z29, Z6, Z6
+	VADDPS  Z29, Z8, Z8
+	VADDPS  Z29, Z10, Z10
+	VADDPS  Z29, Z12, Z12
+	VADDPS  Z29, Z14, Z14
+	VADDPS  Z29, Z16, Z16
+	VADDPS  Z29, Z18, Z18
+	VADDPS  Z29, Z20, Z20
+	VADDPS  Z29, Z22, Z22
+	VADDPS  Z29, Z24, Z24
+	VADDPS  Z29, Z26, Z26
+	VMOVUPS 64(R11), Z29
+	VADDPS  Z29, Z1, Z1
+	VADDPS  Z29, Z3, Z3
+	VADDPS  Z29, Z5, Z5
+	VADDPS  Z29, Z7, Z7
+	VADDPS  Z29, Z9, Z9
+	VADDPS  Z29, Z11, Z11
+	VADDPS  Z29, Z13, Z13
+	VADDPS  Z29, Z15, Z15
+	VADDPS  Z29, Z17, Z17
+	VADDPS  Z29, Z19, Z19
+	VADDPS  Z29, Z21, Z21
+	VADDPS  Z29, Z23, Z23
+	VADDPS  Z29, Z25, Z25
+	VADDPS  Z29, Z27, Z27
 
 noBias:
 	CMPQ   96(AX), $0x00
 	JEQ    rectified
-	VPXORD Z28, Z28, Z28
-	VMAXPS Z0, Z28, Z0
-	VMAXPS Z1, Z28, Z1
-	VMAXPS Z2, Z28, Z2
-	VMAXPS Z3, Z28, Z3
-	VMAXPS Z4, Z28, Z4
-	VMAXPS Z5, Z28, Z5
-	VMAXPS Z6, Z28, Z6
-	VMAXPS Z7, Z28, Z7
-	VMAXPS Z8, Z28, Z8
-	VMAXPS Z9, Z28, Z9
-	VMAXPS Z10, Z28, Z10
-	VMAXPS Z11, Z28, Z11
-	VMAXPS Z12, Z28, Z12
-	VMAXPS Z13, Z28, Z13
-	VMAXPS Z14, Z28, Z14
-	VMAXPS Z15, Z28, Z15
-	VMAXPS Z16, Z28, Z16
-	VMAXPS Z17, Z28, Z17
-	VMAXPS Z18, Z28, Z18
-	VMAXPS Z19, Z28, Z19
-	VMAXPS Z20, Z28, Z20
-	VMAXPS Z21, Z28, Z21
-	VMAXPS Z22, Z28, Z22
-	VMAXPS Z23, Z28, Z23
-	VMAXPS Z24, Z28, Z24
-	VMAXPS Z25, Z28, Z25
-	VMAXPS Z26, Z28, Z26
-	VMAXPS Z27, Z28, Z27
+	VPXORD Z29, Z29, Z29
+	VMAXPS Z0, Z29, Z0
+	VMAXPS Z1, Z29, Z1
+	VMAXPS Z2, Z29, Z2
+	VMAXPS Z3, Z29, Z3
+	VMAXPS Z4, Z29, Z4
+	VMAXPS Z5, Z29, Z5
+	VMAXPS Z6, Z29, Z6
+	VMAXPS Z7, Z29, Z7
+	VMAXPS Z8, Z29, Z8
+	VMAXPS Z9, Z29, Z9
+	VMAXPS Z10, Z29, Z10
+	VMAXPS Z11, Z29, Z11
+	VMAXPS Z12, Z29, Z12
+	VMAXPS Z13, Z29, Z13
+	VMAXPS Z14, Z29, Z14
+	VMAXPS Z15, Z29, Z15
+	VMAXPS Z16, Z29, Z16
+	VMAXPS Z17, Z29, Z17
+	VMAXPS Z18, Z29, Z18
+	VMAXPS Z19, Z29, Z19
+	VMAXPS Z20, Z29, Z20
+	VMAXPS Z21, Z29, Z21
+	VMAXPS Z22, Z29, Z22
+	VMAXPS Z23, Z29, Z23
+	VMAXPS Z24, Z29, Z24
+	VMAXPS Z25, Z29, Z25
+	VMAXPS Z26, Z29, Z26
+	VMAXPS Z27, Z29, Z27
 
 rectified:
-	MOVQ       64(AX), R10
-	MOVQ       88(AX), R11
-	MOVQ       DX, R9
-	MOVL       $0x00003fff, R12
-	KMOVW      R12, K1
-	VUNPCKLPS  Z2, Z0, Z28
-	VUNPCKHPS  Z2, Z0, Z29
+	MOVQ       64(AX), R12
+	MOVQ       88(AX), R13
+	MOVQ       DX, R11
+	MOVL       $0x00003fff, R14
+	KMOVW      R14, K1
+	VUNPCKLPS  Z2, Z0, Z29
+	VUNPCKHPS  Z2, Z0, Z28
 	VUNPCKLPS  Z6, Z4, Z2
 	VUNPCKHPS  Z6, Z4, Z0
-	VUNPCKLPD  Z2, Z28, Z6
-	VUNPCKHPD  Z2, Z28, Z4
-	VUNPCKLPD  Z0, Z29, Z2
-	VUNPCKHPD  Z0, Z29, Z28
+	VUNPCKLPD  Z2, Z29, Z6
+	VUNPCKHPD  Z2, Z29, Z4
+	VUNPCKLPD  Z0, Z28, Z2
+	VUNPCKHPD  Z0, Z28, Z29
 	VUNPCKLPS  Z10, Z8, Z0
-	VUNPCKHPS  Z10, Z8, Z29
+	VUNPCKHPS  Z10, Z8, Z28
 	VUNPCKLPS  Z14, Z12, Z10
 	VUNPCKHPS  Z14, Z12, Z8
 	VUNPCKLPD  Z10, Z0, Z14
 	VUNPCKHPD  Z10, Z0, Z12
-	VUNPCKLPD  Z8, Z29, Z10
-	VUNPCKHPD  Z8, Z29, Z0
+	VUNPCKLPD  Z8, Z28, Z10
+	VUNPCKHPD  Z8, Z28, Z0
 	VUNPCKLPS  Z18, Z16, Z8
-	VUNPCKHPS  Z18, Z16, Z29
+	VUNPCKHPS  Z18, Z16, Z28
 	VUNPCKLPS  Z22, Z20, Z18
 	VUNPCKHPS  Z22, Z20, Z16
 	VUNPCKLPD  Z18, Z8, Z22
 	VUNPCKHPD  Z18, Z8, Z20
-	VUNPCKLPD  Z16, Z29, Z18
-	VUNPCKHPD  Z16, Z29, Z8
+	VUNPCKLPD  Z16, Z28, Z18
+	VUNPCKHPD  Z16, Z28, Z8
 	VUNPCKLPS  Z26, Z24, Z16
-	VUNPCKHPS  Z26, Z24, Z29
+	VUNPCKHPS  Z26, Z24, Z28
 	VUNPCKLPD  Z16, Z16, Z26
 	VUNPCKHPD  Z16, Z16, Z24
-	VUNPCKLPD  Z29, Z29, Z16
-	VUNPCKHPD  Z29, Z29, Z30
-	VSHUFF32X4 $0x88, Z14, Z6, Z29
+	VUNPCKLPD  Z28, Z28, Z16
+	VUNPCKHPD  Z28, Z28, Z30
+	VSHUFF32X4 $0x88, Z14, Z6, Z28
 	VSHUFF32X4 $0xdd, Z14, Z6, Z31
 	VSHUFF32X4 $0x88, Z26, Z22, Z14
 	VSHUFF32X4 $0xdd, Z26, Z22, Z6
-	VSHUFF32X4 $0x88, Z14, Z29, Z26
-	VSHUFF32X4 $0xdd, Z14, Z29, Z22
+	VSHUFF32X4 $0x88, Z14, Z28, Z26
+	VSHUFF32X4 $0xdd, Z14, Z28, Z22
 	VSHUFF32X4 $0x88, Z6, Z31, Z14
-	VSHUFF32X4 $0xdd, Z6, Z31, Z29
+	VSHUFF32X4 $0xdd, Z6, Z31, Z28
 	VSHUFF32X4 $0x88, Z12, Z4, Z6
 	VSHUFF32X4 $0xdd, Z12, Z4, Z31
 	VSHUFF32X4 $0x88, Z24, Z20, Z12
@@ -19536,76 +19311,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z4, Z18
 	VSHUFF32X4 $0x88, Z2, Z31, Z10
 	VSHUFF32X4 $0xdd, Z2, Z31, Z4
-	VSHUFF32X4 $0x88, Z0, Z28, Z2
-	VSHUFF32X4 $0xdd, Z0, Z28, Z31
+	VSHUFF32X4 $0x88, Z0, Z29, Z2
+	VSHUFF32X4 $0xdd, Z0, Z29, Z31
 	VSHUFF32X4 $0x88, Z30, Z8, Z0
-	VSHUFF32X4 $0xdd, Z30, Z8, Z28
+	VSHUFF32X4 $0xdd, Z30, Z8, Z29
 	VSHUFF32X4 $0x88, Z0, Z2, Z30
 	VSHUFF32X4 $0xdd, Z0, Z2, Z8
-	VSHUFF32X4 $0x88, Z28, Z31, Z0
-	VSHUFF32X4 $0xdd, Z28, Z31, Z2
-	VMOVUPS    Z26, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x01
+	VSHUFF32X4 $0x88, Z29, Z31, Z0
+	VSHUFF32X4 $0xdd, Z29, Z31, Z2
+	VMOVUPS    Z26, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x01
 	JLE        stored
-	VMOVUPS    Z24, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x02
+	VMOVUPS    Z24, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x02
 	JLE        stored
-	VMOVUPS    Z16, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x03
+	VMOVUPS    Z16, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x03
 	JLE        stored
-	VMOVUPS    Z30, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x04
+	VMOVUPS    Z30, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x05
+	VMOVUPS    Z14, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x06
+	VMOVUPS    Z12, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x07
+	VMOVUPS    Z10, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x08
+	VMOVUPS    Z0, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x08
 	JLE        stored
-	VMOVUPS    Z22, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x09
+	VMOVUPS    Z22, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x09
 	JLE        stored
-	VMOVUPS    Z20, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0a
+	VMOVUPS    Z20, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0a
 	JLE        stored
-	VMOVUPS    Z18, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0b
+	VMOVUPS    Z18, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0c
+	VMOVUPS    Z8, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0c
 	JLE        stored
-	VMOVUPS    Z29, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0d
+	VMOVUPS    Z28, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0e
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x0f
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z2, K1, (R11)
+	ADDQ       R12, R11
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -19637,101 +19412,101 @@ rectified:
 	VUNPCKLPD  Z4, Z4, Z17
 	VUNPCKHPD  Z4, Z4, Z6
 	VSHUFF32X4 $0x88, Z15, Z7, Z4
-	VSHUFF32X4 $0xdd, Z15, Z7, Z29
+	VSHUFF32X4 $0xdd, Z15, Z7, Z28
 	VSHUFF32X4 $0x88, Z27, Z23, Z15
 	VSHUFF32X4 $0xdd, Z27, Z23, Z7
 	VSHUFF32X4 $0x88, Z15, Z4, Z27
 	VSHUFF32X4 $0xdd, Z15, Z4, Z23
-	VSHUFF32X4 $0x88, Z7, Z29, Z15
-	VSHUFF32X4 $0xdd, Z7, Z29, Z4
+	VSHUFF32X4 $0x88, Z7, Z28, Z15
+	VSHUFF32X4 $0xdd, Z7, Z28, Z4
 	VSHUFF32X4 $0x88, Z13, Z5, Z7
-	VSHUFF32X4 $0xdd, Z13, Z5, Z29
+	VSHUFF32X4 $0xdd, Z13, Z5, Z28
 	VSHUFF32X4 $0x88, Z25, Z21, Z13
 	VSHUFF32X4 $0xdd, Z25, Z21, Z5
 	VSHUFF32X4 $0x88, Z13, Z7, Z25
 	VSHUFF32X4 $0xdd, Z13, Z7, Z21
-	VSHUFF32X4 $0x88, Z5, Z29, Z13
-	VSHUFF32X4 $0xdd, Z5, Z29, Z7
+	VSHUFF32X4 $0x88, Z5, Z28, Z13
+	VSHUFF32X4 $0xdd, Z5, Z28, Z7
 	VSHUFF32X4 $0x88, Z11, Z3, Z5
-	VSHUFF32X4 $0xdd, Z11, Z3, Z29
+	VSHUFF32X4 $0xdd, Z11, Z3, Z28
 	VSHUFF32X4 $0x88, Z17, Z19, Z11
 	VSHUFF32X4 $0xdd, Z17, Z19, Z3
 	VSHUFF32X4 $0x88, Z11, Z5, Z17
 	VSHUFF32X4 $0xdd, Z11, Z5, Z19
-	VSHUFF32X4 $0x88, Z3, Z29, Z11
-	VSHUFF32X4 $0xdd, Z3, Z29, Z5
+	VSHUFF32X4 $0x88, Z3, Z28, Z11
+	VSHUFF32X4 $0xdd, Z3, Z28, Z5
 	VSHUFF32X4 $0x88, Z1, Z2, Z3
-	VSHUFF32X4 $0xdd, Z1, Z2, Z29
+	VSHUFF32X4 $0xdd, Z1, Z2, Z28
 	VSHUFF32X4 $0x88, Z6, Z9, Z1
 	VSHUFF32X4 $0xdd, Z6, Z9, Z2
 	VSHUFF32X4 $0x88, Z1, Z3, Z6
 	VSHUFF32X4 $0xdd, Z1, Z3, Z9
-	VSHUFF32X4 $0x88, Z2, Z29, Z1
-	VSHUFF32X4 $0xdd, Z2, Z29, Z3
-	CMPQ       R11, $0x10
+	VSHUFF32X4 $0x88, Z2, Z28, Z1
+	VSHUFF32X4 $0xdd, Z2, Z28, Z3
+	CMPQ       R13, $0x10
 	JLE        stored
-	VMOVUPS    Z27, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x11
+	VMOVUPS    Z27, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x11
 	JLE        stored
-	VMOVUPS    Z25, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x12
+	VMOVUPS    Z25, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x12
 	JLE        stored
-	VMOVUPS    Z17, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x13
+	VMOVUPS    Z17, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x13
 	JLE        stored
-	VMOVUPS    Z6, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x14
+	VMOVUPS    Z6, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x15
+	VMOVUPS    Z15, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x16
+	VMOVUPS    Z13, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x17
+	VMOVUPS    Z11, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x18
+	VMOVUPS    Z1, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x18
 	JLE        stored
-	VMOVUPS    Z23, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x19
+	VMOVUPS    Z23, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x19
 	JLE        stored
-	VMOVUPS    Z21, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1a
+	VMOVUPS    Z21, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1a
 	JLE        stored
-	VMOVUPS    Z19, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1b
+	VMOVUPS    Z19, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1c
+	VMOVUPS    Z9, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1d
+	VMOVUPS    Z4, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1e
+	VMOVUPS    Z7, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R9)
-	ADDQ       R10, R9
-	CMPQ       R11, $0x1f
+	VMOVUPS    Z5, K1, (R11)
+	ADDQ       R12, R11
+	CMPQ       R13, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R9)
-	ADDQ       R10, R9
+	VMOVUPS    Z3, K1, (R11)
+	ADDQ       R12, R11
 
 stored:
 	ADDQ 8(AX), CX

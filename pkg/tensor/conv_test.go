@@ -50,38 +50,56 @@ func TestStrips(t *testing.T) {
 
 // TestTapsInPadding has what makes taps in the padding matter: weights that are not
 // finite, and sums that are -0 before such a tap makes them +0. Only products next to
-// nothing make a sum -0.
+// nothing make a sum -0. Lines of 7 are one tile, those of 20 are cut and share one.
 func TestTapsInPadding(t *testing.T) {
-	c := Conv{N: bandImages, InC: 8, OutC: 32, H: 5, W: 7, KH: 3, KW: 3, PadH: 1, PadW: 1}
-	x, w := make([]float32, c.N*c.InC*c.H*c.W), make([]float32, c.OutC*c.InC*9)
-	for i := range c.H * c.W {
-		x[i] = 1e-30 // channel 0 of image 0
-	}
 	inf := float32(math.Inf(1))
-	for _, tap := range []struct {
-		kh           int // the row of filters that is different
-		first, other float32
-	}{{0, 1, -1}, {2, 1, -1}, {0, inf, 1}, {2, inf - inf, 1}} {
-		for i := range w {
-			w[i] = tap.other
-			if i/3%3 == tap.kh {
-				w[i] = tap.first
-			}
-			if i/9%c.InC == 0 {
-				w[i] = -1e-30
-			}
+	for _, width := range []int{7, 20} {
+		for _, tap := range []paddedTaps{
+			{step: 3, at: 0, first: 1, other: -1}, {step: 3, at: 2, first: 1, other: -1},
+			{step: 3, at: 0, first: inf, other: 1}, {step: 3, at: 2, first: inf - inf, other: 1},
+			{step: 1, at: 0, first: 1, other: -1}, {step: 1, at: 2, first: 1, other: -1},
+			{step: 1, at: 0, first: inf, other: 1}, {step: 1, at: 2, first: inf - inf, other: 1},
+		} {
+			tap.test(t, width)
 		}
-		var want []float32
-		for _, e := range engines(t, 1) {
-			y := make([]float32, c.N*c.OutC*c.H*c.W)
-			e.ConvForward(y, x, w, nil, c, ActNone)
-			if want == nil {
-				want = y
-			}
-			for i := range y {
-				if math.Float32bits(y[i]) != math.Float32bits(want[i]) && (y[i] == y[i] || want[i] == want[i]) {
-					t.Fatalf("%s, %+v: element %d is %g, want %g", e.ISA(), tap, i, y[i], want[i])
-				}
+	}
+}
+
+// paddedTaps are filters of 3 x 3 of which a row (step 3) or a column (1) is different.
+type paddedTaps struct {
+	step, at     int
+	first, other float32
+}
+
+func (tap paddedTaps) test(t *testing.T, width int) {
+	c := Conv{N: bandImages, InC: 8, OutC: 32, H: 5, W: width, KH: 3, KW: 3, PadH: 1, PadW: 1}
+	x, w := make([]float32, c.N*c.InC*c.H*c.W), make([]float32, c.OutC*c.InC*9)
+	tiny := x[:c.H*c.W] // channel 0 of image 0
+	if tap.step == 1 {
+		tiny = x[2*c.W : 3*c.W] // a line that those at the top and at the bottom do not see
+	}
+	for i := range tiny {
+		tiny[i] = 1e-30
+	}
+	for i := range w {
+		w[i] = tap.other
+		if i/tap.step%3 == tap.at {
+			w[i] = tap.first
+		}
+		if i/9%c.InC == 0 {
+			w[i] = -1e-30
+		}
+	}
+	var want []float32
+	for _, e := range engines(t, 1) {
+		y := make([]float32, c.N*c.OutC*c.H*c.W)
+		e.ConvForward(y, x, w, nil, c, ActNone)
+		if want == nil {
+			want = y
+		}
+		for i := range y {
+			if math.Float32bits(y[i]) != math.Float32bits(want[i]) && (y[i] == y[i] || want[i] == want[i]) {
+				t.Fatalf("%s, %+v: element %d is %g, want %g", e.ISA(), tap, i, y[i], want[i])
 			}
 		}
 	}

@@ -78,27 +78,27 @@ func (w *worker) acrossBands(p *product, bands []band) bool {
 		t.channels, t.bias = min(w.k.panel(), p.m-at), pointer(p.rowBias, at)
 		for i := range bands {
 			b := &bands[i]
-			t.offsets, t.k, t.edge = pointer(b.offsets, 0), len(b.offsets), b.filters
+			t.offsets, t.k = pointer(b.offsets, 0), len(b.offsets)
 			t.w = pointer(p.filters, w.k.whole(p.m)*b.filters+at*t.k)
-			w.acrossLines(p, at, b.line, b.lines)
+			w.acrossLines(p, at, b)
 		}
 	}
 	return t.minus == 0
 }
 
-// acrossLines computes some lines for the channels from at on.
-func (w *worker) acrossLines(p *product, at, line, lines int) {
+// acrossLines computes the lines of a band for the channels from at on.
+func (w *worker) acrossLines(p *product, at int, b *band) {
 	g := p.taps
 	n, shared := strips(g.outW, len(w.k.across[(w.across.channels-1)/w.k.width]))
-	own, pairs := g.outW-shared, lines/2
+	own, line, pairs := g.outW-shared, b.line, b.lines/2
 	if shared == 0 {
-		w.acrossStrips(p, at, span{line: line, to: g.outW, lines: lines, step: 1}, n)
+		w.acrossStrips(p, at, b, span{line: line, to: g.outW, lines: b.lines, step: 1}, n)
 		return
 	}
-	w.acrossStrips(p, at, span{line: line, to: own, lines: lines - pairs, step: 2}, n-1)
-	w.acrossStrips(p, at, span{line: line, from: own, to: g.outW + shared, lines: pairs, step: 2, gap: g.outRowStep - g.outW}, 1)
-	w.acrossStrips(p, at, span{line: line + 1, from: shared, to: g.outW, lines: pairs, step: 2}, n-1)
-	w.acrossStrips(p, at, span{line: line + 2*pairs, from: own, to: g.outW, lines: lines % 2, step: 1}, 1)
+	w.acrossStrips(p, at, b, span{line: line, to: own, lines: b.lines - pairs, step: 2}, n-1)
+	w.acrossStrips(p, at, b, span{line: line, from: own, to: g.outW + shared, lines: pairs, step: 2, gap: g.outRowStep - g.outW}, 1)
+	w.acrossStrips(p, at, b, span{line: line + 1, from: shared, to: g.outW, lines: pairs, step: 2}, n-1)
+	w.acrossStrips(p, at, b, span{line: line + 2*pairs, from: own, to: g.outW, lines: b.lines % 2, step: 1}, 1)
 }
 
 // strips cuts a line into n tiles of about the same size. If that takes one tile
@@ -118,8 +118,8 @@ func strips(width, most int) (n, shared int) {
 // columns lie gap numbers of the image that are left out.
 type span struct{ line, from, to, lines, step, gap int }
 
-// acrossStrips computes a span for the channels from at on, in n strips.
-func (w *worker) acrossStrips(p *product, at int, r span, n int) {
+// acrossStrips computes a span of a band for the channels from at on, in n strips.
+func (w *worker) acrossStrips(p *product, at int, b *band, r span, n int) {
 	if r.lines == 0 {
 		return
 	}
@@ -128,8 +128,10 @@ func (w *worker) acrossStrips(p *product, at int, r span, n int) {
 	for i := range n {
 		from, to := r.from+(r.to-r.from)*i/n, r.from+(r.to-r.from)*(i+1)/n
 		t.x, t.c = pointer(p.b, r.line*g.outRowStep+from), pointer(p.c, at*p.cRow+r.line*g.outW+from)
+		t.left, t.right = flag(b.sides && from == 0), flag(b.sides && to == g.outW)
+		t.edge = b.filters | t.left | t.right
 		part := (to - from) * r.lines * t.channels
-		times := r.lines * max(t.k/tapSteps, 1)
+		times := r.lines * max(t.k/acrossSteps, 1)
 		w.soonX.aim(&t.soonX, &t.soonXStep, part, times)
 		w.soonY.aim(&t.soonY, &t.soonYStep, part, times)
 		w.k.across[(t.channels-1)/w.k.width][to-from-1](t)

@@ -2,9 +2,12 @@ package tensor
 
 import "unsafe"
 
-// tapSteps is how many ks kernels of convolutions do between two questions for
-// what is needed soon.
-const tapSteps = 4
+// Kernels of convolutions do so many ks between two questions for what is needed
+// soon, those across channels acrossSteps.
+const (
+	tapSteps    = 4
+	acrossSteps = 3
+)
 
 // soon is what the next image reads or writes: the caches are told of it while
 // this one is computed, little by little.
