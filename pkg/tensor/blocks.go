@@ -8,8 +8,8 @@ const (
 	blockA    = 1 << 18
 	blockRows = 512
 	blockDeep = 1024
-	// Larger A and a B that is copied: a block of B, 1 MiB, stays in the second cache
-	// while panels of A, each in the first cache, pass by.
+	// More rows: a block of B, 1 MiB, stays in the second cache while panels of A,
+	// each in the first cache, pass by.
 	blockK = 512
 	blockN = 512
 	// Rows of a transposed A that are turned at once: what is read lies together in
@@ -19,7 +19,8 @@ const (
 	turnedColumns = 32
 	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
 	pageFloats = 1024
-	// So many rows that lie half a page apart do not yet crowd each other out.
+	// Few rows: they are one block, and rows half a page apart do not crowd each
+	// other out yet.
 	fewRows = 192
 )
 
@@ -40,7 +41,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyNarrow(p, i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
-	case p.direct(w.k, rows) || rows <= p.highest(w.k):
+	case p.direct(w.k, rows) || p.oneBlock(w.k, rows):
 		blocks := blocksOf(rows, p.highest(w.k))
 		for b := range blocks {
 			from := rows * b / blocks
@@ -56,6 +57,13 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 // highest is the most rows of a block of A.
 func (p *product) highest(k *kernels) int {
 	return min(max(blockA/max(1, min(p.k, blockDeep)), k.rows), blockRows)
+}
+
+// oneBlock is whether A, of so many rows, is best one block: few rows are, and more
+// if A is turned, in long lines then, or panels of B are, each when it is needed.
+func (p *product) oneBlock(k *kernels, rows int) bool {
+	turns := p.aCol != 1 || p.bCol != 1 && p.taps == nil
+	return rows <= fewRows || turns && rows <= p.highest(k)
 }
 
 // turned is whether a B that is stored transposed is best turned on the way: so

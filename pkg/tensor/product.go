@@ -6,8 +6,8 @@ package tensor
 //
 // # How it is computed
 //
-// If B can be read where it is, or A is one block, a block of A stays in the second
-// cache:
+// If B can be read where it is, or there are few rows, or not too many and an operand
+// is turned, a block of A stays in the second cache:
 //
 //	for blocks of rows
 //	  for blocks of k          the chain goes on from C; A copied, if it is worth it
