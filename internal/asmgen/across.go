@@ -62,7 +62,7 @@ func (a *across) write() {
 	a.x, a.c, a.lines = a.load("x"), a.load("c"), a.load("lines")
 	a.x2 = a.load("gap")
 	a.ADDQ(a.x, a.x2)
-	a.flags = map[string]reg.GPVirtual{"left": a.load("left"), "right": a.load("right")}
+	a.flags = map[string]reg.GPVirtual{"left": a.load("left"), "right": a.load("right"), "inner": a.load("inner")}
 	a.soon = soonOf(&a.tile, acrossSteps)
 	a.Label("lines")
 	a.b, a.offsets, a.k = a.load("w"), a.load("offsets"), a.load("k")
@@ -127,6 +127,8 @@ func (a *across) padded(r, tap int) string {
 		return "left"
 	case tap == acrossSteps-1 && r == a.rows-1:
 		return "right"
+	case a.rows%2 == 0 && (tap == 0 && r == a.rows/2 || tap == acrossSteps-1 && r == a.rows/2-1):
+		return "inner"
 	}
 	return ""
 }
@@ -138,9 +140,10 @@ func (a *across) unless(flag string, f func()) {
 		return
 	}
 	a.TESTQ(a.flags[flag], a.flags[flag])
-	a.JNE(operand.LabelRef(flag + "Out"))
+	end := fmt.Sprintf("%s%d", flag, a.soon.steps)
+	a.JNE(operand.LabelRef(end))
 	f()
-	a.Label(flag + "Out")
+	a.Label(end)
 }
 
 // finish adds the bias, applies max(0, x), and stores the tile, a line of places

@@ -8695,7 +8695,8 @@ TEXT ·across1x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -8709,24 +8710,24 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z1
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
 
-leftOut:
+left1:
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z1
 	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z1
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST (SI)(R14*1), Z1, Z0
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -8890,58 +8891,67 @@ TEXT ·across2x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z2
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z2
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z2, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z2
-	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
+left1:
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 4(SI)(R15*1), Z2, Z1
+
+inner1:
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z2
-	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z2
+	VFMADD231PS.BCST (CX)(R15*1), Z2, Z0
+	VFMADD231PS.BCST 4(SI)(R15*1), Z2, Z1
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z2
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST (CX)(R15*1), Z2, Z0
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 4(SI)(R15*1), Z2, Z1
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z2
-	VFMADD231PS.BCST (CX)(R14*1), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(R14*1), Z2, Z1
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z2
+	VFMADD231PS.BCST (CX)(R15*1), Z2, Z0
+	VFMADD231PS.BCST 4(SI)(R15*1), Z2, Z1
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -8953,14 +8963,14 @@ kDone:
 	VPTERNLOGD $0xff, Z3, Z3, Z3
 	VPSLLD     $0x1f, Z3, Z3
 	VPCMPEQD   Z3, Z2, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z3
+	VMOVUPS (R12), Z3
 	VADDPS  Z3, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 
@@ -8972,11 +8982,11 @@ noBias:
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000003, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000003, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z3
 	VUNPCKHPS  Z1, Z0, Z2
 	VUNPCKLPD  Z3, Z3, Z1
@@ -9007,68 +9017,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -9091,7 +9101,8 @@ TEXT ·across3x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -9107,30 +9118,30 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z3
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
 	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z3
 	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
 	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
 	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z3
 	VFMADD231PS.BCST (CX)(R14*1), Z3, Z0
 	VFMADD231PS.BCST 4(SI)(R14*1), Z3, Z1
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 8(SI)(R14*1), Z3, Z2
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -9304,68 +9315,77 @@ TEXT ·across4x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z4
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z4
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z4, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z4
-	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z4, Z1
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 8(SI)(R15*1), Z4, Z2
+
+inner1:
+	VFMADD231PS.BCST 12(SI)(R15*1), Z4, Z3
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z4
-	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z4
+	VFMADD231PS.BCST (CX)(R15*1), Z4, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(R15*1), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(R15*1), Z4, Z3
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z4
+	VFMADD231PS.BCST (CX)(R15*1), Z4, Z0
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 4(CX)(R15*1), Z4, Z1
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 8(SI)(R15*1), Z4, Z2
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 12(SI)(R15*1), Z4, Z3
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z4
-	VFMADD231PS.BCST (CX)(R14*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(R14*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z4, Z3
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z4
+	VFMADD231PS.BCST (CX)(R15*1), Z4, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(R15*1), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(R15*1), Z4, Z3
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -9379,14 +9399,14 @@ kDone:
 	VPTERNLOGD $0xff, Z5, Z5, Z5
 	VPSLLD     $0x1f, Z5, Z5
 	VPCMPEQD   Z5, Z4, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z5
+	VMOVUPS (R12), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z2, Z2
@@ -9402,11 +9422,11 @@ noBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000000f, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000000f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z5
 	VUNPCKHPS  Z1, Z0, Z4
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9439,68 +9459,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -9523,7 +9543,8 @@ TEXT ·across5x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -9541,16 +9562,16 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z5
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(CX)(R14*1), Z5, Z1
 	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
 	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
 	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z5
 	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
@@ -9559,7 +9580,7 @@ leftOut:
 	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
 	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z5
 	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
@@ -9567,10 +9588,10 @@ leftOut:
 	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
 	VFMADD231PS.BCST 12(SI)(R14*1), Z5, Z3
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 16(SI)(R14*1), Z5, Z4
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -9758,78 +9779,87 @@ TEXT ·across6x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z6
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z6
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z6, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z6
-	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z6, Z2
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 12(SI)(R15*1), Z6, Z3
+
+inner1:
+	VFMADD231PS.BCST 16(SI)(R15*1), Z6, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z6, Z5
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z6
-	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z6
+	VFMADD231PS.BCST (CX)(R15*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(R15*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z6, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z6, Z5
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z6
+	VFMADD231PS.BCST (CX)(R15*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z6, Z1
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 8(CX)(R15*1), Z6, Z2
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 12(SI)(R15*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z6, Z4
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 20(SI)(R15*1), Z6, Z5
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z6
-	VFMADD231PS.BCST (CX)(R14*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z6, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z6, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z6, Z5
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z6
+	VFMADD231PS.BCST (CX)(R15*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z6, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(R15*1), Z6, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z6, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z6, Z5
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -9845,14 +9875,14 @@ kDone:
 	VPTERNLOGD $0xff, Z7, Z7, Z7
 	VPSLLD     $0x1f, Z7, Z7
 	VPCMPEQD   Z7, Z6, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z7
+	VMOVUPS (R12), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
@@ -9872,11 +9902,11 @@ noBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000003f, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000003f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z7
 	VUNPCKHPS  Z1, Z0, Z6
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9915,68 +9945,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z7
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -9999,7 +10029,8 @@ TEXT ·across7x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -10019,10 +10050,10 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z7
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(CX)(R14*1), Z7, Z1
 	VFMADD231PS.BCST 8(CX)(R14*1), Z7, Z2
 	VFMADD231PS.BCST 12(SI)(R14*1), Z7, Z3
@@ -10030,7 +10061,7 @@ leftOut:
 	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
 	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z7
 	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
@@ -10041,7 +10072,7 @@ leftOut:
 	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
 	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z7
 	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
@@ -10051,10 +10082,10 @@ leftOut:
 	VFMADD231PS.BCST 16(SI)(R14*1), Z7, Z4
 	VFMADD231PS.BCST 20(SI)(R14*1), Z7, Z5
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 24(SI)(R14*1), Z7, Z6
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -10252,11 +10283,12 @@ TEXT ·across8x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10265,75 +10297,83 @@ lines:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z8
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z8
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z8, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z8
-	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z8, Z3
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 16(SI)(R15*1), Z8, Z4
+
+inner1:
+	VFMADD231PS.BCST 20(SI)(R15*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z8, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z8, Z7
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z8
-	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z8
+	VFMADD231PS.BCST (CX)(R15*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z8, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z8, Z7
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z8
+	VFMADD231PS.BCST (CX)(R15*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z8, Z2
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 12(CX)(R15*1), Z8, Z3
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 16(SI)(R15*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z8, Z6
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 28(SI)(R15*1), Z8, Z7
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z8
-	VFMADD231PS.BCST (CX)(R14*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z8, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z8, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z8, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z8, Z7
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z8
+	VFMADD231PS.BCST (CX)(R15*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z8, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z8, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z8, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z8, Z7
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -10351,14 +10391,14 @@ kDone:
 	VPTERNLOGD $0xff, Z9, Z9, Z9
 	VPSLLD     $0x1f, Z9, Z9
 	VPCMPEQD   Z9, Z8, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z9
+	VMOVUPS (R12), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -10382,11 +10422,11 @@ noBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000000ff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000000ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z9
 	VUNPCKHPS  Z1, Z0, Z8
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10427,68 +10467,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z9
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -10511,7 +10551,8 @@ TEXT ·across9x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -10533,10 +10574,10 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z9
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(CX)(R14*1), Z9, Z1
 	VFMADD231PS.BCST 8(CX)(R14*1), Z9, Z2
 	VFMADD231PS.BCST 12(CX)(R14*1), Z9, Z3
@@ -10546,7 +10587,7 @@ leftOut:
 	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
 	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z9
 	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
@@ -10559,7 +10600,7 @@ leftOut:
 	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
 	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z9
 	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
@@ -10571,10 +10612,10 @@ leftOut:
 	VFMADD231PS.BCST 24(SI)(R14*1), Z9, Z6
 	VFMADD231PS.BCST 28(SI)(R14*1), Z9, Z7
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 32(SI)(R14*1), Z9, Z8
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -10794,11 +10835,12 @@ TEXT ·across10x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10809,83 +10851,91 @@ lines:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z10
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z10
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z10, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z10
-	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z10, Z4
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 20(SI)(R15*1), Z10, Z5
+
+inner1:
+	VFMADD231PS.BCST 24(SI)(R15*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z10, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z10, Z9
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z10
-	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z10
+	VFMADD231PS.BCST (CX)(R15*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z10, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z10, Z9
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z10
+	VFMADD231PS.BCST (CX)(R15*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z10, Z3
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z10, Z4
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 20(SI)(R15*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z10, Z8
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 36(SI)(R15*1), Z10, Z9
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z10
-	VFMADD231PS.BCST (CX)(R14*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z10, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z10, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z10, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z10, Z9
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z10
+	VFMADD231PS.BCST (CX)(R15*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z10, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z10, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z10, Z9
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -10905,14 +10955,14 @@ kDone:
 	VPTERNLOGD $0xff, Z11, Z11, Z11
 	VPSLLD     $0x1f, Z11, Z11
 	VPCMPEQD   Z11, Z10, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z11
+	VMOVUPS (R12), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z2, Z2
@@ -10940,11 +10990,11 @@ noBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000003ff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000003ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z11
 	VUNPCKHPS  Z1, Z0, Z10
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10999,68 +11049,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z11, Z13, Z0
 	VSHUFF32X4 $0xdd, Z11, Z13, Z1
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -11083,7 +11133,8 @@ TEXT ·across11x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -11107,10 +11158,10 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z11
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(CX)(R14*1), Z11, Z1
 	VFMADD231PS.BCST 8(CX)(R14*1), Z11, Z2
 	VFMADD231PS.BCST 12(CX)(R14*1), Z11, Z3
@@ -11122,7 +11173,7 @@ leftOut:
 	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
 	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z11
 	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
@@ -11137,7 +11188,7 @@ leftOut:
 	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
 	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z11
 	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
@@ -11151,10 +11202,10 @@ leftOut:
 	VFMADD231PS.BCST 32(SI)(R14*1), Z11, Z8
 	VFMADD231PS.BCST 36(SI)(R14*1), Z11, Z9
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 40(SI)(R14*1), Z11, Z10
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -11384,11 +11435,12 @@ TEXT ·across12x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11401,91 +11453,99 @@ lines:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z12
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z12
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z12, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z12
-	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z12, Z5
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 24(SI)(R15*1), Z12, Z6
+
+inner1:
+	VFMADD231PS.BCST 28(SI)(R15*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z12, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z12, Z11
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z12
-	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z12
+	VFMADD231PS.BCST (CX)(R15*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z12, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z12, Z11
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z12
+	VFMADD231PS.BCST (CX)(R15*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z12, Z4
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 20(CX)(R15*1), Z12, Z5
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 24(SI)(R15*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z12, Z10
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 44(SI)(R15*1), Z12, Z11
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z12
-	VFMADD231PS.BCST (CX)(R14*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z12, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z12, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z12, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z12, Z11
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z12
+	VFMADD231PS.BCST (CX)(R15*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z12, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z12, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z12, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z12, Z11
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -11507,14 +11567,14 @@ kDone:
 	VPTERNLOGD $0xff, Z13, Z13, Z13
 	VPSLLD     $0x1f, Z13, Z13
 	VPCMPEQD   Z13, Z12, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z13
+	VMOVUPS (R12), Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z2, Z2
@@ -11546,11 +11606,11 @@ noBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000fff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z13
 	VUNPCKHPS  Z1, Z0, Z12
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11607,68 +11667,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z13, Z12, Z0
 	VSHUFF32X4 $0xdd, Z13, Z12, Z1
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -11691,7 +11751,8 @@ TEXT ·across13x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -11717,10 +11778,10 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z13
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(CX)(R14*1), Z13, Z1
 	VFMADD231PS.BCST 8(CX)(R14*1), Z13, Z2
 	VFMADD231PS.BCST 12(CX)(R14*1), Z13, Z3
@@ -11734,7 +11795,7 @@ leftOut:
 	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
 	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z13
 	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
@@ -11751,7 +11812,7 @@ leftOut:
 	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
 	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z13
 	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
@@ -11767,10 +11828,10 @@ leftOut:
 	VFMADD231PS.BCST 40(SI)(R14*1), Z13, Z10
 	VFMADD231PS.BCST 44(SI)(R14*1), Z13, Z11
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 48(SI)(R14*1), Z13, Z12
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -12014,11 +12075,12 @@ TEXT ·across14x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12033,99 +12095,107 @@ lines:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z14
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z14
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z14, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z14
-	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z14, Z6
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 28(SI)(R15*1), Z14, Z7
+
+inner1:
+	VFMADD231PS.BCST 32(SI)(R15*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z14, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z14, Z13
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z14
-	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z14
+	VFMADD231PS.BCST (CX)(R15*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z14, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z14, Z13
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z14
+	VFMADD231PS.BCST (CX)(R15*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z14, Z5
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 24(CX)(R15*1), Z14, Z6
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 28(SI)(R15*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z14, Z12
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 52(SI)(R15*1), Z14, Z13
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z14
-	VFMADD231PS.BCST (CX)(R14*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z14, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z14, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z14, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z14, Z13
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z14
+	VFMADD231PS.BCST (CX)(R15*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z14, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z14, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z14, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z14, Z13
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -12149,14 +12219,14 @@ kDone:
 	VPTERNLOGD $0xff, Z15, Z15, Z15
 	VPSLLD     $0x1f, Z15, Z15
 	VPCMPEQD   Z15, Z14, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z15
+	VMOVUPS (R12), Z15
 	VADDPS  Z15, Z0, Z0
 	VADDPS  Z15, Z1, Z1
 	VADDPS  Z15, Z2, Z2
@@ -12192,11 +12262,11 @@ noBias:
 	VMAXPS Z13, Z15, Z13
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00003fff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00003fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z15
 	VUNPCKHPS  Z1, Z0, Z14
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12259,68 +12329,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z15, Z17, Z0
 	VSHUFF32X4 $0xdd, Z15, Z17, Z1
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -12343,7 +12413,8 @@ TEXT ·across15x1_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -12371,10 +12442,10 @@ kSteps:
 	MOVLQSX          (R12), R14
 	VMOVUPS          (R11), Z15
 	TESTQ            DI, DI
-	JNE              leftOut
+	JNE              left1
 	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
 
-leftOut:
+left1:
 	VFMADD231PS.BCST 4(CX)(R14*1), Z15, Z1
 	VFMADD231PS.BCST 8(CX)(R14*1), Z15, Z2
 	VFMADD231PS.BCST 12(CX)(R14*1), Z15, Z3
@@ -12390,7 +12461,7 @@ leftOut:
 	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
 	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
 	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
+	ADDQ             160(AX), R9
 	MOVLQSX          4(R12), R14
 	VMOVUPS          64(R11), Z15
 	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
@@ -12409,7 +12480,7 @@ leftOut:
 	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
 	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
 	PREFETCHT0       (R10)
-	ADDQ             160(AX), R10
+	ADDQ             168(AX), R10
 	MOVLQSX          8(R12), R14
 	VMOVUPS          128(R11), Z15
 	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
@@ -12427,10 +12498,10 @@ leftOut:
 	VFMADD231PS.BCST 48(SI)(R14*1), Z15, Z12
 	VFMADD231PS.BCST 52(SI)(R14*1), Z15, Z13
 	TESTQ            R8, R8
-	JNE              rightOut
+	JNE              right3
 	VFMADD231PS.BCST 56(SI)(R14*1), Z15, Z14
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+192, R11
 	SUBQ $0x03, R13
@@ -12684,11 +12755,12 @@ TEXT ·across16x1_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12705,107 +12777,115 @@ lines:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z16
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z16
 	TESTQ            DI, DI
-	JNE              leftOut
-	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
+	JNE              left1
+	VFMADD231PS.BCST (CX)(R15*1), Z16, Z0
 
-leftOut:
-	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
-	PREFETCHT0       (R9)
-	ADDQ             152(AX), R9
-	MOVLQSX          4(R12), R14
-	VMOVUPS          64(R11), Z16
-	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
+left1:
+	VFMADD231PS.BCST 4(CX)(R15*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R15*1), Z16, Z7
+	TESTQ            R9, R9
+	JNE              inner1
+	VFMADD231PS.BCST 32(SI)(R15*1), Z16, Z8
+
+inner1:
+	VFMADD231PS.BCST 36(SI)(R15*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R15*1), Z16, Z14
+	VFMADD231PS.BCST 60(SI)(R15*1), Z16, Z15
 	PREFETCHT0       (R10)
 	ADDQ             160(AX), R10
-	MOVLQSX          8(R12), R14
-	VMOVUPS          128(R11), Z16
-	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
-	TESTQ            R8, R8
-	JNE              rightOut
-	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
+	MOVLQSX          4(R13), R15
+	VMOVUPS          64(R12), Z16
+	VFMADD231PS.BCST (CX)(R15*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R15*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R15*1), Z16, Z14
+	VFMADD231PS.BCST 60(SI)(R15*1), Z16, Z15
+	PREFETCHT0       (R11)
+	ADDQ             168(AX), R11
+	MOVLQSX          8(R13), R15
+	VMOVUPS          128(R12), Z16
+	VFMADD231PS.BCST (CX)(R15*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z16, Z6
+	TESTQ            R9, R9
+	JNE              inner3
+	VFMADD231PS.BCST 28(CX)(R15*1), Z16, Z7
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+inner3:
+	VFMADD231PS.BCST 32(SI)(R15*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R15*1), Z16, Z14
+	TESTQ            R8, R8
+	JNE              right3
+	VFMADD231PS.BCST 60(SI)(R15*1), Z16, Z15
+
+right3:
+	ADDQ $+12, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z16
-	VFMADD231PS.BCST (CX)(R14*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z16, Z6
-	VFMADD231PS.BCST 28(CX)(R14*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z16, Z13
-	VFMADD231PS.BCST 56(SI)(R14*1), Z16, Z14
-	VFMADD231PS.BCST 60(SI)(R14*1), Z16, Z15
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z16
+	VFMADD231PS.BCST (CX)(R15*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z16, Z6
+	VFMADD231PS.BCST 28(CX)(R15*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z16, Z13
+	VFMADD231PS.BCST 56(SI)(R15*1), Z16, Z14
+	VFMADD231PS.BCST 60(SI)(R15*1), Z16, Z15
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
@@ -12831,14 +12911,14 @@ kDone:
 	VPTERNLOGD $0xff, Z17, Z17, Z17
 	VPSLLD     $0x1f, Z17, Z17
 	VPCMPEQD   Z17, Z16, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z17
+	VMOVUPS (R12), Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z2, Z2
@@ -12878,11 +12958,11 @@ noBias:
 	VMAXPS Z15, Z17, Z15
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000ffff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000ffff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z17
 	VUNPCKHPS  Z1, Z0, Z16
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12947,68 +13027,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z17, Z16, Z0
 	VSHUFF32X4 $0xdd, Z17, Z16, Z1
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -13031,7 +13111,8 @@ TEXT ·across1x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -13047,14 +13128,14 @@ kSteps:
 	VMOVUPS      (R11), Z2
 	VMOVUPS      64(R11), Z3
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (SI)(R14*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 
-leftOut:
+left1:
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z3
 	VMOVUPS      192(R11), Z2
@@ -13062,17 +13143,17 @@ leftOut:
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z2, Z4, Z1
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z2
 	VMOVUPS      320(R11), Z3
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS (SI)(R14*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -13337,80 +13418,89 @@ TEXT ·across2x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z4
-	VMOVUPS      64(R11), Z5
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z4
+	VMOVUPS      64(R12), Z5
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z6
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 
-leftOut:
-	VBROADCASTSS 4(SI)(R14*1), Z6
+left1:
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 4(SI)(R15*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z5
-	VMOVUPS      192(R11), Z4
-	VBROADCASTSS (CX)(R14*1), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS 4(SI)(R14*1), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VFMADD231PS  Z4, Z6, Z3
+
+inner1:
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z4
-	VMOVUPS      320(R11), Z5
-	VBROADCASTSS (CX)(R14*1), Z6
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z5
+	VMOVUPS      192(R12), Z4
+	VBROADCASTSS (CX)(R15*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 4(SI)(R15*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z4
+	VMOVUPS      320(R12), Z5
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS (CX)(R15*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
+
+inner3:
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 4(SI)(R14*1), Z6
+	JNE          right3
+	VBROADCASTSS 4(SI)(R15*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z5
-	VMOVUPS      64(R11), Z4
-	VBROADCASTSS (CX)(R14*1), Z6
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z5
+	VMOVUPS      64(R12), Z4
+	VBROADCASTSS (CX)(R15*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS 4(SI)(R14*1), Z6
+	VBROADCASTSS 4(SI)(R15*1), Z6
 	VFMADD231PS  Z5, Z6, Z2
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -13424,17 +13514,17 @@ kDone:
 	VPTERNLOGD $0xff, Z5, Z5, Z5
 	VPSLLD     $0x1f, Z5, Z5
 	VPCMPEQD   Z5, Z4, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z5
+	VMOVUPS (R12), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
-	VMOVUPS 64(R11), Z5
+	VMOVUPS 64(R12), Z5
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z3, Z3
 
@@ -13448,11 +13538,11 @@ noBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000003, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000003, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z5
 	VUNPCKHPS  Z2, Z0, Z4
 	VUNPCKLPD  Z5, Z5, Z2
@@ -13483,68 +13573,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z17
 	VSHUFF32X4 $0x88, Z16, Z16, Z13
 	VSHUFF32X4 $0xdd, Z16, Z16, Z16
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z16
 	VUNPCKHPS  Z3, Z1, Z15
 	VUNPCKLPD  Z16, Z16, Z3
@@ -13575,70 +13665,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z10, Z5
 	VSHUFF32X4 $0x88, Z6, Z6, Z10
 	VSHUFF32X4 $0xdd, Z6, Z6, Z0
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -13661,7 +13751,8 @@ TEXT ·across3x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -13681,12 +13772,12 @@ kSteps:
 	VMOVUPS      (R11), Z6
 	VMOVUPS      64(R11), Z7
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (CX)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
 
-leftOut:
+left1:
 	VBROADCASTSS 4(SI)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
@@ -13694,7 +13785,7 @@ leftOut:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z7
 	VMOVUPS      192(R11), Z6
@@ -13708,7 +13799,7 @@ leftOut:
 	VFMADD231PS  Z7, Z8, Z4
 	VFMADD231PS  Z6, Z8, Z5
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z6
 	VMOVUPS      320(R11), Z7
@@ -13719,12 +13810,12 @@ leftOut:
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS 8(SI)(R14*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -14011,11 +14102,12 @@ TEXT ·across4x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14024,95 +14116,103 @@ lines:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z8
-	VMOVUPS      64(R11), Z9
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z10
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
 
-leftOut:
-	VBROADCASTSS 4(CX)(R14*1), Z10
+left1:
+	VBROADCASTSS 4(CX)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z10
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 8(SI)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z10
+
+inner1:
+	VBROADCASTSS 12(SI)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z9
-	VMOVUPS      192(R11), Z8
-	VBROADCASTSS (CX)(R14*1), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VFMADD231PS  Z8, Z10, Z7
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z8
-	VMOVUPS      320(R11), Z9
-	VBROADCASTSS (CX)(R14*1), Z10
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z9
+	VMOVUPS      192(R12), Z8
+	VBROADCASTSS (CX)(R15*1), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 8(SI)(R15*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 12(SI)(R15*1), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VFMADD231PS  Z8, Z10, Z7
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z8
+	VMOVUPS      320(R12), Z9
+	VBROADCASTSS (CX)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z10
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS 4(CX)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z10
+
+inner3:
+	VBROADCASTSS 8(SI)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 12(SI)(R14*1), Z10
+	JNE          right3
+	VBROADCASTSS 12(SI)(R15*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z9
-	VMOVUPS      64(R11), Z8
-	VBROADCASTSS (CX)(R14*1), Z10
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z9
+	VMOVUPS      64(R12), Z8
+	VBROADCASTSS (CX)(R15*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z10
+	VBROADCASTSS 4(CX)(R15*1), Z10
 	VFMADD231PS  Z9, Z10, Z2
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z10
+	VBROADCASTSS 8(SI)(R15*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z10
+	VBROADCASTSS 12(SI)(R15*1), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -14130,19 +14230,19 @@ kDone:
 	VPTERNLOGD $0xff, Z9, Z9, Z9
 	VPSLLD     $0x1f, Z9, Z9
 	VPCMPEQD   Z9, Z8, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z9
+	VMOVUPS (R12), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z2, Z2
 	VADDPS  Z9, Z4, Z4
 	VADDPS  Z9, Z6, Z6
-	VMOVUPS 64(R11), Z9
+	VMOVUPS 64(R12), Z9
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z3, Z3
 	VADDPS  Z9, Z5, Z5
@@ -14162,11 +14262,11 @@ noBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000000f, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000000f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z9
 	VUNPCKHPS  Z2, Z0, Z8
 	VUNPCKLPS  Z6, Z4, Z2
@@ -14199,68 +14299,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z15, Z15, Z19
 	VSHUFF32X4 $0x88, Z18, Z18, Z15
 	VSHUFF32X4 $0xdd, Z18, Z18, Z18
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z18
 	VUNPCKHPS  Z3, Z1, Z17
 	VUNPCKLPS  Z7, Z5, Z3
@@ -14293,70 +14393,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z10, Z0
 	VSHUFF32X4 $0x88, Z8, Z8, Z10
 	VSHUFF32X4 $0xdd, Z8, Z8, Z9
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -14379,7 +14479,8 @@ TEXT ·across5x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -14403,12 +14504,12 @@ kSteps:
 	VMOVUPS      (R11), Z10
 	VMOVUPS      64(R11), Z11
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (CX)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
 
-leftOut:
+left1:
 	VBROADCASTSS 4(CX)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
@@ -14422,7 +14523,7 @@ leftOut:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z11
 	VMOVUPS      192(R11), Z10
@@ -14442,7 +14543,7 @@ leftOut:
 	VFMADD231PS  Z11, Z12, Z8
 	VFMADD231PS  Z10, Z12, Z9
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z10
 	VMOVUPS      320(R11), Z11
@@ -14459,12 +14560,12 @@ leftOut:
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS 16(SI)(R14*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -14781,11 +14882,12 @@ TEXT ·across6x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14798,119 +14900,127 @@ lines:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z12
-	VMOVUPS      64(R11), Z13
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z12
+	VMOVUPS      64(R12), Z13
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z14
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
 
-leftOut:
-	VBROADCASTSS 4(CX)(R14*1), Z14
+left1:
+	VBROADCASTSS 4(CX)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z14
+	VBROADCASTSS 8(CX)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z14
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 12(SI)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z14
+
+inner1:
+	VBROADCASTSS 16(SI)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z14
+	VBROADCASTSS 20(SI)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z13
-	VMOVUPS      192(R11), Z12
-	VBROADCASTSS (CX)(R14*1), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z14
-	VFMADD231PS  Z13, Z14, Z10
-	VFMADD231PS  Z12, Z14, Z11
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z12
-	VMOVUPS      320(R11), Z13
-	VBROADCASTSS (CX)(R14*1), Z14
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z13
+	VMOVUPS      192(R12), Z12
+	VBROADCASTSS (CX)(R15*1), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 12(SI)(R15*1), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 16(SI)(R15*1), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 20(SI)(R15*1), Z14
+	VFMADD231PS  Z13, Z14, Z10
+	VFMADD231PS  Z12, Z14, Z11
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z12
+	VMOVUPS      320(R12), Z13
+	VBROADCASTSS (CX)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z14
+	VBROADCASTSS 4(CX)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z14
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS 8(CX)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z14
+
+inner3:
+	VBROADCASTSS 12(SI)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z14
+	VBROADCASTSS 16(SI)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 20(SI)(R14*1), Z14
+	JNE          right3
+	VBROADCASTSS 20(SI)(R15*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z13
-	VMOVUPS      64(R11), Z12
-	VBROADCASTSS (CX)(R14*1), Z14
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z13
+	VMOVUPS      64(R12), Z12
+	VBROADCASTSS (CX)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z14
+	VBROADCASTSS 4(CX)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z14
+	VBROADCASTSS 8(CX)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z4
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z14
+	VBROADCASTSS 12(SI)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z6
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z14
+	VBROADCASTSS 16(SI)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z8
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z14
+	VBROADCASTSS 20(SI)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z10
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -14932,21 +15042,21 @@ kDone:
 	VPTERNLOGD $0xff, Z13, Z13, Z13
 	VPSLLD     $0x1f, Z13, Z13
 	VPCMPEQD   Z13, Z12, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z13
+	VMOVUPS (R12), Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z2, Z2
 	VADDPS  Z13, Z4, Z4
 	VADDPS  Z13, Z6, Z6
 	VADDPS  Z13, Z8, Z8
 	VADDPS  Z13, Z10, Z10
-	VMOVUPS 64(R11), Z13
+	VMOVUPS 64(R12), Z13
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z3, Z3
 	VADDPS  Z13, Z5, Z5
@@ -14972,11 +15082,11 @@ noBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000003f, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000003f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z13
 	VUNPCKHPS  Z2, Z0, Z12
 	VUNPCKLPS  Z6, Z4, Z2
@@ -15015,68 +15125,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z19, Z19, Z13
 	VSHUFF32X4 $0x88, Z21, Z21, Z19
 	VSHUFF32X4 $0xdd, Z21, Z21, Z21
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z21
 	VUNPCKHPS  Z3, Z1, Z20
 	VUNPCKLPS  Z7, Z5, Z3
@@ -15115,70 +15225,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z6, Z6, Z21
 	VSHUFF32X4 $0x88, Z17, Z17, Z6
 	VSHUFF32X4 $0xdd, Z17, Z17, Z15
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -15201,7 +15311,8 @@ TEXT ·across7x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -15229,12 +15340,12 @@ kSteps:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
 
-leftOut:
+left1:
 	VBROADCASTSS 4(CX)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
@@ -15254,7 +15365,7 @@ leftOut:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z15
 	VMOVUPS      192(R11), Z14
@@ -15280,7 +15391,7 @@ leftOut:
 	VFMADD231PS  Z15, Z16, Z12
 	VFMADD231PS  Z14, Z16, Z13
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z14
 	VMOVUPS      320(R11), Z15
@@ -15303,12 +15414,12 @@ leftOut:
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS 24(SI)(R14*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -15647,11 +15758,12 @@ TEXT ·across8x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15668,143 +15780,151 @@ lines:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z16
-	VMOVUPS      64(R11), Z17
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z16
+	VMOVUPS      64(R12), Z17
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z18
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
 
-leftOut:
-	VBROADCASTSS 4(CX)(R14*1), Z18
+left1:
+	VBROADCASTSS 4(CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z18
+	VBROADCASTSS 8(CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z18
+	VBROADCASTSS 12(CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z18
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 16(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z18
+
+inner1:
+	VBROADCASTSS 20(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z18
+	VBROADCASTSS 24(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z18
+	VBROADCASTSS 28(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z17
-	VMOVUPS      192(R11), Z16
-	VBROADCASTSS (CX)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z18
-	VFMADD231PS  Z17, Z18, Z14
-	VFMADD231PS  Z16, Z18, Z15
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z16
-	VMOVUPS      320(R11), Z17
-	VBROADCASTSS (CX)(R14*1), Z18
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z17
+	VMOVUPS      192(R12), Z16
+	VBROADCASTSS (CX)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VFMADD231PS  Z16, Z18, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VFMADD231PS  Z16, Z18, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VBROADCASTSS 16(SI)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VFMADD231PS  Z16, Z18, Z9
+	VBROADCASTSS 20(SI)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VFMADD231PS  Z16, Z18, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VFMADD231PS  Z16, Z18, Z15
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z16
+	VMOVUPS      320(R12), Z17
+	VBROADCASTSS (CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z18
+	VBROADCASTSS 4(CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z18
+	VBROADCASTSS 8(CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z18
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS 12(CX)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z18
+
+inner3:
+	VBROADCASTSS 16(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z18
+	VBROADCASTSS 20(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z18
+	VBROADCASTSS 24(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 28(SI)(R14*1), Z18
+	JNE          right3
+	VBROADCASTSS 28(SI)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z17
-	VMOVUPS      64(R11), Z16
-	VBROADCASTSS (CX)(R14*1), Z18
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z17
+	VMOVUPS      64(R12), Z16
+	VBROADCASTSS (CX)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z0
 	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z18
+	VBROADCASTSS 4(CX)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z2
 	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z18
+	VBROADCASTSS 8(CX)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z4
 	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z18
+	VBROADCASTSS 12(CX)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z6
 	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z18
+	VBROADCASTSS 16(SI)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z8
 	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z18
+	VBROADCASTSS 20(SI)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z10
 	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z18
+	VBROADCASTSS 24(SI)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z12
 	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z18
+	VBROADCASTSS 28(SI)(R15*1), Z18
 	VFMADD231PS  Z17, Z18, Z14
 	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -15830,14 +15950,14 @@ kDone:
 	VPTERNLOGD $0xff, Z17, Z17, Z17
 	VPSLLD     $0x1f, Z17, Z17
 	VPCMPEQD   Z17, Z16, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z17
+	VMOVUPS (R12), Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z2, Z2
 	VADDPS  Z17, Z4, Z4
@@ -15846,7 +15966,7 @@ edged:
 	VADDPS  Z17, Z10, Z10
 	VADDPS  Z17, Z12, Z12
 	VADDPS  Z17, Z14, Z14
-	VMOVUPS 64(R11), Z17
+	VMOVUPS 64(R12), Z17
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z3, Z3
 	VADDPS  Z17, Z5, Z5
@@ -15878,11 +15998,11 @@ noBias:
 	VMAXPS Z15, Z17, Z15
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000000ff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000000ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z17
 	VUNPCKHPS  Z2, Z0, Z16
 	VUNPCKLPS  Z6, Z4, Z2
@@ -15923,68 +16043,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z21, Z21, Z17
 	VSHUFF32X4 $0x88, Z23, Z23, Z21
 	VSHUFF32X4 $0xdd, Z23, Z23, Z23
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z23
 	VUNPCKHPS  Z3, Z1, Z22
 	VUNPCKLPS  Z7, Z5, Z3
@@ -16025,70 +16145,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z2, Z2, Z23
 	VSHUFF32X4 $0x88, Z6, Z6, Z2
 	VSHUFF32X4 $0xdd, Z6, Z6, Z21
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -16111,7 +16231,8 @@ TEXT ·across9x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -16143,12 +16264,12 @@ kSteps:
 	VMOVUPS      (R11), Z18
 	VMOVUPS      64(R11), Z19
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
 
-leftOut:
+left1:
 	VBROADCASTSS 4(CX)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
@@ -16174,7 +16295,7 @@ leftOut:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z19
 	VMOVUPS      192(R11), Z18
@@ -16206,7 +16327,7 @@ leftOut:
 	VFMADD231PS  Z19, Z20, Z16
 	VFMADD231PS  Z18, Z20, Z17
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z18
 	VMOVUPS      320(R11), Z19
@@ -16235,12 +16356,12 @@ leftOut:
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS 32(SI)(R14*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -16625,11 +16746,12 @@ TEXT ·across10x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16650,167 +16772,175 @@ lines:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z20
-	VMOVUPS      64(R11), Z21
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z20
+	VMOVUPS      64(R12), Z21
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z22
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
 
-leftOut:
-	VBROADCASTSS 4(CX)(R14*1), Z22
+left1:
+	VBROADCASTSS 4(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z22
+	VBROADCASTSS 8(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z22
+	VBROADCASTSS 12(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z22
+	VBROADCASTSS 16(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z22
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 20(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z22
+
+inner1:
+	VBROADCASTSS 24(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z22
+	VBROADCASTSS 28(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z22
+	VBROADCASTSS 32(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z22
+	VBROADCASTSS 36(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z21
-	VMOVUPS      192(R11), Z20
-	VBROADCASTSS (CX)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z0
-	VFMADD231PS  Z20, Z22, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z2
-	VFMADD231PS  Z20, Z22, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z4
-	VFMADD231PS  Z20, Z22, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z6
-	VFMADD231PS  Z20, Z22, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z8
-	VFMADD231PS  Z20, Z22, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z10
-	VFMADD231PS  Z20, Z22, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z12
-	VFMADD231PS  Z20, Z22, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z14
-	VFMADD231PS  Z20, Z22, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z16
-	VFMADD231PS  Z20, Z22, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z22
-	VFMADD231PS  Z21, Z22, Z18
-	VFMADD231PS  Z20, Z22, Z19
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z20
-	VMOVUPS      320(R11), Z21
-	VBROADCASTSS (CX)(R14*1), Z22
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z21
+	VMOVUPS      192(R12), Z20
+	VBROADCASTSS (CX)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z0
+	VFMADD231PS  Z20, Z22, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z2
+	VFMADD231PS  Z20, Z22, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z4
+	VFMADD231PS  Z20, Z22, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z6
+	VFMADD231PS  Z20, Z22, Z7
+	VBROADCASTSS 16(CX)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z8
+	VFMADD231PS  Z20, Z22, Z9
+	VBROADCASTSS 20(SI)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z10
+	VFMADD231PS  Z20, Z22, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z12
+	VFMADD231PS  Z20, Z22, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z14
+	VFMADD231PS  Z20, Z22, Z15
+	VBROADCASTSS 32(SI)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z16
+	VFMADD231PS  Z20, Z22, Z17
+	VBROADCASTSS 36(SI)(R15*1), Z22
+	VFMADD231PS  Z21, Z22, Z18
+	VFMADD231PS  Z20, Z22, Z19
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z20
+	VMOVUPS      320(R12), Z21
+	VBROADCASTSS (CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z22
+	VBROADCASTSS 4(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z22
+	VBROADCASTSS 8(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z22
+	VBROADCASTSS 12(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z22
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS 16(CX)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z22
+
+inner3:
+	VBROADCASTSS 20(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z22
+	VBROADCASTSS 24(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z22
+	VBROADCASTSS 28(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z22
+	VBROADCASTSS 32(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 36(SI)(R14*1), Z22
+	JNE          right3
+	VBROADCASTSS 36(SI)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z21
-	VMOVUPS      64(R11), Z20
-	VBROADCASTSS (CX)(R14*1), Z22
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z21
+	VMOVUPS      64(R12), Z20
+	VBROADCASTSS (CX)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z0
 	VFMADD231PS  Z20, Z22, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z22
+	VBROADCASTSS 4(CX)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z2
 	VFMADD231PS  Z20, Z22, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z22
+	VBROADCASTSS 8(CX)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z4
 	VFMADD231PS  Z20, Z22, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z22
+	VBROADCASTSS 12(CX)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z6
 	VFMADD231PS  Z20, Z22, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z22
+	VBROADCASTSS 16(CX)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z8
 	VFMADD231PS  Z20, Z22, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z22
+	VBROADCASTSS 20(SI)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z10
 	VFMADD231PS  Z20, Z22, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z22
+	VBROADCASTSS 24(SI)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z12
 	VFMADD231PS  Z20, Z22, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z22
+	VBROADCASTSS 28(SI)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z14
 	VFMADD231PS  Z20, Z22, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z22
+	VBROADCASTSS 32(SI)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z16
 	VFMADD231PS  Z20, Z22, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z22
+	VBROADCASTSS 36(SI)(R15*1), Z22
 	VFMADD231PS  Z21, Z22, Z18
 	VFMADD231PS  Z20, Z22, Z19
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -16840,14 +16970,14 @@ kDone:
 	VPTERNLOGD $0xff, Z21, Z21, Z21
 	VPSLLD     $0x1f, Z21, Z21
 	VPCMPEQD   Z21, Z20, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z21
+	VMOVUPS (R12), Z21
 	VADDPS  Z21, Z0, Z0
 	VADDPS  Z21, Z2, Z2
 	VADDPS  Z21, Z4, Z4
@@ -16858,7 +16988,7 @@ edged:
 	VADDPS  Z21, Z14, Z14
 	VADDPS  Z21, Z16, Z16
 	VADDPS  Z21, Z18, Z18
-	VMOVUPS 64(R11), Z21
+	VMOVUPS 64(R12), Z21
 	VADDPS  Z21, Z1, Z1
 	VADDPS  Z21, Z3, Z3
 	VADDPS  Z21, Z5, Z5
@@ -16896,11 +17026,11 @@ noBias:
 	VMAXPS Z19, Z21, Z19
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000003ff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000003ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z21
 	VUNPCKHPS  Z2, Z0, Z20
 	VUNPCKLPS  Z6, Z4, Z2
@@ -16955,68 +17085,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z27
 	VSHUFF32X4 $0x88, Z21, Z23, Z0
 	VSHUFF32X4 $0xdd, Z21, Z23, Z2
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z27, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z27, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -17071,70 +17201,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z24
 	VSHUFF32X4 $0x88, Z2, Z20, Z1
 	VSHUFF32X4 $0xdd, Z2, Z20, Z3
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z27, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z27, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -17157,7 +17287,8 @@ TEXT ·across11x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -17193,12 +17324,12 @@ kSteps:
 	VMOVUPS      (R11), Z22
 	VMOVUPS      64(R11), Z23
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
 
-leftOut:
+left1:
 	VBROADCASTSS 4(CX)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
@@ -17230,7 +17361,7 @@ leftOut:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z23
 	VMOVUPS      192(R11), Z22
@@ -17268,7 +17399,7 @@ leftOut:
 	VFMADD231PS  Z23, Z24, Z20
 	VFMADD231PS  Z22, Z24, Z21
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z22
 	VMOVUPS      320(R11), Z23
@@ -17303,12 +17434,12 @@ leftOut:
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS 40(SI)(R14*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -17715,11 +17846,12 @@ TEXT ·across12x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17744,191 +17876,199 @@ lines:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z24
-	VMOVUPS      64(R11), Z25
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z24
+	VMOVUPS      64(R12), Z25
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z26
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
 
-leftOut:
-	VBROADCASTSS 4(CX)(R14*1), Z26
+left1:
+	VBROADCASTSS 4(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z26
+	VBROADCASTSS 8(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z26
+	VBROADCASTSS 12(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z26
+	VBROADCASTSS 16(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z26
+	VBROADCASTSS 20(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z26
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 24(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z26
+
+inner1:
+	VBROADCASTSS 28(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z26
+	VBROADCASTSS 32(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z26
+	VBROADCASTSS 36(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z26
+	VBROADCASTSS 40(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z26
+	VBROADCASTSS 44(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z25
-	VMOVUPS      192(R11), Z24
-	VBROADCASTSS (CX)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z0
-	VFMADD231PS  Z24, Z26, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z2
-	VFMADD231PS  Z24, Z26, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z4
-	VFMADD231PS  Z24, Z26, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z6
-	VFMADD231PS  Z24, Z26, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z8
-	VFMADD231PS  Z24, Z26, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z10
-	VFMADD231PS  Z24, Z26, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z12
-	VFMADD231PS  Z24, Z26, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z14
-	VFMADD231PS  Z24, Z26, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z16
-	VFMADD231PS  Z24, Z26, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z18
-	VFMADD231PS  Z24, Z26, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z20
-	VFMADD231PS  Z24, Z26, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z26
-	VFMADD231PS  Z25, Z26, Z22
-	VFMADD231PS  Z24, Z26, Z23
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z24
-	VMOVUPS      320(R11), Z25
-	VBROADCASTSS (CX)(R14*1), Z26
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z25
+	VMOVUPS      192(R12), Z24
+	VBROADCASTSS (CX)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z0
+	VFMADD231PS  Z24, Z26, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z2
+	VFMADD231PS  Z24, Z26, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z4
+	VFMADD231PS  Z24, Z26, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z6
+	VFMADD231PS  Z24, Z26, Z7
+	VBROADCASTSS 16(CX)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z8
+	VFMADD231PS  Z24, Z26, Z9
+	VBROADCASTSS 20(CX)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z10
+	VFMADD231PS  Z24, Z26, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z12
+	VFMADD231PS  Z24, Z26, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z14
+	VFMADD231PS  Z24, Z26, Z15
+	VBROADCASTSS 32(SI)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z16
+	VFMADD231PS  Z24, Z26, Z17
+	VBROADCASTSS 36(SI)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z18
+	VFMADD231PS  Z24, Z26, Z19
+	VBROADCASTSS 40(SI)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z20
+	VFMADD231PS  Z24, Z26, Z21
+	VBROADCASTSS 44(SI)(R15*1), Z26
+	VFMADD231PS  Z25, Z26, Z22
+	VFMADD231PS  Z24, Z26, Z23
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z24
+	VMOVUPS      320(R12), Z25
+	VBROADCASTSS (CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z26
+	VBROADCASTSS 4(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z26
+	VBROADCASTSS 8(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z26
+	VBROADCASTSS 12(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z26
+	VBROADCASTSS 16(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z26
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS 20(CX)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z26
+
+inner3:
+	VBROADCASTSS 24(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z26
+	VBROADCASTSS 28(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z26
+	VBROADCASTSS 32(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z26
+	VBROADCASTSS 36(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z26
+	VBROADCASTSS 40(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 44(SI)(R14*1), Z26
+	JNE          right3
+	VBROADCASTSS 44(SI)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z25
-	VMOVUPS      64(R11), Z24
-	VBROADCASTSS (CX)(R14*1), Z26
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z25
+	VMOVUPS      64(R12), Z24
+	VBROADCASTSS (CX)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z0
 	VFMADD231PS  Z24, Z26, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z26
+	VBROADCASTSS 4(CX)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z2
 	VFMADD231PS  Z24, Z26, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z26
+	VBROADCASTSS 8(CX)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z4
 	VFMADD231PS  Z24, Z26, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z26
+	VBROADCASTSS 12(CX)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z6
 	VFMADD231PS  Z24, Z26, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z26
+	VBROADCASTSS 16(CX)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z8
 	VFMADD231PS  Z24, Z26, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z26
+	VBROADCASTSS 20(CX)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z10
 	VFMADD231PS  Z24, Z26, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z26
+	VBROADCASTSS 24(SI)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z12
 	VFMADD231PS  Z24, Z26, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z26
+	VBROADCASTSS 28(SI)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z14
 	VFMADD231PS  Z24, Z26, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z26
+	VBROADCASTSS 32(SI)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z16
 	VFMADD231PS  Z24, Z26, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z26
+	VBROADCASTSS 36(SI)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z18
 	VFMADD231PS  Z24, Z26, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z26
+	VBROADCASTSS 40(SI)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z20
 	VFMADD231PS  Z24, Z26, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z26
+	VBROADCASTSS 44(SI)(R15*1), Z26
 	VFMADD231PS  Z25, Z26, Z22
 	VFMADD231PS  Z24, Z26, Z23
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -17962,14 +18102,14 @@ kDone:
 	VPTERNLOGD $0xff, Z25, Z25, Z25
 	VPSLLD     $0x1f, Z25, Z25
 	VPCMPEQD   Z25, Z24, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z25
+	VMOVUPS (R12), Z25
 	VADDPS  Z25, Z0, Z0
 	VADDPS  Z25, Z2, Z2
 	VADDPS  Z25, Z4, Z4
@@ -17982,7 +18122,7 @@ edged:
 	VADDPS  Z25, Z18, Z18
 	VADDPS  Z25, Z20, Z20
 	VADDPS  Z25, Z22, Z22
-	VMOVUPS 64(R11), Z25
+	VMOVUPS 64(R12), Z25
 	VADDPS  Z25, Z1, Z1
 	VADDPS  Z25, Z3, Z3
 	VADDPS  Z25, Z5, Z5
@@ -18026,11 +18166,11 @@ noBias:
 	VMAXPS Z23, Z25, Z23
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000fff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z25
 	VUNPCKHPS  Z2, Z0, Z24
 	VUNPCKLPS  Z6, Z4, Z2
@@ -18087,68 +18227,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z29
 	VSHUFF32X4 $0x88, Z25, Z24, Z0
 	VSHUFF32X4 $0xdd, Z25, Z24, Z2
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z27, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z27, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z28, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z28, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z29, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z29, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -18205,70 +18345,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z28
 	VSHUFF32X4 $0x88, Z2, Z4, Z1
 	VSHUFF32X4 $0xdd, Z2, Z4, Z3
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z29, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z29, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z28, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z28, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
@@ -18291,7 +18431,8 @@ TEXT ·across13x2_avx512(SB), $0-8
 	MOVQ 120(AX), DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 144(AX), R10
+	MOVQ 144(AX), R9
+	MOVQ 152(AX), R10
 
 lines:
 	MOVQ   32(AX), R11
@@ -18331,12 +18472,12 @@ kSteps:
 	VMOVUPS      (R11), Z26
 	VMOVUPS      64(R11), Z27
 	TESTQ        DI, DI
-	JNE          leftOut
+	JNE          left1
 	VBROADCASTSS (CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
 
-leftOut:
+left1:
 	VBROADCASTSS 4(CX)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z2
 	VFMADD231PS  Z27, Z28, Z3
@@ -18374,7 +18515,7 @@ leftOut:
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
 	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
+	ADDQ         160(AX), R9
 	MOVLQSX      4(R12), R14
 	VMOVUPS      128(R11), Z27
 	VMOVUPS      192(R11), Z26
@@ -18418,7 +18559,7 @@ leftOut:
 	VFMADD231PS  Z27, Z28, Z24
 	VFMADD231PS  Z26, Z28, Z25
 	PREFETCHT0   (R10)
-	ADDQ         160(AX), R10
+	ADDQ         168(AX), R10
 	MOVLQSX      8(R12), R14
 	VMOVUPS      256(R11), Z26
 	VMOVUPS      320(R11), Z27
@@ -18459,12 +18600,12 @@ leftOut:
 	VFMADD231PS  Z26, Z28, Z22
 	VFMADD231PS  Z27, Z28, Z23
 	TESTQ        R8, R8
-	JNE          rightOut
+	JNE          right3
 	VBROADCASTSS 48(SI)(R14*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
 
-rightOut:
+right3:
 	ADDQ $+12, R12
 	ADDQ $+384, R11
 	SUBQ $0x03, R13
@@ -18901,11 +19042,12 @@ TEXT ·across14x2_avx512(SB), $0-8
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
 	MOVQ 144(AX), R10
+	MOVQ 152(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   32(AX), R12
+	MOVQ   24(AX), R13
+	MOVQ   48(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18934,215 +19076,223 @@ lines:
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z28
-	VMOVUPS      64(R11), Z29
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z28
+	VMOVUPS      64(R12), Z29
 	TESTQ        DI, DI
-	JNE          leftOut
-	VBROADCASTSS (CX)(R14*1), Z30
+	JNE          left1
+	VBROADCASTSS (CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
 
-leftOut:
-	VBROADCASTSS 4(CX)(R14*1), Z30
+left1:
+	VBROADCASTSS 4(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z30
+	VBROADCASTSS 8(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z30
+	VBROADCASTSS 12(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z30
+	VBROADCASTSS 16(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z30
+	VBROADCASTSS 20(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS 24(CX)(R14*1), Z30
+	VBROADCASTSS 24(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z30
+	TESTQ        R9, R9
+	JNE          inner1
+	VBROADCASTSS 28(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z30
+
+inner1:
+	VBROADCASTSS 32(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z30
+	VBROADCASTSS 36(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z30
+	VBROADCASTSS 40(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z30
+	VBROADCASTSS 44(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z30
+	VBROADCASTSS 48(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
-	VBROADCASTSS 52(SI)(R14*1), Z30
+	VBROADCASTSS 52(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	PREFETCHT0   (R9)
-	ADDQ         152(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z29
-	VMOVUPS      192(R11), Z28
-	VBROADCASTSS (CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z0
-	VFMADD231PS  Z28, Z30, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z2
-	VFMADD231PS  Z28, Z30, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z4
-	VFMADD231PS  Z28, Z30, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z6
-	VFMADD231PS  Z28, Z30, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z8
-	VFMADD231PS  Z28, Z30, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z10
-	VFMADD231PS  Z28, Z30, Z11
-	VBROADCASTSS 24(CX)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z12
-	VFMADD231PS  Z28, Z30, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z14
-	VFMADD231PS  Z28, Z30, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z16
-	VFMADD231PS  Z28, Z30, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z18
-	VFMADD231PS  Z28, Z30, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z20
-	VFMADD231PS  Z28, Z30, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z22
-	VFMADD231PS  Z28, Z30, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z24
-	VFMADD231PS  Z28, Z30, Z25
-	VBROADCASTSS 52(SI)(R14*1), Z30
-	VFMADD231PS  Z29, Z30, Z26
-	VFMADD231PS  Z28, Z30, Z27
 	PREFETCHT0   (R10)
 	ADDQ         160(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z28
-	VMOVUPS      320(R11), Z29
-	VBROADCASTSS (CX)(R14*1), Z30
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z29
+	VMOVUPS      192(R12), Z28
+	VBROADCASTSS (CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z0
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z2
+	VFMADD231PS  Z28, Z30, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z4
+	VFMADD231PS  Z28, Z30, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z6
+	VFMADD231PS  Z28, Z30, Z7
+	VBROADCASTSS 16(CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z8
+	VFMADD231PS  Z28, Z30, Z9
+	VBROADCASTSS 20(CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z10
+	VFMADD231PS  Z28, Z30, Z11
+	VBROADCASTSS 24(CX)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z14
+	VFMADD231PS  Z28, Z30, Z15
+	VBROADCASTSS 32(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z16
+	VFMADD231PS  Z28, Z30, Z17
+	VBROADCASTSS 36(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z18
+	VFMADD231PS  Z28, Z30, Z19
+	VBROADCASTSS 40(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z20
+	VFMADD231PS  Z28, Z30, Z21
+	VBROADCASTSS 44(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z22
+	VFMADD231PS  Z28, Z30, Z23
+	VBROADCASTSS 48(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z24
+	VFMADD231PS  Z28, Z30, Z25
+	VBROADCASTSS 52(SI)(R15*1), Z30
+	VFMADD231PS  Z29, Z30, Z26
+	VFMADD231PS  Z28, Z30, Z27
+	PREFETCHT0   (R11)
+	ADDQ         168(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z28
+	VMOVUPS      320(R12), Z29
+	VBROADCASTSS (CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z30
+	VBROADCASTSS 4(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z30
+	VBROADCASTSS 8(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z30
+	VBROADCASTSS 12(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z30
+	VBROADCASTSS 16(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z30
+	VBROADCASTSS 20(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS 24(CX)(R14*1), Z30
+	TESTQ        R9, R9
+	JNE          inner3
+	VBROADCASTSS 24(CX)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z30
+
+inner3:
+	VBROADCASTSS 28(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z30
+	VBROADCASTSS 32(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z30
+	VBROADCASTSS 36(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z30
+	VBROADCASTSS 40(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z30
+	VBROADCASTSS 44(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z30
+	VBROADCASTSS 48(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
 	TESTQ        R8, R8
-	JNE          rightOut
-	VBROADCASTSS 52(SI)(R14*1), Z30
+	JNE          right3
+	VBROADCASTSS 52(SI)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
 
-rightOut:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+right3:
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z29
-	VMOVUPS      64(R11), Z28
-	VBROADCASTSS (CX)(R14*1), Z30
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z29
+	VMOVUPS      64(R12), Z28
+	VBROADCASTSS (CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z0
 	VFMADD231PS  Z28, Z30, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z30
+	VBROADCASTSS 4(CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z2
 	VFMADD231PS  Z28, Z30, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z30
+	VBROADCASTSS 8(CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z4
 	VFMADD231PS  Z28, Z30, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z30
+	VBROADCASTSS 12(CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z6
 	VFMADD231PS  Z28, Z30, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z30
+	VBROADCASTSS 16(CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z8
 	VFMADD231PS  Z28, Z30, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z30
+	VBROADCASTSS 20(CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z10
 	VFMADD231PS  Z28, Z30, Z11
-	VBROADCASTSS 24(CX)(R14*1), Z30
+	VBROADCASTSS 24(CX)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z12
 	VFMADD231PS  Z28, Z30, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z30
+	VBROADCASTSS 28(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z14
 	VFMADD231PS  Z28, Z30, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z30
+	VBROADCASTSS 32(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z16
 	VFMADD231PS  Z28, Z30, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z30
+	VBROADCASTSS 36(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z18
 	VFMADD231PS  Z28, Z30, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z30
+	VBROADCASTSS 40(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z20
 	VFMADD231PS  Z28, Z30, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z30
+	VBROADCASTSS 44(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z22
 	VFMADD231PS  Z28, Z30, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z30
+	VBROADCASTSS 48(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z24
 	VFMADD231PS  Z28, Z30, Z25
-	VBROADCASTSS 52(SI)(R14*1), Z30
+	VBROADCASTSS 52(SI)(R15*1), Z30
 	VFMADD231PS  Z29, Z30, Z26
 	VFMADD231PS  Z28, Z30, Z27
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
@@ -19180,14 +19330,14 @@ kDone:
 	VPTERNLOGD $0xff, Z29, Z29, Z29
 	VPSLLD     $0x1f, Z29, Z29
 	VPCMPEQD   Z29, Z28, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 112(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    40(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z29
+	VMOVUPS (R12), Z29
 	VADDPS  Z29, Z0, Z0
 	VADDPS  Z29, Z2, Z2
 	VADDPS  Z29, Z4, Z4
@@ -19202,7 +19352,7 @@ edged:
 	VADDPS  Z29, Z22, Z22
 	VADDPS  Z29, Z24, Z24
 	VADDPS  Z29, Z26, Z26
-	VMOVUPS 64(R11), Z29
+	VMOVUPS 64(R12), Z29
 	VADDPS  Z29, Z1, Z1
 	VADDPS  Z29, Z3, Z3
 	VADDPS  Z29, Z5, Z5
@@ -19252,11 +19402,11 @@ noBias:
 	VMAXPS Z27, Z29, Z27
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00003fff, R14
-	KMOVW      R14, K1
+	MOVQ       64(AX), R13
+	MOVQ       88(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00003fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z29
 	VUNPCKHPS  Z2, Z0, Z28
 	VUNPCKLPS  Z6, Z4, Z2
@@ -19319,68 +19469,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z8
 	VSHUFF32X4 $0x88, Z29, Z31, Z0
 	VSHUFF32X4 $0xdd, Z29, Z31, Z2
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z30, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z30, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z28, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z28, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -19443,70 +19593,70 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z9
 	VSHUFF32X4 $0x88, Z2, Z28, Z1
 	VSHUFF32X4 $0xdd, Z2, Z28, Z3
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z27, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z27, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX

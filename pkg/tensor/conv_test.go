@@ -50,43 +50,44 @@ func TestStrips(t *testing.T) {
 
 // TestTapsInPadding has what makes taps in the padding matter: weights that are not
 // finite, and sums that are -0 before such a tap makes them +0. Only products next to
-// nothing make a sum -0. Lines of 7 are one tile, those of 20 are cut and share one.
+// nothing make a sum -0. Two lines of 7 are one tile, two of 20 share one, those of 45
+// have some that touch no end.
 func TestTapsInPadding(t *testing.T) {
 	inf := float32(math.Inf(1))
-	for _, width := range []int{7, 20} {
-		for _, tap := range []paddedTaps{
-			{step: 3, at: 0, first: 1, other: -1}, {step: 3, at: 2, first: 1, other: -1},
-			{step: 3, at: 0, first: inf, other: 1}, {step: 3, at: 2, first: inf - inf, other: 1},
-			{step: 1, at: 0, first: 1, other: -1}, {step: 1, at: 2, first: 1, other: -1},
-			{step: 1, at: 0, first: inf, other: 1}, {step: 1, at: 2, first: inf - inf, other: 1},
-		} {
-			tap.test(t, width)
+	for _, width := range []int{7, 20, 45} {
+		for line := range 5 {
+			for _, step := range []int{3, 1} {
+				for _, at := range []int{0, 2} {
+					paddedTaps{line, step, at, 1, -1}.test(t, width)
+					paddedTaps{line, step, at, inf, 1}.test(t, width)
+					paddedTaps{line, step, at, inf - inf, 1}.test(t, width)
+				}
+			}
 		}
 	}
 }
 
-// paddedTaps are filters of 3 x 3 of which a row (step 3) or a column (1) is different.
+// paddedTaps are filters of 3 x 3 of which a row (step 3) or a column (1) is different,
+// and a line of the output that has next to nothing in it.
 type paddedTaps struct {
-	step, at     int
-	first, other float32
+	line, step, at int
+	first, other   float32
 }
 
-func (tap paddedTaps) test(t *testing.T, width int) {
+func (p paddedTaps) test(t *testing.T, width int) {
 	c := Conv{N: bandImages, InC: 8, OutC: 32, H: 5, W: width, KH: 3, KW: 3, PadH: 1, PadW: 1}
 	x, w := make([]float32, c.N*c.InC*c.H*c.W), make([]float32, c.OutC*c.InC*9)
-	tiny := x[:c.H*c.W] // channel 0 of image 0
-	if tap.step == 1 {
-		tiny = x[2*c.W : 3*c.W] // a line that those at the top and at the bottom do not see
-	}
-	for i := range tiny {
-		tiny[i] = 1e-30
+	for i := range c.W {
+		if p.step == 1 || i == c.W/2 { // for a row, far from the ends of the line
+			x[p.line*c.W+i] = 1e-30 // channel 0 of image 0
+		}
 	}
 	for i := range w {
-		w[i] = tap.other
-		if i/tap.step%3 == tap.at {
-			w[i] = tap.first
-		}
-		if i/9%c.InC == 0 {
+		w[i] = p.other
+		switch {
+		case i/9%c.InC > 0 && i/p.step%3 == p.at:
+			w[i] = p.first
+		case i/9%c.InC == 0 && i/3%3 == 1:
 			w[i] = -1e-30
 		}
 	}
@@ -99,7 +100,7 @@ func (tap paddedTaps) test(t *testing.T, width int) {
 		}
 		for i := range y {
 			if math.Float32bits(y[i]) != math.Float32bits(want[i]) && (y[i] == y[i] || want[i] == want[i]) {
-				t.Fatalf("%s, %+v: element %d is %g, want %g", e.ISA(), tap, i, y[i], want[i])
+				t.Fatalf("%s, %d wide, %+v: element %d is %g, want %g", e.ISA(), width, p, i, y[i], want[i])
 			}
 		}
 	}

@@ -63,10 +63,18 @@ func (k *kernels) whole(n int) int { return (n + k.width - 1) / k.width * k.widt
 
 // multiplyAcross computes all of C from packed weights.
 func (w *worker) multiplyAcross(p *product) {
-	if p.banded && w.acrossBands(p, p.taps.bands) {
-		return
+	if p.banded {
+		if p.taps.bands[0].bare {
+			p.b = p.image
+		} else {
+			p.border(w)
+		}
+		if w.acrossBands(p, p.taps.bands) {
+			return
+		}
 	}
 	w.soonX, w.soonY = soon{}, soon{}
+	p.border(w)
 	w.acrossBands(p, p.taps.whole)
 }
 
@@ -96,7 +104,7 @@ func (w *worker) acrossLines(p *product, at int, b *band) {
 		return
 	}
 	w.acrossStrips(p, at, b, span{line: line, to: own, lines: b.lines - pairs, step: 2}, n-1)
-	w.acrossStrips(p, at, b, span{line: line, from: own, to: g.outW + shared, lines: pairs, step: 2, gap: g.outRowStep - g.outW}, 1)
+	w.acrossStrips(p, at, b, span{line: line, from: own, to: g.outW + shared, lines: pairs, step: 2, gap: b.rowStep - g.outW}, 1)
 	w.acrossStrips(p, at, b, span{line: line + 1, from: shared, to: g.outW, lines: pairs, step: 2}, n-1)
 	w.acrossStrips(p, at, b, span{line: line + 2*pairs, from: own, to: g.outW, lines: b.lines % 2, step: 1}, 1)
 }
@@ -124,12 +132,13 @@ func (w *worker) acrossStrips(p *product, at int, b *band, r span, n int) {
 		return
 	}
 	g, t := p.taps, &w.across
-	t.xLine, t.cLine, t.lines, t.gap = uintptr(4*g.outRowStep*r.step), uintptr(4*g.outW*r.step), r.lines, uintptr(4*r.gap)
+	t.xLine, t.cLine, t.lines, t.gap = uintptr(4*b.rowStep*r.step), uintptr(4*g.outW*r.step), r.lines, uintptr(4*r.gap)
 	for i := range n {
 		from, to := r.from+(r.to-r.from)*i/n, r.from+(r.to-r.from)*(i+1)/n
-		t.x, t.c = pointer(p.b, r.line*g.outRowStep+from), pointer(p.c, at*p.cRow+r.line*g.outW+from)
-		t.left, t.right = flag(b.sides && from == 0), flag(b.sides && to == g.outW)
-		t.edge = b.filters | t.left | t.right
+		t.x, t.c = pointer(p.b, r.line*b.rowStep+from), pointer(p.c, at*p.cRow+r.line*g.outW+from)
+		t.left, t.inner = flag(b.bare && from == 0), flag(b.bare && to > g.outW)
+		t.right = flag(b.bare && to%g.outW == 0)
+		t.edge = b.filters | t.left | t.right | t.inner
 		part := (to - from) * r.lines * t.channels
 		times := r.lines * max(t.k/acrossSteps, 1)
 		w.soonX.aim(&t.soonX, &t.soonXStep, part, times)

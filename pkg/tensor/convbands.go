@@ -2,11 +2,12 @@ package tensor
 
 // Taps in the padding multiply +0. That changes nothing unless a weight is not
 // finite, or a sum is -0, which becomes +0. So kernels across channels leave out the
-// rows of taps that lie there for a whole line, and, of filters three wide, the taps
-// that lie there for the first or the last place of a line. Without them a sum is the same, or
-// -0 where it would be +0, and it stays so until it is no longer 0: only a sum that
-// ends as -0 can be wrong. That takes a product next to nothing; kernels look for it,
-// and the image is then computed with all taps.
+// rows of taps that lie there for a whole line and, of filters three wide, the taps
+// that lie there for the first or the last place of a line. The image then needs no
+// border and is read where it is. Without those taps a sum is the same, or -0 where it
+// would be +0, and it stays so until it is no longer 0: only a sum that ends as -0 can
+// be wrong. That takes a product next to nothing; kernels look for it, and the image
+// is then computed with all taps.
 
 // bandImages is how many images make it worth to pack filters of bands.
 const bandImages = 4
@@ -17,36 +18,50 @@ type band struct {
 	line, lines int
 	from, taps  int
 	offsets     []int32 // in bytes
+	rowStep     int     // elements of the image from output row to output row
 	filters     int     // where its filters begin, behind those of the grid: so many ks
-	sides       bool    // see grid.sides
+	bare        bool    // it reads no border at all, so the image needs none
 }
 
-// cut finds the bands of an image. It returns how many ks all their filters have.
-func (g *grid) cut(channels int) int {
+// cut finds the bands of an image, which may be bare. It returns how many ks all
+// their filters have.
+func (g *grid) cut(channels int, bare bool) int {
 	all := len(g.offsets) / channels
-	g.whole = []band{{lines: g.outH, taps: all, offsets: g.offsetsBytes}}
-	ks, sides := len(g.offsets), g.sides()
+	whole := band{lines: g.outH, taps: all, offsets: g.offsetsBytes, rowStep: g.outRowStep}
+	g.whole = []band{whole}
+	bare = bare && g.threes()
 	for line := range g.outH {
 		from, taps := g.inside(line, all)
+		if taps == 0 {
+			from, taps, bare = 0, all, false
+		}
 		if last := len(g.bands) - 1; last >= 0 && g.bands[last].from == from && g.bands[last].taps == taps {
 			g.bands[last].lines++
 			continue
 		}
-		b := band{line: line, lines: 1, from: from, taps: taps, offsets: g.offsetsBytes, sides: sides}
-		if taps < all {
-			b.filters, b.offsets = ks, nil
-			for ch := range channels {
-				b.offsets = append(b.offsets, g.offsetsBytes[ch*all+from:][:taps]...)
-			}
-			ks += len(b.offsets)
+		g.bands = append(g.bands, band{line: line, lines: 1, from: from, taps: taps})
+	}
+	if bare {
+		whole.offsets, whole.rowStep = g.bareOffsets(), g.outRowStep/g.rowStep*g.width
+	}
+	ks := len(g.offsets)
+	for i := range g.bands {
+		b := &g.bands[i]
+		b.offsets, b.rowStep, b.bare = whole.offsets, whole.rowStep, bare
+		if b.taps == all {
+			continue
 		}
-		g.bands = append(g.bands, b)
+		b.filters, b.offsets = ks, nil
+		for ch := range channels {
+			b.offsets = append(b.offsets, whole.offsets[ch*all+b.from:][:b.taps]...)
+		}
+		ks += len(b.offsets)
 	}
 	return ks
 }
 
 // inside is which of the taps of a channel do not lie in the padding above or below
-// for an output line: all, if none.
+// for an output line.
 func (g *grid) inside(line, all int) (from, taps int) {
 	for i, at := range g.offsets[:all] {
 		if row := (int(at)+line*g.outRowStep)/g.rowStep - g.top; row >= 0 && row < g.height {
@@ -56,22 +71,27 @@ func (g *grid) inside(line, all int) (from, taps int) {
 			taps++
 		}
 	}
-	if taps == 0 {
-		return 0, all
-	}
 	return from, taps
 }
 
-// sides is whether taps are threes that begin one place left of the output element:
+// threes is whether taps are threes that begin one place left of the output element:
 // the first tap of the first place of a line then lies in the padding, and the last
 // tap of the last place.
-func (g *grid) sides() bool {
+func (g *grid) threes() bool {
 	for i, at := range g.offsets {
 		if int(at)%g.rowStep-g.left != i%3-1 {
 			return false
 		}
 	}
 	return g.split == 1 && g.outW == g.width
+}
+
+// bareOffsets are the offsets, in bytes, of taps of an image without a border.
+func (g *grid) bareOffsets() []int32 {
+	bare := *g
+	bare.planeStep = g.height * g.width
+	bare.place(g, func(row, col int) int { return (row-g.top)*g.width + col - g.left })
+	return bare.offsetsBytes
 }
 
 // packBands copies the filters of bands, of m channels, from those with all taps,

@@ -62,14 +62,23 @@ func (k *kernels) tapCost(g *grid, m, depth int) (form tapForm, least int) {
 func (w *worker) multiplyTaps(p *product) {
 	switch w.k.tapForm(p.taps, p.m, p.k) {
 	case tapPanels:
+		p.border(w)
 		w.multiply(p, 0, p.m, 0, p.n)
 		return
 	case tapDirect:
+		p.border(w)
 		w.multiplyDirect(p)
 	case tapAcross:
 		w.multiplyAcross(p)
 	}
 	p.activate(w, 0, p.m, 0, p.n)
+}
+
+// border puts the image in b, in its stored form, unless it is there.
+func (p *product) border(w *worker) {
+	if p.image != nil {
+		p.b = w.image(p.taps, p.image, p.channels)
+	}
 }
 
 // multiplyDirect computes all of C, with vectors of places.

@@ -75,13 +75,13 @@ func (p *convPlan) choose(k *kernels) {
 		k.align(&p.phases[0].grid, ic, oc)
 	}
 	if k.tapForm(&p.y, oc, len(p.y.offsets)) == tapAcross {
-		p.packedY = p.y.cut(ic)
+		p.packedY = p.y.cut(ic, true)
 	}
 	for i := range p.phases {
 		ph := &p.phases[i]
 		ph.filters = p.packedX
 		if k.tapForm(&ph.grid, ic, ph.k) == tapAcross {
-			p.packedX += ph.cut(oc)
+			p.packedX += ph.cut(oc, len(p.phases) == 1)
 		}
 	}
 }

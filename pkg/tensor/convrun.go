@@ -57,7 +57,7 @@ func (j *convJob) forward(w *worker, n, group int) {
 	if j.bias != nil {
 		p.rowBias = j.bias[group*oc:]
 	}
-	p.b, p.taps = w.image(g, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic), g
+	p.image, p.channels, p.taps = j.x[(n*c.InC+group*ic)*c.H*c.W:], ic, g
 	p.filters, p.banded = j.groupFilters(w.k, g, oc, group), j.banded
 	w.soonX, w.soonY = j.next(j.x, n, group, ic*c.H*c.W, oc*out), j.next(j.y, n, group, oc*out, oc*out)
 	w.multiplyTaps(p)
@@ -73,8 +73,11 @@ func (j *convJob) input(w *worker, n, group int) {
 	dy := j.y[(n*c.OutC+group*oc)*out:]
 	w.soonX, w.soonY = j.next(j.y, n, group, oc*out, len(dx)), j.next(j.x, n, group, len(dx), len(dx))
 	whole := c.StrideH == 1 && c.StrideW == 1
-	img := w.image(&j.plan.phases[0].grid, dy, oc)
-	run := min(c.StrideW, c.W)
+	one, run := len(j.plan.phases) == 1, min(c.StrideW, c.W)
+	var img []float32
+	if !one {
+		img = w.image(&j.plan.phases[0].grid, dy, oc)
+	}
 	for first := 0; first < len(j.plan.phases); first += run {
 		phases, to := j.plan.phases[first:first+run], dx
 		if empty(phases) {
@@ -94,6 +97,9 @@ func (j *convJob) input(w *worker, n, group int) {
 				clear(to[:ic*size])
 			} else {
 				p.b, p.taps = img, &ph.grid
+				if one {
+					p.image, p.channels = dy, oc
+				}
 				p.filters, p.banded = j.groupFilters(w.k, &ph.grid, ic, group), j.banded
 				w.multiplyTaps(p)
 			}

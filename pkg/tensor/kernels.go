@@ -80,6 +80,7 @@ type across struct {
 	edge                 int // not 0: minus becomes not 0 if a sum is -0
 	minus                int
 	left, right          int            // not 0: of every three ks, leave out the first of the first place, the last of the last
+	inner                int            // not 0: the last of the first half of the places, and the first of the second half
 	soonX, soonY         unsafe.Pointer // what will be read and written soon: the caches are told on the way
 	soonXStep, soonYStep uintptr        // from k to k
 }

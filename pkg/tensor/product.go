@@ -49,6 +49,8 @@ type product struct {
 	to         []float32 // not nil: C goes there, transposed
 	toRow      int
 	taps       *grid     // not nil: B is the taps of image b
+	image      []float32 // for taps: the image without its border, and its channels
+	channels   int
 	filters    []float32 // for taps: A in panels across channels, see packFilters
 	banded     bool      // for taps: filters of bands may be used
 	packed     []float32 // not nil: all of B, in panels of all ks

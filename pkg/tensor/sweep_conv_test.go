@@ -69,11 +69,13 @@ func (c *trial) anyConvolution() Conv {
 
 // acrossConvolution is one with vectors of channels: tiles of every number of
 // places, one vector and two, whole ones and not. Lines are odd, so that one is left
-// of pairs; their width is not that of the output, so that planes are not flat.
+// of pairs; their width is not that of the output, so that planes are not flat, or it
+// is, and the image needs no border.
 func (c *trial) acrossConvolution() Conv {
 	i := c.i / 2
-	return Conv{N: 1 + c.r.IntN(6), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: 1 + 2*c.r.IntN(3), W: 3 + i%16,
-		KH: 3, KW: 3, PadH: 1}
+	pad := i / 64
+	return Conv{N: 1 + c.r.IntN(6), InC: 8 + c.r.IntN(8), OutC: 16*(1+i/16%2) - i/32%2, H: 1 + 2*c.r.IntN(4), W: 3 + i%16 - 2*pad,
+		KH: 3, KW: 3, PadH: 1, PadW: pad}
 }
 
 // tapConvolution has every number of taps in a line of filters, alone and by
@@ -140,7 +142,7 @@ func (s Conv) sizes() (x, y, w int) {
 
 func sweepConvForward(c *trial) {
 	s := c.convolution()
-	if c.i < 128 && c.i%2 == 0 {
+	if c.i < 256 && c.i%2 == 0 {
 		s = c.acrossConvolution()
 	}
 	sizeX, sizeY, sizeW := s.sizes()
@@ -167,6 +169,11 @@ func sweepConvForward(c *trial) {
 
 func sweepConvInput(c *trial) {
 	s := c.convolution()
+	if c.i < 256 && c.i%2 == 0 {
+		s = c.acrossConvolution()
+		s.InC, s.OutC = s.OutC, s.InC
+		s.StrideH, s.StrideW = 1+c.r.IntN(2), 1+c.r.IntN(2)
+	}
 	sizeX, sizeY, sizeW := s.sizes()
 	dx, dy, w := c.out(sizeX), c.in(sizeY), c.in(sizeW)
 	c.batch(s.N, func(from, to int) {
