@@ -21,8 +21,8 @@
 //	pack.go    copies into panels
 //	turn.go    a transpose
 //	turned.go  products of few rows and a B that is stored transposed
-//	narrow.go  those of few columns
 //	row.go     the same for one row and AVX2
+//	narrow.go  products of few columns and a B that is stored transposed
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
@@ -72,7 +74,7 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	if u.path != "" {
 		var entry checkpoint.Entry
 		if tensors, metadata, entry, err = checkpoint.LoadModel(u.path); err != nil {
-			if filepath.Ext(u.path) == ".onnx" {
+			if strings.EqualFold(filepath.Ext(u.path), ".onnx") && errors.Is(err, safetensors.ErrFormat) {
 				err = hint{err, "lockstep import makes a model of an ONNX file"}
 			}
 			return nil, usageError{err}

@@ -116,7 +116,7 @@ func (c Config) Validate() error {
 		bad("--peers does not list %q: it must name every coordinator, this one included", c.ID)
 	} else if own != c.Advertise {
 		bad("--peers says %s=%s, --advertise says %s: they must agree", c.ID, own, c.Advertise)
-	} else if n := len(c.ID + "=" + own); n > maxName {
+	} else if n := len(peerName(c.ID, own)); len(c.Peers) > 1 && n > maxName {
 		bad("--id and the address take %d bytes together: at most %d", n, maxName)
 	}
 	if least := 3 * c.HeartbeatInterval; c.WorkerTTL < least {

@@ -136,7 +136,8 @@ func (c *Coordinator) openTransport() error {
 
 // peers are the addresses of the group's nodes by their ids, as the configuration
 // has them. It gives them to Raft, for they may have changed since the group was
-// founded.
+// founded: on all nodes, for those that have the new ones and those that have the
+// old ones do not talk to each other.
 type peers map[string]string
 
 func (p peers) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {

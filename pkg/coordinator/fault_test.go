@@ -40,19 +40,43 @@ func TestDataDirectoryOfAnotherGroup(t *testing.T) {
 	g.leader()
 }
 
-// A node does not take the log of another group, one of whose nodes had its port before.
+// A node does not take the log of another group, one of whose nodes had its port
+// before; both sides say why.
 func TestRaftOfAnotherGroup(t *testing.T) {
 	g := newGroup(t, 1)
+	at := raft.ServerAddress(g.peers["c1"])
 	for _, caller := range []streams{
 		{id: "c2", advertise: "127.0.0.1:1"}, {id: "c1", advertise: "127.0.0.1:1"}, {id: "c2", advertise: g.peers["c1"]}, {},
 	} {
-		conn, err := caller.Dial(raft.ServerAddress(g.peers["c1"]), patient)
+		_, err := caller.Dial(at, patient)
+		if err == nil || !strings.Contains(err.Error(), "it refuses "+peerName(caller.id, caller.advertise)+": not among --peers") {
+			t.Errorf("coordinator %s at %s: %v", caller.id, caller.advertise, err)
+		}
+	}
+	conn, err := (&streams{id: "c1", advertise: g.peers["c1"]}).Dial(at, patient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
+// A caller that does not finish its name is not waited for.
+func TestRaftCallerStops(t *testing.T) {
+	g := newGroup(t, 1)
+	for _, said := range []string{"R", "R\x09c1=1"} {
+		conn, err := net.Dial("tcp", g.peers["c1"])
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := conn.Write([]byte(said)); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		conn.SetReadDeadline(time.Now().Add(patient))
 		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("coordinator %s at %s was not sent away: %v", caller.id, caller.advertise, err)
+			t.Errorf("after %q: %v", said, err)
 		}
 		conn.Close()
 	}

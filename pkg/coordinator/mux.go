@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,14 +15,21 @@ import (
 )
 
 // raftMagic is the first byte of a connection that carries Raft. The caller's
-// name follows, as its --peers has it: a byte with its length, and id=address.
-const raftMagic = 'R'
+// name follows, as its --peers has it: a byte with its length, and id=address. The
+// answer is raftMagic, or raftRefused if that is none of the peers.
+const (
+	raftMagic   = 'R'
+	raftRefused = 'X'
+)
 
 // maxName bounds a caller's name, in bytes.
 const maxName = 255
 
 // helloTimeout bounds the TLS handshake and the wait for the first bytes.
 const helloTimeout = 5 * time.Second
+
+// warnAgain is how long nothing is logged of callers that are refused.
+const warnAgain = time.Minute
 
 // acceptAgain is the pause after a connection could not be accepted.
 const acceptAgain = 100 * time.Millisecond
@@ -39,6 +44,7 @@ type mux struct {
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
+	warned  time.Time             // when a refusal was logged last
 	greeted map[net.Conn]struct{} // connections whose first bytes are awaited
 	wg      sync.WaitGroup        // their goroutines
 }
@@ -122,7 +128,6 @@ func (m *mux) peek(conn net.Conn) (net.Conn, byte, error) {
 	}
 	if b[0] == raftMagic {
 		if err := m.admit(conn); err != nil {
-			m.log.Warn("a call for Raft was refused", zap.Stringer("from", conn.RemoteAddr()), zap.Error(err))
 			return nil, 0, err
 		}
 	}
@@ -135,17 +140,37 @@ func (m *mux) peek(conn net.Conn) (net.Conn, byte, error) {
 func (m *mux) admit(conn net.Conn) error {
 	var length [1]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
-		return fmt.Errorf("read the caller's name: %w", err)
+		return err
 	}
 	name := make([]byte, length[0])
 	if _, err := io.ReadFull(conn, name); err != nil {
-		return fmt.Errorf("read the caller's name: %w", err)
+		return err
 	}
-	id, at, _ := strings.Cut(string(name), "=")
-	if known, ok := m.peers[id]; !ok || known != at {
-		return fmt.Errorf("the caller is coordinator %s and --peers does not list it: --peers must be the same on all nodes of a group", strconv.Quote(string(name)))
+	for id, address := range m.peers {
+		if peerName(id, address) == string(name) {
+			_, err := conn.Write([]byte{raftMagic})
+			return err
+		}
 	}
-	return nil
+	m.warn(conn, string(name))
+	_, err := conn.Write([]byte{raftRefused})
+	return errors.Join(errRefused, err)
+}
+
+// errRefused is that a caller is not of the group.
+var errRefused = errors.New("not among --peers, which must be the same on all coordinators of a group")
+
+// peerName is how a node is called in --peers.
+func peerName(id, address string) string { return id + "=" + address }
+
+// warn logs a refusal now and then.
+func (m *mux) warn(conn net.Conn, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if time.Since(m.warned) >= warnAgain {
+		m.warned = time.Now()
+		m.log.Warn("a coordinator was refused", zap.Stringer("from", conn.RemoteAddr()), zap.String("coordinator", name), zap.Error(errRefused))
+	}
 }
 
 // close ends serve and both inboxes.
@@ -231,18 +256,33 @@ func (s *streams) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, 
 		return nil, fmt.Errorf("coordinator at %s: %w", to, err)
 	}
 	deadline, _ := ctx.Deadline()
-	if err = conn.SetWriteDeadline(deadline); err == nil {
-		name := s.id + "=" + s.advertise
-		_, err = conn.Write(append([]byte{raftMagic, byte(len(name))}, name...))
+	if err = conn.SetDeadline(deadline); err == nil {
+		err = s.introduce(conn)
 	}
 	if err == nil {
-		err = conn.SetWriteDeadline(time.Time{})
+		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("coordinator at %s: %w", to, err)
 	}
 	return conn, nil
+}
+
+// introduce says who calls, and waits until the other node agrees.
+func (s *streams) introduce(conn net.Conn) error {
+	name := peerName(s.id, s.advertise)
+	if _, err := conn.Write(append([]byte{raftMagic, byte(len(name))}, name...)); err != nil {
+		return err
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return fmt.Errorf("wait for its answer: %w", err)
+	}
+	if answer[0] != raftMagic {
+		return fmt.Errorf("it refuses %s: %w", name, errRefused)
+	}
+	return nil
 }
 
 func (s *streams) dial(ctx context.Context, to string) (net.Conn, error) {

@@ -5,7 +5,7 @@ type Gemm struct {
 	M, N, K int
 	// TransA means that A is stored as (K, M), TransB that B is stored as (N, K).
 	TransA, TransB bool
-	// Accumulate starts every chain from C instead of +0.
+	// Accumulate starts every chain from C instead of +0, or adds C to strided ones.
 	Accumulate bool
 	// Bias, if not nil, has N elements; column j gets Bias[j] after its chain.
 	Bias []float32
@@ -17,15 +17,23 @@ type Gemm struct {
 
 // narrowColumns is how many columns of C a product has at most whose elements are
 // strided sums of the rows of A and of a B that is stored transposed: they do not
-// fill a vector of columns.
-const narrowColumns = 15
+// fill a vector of columns. For each of them there must be narrowDepth ks, or the
+// joining of sums takes longer than what it saves.
+const (
+	narrowColumns = 15
+	narrowDepth   = 8
+)
 
-// narrow is whether the elements of the product are strided sums.
-func (g *Gemm) narrow() bool { return g.TransB && !g.TransA && g.N <= narrowColumns }
+// narrow is whether the elements of the product are strided sums. It may depend on
+// what does not change with the batch only.
+func (g *Gemm) narrow() bool {
+	return g.TransB && !g.TransA && g.N <= narrowColumns && g.K >= narrowDepth*g.N
+}
 
 // Gemm computes c. Element (i, j) is one chain of fused multiply-adds over k,
-// ascending; but if only B is stored transposed, and N is below 16, 16 strided
-// chains, joined by halves, to which C is added. c must not overlap a or b.
+// ascending; but if only B is stored transposed, N is below 16, and K is 8*N or
+// more, 16 strided chains, joined by halves, to which C is added. c must not overlap
+// a or b.
 func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
 	g.complete()
 	sizeC, sizeA, sizeB := g.check("Gemm", len(c), len(a), len(b))

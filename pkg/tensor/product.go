@@ -29,7 +29,8 @@ package tensor
 // it is much larger than A, the operands are swapped instead, and C is turned at the
 // end: see betterSwapped.
 //
-// If C is narrow nothing is turned: both are read along k, see multiplyNarrow.
+// If the product is narrow nothing is turned: both are read along k, see
+// multiplyNarrow.
 //
 // While a tile is summed, what is needed next comes into the cache.
 //

@@ -15,7 +15,7 @@ func productSweeps() []sweep {
 	}
 }
 
-// turnedKind is of few rows, and of a B that is turned on the way.
+// turnedKind draws few rows, and a B that is turned on the way.
 const turnedKind = 0
 
 // gemm draws a product: one row or few, few columns, every number of columns,
