@@ -8,13 +8,15 @@ const (
 	blockA    = 1 << 18
 	blockRows = 512
 	blockDeep = 1024
-	// More rows: a block of B, 1 MiB, stays in the second cache while panels of A,
-	// each in the first cache, pass by.
+	// Half of that if there are several, which share copies of B, 4 MiB at most: those
+	// pass through the second cache too.
+	sharedRows = 256
+	sharedK    = 512
+	sharedN    = 2048
+	// An A and a B that are not turned: a block of B, 1 MiB, stays in the second cache
+	// while panels of A, each in the first cache, pass by.
 	blockK = 512
 	blockN = 512
-	// Rows of a transposed A that are turned at once: what is read lies together in
-	// lines of some length, and what is written leaves most of the second cache to B.
-	turnedRows = 192
 	// Columns that are computed from a transposed B without a copy.
 	turnedColumns = 32
 	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
@@ -41,30 +43,18 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyNarrow(p, i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
-	case p.direct(w.k, rows) || p.oneBlock(w.k, rows):
-		blocks := blocksOf(rows, p.highest(w.k))
-		for b := range blocks {
-			from := rows * b / blocks
-			w.multiplyFew(p, i0+from, rows*(b+1)/blocks-from, j0, j1)
-		}
-	default:
+	case p.plain() && rows > fewRows && !p.direct(w.k, rows):
 		w.multiplyMany(p, i0, i1, j0, j1)
+	default:
+		w.multiplyBlocks(p, i0, i1, j0, j1)
 	}
 	w.ahead(nil, 0, 0, 0)
 	p.activate(w, i0, i1, j0, j1)
 }
 
-// highest is the most rows of a block of A.
-func (p *product) highest(k *kernels) int {
-	return min(max(blockA/max(1, min(p.k, blockDeep)), k.rows), blockRows)
-}
-
-// oneBlock is whether A, of so many rows, is best one block: few rows are, and more
-// if A is turned, in long lines then, or panels of B are, each when it is needed.
-func (p *product) oneBlock(k *kernels, rows int) bool {
-	turns := p.aCol != 1 || p.bCol != 1 && p.taps == nil
-	return rows <= fewRows || turns && rows <= p.highest(k)
-}
+// plain is whether neither operand is turned. Then B is copied best in long lines, for
+// many of its panels at once.
+func (p *product) plain() bool { return p.aCol == 1 && (p.bCol == 1 || p.taps != nil) }
 
 // turned is whether a B that is stored transposed is best turned on the way: so
 // few rows are not worth a copy.
@@ -126,17 +116,9 @@ func (w *worker) multiplyMany(p *product, i0, i1, j0, j1 int) {
 func (w *worker) strips(p *product, i0, i1, j, cols, k0 int, last bool) {
 	high, few := w.heights(i1 - i0)
 	first := func(strip int) int { return min(i0+strip*high-max(0, strip-few), i1) }
-	group := 1
-	if p.aCol != 1 {
-		group = turnedRows / high
-	}
-	var src source
 	for s := 0; first(s) < i1; s++ {
 		i, end := first(s), first(s+1)
-		if s%group == 0 {
-			src = w.packA(p, i, first(s+group)-i, k0)
-		}
-		w.aim(src, end-i, i-first(s/group*group))
+		w.aim(w.packA(p, i, end-i, k0), end-i, 0)
 		w.strip(p, i, end-i, j, cols, k0, last, first(s+2)-end)
 	}
 }
@@ -153,7 +135,7 @@ func (w *worker) strip(p *product, i, rows, j, cols, k0 int, last bool, next int
 	for s := range steps {
 		at := s * panel
 		vecs := w.width(min(panel, cols-at))
-		w.aimB(p, at, vecs, k0, j)
+		w.aimB(p, at, vecs, k0, j+at)
 		if last {
 			t.colBias = pointer(p.colBias, j+at)
 		}
@@ -166,23 +148,23 @@ func (w *worker) strip(p *product, i, rows, j, cols, k0 int, last bool, next int
 	}
 }
 
-// aimB points the tile at the panel of the block that begins at column at.
+// aimB points the tile at the panel of column j, whose copy begins at column at.
 func (w *worker) aimB(p *product, at, vecs, k0, j int) {
 	wide := vecs * w.k.width
 	w.t.bRow = uintptr(4 * wide)
 	if p.packed != nil {
-		w.t.b = pointer(p.packed, (j+at)*p.k+k0*wide)
+		w.t.b = pointer(p.packed, j*p.k+k0*wide)
 	} else {
 		w.t.b = pointer(w.b, at*w.t.k)
 	}
 }
 
 // aheadA asks for part s of steps of the panel of A that comes next: a row or some
-// for each step. A that is turned is not asked for.
+// for each step.
 func (w *worker) aheadA(p *product, i, rows, k0, s, steps int) {
 	kn, each := w.t.k, blocksOf(rows, steps)
 	switch {
-	case p.aCol != 1 || s*each >= rows:
+	case s*each >= rows:
 		w.ahead(nil, 0, 0, 0)
 	case each == 1:
 		// Slowly, so that there is room for the lines of B on their way.
@@ -221,57 +203,96 @@ func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
 	rest.k, rest.load = p.k-whole, true
 	rest.a, rest.b = p.a[min(whole*p.aCol, len(p.a)):], p.b[min(whole, len(p.b)):]
 	if rest.k > 0 || p.relu || p.colBias != nil || p.rowBias != nil {
-		w.multiplyFew(&rest, i0, i1-i0, j0, last)
+		w.multiplyBlocks(&rest, i0, i1, j0, last)
 	}
-	w.multiplyFew(p, i0, i1-i0, last, j1)
+	w.multiplyBlocks(p, i0, i1, last, j1)
 }
 
-// multiplyFew goes through the panels of B, for a block of few rows.
-func (w *worker) multiplyFew(p *product, i, rows, j0, j1 int) {
-	t, panel := &w.t, w.k.panel()
-	blocks := blocksOf(p.k, blockDeep)
-	direct := p.direct(w.k, rows)
-	for b := range blocks {
-		k0, last := w.depth(p, b, blocks)
-		src := w.packA(p, i, rows, k0)
-		high, few := w.heights(rows)
-		for j := j0; j < j1; j += panel {
-			n := min(panel, j1-j)
-			vecs := w.width(n)
-			switch {
-			case direct && t.mask == nil:
-				t.bRow = uintptr(4 * p.bRow)
-				t.b = pointer(p.b, k0*p.bRow+j)
-			default:
-				if p.packed == nil {
-					w.packB(p, k0, k0+t.k, j, j+n)
-				}
-				w.aimB(p, 0, vecs, k0, j)
+// blockOfB is ks and columns of B that pass by blocks of A.
+type blockOfB struct {
+	k0, j0, j1 int
+	last       bool // these are the last ks
+	direct     bool // whole panels are read where they are
+	shared     bool // copies of panels lie side by side, for all blocks of A
+	made       bool // they are there
+}
+
+// multiplyBlocks goes through blocks of A.
+func (w *worker) multiplyBlocks(p *product, i0, i1, j0, j1 int) {
+	rows, cols, deep := i1-i0, max(j1-j0, 1), blockDeep
+	high := min(max(blockA/max(1, min(p.k, deep)), w.k.rows), blockRows)
+	b := blockOfB{direct: p.direct(w.k, rows)}
+	if rows > high && !b.direct {
+		high, cols, deep, b.shared = sharedRows, sharedN, sharedK, true
+	}
+	heights, depths := blocksOf(rows, high), blocksOf(p.k, deep)
+	for j := j0; j < j1; j += cols {
+		b.j0, b.j1 = j, min(j+cols, j1)
+		for d := range depths {
+			b.k0, b.last = w.depth(p, d, depths)
+			b.made = false
+			for h := range heights {
+				from := rows * h / heights
+				w.multiplyBlock(p, i0+from, rows*(h+1)/heights-from, &b)
+				b.made = b.shared
 			}
-			w.aheadB(p, j+panel, min(panel, j1-j-panel), k0)
-			t.colBias, t.rowBias = nil, nil
-			if last {
-				t.colBias = pointer(p.colBias, j)
-			}
-			w.tiles(p, src, w.k.tile[vecs-1], i, rows, j, high, few, last)
 		}
 	}
 }
 
-// aheadB asks for the panel of B of n columns that is read next.
-func (w *worker) aheadB(p *product, j, n, k0 int) {
+// multiplyBlock goes through the panels of a block of B, for a block of A.
+func (w *worker) multiplyBlock(p *product, i, rows int, b *blockOfB) {
+	t, panel := &w.t, w.k.panel()
+	src := w.packA(p, i, rows, b.k0)
+	high, few := w.heights(rows)
+	for j := b.j0; j < b.j1; j += panel {
+		vecs := w.width(min(panel, b.j1-j))
+		if b.direct && t.mask == nil {
+			t.bRow = uintptr(4 * p.bRow)
+			t.b = pointer(p.b, b.k0*p.bRow+j)
+		} else {
+			w.aimB(p, w.copied(p, b, j), vecs, b.k0, j)
+		}
+		w.aheadB(p, b, j+panel)
+		t.colBias, t.rowBias = nil, nil
+		if b.last {
+			t.colBias = pointer(p.colBias, j)
+		}
+		w.tiles(p, src, w.k.tile[vecs-1], i, rows, j, high, few, b.last)
+	}
+}
+
+// copied copies the panel of column j, if that is still to be done, and returns the
+// column where the copy begins.
+func (w *worker) copied(p *product, b *blockOfB, j int) int {
+	at, cols := 0, w.k.panel()
+	if b.shared {
+		at, cols = j-b.j0, b.j1-b.j0+cols
+	}
+	if p.packed == nil && !b.made {
+		w.b = grow(w.b, cols*w.t.k)
+		w.packPanel(p, w.b[at*w.t.k:], b.k0, b.k0+w.t.k, j, min(j+w.k.panel(), b.j1))
+	}
+	return at
+}
+
+// aheadB asks for the panel of B that is read next, that of column j.
+func (w *worker) aheadB(p *product, b *blockOfB, j int) {
 	kn, panel := w.t.k, w.k.panel()
+	n := min(panel, b.j1-j)
 	switch {
 	case p.taps != nil || n <= 0:
 		w.ahead(nil, 0, 0, 0)
 	case p.packed != nil:
-		w.ahead(p.packed, j*p.k+k0*panel, kn, panel)
+		w.ahead(p.packed, j*p.k+b.k0*panel, kn, panel)
+	case b.made:
+		w.ahead(w.b, (j-b.j0)*kn, kn, panel)
 	case p.bCol == 1:
-		w.ahead(p.b, k0*p.bRow+j, kn, p.bRow)
+		w.ahead(p.b, b.k0*p.bRow+j, kn, p.bRow)
 	case p.bCol < 2*kn:
-		w.ahead(p.b, j*p.bCol+k0, ((n-1)*p.bCol+kn)/panel, panel)
+		w.ahead(p.b, j*p.bCol+b.k0, ((n-1)*p.bCol+kn)/panel, panel)
 	default:
-		w.ahead(p.b, j*p.bCol+k0, n, p.bCol)
+		w.ahead(p.b, j*p.bCol+b.k0, n, p.bCol)
 	}
 }
 

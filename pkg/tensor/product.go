@@ -6,16 +6,17 @@ package tensor
 //
 // # How it is computed
 //
-// If B can be read where it is, or there are few rows, or not too many and an operand
-// is turned, a block of A stays in the second cache:
+// A block of A stays in the second cache:
 //
-//	for blocks of rows
-//	  for blocks of k          the chain goes on from C; A copied, if it is worth it
-//	    for panels of B        copied, if they are worth it
-//	      for panels of A
-//	        one tile of C, in registers
+//	for blocks of columns      that share copies; or all, if there is one block of rows
+//	  for blocks of k          the chain goes on from C
+//	    for blocks of rows     A turned or copied, if it is worth it
+//	      for panels of B      copied, if they are worth it and not yet copied
+//	        for panels of A
+//	          one tile of C, in registers
 //
-// Else a block of B does:
+// With many rows of an A that is not turned, and a B that is copied as it is, a block of
+// B does:
 //
 //	for blocks of columns
 //	  for blocks of k

@@ -23,7 +23,7 @@ const turnedKind = 0
 // nothing.
 func (c *trial) gemm() Gemm {
 	g := Gemm{M: c.upTo(40), N: c.upTo(40), K: c.upTo(40)}
-	kind := c.r.IntN(14)
+	kind := c.r.IntN(16)
 	switch kind {
 	case turnedKind:
 		g.M, g.N, g.K = 1+c.i%13, 30+c.upTo(50), 14+c.upTo(70)
@@ -59,6 +59,16 @@ func (c *trial) gemm() Gemm {
 		g.M, g.N, g.K = c.upTo(20), c.upTo(17), c.upTo(1400)
 	case 12:
 		*[]*int{&g.M, &g.N, &g.K}[c.r.IntN(3)] = 0
+	case 13:
+		if c.i%4 == 0 {
+			g.M, g.N, g.K = 510+c.r.IntN(20), c.upTo(40), c.upTo(12)
+		} else if c.i%4 == 2 {
+			g.M, g.N, g.K = 510+c.r.IntN(10), 2040+c.r.IntN(60), c.upTo(3)
+		}
+	case 14:
+		if c.i%4 == 0 {
+			g.M, g.N, g.K = 256+c.r.IntN(10), c.upTo(40), 1020+c.r.IntN(40)
+		}
 	}
 	g.TransA, g.TransB, g.Accumulate = c.r.IntN(2) == 0, c.r.IntN(2) == 0, c.r.IntN(3) == 0
 	if kind == turnedKind {
