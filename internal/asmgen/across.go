@@ -67,7 +67,11 @@ func (a *across) write() {
 	a.Label("lines")
 	a.b, a.offsets, a.k = a.load("w"), a.load("offsets"), a.load("k")
 	a.clear()
-	a.loop("k", acrossSteps, a.step)
+	if a.vecs == 1 {
+		a.threes()
+	} else {
+		a.loop("k", acrossSteps, a.step)
+	}
 	a.finish()
 	a.ADDQ(a.field("xLine"), a.x)
 	a.ADDQ(a.field("xLine"), a.x2)
@@ -89,7 +93,7 @@ func (a *across) step() {
 		a.VMOVUPS(operand.Mem{Base: a.b, Disp: (i*a.vecs + v) * a.bytes()}, w[v])
 	}
 	for r := range a.acc {
-		a.unless(a.padded(r, i), func() { a.place(r, at, w) })
+		a.unlessPadded(r, i, func() { a.place(r, at, w) })
 	}
 	a.give(w...)
 	a.soon.ask(a.Context)
@@ -97,6 +101,67 @@ func (a *across) step() {
 		a.ADDQ(operand.I32(4*n), a.offsets)
 		a.ADDQ(operand.I32(n*a.vecs*a.bytes()), a.b)
 	}
+}
+
+// threes runs over k. One vector of channels would take a load for each product, but
+// where taps are threes side by side, a number of the image serves three.
+func (a *across) threes() {
+	a.CMPQ(a.field("threes"), operand.Imm(0))
+	a.JEQ(operand.LabelRef("kOne"))
+	a.Label("kThree")
+	at := a.GP64()
+	a.MOVLQSX(operand.Mem{Base: a.offsets}, at)
+	var w [3]reg.VecVirtual
+	for i := range w {
+		w[i] = a.take()
+		a.VMOVUPS(operand.Mem{Base: a.b, Disp: i * a.bytes()}, w[i])
+		a.soon.next()
+		a.soon.ask(a.Context)
+	}
+	a.three(w, operand.Mem{Base: a.x, Index: at, Scale: 1}, 0, a.rows/2)
+	a.three(w, operand.Mem{Base: a.x2, Index: at, Scale: 1}, a.rows/2, a.rows)
+	a.give(w[:]...)
+	a.ADDQ(operand.Imm(4*3), a.offsets)
+	a.ADDQ(operand.I32(3*a.bytes()), a.b)
+	a.SUBQ(operand.Imm(3), a.k)
+	a.JNE(operand.LabelRef("kThree"))
+	a.JMP(operand.LabelRef("kDone"))
+	a.Label("kOne")
+	a.step()
+	a.DECQ(a.k)
+	a.JNE(operand.LabelRef("kOne"))
+	a.Label("kDone")
+}
+
+// three does three taps side by side, of which the first of place 0 is at x, for
+// places from to to.
+func (a *across) three(w [3]reg.VecVirtual, x operand.Mem, from, to int) {
+	load := func(tap, r int) reg.VecVirtual {
+		v := a.take()
+		a.VBROADCASTSS(x.Offset(4*(r+tap)), v)
+		return v
+	}
+	end := func(tap, r int) {
+		a.unlessPadded(r, tap, func() {
+			v := load(tap, r)
+			a.VFMADD231PS(w[tap], v, a.acc[r][0])
+			a.give(v)
+		})
+	}
+	var mid []reg.VecVirtual
+	for r := from; r < to; r++ {
+		mid = append(mid, load(1, r))
+	}
+	for tap := range w {
+		for r := from; r < to; r++ {
+			if i := r + tap - 1 - from; i < 0 || i >= len(mid) {
+				end(tap, r)
+			} else {
+				a.VFMADD231PS(w[tap], mid[i], a.acc[r][0])
+			}
+		}
+	}
+	a.give(mid...)
 }
 
 // place multiplies the weights w of a tap, which is at a place of the image, with
@@ -133,14 +198,15 @@ func (a *across) padded(r, tap int) string {
 	return ""
 }
 
-// unless writes f so that it is left out if a flag is not 0.
-func (a *across) unless(flag string, f func()) {
+// unlessPadded writes f so that it is left out where padded says so.
+func (a *across) unlessPadded(r, tap int, f func()) {
+	flag := a.padded(r, tap)
 	if flag == "" {
 		f()
 		return
 	}
 	a.TESTQ(a.flags[flag], a.flags[flag])
-	end := fmt.Sprintf("%s%d", flag, a.soon.steps)
+	end := fmt.Sprintf("%s%d", flag, tap)
 	a.JNE(operand.LabelRef(end))
 	f()
 	a.Label(end)

@@ -13,8 +13,9 @@ func TestTapForm(t *testing.T) {
 			in, out, size, kernel int
 			want                  tapForm
 		}{
-			{1, 32, 28, 3, tapDirect},  // transposing a tile costs more than its nine products
-			{16, 16, 32, 3, tapDirect}, // one vector of channels needs too many loads
+			{1, 32, 28, 3, tapDirect}, // transposing a tile costs more than its nine products
+			{16, 16, 32, 3, tapAcross},
+			{16, 16, 32, 5, tapDirect}, // one vector of channels needs too many loads
 			{16, 10, 32, 3, tapDirect}, // ten channels do not fill a vector, lines do
 			{16, 16, 28, 3, tapAcross}, // lines of 28 do not fill vectors
 			{32, 64, 14, 3, tapAcross},

@@ -81,7 +81,7 @@ func (w *worker) multiplyAcross(p *product) {
 // acrossBands returns whether it is sure that no tap that was left out matters.
 func (w *worker) acrossBands(p *product, bands []band) bool {
 	t := &w.across
-	t.cRow, t.relu, t.minus = uintptr(4*p.cRow), flag(p.relu), 0
+	t.cRow, t.relu, t.minus, t.threes = uintptr(4*p.cRow), flag(p.relu), 0, flag(p.taps.threes)
 	for at := 0; at < p.m; at += w.k.panel() {
 		t.channels, t.bias = min(w.k.panel(), p.m-at), pointer(p.rowBias, at)
 		for i := range bands {

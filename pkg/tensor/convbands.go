@@ -29,7 +29,7 @@ func (g *grid) cut(channels int, bare bool) int {
 	all := len(g.offsets) / channels
 	whole := band{lines: g.outH, taps: all, offsets: g.offsetsBytes, rowStep: g.outRowStep}
 	g.whole = []band{whole}
-	bare = bare && g.threes()
+	bare = bare && g.threes
 	for line := range g.outH {
 		from, taps := g.inside(line, all)
 		if taps == 0 {
@@ -72,18 +72,6 @@ func (g *grid) inside(line, all int) (from, taps int) {
 		}
 	}
 	return from, taps
-}
-
-// threes is whether taps are threes that begin one place left of the output element:
-// the first tap of the first place of a line then lies in the padding, and the last
-// tap of the last place.
-func (g *grid) threes() bool {
-	for i, at := range g.offsets {
-		if int(at)%g.rowStep-g.left != i%3-1 {
-			return false
-		}
-	}
-	return g.split == 1 && g.outW == g.width
 }
 
 // bareOffsets are the offsets, in bytes, of taps of an image without a border.

@@ -32,9 +32,9 @@ func (k *kernels) tapForm(g *grid, m, depth int) tapForm {
 // included, and what comes with them. The copy into panels is worth about six
 // channels, the loads and address sums of places that are not aligned one product
 // in fifteen, and a tile across channels is transposed, which is worth four ks;
-// with one vector of channels it needs 17 loads for 16 products. No form but panels
-// may read a borderless image, which is the caller's: they read past the end of a
-// line. Flat planes are for vectors of places alone.
+// with one vector of channels it needs 17 loads for 16 products, unless taps are
+// threes. No form but panels may read a borderless image, which is the caller's: they
+// read past the end of a line. Flat planes are for vectors of places alone.
 func (k *kernels) tapCost(g *grid, m, depth int) (form tapForm, least int) {
 	plane := g.outH * g.outW
 	form, least = tapPanels, (m+6)*plane*depth
@@ -49,7 +49,7 @@ func (k *kernels) tapCost(g *grid, m, depth int) (form tapForm, least int) {
 		form, least = tapDirect, cost+cost/15+m*vectors
 	}
 	cost := k.whole(m) * plane * (depth + 4)
-	if m <= k.width {
+	if m <= k.width && !g.threes {
 		cost += cost / 16
 	}
 	if g.flat == nil && k.across[0] != nil && cost < least {

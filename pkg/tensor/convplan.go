@@ -17,13 +17,18 @@ type grid struct {
 	// The stored form: top rows of zeros come first, left columns, then the row,
 	// then zeros. If split > 1, the columns are stored by their remainder: part
 	// wide columns 0, split, 2*split, … first.
-	top, left    int
-	wide         int // columns of a row for one remainder
-	split        int
-	read         []bool // of lines by their remainder: whether there are taps
-	rowStep      int    // elements from row to row
-	planeStep    int    // elements from channel to channel
-	borderless   bool
+	top, left  int
+	wide       int // columns of a row for one remainder
+	split      int
+	read       []bool // of lines by their remainder: whether there are taps
+	rowStep    int    // elements from row to row
+	planeStep  int    // elements from channel to channel
+	borderless bool
+	// Taps are threes side by side, which begin one place left of the output element:
+	// the first tap of the first place of a line lies in the padding, and the last tap
+	// of the last place.
+	threes bool
+
 	outH, outW   int // output elements
 	outRowStep   int // elements of the stored image from output row to output row
 	offsets      []int32
@@ -98,6 +103,10 @@ func (g *grid) finish(rows, cols, channels int, taps [][2]int) {
 			g.offsets = append(g.offsets, int32(at))
 			g.offsetsBytes = append(g.offsetsBytes, int32(4*at))
 		}
+	}
+	g.threes = g.split == 1 && g.outW == g.width
+	for i, at := range g.offsets {
+		g.threes = g.threes && int(at)%g.rowStep-g.left == i%3-1
 	}
 }
 

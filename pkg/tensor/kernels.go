@@ -81,6 +81,7 @@ type across struct {
 	minus                int
 	left, right          int            // not 0: of every three ks, leave out the first of the first place, the last of the last
 	inner                int            // not 0: the last of the first half of the places, and the first of the second half
+	threes               int            // not 0: taps are threes side by side
 	soonX, soonY         unsafe.Pointer // what will be read and written soon: the caches are told on the way
 	soonXStep, soonYStep uintptr        // from k to k
 }
