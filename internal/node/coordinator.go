@@ -37,7 +37,7 @@ All of a group are started with the same --peers, which lists them all.`,
 	f.StringVar(&conf.ID, "id", "c1", "name of this coordinator; it never changes")
 	f.StringVar(&conf.Listen, "listen", "127.0.0.1:7400", "address to listen on, host:port, for users, workers and other coordinators")
 	f.StringVar(&conf.Advertise, "advertise", "", "address others reach this coordinator at (default: as in --peers, else --listen)")
-	f.StringToStringVar(&conf.Peers, "peers", nil, "all coordinators, this one included: c1=host:port,c2=host:port,… (default: this one alone)")
+	f.StringToStringVar(&conf.Peers, "peers", nil, "all coordinators, this one included, the same on all of them: c1=host:port,c2=host:port,… (default: this one alone)")
 	f.StringVar(&conf.DataDir, "data-dir", "", "directory for the log and snapshots")
 	f.DurationVar(&conf.WorkerTTL, "worker-ttl", 3*time.Second, "how long a worker may be silent before it counts as lost")
 	f.DurationVar(&conf.StallTimeout, "stall-timeout", 2*time.Minute, "how long a generation may report nothing before it is given up")
