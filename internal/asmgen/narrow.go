@@ -50,7 +50,6 @@ type narrow struct {
 	bs    []reg.GPVirtual // rows of B
 	at    reg.GPVirtual   // the present k, in bytes
 	sums  [][][]reg.VecVirtual
-	bias  reg.VecVirtual
 	c     reg.GPVirtual
 	cRow  reg.GPVirtual
 	panel operand.Mem // how many groups of rows are left

@@ -97,6 +97,11 @@ func TestValidateReportsAll(t *testing.T) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}
 	}
+	long := strings.Repeat("c", maxName)
+	group := map[string]string{long: "127.0.0.1:7400", "c2": "127.0.0.1:7401"}
+	if err := (Config{ID: long, Listen: "127.0.0.1:7400", Peers: group, DataDir: "d"}).Validate(); err == nil || !strings.Contains(err.Error(), "at most 255") {
+		t.Errorf("an id that is too long for the others: %v", err)
+	}
 	if err := (Config{ID: "c1", Listen: "127.0.0.1:7400", DataDir: "d"}).Validate(); err != nil {
 		t.Errorf("a single node: %v", err)
 	}
