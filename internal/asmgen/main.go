@@ -15,7 +15,6 @@
 //	lane.go    its form for lanes, which adds integers
 //	direct.go  its form for convolutions, which reads images where they are
 //	weight.go  its form for the gradient of their weights
-//	few.go     the same for few taps
 //	across.go  its form for convolutions of many channels
 //	soon.go    what both ask of the caches on the way
 //	pack.go    copies into panels

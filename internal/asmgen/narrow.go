@@ -52,7 +52,8 @@ type narrow struct {
 	sums  [][][]reg.VecVirtual
 	c     reg.GPVirtual
 	cRow  reg.GPVirtual
-	panel operand.Mem // how many groups of rows are left
+	soon  reg.GPVirtual // what comes into the cache meanwhile
+	panel operand.Mem   // how many groups of rows are left
 }
 
 func (n *narrow) write() {
@@ -68,8 +69,8 @@ func (n *narrow) write() {
 	}
 	n.panel = n.AllocLocal(8)
 	n.MOVQ(n.load("panels"), n.panel)
-	n.as, n.bs = n.pointers("a", n.rows), n.pointers("b", n.cols)
-	n.c, n.cRow, n.at = n.load("c"), n.load("cRow"), n.GP64()
+	n.begin()
+	n.c, n.cRow, n.at, n.soon = n.load("c"), n.load("cRow"), n.GP64(), n.load("soon")
 	n.Label("panel")
 	for _, row := range n.sums {
 		for _, sum := range row {
@@ -85,6 +86,10 @@ func (n *narrow) write() {
 	n.step(func(int) func(operand.Mem, reg.VecVirtual) {
 		return func(m operand.Mem, v reg.VecVirtual) { n.VMOVUPS(m, v) }
 	})
+	// What comes next is no stream of the processor's: rows are short, and taken by fours.
+	n.PREFETCHT0(operand.Mem{Base: n.soon})
+	n.PREFETCHT0(operand.Mem{Base: n.soon, Disp: 64})
+	n.ADDQ(n.field("soonStep"), n.soon)
 	n.ADDQ(operand.Imm(64), n.at)
 	n.CMPQ(n.at, n.field("whole"))
 	n.JNE(operand.LabelRef("run"))
@@ -99,16 +104,22 @@ func (n *narrow) write() {
 	n.RET()
 }
 
-// pointers are so many rows of a matrix.
-func (n *narrow) pointers(name string, rows int) []reg.GPVirtual {
-	all := []reg.GPVirtual{n.load(name)}
-	step := n.load(name + "Row")
-	for r := 1; r < rows; r++ {
+// begin reads where rows of A and B are.
+func (n *narrow) begin() {
+	n.as = []reg.GPVirtual{n.load("a")}
+	step := n.load("aRow")
+	for r := 1; r < n.rows; r++ {
 		p := n.GP64()
-		n.LEAQ(operand.Mem{Base: all[r-1], Index: step, Scale: 1}, p)
-		all = append(all, p)
+		n.LEAQ(operand.Mem{Base: n.as[r-1], Index: step, Scale: 1}, p)
+		n.as = append(n.as, p)
 	}
-	return all
+	first, rows := n.load("b"), n.load("bRows")
+	for c := range n.cols {
+		p := n.GP64()
+		n.MOVQ(operand.Mem{Base: rows, Disp: 8 * c}, p)
+		n.ADDQ(first, p)
+		n.bs = append(n.bs, p)
+	}
 }
 
 // step adds the products of 16 ks, by halves if they take two registers. What get

@@ -22,11 +22,10 @@ func weights(dir string, s isa, f, pack layout) error {
 			w.write()
 		}
 	}
-	fews(c, s, f)
 	if s.name == "avx2" {
 		turns(c, s, pack)
 	}
-	return write(c, filepath.Join(dir, "weight_"+s.name+"_amd64"), weightTable(s)+fewTable(s))
+	return write(c, filepath.Join(dir, "weight_"+s.name+"_amd64"), weightTable(s))
 }
 
 // weightShape is the most rows of a kind of tile, the taps of a row, and the
@@ -80,7 +79,7 @@ type weight struct {
 
 // weightFields are the fields that a kernel copies to its frame, where those at
 // the end are what its loops change.
-var weightFields = []string{"sums", "line", "lineGap", "lines", "imageGap", "images", "ahead", "aheadStep", "dyStep",
+var weightFields = []string{"sums", "line", "lineGap", "lines", "imageGap", "images", "ahead", "aheadStep",
 	"linesLeft", "lineEnd", "stepsEnd"}
 
 func (w *weight) in(name string) operand.Mem {

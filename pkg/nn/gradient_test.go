@@ -63,6 +63,8 @@ func networks() map[string]checkedNetwork {
 			s.Recipe = makeNode("autoencoder")
 			return s
 		}(), Input{Shape: []int{7}}},
+		"grey": {classSpec(2, layers(l("conv2d", "filters", 4, "same", true), l("tanh"), l("conv2d", "filters", 4, "same", true, "groups", 4), l("silu"),
+			l("max_pool", "size", 3), l("flatten"), l("dense", "units", 5))), classInput(5, 1, 10, 9)},
 		"normalised": {classSpec(2, layers(l("conv2d", "filters", 4, "bias", false), l("batch_norm"), l("silu"), l("conv2d", "filters", 4), l("group_norm", "groups", 2),
 			l("spatial_dropout", "rate", 0.3), l("flatten"), l("dense", "units", 6), l("batch_norm"), l("layer_norm"), l("dense", "units", 5))), classInput(5, 2, 6, 7)},
 		"enlarging": {regression(layers(l("dense", "units", 12), l("reshape", "shape", []any{3, 2, 2}), l("conv_transpose2d", "filters", 4), l("tanh"),

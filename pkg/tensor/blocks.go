@@ -40,7 +40,10 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	rows := i1 - i0
 	switch {
 	case p.narrow:
-		w.multiplyNarrow(p, i0, i1, j0, j1)
+		for j := range p.n {
+			w.narrowAt[j] = int64(4 * j * p.bCol)
+		}
+		w.multiplyNarrow(p, w.narrowAt[:], i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.plain() && rows > fewRows && !p.direct(w.k, rows):

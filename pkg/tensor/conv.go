@@ -115,7 +115,10 @@ func (e *Engine) ConvBackwardInput(dx, dy, w []float32, c Conv) {
 
 // ConvBackwardWeightLanes adds the gradient of w; rows are the images of the
 // lanes. A chain of fused multiply-adds runs over (image, oh, ow), ascending;
-// taps in the padding multiply +0.
+// taps in the padding multiply +0. But if a filter has less than 16 weights and a
+// plane of dy 8 elements or more for each of them, it is as for Gemm: a chain of
+// additions over the images, ascending, of 16 strided chains over (oh, ow) each,
+// joined by halves.
 func (e *Engine) ConvBackwardWeightLanes(dst *Grad, x, dy []float32, c Conv, rows []int) {
 	c = c.full()
 	c.N = laneRows("ConvBackwardWeightLanes", rows)

@@ -18,10 +18,26 @@ type flatPlane struct {
 // flatten makes the planes of an image flat if that is the faster way to compute m
 // channels.
 func (k *kernels) flatten(g *grid, m, channels int) {
-	if g.borderless || len(g.offsets) == 0 || g.split > 1 || g.outRowStep != g.rowStep || g.outW != g.width {
+	f := g.flattened(channels)
+	if f == nil {
 		return
 	}
-	depth, size := len(g.offsets), g.planeStep/g.rowStep*g.width
+	// To store a number takes about a third of a cycle.
+	depth, columns := len(g.offsets), len(f.flat)
+	store := k.width * 3 / 4 * channels * (columns - 1) * f.planeStep / columns
+	_, lined := k.tapCost(g, m, depth)
+	if _, flat := k.tapCost(f, m, depth); flat+store < lined {
+		*g = *f
+	}
+}
+
+// flattened is the grid with flat planes, nil if there can be none, or they would be
+// too large.
+func (g *grid) flattened(channels int) *grid {
+	if g.borderless || len(g.offsets) == 0 || g.split > 1 || g.outRowStep != g.rowStep || g.outW != g.width {
+		return nil
+	}
+	size := g.planeStep / g.rowStep * g.width
 	var moves []int
 	for _, at := range g.offsets {
 		if move := int(at)%g.rowStep - g.left; !slices.Contains(moves, move) {
@@ -31,18 +47,13 @@ func (k *kernels) flatten(g *grid, m, channels int) {
 	f := *g
 	f.rowStep, f.outRowStep, f.planeStep = g.width, g.width, len(moves)*size
 	if channels*f.planeStep > directImage {
-		return
+		return nil
 	}
 	for _, move := range moves {
 		f.flat = append(f.flat, flatPlane{move, g.keep(move)})
 	}
 	f.place(g, func(row, col int) int { return slices.Index(moves, col-g.left)*size + row*g.width })
-	// To store a number takes about a third of a cycle.
-	store := k.width * 3 / 4 * channels * (len(moves) - 1) * size
-	_, lined := k.tapCost(g, m, depth)
-	if _, flat := k.tapCost(&f, m, depth); flat+store < lined {
-		*g = f
-	}
+	return &f
 }
 
 // place puts the taps of was where f says: the place in a plane of a row and column.

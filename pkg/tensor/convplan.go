@@ -53,6 +53,7 @@ type convPlan struct {
 	x      grid // taps of x by y
 	y      grid // the same, as y itself is computed
 	phases []phase
+	narrow *tapRows // not nil: the gradient of the weights is narrow
 	// How many ks packed filters of a group have, for y and for dx.
 	packedY, packedX int
 }
@@ -64,6 +65,7 @@ func (e *Engine) convPlan(c Conv) *convPlan {
 	if p == nil {
 		p = &convPlan{c: c, x: inputGrid(c), phases: outputPhases(c)}
 		p.choose(e.k)
+		p.narrow = p.tapRows()
 		e.plans[c] = p
 	}
 	return p

@@ -179,17 +179,22 @@ func (w *worker) image(g *grid, x []float32, channels int) []float32 {
 	return w.img
 }
 
-// copyPlanes copies the channels of an image, the last columns first: copies write
-// up to 7 zeros behind each line.
+// copyPlanes copies the channels of an image.
 func (w *worker) copyPlanes(g *grid, x []float32, channels int) {
-	for at := (g.width - 1) / 32 * 32; at >= 0; at -= 32 {
-		n := min(32, g.width-at)
-		w.p = pack{dstStep: uintptr(4 * g.rowStep), srcStep: uintptr(4 * g.width), mask: w.k.masks8[(n-1)%8+1], n: g.height}
-		for ch := range channels {
-			w.p.dst = pointer(w.img, ch*g.planeStep+g.top*g.rowStep+g.left+at)
-			w.p.src = pointer(x, ch*g.height*g.width+at)
-			w.k.copy[(n-1)/8](&w.p)
-		}
+	for ch := range channels {
+		w.copyLines(w.img[ch*g.planeStep+g.top*g.rowStep+g.left:], g.rowStep, x[ch*g.height*g.width:], g.width, g.width, g.height)
+	}
+}
+
+// copyLines copies lines of n floats, the last columns first: copies write up to 7
+// zeros behind each line.
+func (w *worker) copyLines(dst []float32, dstStep int, src []float32, srcStep, n, lines int) {
+	for at := (n - 1) / 32 * 32; at >= 0; at -= 32 {
+		wide := min(32, n-at)
+		w.p.dst, w.p.dstStep = pointer(dst, at), uintptr(4*dstStep)
+		w.p.src, w.p.srcStep = pointer(src, at), uintptr(4*srcStep)
+		w.p.mask, w.p.n = w.k.masks8[(wide-1)%8+1], lines
+		w.k.copy[(wide-1)/8](&w.p)
 	}
 }
 

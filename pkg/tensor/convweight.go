@@ -17,9 +17,9 @@ import "unsafe"
 //	    round the sums to integers
 //
 // Taps are read from the bordered image, where they are. The chains go on from
-// block to block in float32. If there are few taps, a block is an image, and the
-// kernel of the only tile turns dy. Sums and integers are in panels, too: the gradient
-// is turned when a part begins and when it ends.
+// block to block in float32. Sums and integers are in panels, too: the gradient is
+// turned when a part begins and when it ends. A narrow gradient is computed in another
+// way: see narrowPart.
 type weightJob struct {
 	plan  *convPlan
 	dst   *Grad
@@ -52,6 +52,8 @@ func (j *weightJob) cut(k *kernels, threads int) int {
 	j.ins, j.outs = ic, oc
 	switch {
 	case c.Groups >= threads:
+	case j.plan.narrow != nil:
+		j.outs = pieces(oc, threads, k.narrowRows)
 	case oc >= threads*k.panel():
 		j.outs = pieces(oc, threads, k.panel())
 	case ic >= 4*threads || oc <= k.width:
@@ -68,6 +70,10 @@ func pieces(size, n, unit int) int { return (size + n*unit - 1) / (n * unit) * u
 func pieceCount(size, piece int) int { return (size + piece - 1) / piece }
 
 func (j *weightJob) part(w *worker, i int) {
+	if j.plan.narrow != nil {
+		j.narrowPart(w, i)
+		return
+	}
 	p := j.weightPart(w, i)
 	size := p.cols * p.taps
 	w.sum = grow(w.sum, size)

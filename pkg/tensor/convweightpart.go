@@ -8,10 +8,9 @@ type weightPart struct {
 	in, ins   int // of x
 	out, outs int // of dy
 	tap, taps int
-	span      int  // taps of a row of a tile
-	panel     int  // columns of a panel
-	cols      int  // outs that fill vectors
-	few       bool // taps: kernels turn dy
+	span      int // taps of a row of a tile
+	panel     int // columns of a panel
+	cols      int // outs that fill vectors
 	ahead     ahead
 }
 
@@ -36,10 +35,6 @@ func (j *weightJob) weightPart(w *worker, i int) *weightPart {
 	if c.KW == 3 && c.DilW == 1 && c.StrideW == 1 && j.plan.x.outW > 1 {
 		p.span, p.panel = 3, k.width
 	}
-	p.few = len(k.few) > 0 && p.taps <= len(k.few[0]) && p.outs%k.width == 0 && j.plan.x.outW >= 4
-	if p.few {
-		p.panel = len(k.few) * k.width
-	}
 	return p
 }
 
@@ -53,10 +48,6 @@ func (p *weightPart) kernels(wide int) []func(*weigh) {
 
 // images goes on with the chains over images n0 to n1, or begins them.
 func (p *weightPart) images(n0, n1 int, load bool) {
-	if p.few {
-		p.fewTaps(n0, n1, load)
-		return
-	}
 	c, g := &p.plan.c, &p.plan.x
 	plane, size := g.outH*g.outW, weightBlock
 	if p.taps <= p.span*len(p.kernels(p.wide(0))) {
@@ -73,22 +64,6 @@ func (p *weightPart) images(n0, n1 int, load bool) {
 		image := p.w.image(g, p.x[(n*c.InC+p.in)*c.H*c.W:], p.ins*count)
 		for i := range cuts {
 			p.block(image, n, count, g.outH*i/cuts, g.outH*(i+1)/cuts, load || n > n0 || i > 0)
-		}
-	}
-}
-
-// fewTaps is images for few taps.
-func (p *weightPart) fewTaps(n0, n1 int, load bool) {
-	c, g, w := &p.plan.c, &p.plan.x, p.w
-	plane := g.outH * g.outW
-	for n := n0; n < n1; n++ {
-		image := w.image(g, p.x[(n*c.InC+p.in)*c.H*c.W:], p.ins)
-		for o := 0; o < p.outs; o += p.panel {
-			wide, first := p.wide(o), (n*c.OutC+p.out+o)*plane
-			w.weigh = weigh{image: pointer(image, 0), offsets: pointer(g.offsetsBytes, 0),
-				line: 4 * g.outW, lineGap: 4 * (g.outRowStep - g.outW), lines: g.outH,
-				dy: pointer(p.dy, first), dyStep: 4 * plane, sums: pointer(w.sum, o*p.taps), load: flag(load || n > n0)}
-			w.k.few[wide/w.k.width-1][p.taps-1](&w.weigh)
 		}
 	}
 }

@@ -9577,7 +9577,7 @@ block:
 	RET
 
 // func narrow1x1_avx2(p *narrow)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·narrow1x1_avx2(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -9586,8 +9586,11 @@ TEXT ·narrow1x1_avx2(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	MOVQ 56(AX), BX
+	MOVQ (BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), SI
+	MOVQ 104(AX), R8
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -9598,27 +9601,30 @@ panel:
 
 run:
 	VMOVUPS     (CX)(DI*1), Y2
-	VMOVUPS     (DX)(DI*1), Y3
+	VMOVUPS     (BX)(DI*1), Y3
 	VFMADD231PS Y2, Y3, Y0
 	VMOVUPS     32(CX)(DI*1), Y2
-	VMOVUPS     32(DX)(DI*1), Y3
+	VMOVUPS     32(BX)(DI*1), Y3
 	VFMADD231PS Y2, Y3, Y1
+	PREFETCHT0  (R8)
+	PREFETCHT0  64(R8)
+	ADDQ        112(AX), R8
 	ADDQ        $0x40, DI
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R8
-	TESTQ       R8, R8
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	VMOVUPS     (R8), Y2
+	VMOVUPS     (R9), Y2
 	VMASKMOVPS  (CX)(DI*1), Y2, Y3
-	VMASKMOVPS  (DX)(DI*1), Y2, Y2
+	VMASKMOVPS  (BX)(DI*1), Y2, Y2
 	VFMADD231PS Y3, Y2, Y0
-	MOVQ        48(AX), R8
-	VMOVUPS     (R8), Y2
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y2
 	VMASKMOVPS  32(CX)(DI*1), Y2, Y3
-	VMASKMOVPS  32(DX)(DI*1), Y2, Y2
+	VMASKMOVPS  32(BX)(DI*1), Y2, Y2
 	VFMADD231PS Y3, Y2, Y1
 
 summed:
@@ -9634,7 +9640,7 @@ summed:
 	VADDPS     Y0, Y1, Y1
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       BX, DI
+	MOVQ       DX, DI
 	VMOVSS     (DI), X0
 	VADDPS     X1, X0, X1
 	ADDQ       SI, DI
@@ -9653,10 +9659,10 @@ unbiased0:
 	VMAXPS X1, X0, X1
 
 rectified0:
-	MOVQ   BX, DI
+	MOVQ   DX, DI
 	VMOVSS X1, (DI)
 	ADDQ   SI, DI
-	LEAQ   (BX)(SI*1), BX
+	LEAQ   (DX)(SI*1), DX
 	MOVQ   16(AX), DI
 	SHLQ   $0x00, DI
 	ADDQ   DI, CX
@@ -9666,7 +9672,7 @@ rectified0:
 	RET
 
 // func narrow1x2_avx2(p *narrow)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·narrow1x2_avx2(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -9675,9 +9681,13 @@ TEXT ·narrow1x2_avx2(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	LEAQ (DX)(BX*1), BX
-	MOVQ 56(AX), SI
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), DI
+	MOVQ 104(AX), R9
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -9690,33 +9700,36 @@ panel:
 
 run:
 	VMOVUPS     (CX)(R8*1), Y4
-	VMOVUPS     (DX)(R8*1), Y5
+	VMOVUPS     (SI)(R8*1), Y5
 	VFMADD231PS Y4, Y5, Y0
 	VMOVUPS     (BX)(R8*1), Y5
 	VFMADD231PS Y4, Y5, Y2
 	VMOVUPS     32(CX)(R8*1), Y4
-	VMOVUPS     32(DX)(R8*1), Y5
+	VMOVUPS     32(SI)(R8*1), Y5
 	VFMADD231PS Y4, Y5, Y1
 	VMOVUPS     32(BX)(R8*1), Y5
 	VFMADD231PS Y4, Y5, Y3
+	PREFETCHT0  (R9)
+	PREFETCHT0  64(R9)
+	ADDQ        112(AX), R9
 	ADDQ        $0x40, R8
 	CMPQ        R8, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	VMOVUPS     (R9), Y4
+	VMOVUPS     (R10), Y4
 	VMASKMOVPS  (CX)(R8*1), Y4, Y5
-	VMASKMOVPS  (DX)(R8*1), Y4, Y6
+	VMASKMOVPS  (SI)(R8*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y0
 	VMASKMOVPS  (BX)(R8*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y2
-	MOVQ        48(AX), R9
-	VMOVUPS     (R9), Y4
+	MOVQ        48(AX), R10
+	VMOVUPS     (R10), Y4
 	VMASKMOVPS  32(CX)(R8*1), Y4, Y5
-	VMASKMOVPS  32(DX)(R8*1), Y4, Y6
+	VMASKMOVPS  32(SI)(R8*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y1
 	VMASKMOVPS  32(BX)(R8*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y3
@@ -9738,7 +9751,7 @@ summed:
 	VADDPS     Y1, Y0, Y0
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       SI, R8
+	MOVQ       DX, R8
 	VMOVSD     (R8), X1
 	VADDPS     X0, X1, X0
 	ADDQ       DI, R8
@@ -9757,10 +9770,10 @@ unbiased0:
 	VMAXPS X0, X1, X0
 
 rectified0:
-	MOVQ    SI, R8
+	MOVQ    DX, R8
 	VMOVLPS X0, (R8)
 	ADDQ    DI, R8
-	LEAQ    (SI)(DI*1), SI
+	LEAQ    (DX)(DI*1), DX
 	MOVQ    16(AX), R8
 	SHLQ    $0x00, R8
 	ADDQ    R8, CX
@@ -9770,7 +9783,7 @@ rectified0:
 	RET
 
 // func narrow1x3_avx2(p *narrow)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·narrow1x3_avx2(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -9779,10 +9792,15 @@ TEXT ·narrow1x3_avx2(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	LEAQ (DX)(BX*1), SI
-	LEAQ (SI)(BX*1), BX
-	MOVQ 56(AX), DI
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), R8
+	MOVQ 104(AX), R10
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -9797,41 +9815,44 @@ panel:
 
 run:
 	VMOVUPS     (CX)(R9*1), Y6
-	VMOVUPS     (DX)(R9*1), Y7
-	VFMADD231PS Y6, Y7, Y0
 	VMOVUPS     (SI)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y0
+	VMOVUPS     (DI)(R9*1), Y7
 	VFMADD231PS Y6, Y7, Y2
 	VMOVUPS     (BX)(R9*1), Y7
 	VFMADD231PS Y6, Y7, Y4
 	VMOVUPS     32(CX)(R9*1), Y6
-	VMOVUPS     32(DX)(R9*1), Y7
-	VFMADD231PS Y6, Y7, Y1
 	VMOVUPS     32(SI)(R9*1), Y7
+	VFMADD231PS Y6, Y7, Y1
+	VMOVUPS     32(DI)(R9*1), Y7
 	VFMADD231PS Y6, Y7, Y3
 	VMOVUPS     32(BX)(R9*1), Y7
 	VFMADD231PS Y6, Y7, Y5
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	ADDQ        112(AX), R10
 	ADDQ        $0x40, R9
 	CMPQ        R9, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
 	JEQ         summed
-	VMOVUPS     (R10), Y6
+	VMOVUPS     (R11), Y6
 	VMASKMOVPS  (CX)(R9*1), Y6, Y7
-	VMASKMOVPS  (DX)(R9*1), Y6, Y8
-	VFMADD231PS Y7, Y8, Y0
 	VMASKMOVPS  (SI)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y0
+	VMASKMOVPS  (DI)(R9*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y2
 	VMASKMOVPS  (BX)(R9*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y4
-	MOVQ        48(AX), R10
-	VMOVUPS     (R10), Y6
+	MOVQ        48(AX), R11
+	VMOVUPS     (R11), Y6
 	VMASKMOVPS  32(CX)(R9*1), Y6, Y7
-	VMASKMOVPS  32(DX)(R9*1), Y6, Y8
-	VFMADD231PS Y7, Y8, Y1
 	VMASKMOVPS  32(SI)(R9*1), Y6, Y8
+	VFMADD231PS Y7, Y8, Y1
+	VMASKMOVPS  32(DI)(R9*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y3
 	VMASKMOVPS  32(BX)(R9*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y5
@@ -9860,7 +9881,7 @@ summed:
 	VADDPS     Y0, Y1, Y1
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DI, R9
+	MOVQ       DX, R9
 	VMOVSD     (R9), X0
 	VINSERTPS  $0x20, 8(R9), X0, X0
 	VADDPS     X1, X0, X1
@@ -9881,11 +9902,11 @@ unbiased0:
 	VMAXPS X1, X0, X1
 
 rectified0:
-	MOVQ       DI, R9
+	MOVQ       DX, R9
 	VMOVLPS    X1, (R9)
 	VEXTRACTPS $0x02, X1, 8(R9)
 	ADDQ       R8, R9
-	LEAQ       (DI)(R8*1), DI
+	LEAQ       (DX)(R8*1), DX
 	MOVQ       16(AX), R9
 	SHLQ       $0x00, R9
 	ADDQ       R9, CX
@@ -9895,7 +9916,7 @@ rectified0:
 	RET
 
 // func narrow2x1_avx2(p *narrow)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·narrow2x1_avx2(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -9905,8 +9926,11 @@ TEXT ·narrow2x1_avx2(SB), $8-8
 	LEAQ (CX)(DX*1), DX
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
-	MOVQ 56(AX), SI
+	MOVQ (SI), SI
+	ADDQ BX, SI
+	MOVQ 56(AX), BX
 	MOVQ 64(AX), DI
+	MOVQ 104(AX), R9
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -9920,33 +9944,36 @@ panel:
 run:
 	VMOVUPS     (CX)(R8*1), Y4
 	VMOVUPS     (DX)(R8*1), Y5
-	VMOVUPS     (BX)(R8*1), Y6
+	VMOVUPS     (SI)(R8*1), Y6
 	VFMADD231PS Y4, Y6, Y0
 	VFMADD231PS Y5, Y6, Y2
 	VMOVUPS     32(CX)(R8*1), Y4
 	VMOVUPS     32(DX)(R8*1), Y5
-	VMOVUPS     32(BX)(R8*1), Y6
+	VMOVUPS     32(SI)(R8*1), Y6
 	VFMADD231PS Y4, Y6, Y1
 	VFMADD231PS Y5, Y6, Y3
+	PREFETCHT0  (R9)
+	PREFETCHT0  64(R9)
+	ADDQ        112(AX), R9
 	ADDQ        $0x40, R8
 	CMPQ        R8, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	VMOVUPS     (R9), Y4
+	VMOVUPS     (R10), Y4
 	VMASKMOVPS  (CX)(R8*1), Y4, Y5
 	VMASKMOVPS  (DX)(R8*1), Y4, Y6
-	VMASKMOVPS  (BX)(R8*1), Y4, Y4
+	VMASKMOVPS  (SI)(R8*1), Y4, Y4
 	VFMADD231PS Y5, Y4, Y0
 	VFMADD231PS Y6, Y4, Y2
-	MOVQ        48(AX), R9
-	VMOVUPS     (R9), Y4
+	MOVQ        48(AX), R10
+	VMOVUPS     (R10), Y4
 	VMASKMOVPS  32(CX)(R8*1), Y4, Y5
 	VMASKMOVPS  32(DX)(R8*1), Y4, Y6
-	VMASKMOVPS  32(BX)(R8*1), Y4, Y4
+	VMASKMOVPS  32(SI)(R8*1), Y4, Y4
 	VFMADD231PS Y5, Y4, Y1
 	VFMADD231PS Y6, Y4, Y3
 
@@ -9965,7 +9992,7 @@ summed:
 	VEXTRACTF128 $0x01, Y1, X0
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         SI, R8
+	MOVQ         BX, R8
 	VMOVSS       (R8), X2
 	VADDPS       X1, X2, X1
 	ADDQ         DI, R8
@@ -9989,12 +10016,12 @@ unbiased0:
 	VMAXPS X0, X2, X0
 
 rectified0:
-	MOVQ   SI, R8
+	MOVQ   BX, R8
 	VMOVSS X1, (R8)
 	ADDQ   DI, R8
 	VMOVSS X0, (R8)
 	ADDQ   DI, R8
-	LEAQ   (SI)(DI*2), SI
+	LEAQ   (BX)(DI*2), BX
 	MOVQ   16(AX), R8
 	SHLQ   $0x01, R8
 	ADDQ   R8, CX
@@ -10005,7 +10032,7 @@ rectified0:
 	RET
 
 // func narrow2x2_avx2(p *narrow)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·narrow2x2_avx2(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -10015,9 +10042,13 @@ TEXT ·narrow2x2_avx2(SB), $8-8
 	LEAQ (CX)(DX*1), DX
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
-	LEAQ (BX)(SI*1), SI
-	MOVQ 56(AX), DI
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), SI
+	ADDQ BX, SI
+	MOVQ 56(AX), BX
 	MOVQ 64(AX), R8
+	MOVQ 104(AX), R10
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -10035,7 +10066,7 @@ panel:
 run:
 	VMOVUPS     (CX)(R9*1), Y8
 	VMOVUPS     (DX)(R9*1), Y9
-	VMOVUPS     (BX)(R9*1), Y10
+	VMOVUPS     (DI)(R9*1), Y10
 	VFMADD231PS Y8, Y10, Y0
 	VFMADD231PS Y9, Y10, Y4
 	VMOVUPS     (SI)(R9*1), Y10
@@ -10043,34 +10074,37 @@ run:
 	VFMADD231PS Y9, Y10, Y6
 	VMOVUPS     32(CX)(R9*1), Y8
 	VMOVUPS     32(DX)(R9*1), Y9
-	VMOVUPS     32(BX)(R9*1), Y10
+	VMOVUPS     32(DI)(R9*1), Y10
 	VFMADD231PS Y8, Y10, Y1
 	VFMADD231PS Y9, Y10, Y5
 	VMOVUPS     32(SI)(R9*1), Y10
 	VFMADD231PS Y8, Y10, Y3
 	VFMADD231PS Y9, Y10, Y7
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	ADDQ        112(AX), R10
 	ADDQ        $0x40, R9
 	CMPQ        R9, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
 	JEQ         summed
-	VMOVUPS     (R10), Y8
+	VMOVUPS     (R11), Y8
 	VMASKMOVPS  (CX)(R9*1), Y8, Y9
 	VMASKMOVPS  (DX)(R9*1), Y8, Y10
-	VMASKMOVPS  (BX)(R9*1), Y8, Y11
+	VMASKMOVPS  (DI)(R9*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y0
 	VFMADD231PS Y10, Y11, Y4
 	VMASKMOVPS  (SI)(R9*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y2
 	VFMADD231PS Y10, Y11, Y6
-	MOVQ        48(AX), R10
-	VMOVUPS     (R10), Y8
+	MOVQ        48(AX), R11
+	VMOVUPS     (R11), Y8
 	VMASKMOVPS  32(CX)(R9*1), Y8, Y9
 	VMASKMOVPS  32(DX)(R9*1), Y8, Y10
-	VMASKMOVPS  32(BX)(R9*1), Y8, Y11
+	VMASKMOVPS  32(DI)(R9*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y1
 	VFMADD231PS Y10, Y11, Y5
 	VMASKMOVPS  32(SI)(R9*1), Y8, Y11
@@ -10097,7 +10131,7 @@ summed:
 	VEXTRACTF128 $0x01, Y0, X1
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         DI, R9
+	MOVQ         BX, R9
 	VMOVSD       (R9), X2
 	VADDPS       X0, X2, X0
 	ADDQ         R8, R9
@@ -10121,12 +10155,12 @@ unbiased0:
 	VMAXPS X1, X2, X1
 
 rectified0:
-	MOVQ    DI, R9
+	MOVQ    BX, R9
 	VMOVLPS X0, (R9)
 	ADDQ    R8, R9
 	VMOVLPS X1, (R9)
 	ADDQ    R8, R9
-	LEAQ    (DI)(R8*2), DI
+	LEAQ    (BX)(R8*2), BX
 	MOVQ    16(AX), R9
 	SHLQ    $0x01, R9
 	ADDQ    R9, CX
@@ -10137,7 +10171,7 @@ rectified0:
 	RET
 
 // func narrow2x3_avx2(p *narrow)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·narrow2x3_avx2(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -10147,10 +10181,15 @@ TEXT ·narrow2x3_avx2(SB), $8-8
 	LEAQ (CX)(DX*1), DX
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
-	LEAQ (BX)(SI*1), DI
-	LEAQ (DI)(SI*1), SI
-	MOVQ 56(AX), R8
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), R8
+	ADDQ BX, R8
+	MOVQ 16(SI), SI
+	ADDQ BX, SI
+	MOVQ 56(AX), BX
 	MOVQ 64(AX), R9
+	MOVQ 104(AX), R11
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -10172,10 +10211,10 @@ panel:
 run:
 	VMOVUPS     (CX)(R10*1), Y12
 	VMOVUPS     (DX)(R10*1), Y13
-	VMOVUPS     (BX)(R10*1), Y14
+	VMOVUPS     (DI)(R10*1), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y6
-	VMOVUPS     (DI)(R10*1), Y14
+	VMOVUPS     (R8)(R10*1), Y14
 	VFMADD231PS Y12, Y14, Y2
 	VFMADD231PS Y13, Y14, Y8
 	VMOVUPS     (SI)(R10*1), Y14
@@ -10183,43 +10222,46 @@ run:
 	VFMADD231PS Y13, Y14, Y10
 	VMOVUPS     32(CX)(R10*1), Y12
 	VMOVUPS     32(DX)(R10*1), Y13
-	VMOVUPS     32(BX)(R10*1), Y14
+	VMOVUPS     32(DI)(R10*1), Y14
 	VFMADD231PS Y12, Y14, Y1
 	VFMADD231PS Y13, Y14, Y7
-	VMOVUPS     32(DI)(R10*1), Y14
+	VMOVUPS     32(R8)(R10*1), Y14
 	VFMADD231PS Y12, Y14, Y3
 	VFMADD231PS Y13, Y14, Y9
 	VMOVUPS     32(SI)(R10*1), Y14
 	VFMADD231PS Y12, Y14, Y5
 	VFMADD231PS Y13, Y14, Y11
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        112(AX), R11
 	ADDQ        $0x40, R10
 	CMPQ        R10, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
 	JEQ         summed
-	VMOVUPS     (R11), Y12
+	VMOVUPS     (R12), Y12
 	VMASKMOVPS  (CX)(R10*1), Y12, Y13
 	VMASKMOVPS  (DX)(R10*1), Y12, Y14
-	VMASKMOVPS  (BX)(R10*1), Y12, Y15
+	VMASKMOVPS  (DI)(R10*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y0
 	VFMADD231PS Y14, Y15, Y6
-	VMASKMOVPS  (DI)(R10*1), Y12, Y15
+	VMASKMOVPS  (R8)(R10*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y2
 	VFMADD231PS Y14, Y15, Y8
 	VMASKMOVPS  (SI)(R10*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y4
 	VFMADD231PS Y14, Y15, Y10
-	MOVQ        48(AX), R11
-	VMOVUPS     (R11), Y12
+	MOVQ        48(AX), R12
+	VMOVUPS     (R12), Y12
 	VMASKMOVPS  32(CX)(R10*1), Y12, Y13
 	VMASKMOVPS  32(DX)(R10*1), Y12, Y14
-	VMASKMOVPS  32(BX)(R10*1), Y12, Y15
+	VMASKMOVPS  32(DI)(R10*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y1
 	VFMADD231PS Y14, Y15, Y7
-	VMASKMOVPS  32(DI)(R10*1), Y12, Y15
+	VMASKMOVPS  32(R8)(R10*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y3
 	VFMADD231PS Y14, Y15, Y9
 	VMASKMOVPS  32(SI)(R10*1), Y12, Y15
@@ -10254,7 +10296,7 @@ summed:
 	VEXTRACTF128 $0x01, Y1, X0
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         R8, R10
+	MOVQ         BX, R10
 	VMOVSD       (R10), X2
 	VINSERTPS    $0x20, 8(R10), X2, X2
 	VADDPS       X1, X2, X1
@@ -10281,14 +10323,14 @@ unbiased0:
 	VMAXPS X0, X2, X0
 
 rectified0:
-	MOVQ       R8, R10
+	MOVQ       BX, R10
 	VMOVLPS    X1, (R10)
 	VEXTRACTPS $0x02, X1, 8(R10)
 	ADDQ       R9, R10
 	VMOVLPS    X0, (R10)
 	VEXTRACTPS $0x02, X0, 8(R10)
 	ADDQ       R9, R10
-	LEAQ       (R8)(R9*2), R8
+	LEAQ       (BX)(R9*2), BX
 	MOVQ       16(AX), R10
 	SHLQ       $0x01, R10
 	ADDQ       R10, CX

@@ -23879,7 +23879,7 @@ last:
 	RET
 
 // func narrow1x1_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow1x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -23888,8 +23888,11 @@ TEXT ·narrow1x1_avx512(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	MOVQ 56(AX), BX
+	MOVQ (BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), SI
+	MOVQ 104(AX), R8
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -23899,19 +23902,22 @@ panel:
 
 run:
 	VMOVUPS     (CX)(DI*1), Z1
-	VMOVUPS     (DX)(DI*1), Z2
+	VMOVUPS     (BX)(DI*1), Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT0  (R8)
+	PREFETCHT0  64(R8)
+	ADDQ        112(AX), R8
 	ADDQ        $0x40, DI
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R8
-	TESTQ       R8, R8
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	KMOVW       (R8), K1
+	KMOVW       (R9), K1
 	VMOVUPS.Z   (CX)(DI*1), K1, Z1
-	VMOVUPS.Z   (DX)(DI*1), K1, Z2
+	VMOVUPS.Z   (BX)(DI*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
 summed:
@@ -23932,7 +23938,7 @@ summed:
 	VADDPS     Z1, Z2, Z2
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       BX, DI
+	MOVQ       DX, DI
 	VMOVSS     (DI), X1
 	VADDPS     X2, X1, X2
 	ADDQ       SI, DI
@@ -23951,10 +23957,10 @@ unbiased0:
 	VMAXPS X2, X1, X2
 
 rectified0:
-	MOVQ   BX, DI
+	MOVQ   DX, DI
 	VMOVSS X2, (DI)
 	ADDQ   SI, DI
-	LEAQ   (BX)(SI*1), BX
+	LEAQ   (DX)(SI*1), DX
 	MOVQ   16(AX), DI
 	SHLQ   $0x00, DI
 	ADDQ   DI, CX
@@ -23964,7 +23970,7 @@ rectified0:
 	RET
 
 // func narrow1x2_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow1x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -23973,9 +23979,13 @@ TEXT ·narrow1x2_avx512(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	LEAQ (DX)(BX*1), BX
-	MOVQ 56(AX), SI
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), DI
+	MOVQ 104(AX), R9
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -23986,21 +23996,24 @@ panel:
 
 run:
 	VMOVUPS     (CX)(R8*1), Z2
-	VMOVUPS     (DX)(R8*1), Z3
+	VMOVUPS     (SI)(R8*1), Z3
 	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     (BX)(R8*1), Z3
 	VFMADD231PS Z2, Z3, Z1
+	PREFETCHT0  (R9)
+	PREFETCHT0  64(R9)
+	ADDQ        112(AX), R9
 	ADDQ        $0x40, R8
 	CMPQ        R8, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	KMOVW       (R9), K1
+	KMOVW       (R10), K1
 	VMOVUPS.Z   (CX)(R8*1), K1, Z2
-	VMOVUPS.Z   (DX)(R8*1), K1, Z3
+	VMOVUPS.Z   (SI)(R8*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z1
@@ -24032,7 +24045,7 @@ summed:
 	VADDPS     Z2, Z3, Z3
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       SI, R8
+	MOVQ       DX, R8
 	VMOVSD     (R8), X2
 	VADDPS     X3, X2, X3
 	ADDQ       DI, R8
@@ -24051,10 +24064,10 @@ unbiased0:
 	VMAXPS X3, X2, X3
 
 rectified0:
-	MOVQ    SI, R8
+	MOVQ    DX, R8
 	VMOVLPS X3, (R8)
 	ADDQ    DI, R8
-	LEAQ    (SI)(DI*1), SI
+	LEAQ    (DX)(DI*1), DX
 	MOVQ    16(AX), R8
 	SHLQ    $0x00, R8
 	ADDQ    R8, CX
@@ -24064,7 +24077,7 @@ rectified0:
 	RET
 
 // func narrow1x3_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow1x3_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24073,10 +24086,15 @@ TEXT ·narrow1x3_avx512(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	LEAQ (DX)(BX*1), SI
-	LEAQ (SI)(BX*1), BX
-	MOVQ 56(AX), DI
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), R8
+	MOVQ 104(AX), R10
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24088,25 +24106,28 @@ panel:
 
 run:
 	VMOVUPS     (CX)(R9*1), Z3
-	VMOVUPS     (DX)(R9*1), Z4
-	VFMADD231PS Z3, Z4, Z0
 	VMOVUPS     (SI)(R9*1), Z4
+	VFMADD231PS Z3, Z4, Z0
+	VMOVUPS     (DI)(R9*1), Z4
 	VFMADD231PS Z3, Z4, Z1
 	VMOVUPS     (BX)(R9*1), Z4
 	VFMADD231PS Z3, Z4, Z2
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	ADDQ        112(AX), R10
 	ADDQ        $0x40, R9
 	CMPQ        R9, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
 	JEQ         summed
-	KMOVW       (R10), K1
+	KMOVW       (R11), K1
 	VMOVUPS.Z   (CX)(R9*1), K1, Z3
-	VMOVUPS.Z   (DX)(R9*1), K1, Z4
-	VFMADD231PS Z3, Z4, Z0
 	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS Z3, Z4, Z0
+	VMOVUPS.Z   (DI)(R9*1), K1, Z4
 	VFMADD231PS Z3, Z4, Z1
 	VMOVUPS.Z   (BX)(R9*1), K1, Z4
 	VFMADD231PS Z3, Z4, Z2
@@ -24150,7 +24171,7 @@ summed:
 	VADDPS     Z3, Z5, Z5
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DI, R9
+	MOVQ       DX, R9
 	VMOVSD     (R9), X3
 	VINSERTPS  $0x20, 8(R9), X3, X3
 	VADDPS     X5, X3, X5
@@ -24171,11 +24192,11 @@ unbiased0:
 	VMAXPS X5, X3, X5
 
 rectified0:
-	MOVQ       DI, R9
+	MOVQ       DX, R9
 	VMOVLPS    X5, (R9)
 	VEXTRACTPS $0x02, X5, 8(R9)
 	ADDQ       R8, R9
-	LEAQ       (DI)(R8*1), DI
+	LEAQ       (DX)(R8*1), DX
 	MOVQ       16(AX), R9
 	SHLQ       $0x00, R9
 	ADDQ       R9, CX
@@ -24185,7 +24206,7 @@ rectified0:
 	RET
 
 // func narrow1x4_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow1x4_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24194,11 +24215,17 @@ TEXT ·narrow1x4_avx512(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	LEAQ (DX)(BX*1), SI
-	LEAQ (SI)(BX*1), DI
-	LEAQ (DI)(BX*1), BX
-	MOVQ 56(AX), R8
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), R8
+	ADDQ DX, R8
+	MOVQ 24(BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), R9
+	MOVQ 104(AX), R11
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24211,29 +24238,32 @@ panel:
 
 run:
 	VMOVUPS     (CX)(R10*1), Z4
-	VMOVUPS     (DX)(R10*1), Z5
-	VFMADD231PS Z4, Z5, Z0
 	VMOVUPS     (SI)(R10*1), Z5
-	VFMADD231PS Z4, Z5, Z1
+	VFMADD231PS Z4, Z5, Z0
 	VMOVUPS     (DI)(R10*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS     (R8)(R10*1), Z5
 	VFMADD231PS Z4, Z5, Z2
 	VMOVUPS     (BX)(R10*1), Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        112(AX), R11
 	ADDQ        $0x40, R10
 	CMPQ        R10, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
 	JEQ         summed
-	KMOVW       (R11), K1
+	KMOVW       (R12), K1
 	VMOVUPS.Z   (CX)(R10*1), K1, Z4
-	VMOVUPS.Z   (DX)(R10*1), K1, Z5
-	VFMADD231PS Z4, Z5, Z0
 	VMOVUPS.Z   (SI)(R10*1), K1, Z5
-	VFMADD231PS Z4, Z5, Z1
+	VFMADD231PS Z4, Z5, Z0
 	VMOVUPS.Z   (DI)(R10*1), K1, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS.Z   (R8)(R10*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z2
 	VMOVUPS.Z   (BX)(R10*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
@@ -24286,7 +24316,7 @@ summed:
 	VADDPS     Z4, Z6, Z6
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       R8, R10
+	MOVQ       DX, R10
 	VMOVUPS    (R10), X4
 	VADDPS     X6, X4, X6
 	ADDQ       R9, R10
@@ -24305,10 +24335,10 @@ unbiased0:
 	VMAXPS X6, X4, X6
 
 rectified0:
-	MOVQ    R8, R10
+	MOVQ    DX, R10
 	VMOVUPS X6, (R10)
 	ADDQ    R9, R10
-	LEAQ    (R8)(R9*1), R8
+	LEAQ    (DX)(R9*1), DX
 	MOVQ    16(AX), R10
 	SHLQ    $0x00, R10
 	ADDQ    R10, CX
@@ -24318,7 +24348,7 @@ rectified0:
 	RET
 
 // func narrow1x5_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow1x5_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24327,12 +24357,19 @@ TEXT ·narrow1x5_avx512(SB), $8-8
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
-	LEAQ (DX)(BX*1), SI
-	LEAQ (SI)(BX*1), DI
-	LEAQ (DI)(BX*1), R8
-	LEAQ (R8)(BX*1), BX
-	MOVQ 56(AX), R9
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), R8
+	ADDQ DX, R8
+	MOVQ 24(BX), R9
+	ADDQ DX, R9
+	MOVQ 32(BX), BX
+	ADDQ DX, BX
+	MOVQ 56(AX), DX
 	MOVQ 64(AX), R10
+	MOVQ 104(AX), R12
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24346,33 +24383,36 @@ panel:
 
 run:
 	VMOVUPS     (CX)(R11*1), Z5
-	VMOVUPS     (DX)(R11*1), Z6
-	VFMADD231PS Z5, Z6, Z0
 	VMOVUPS     (SI)(R11*1), Z6
-	VFMADD231PS Z5, Z6, Z1
+	VFMADD231PS Z5, Z6, Z0
 	VMOVUPS     (DI)(R11*1), Z6
-	VFMADD231PS Z5, Z6, Z2
+	VFMADD231PS Z5, Z6, Z1
 	VMOVUPS     (R8)(R11*1), Z6
+	VFMADD231PS Z5, Z6, Z2
+	VMOVUPS     (R9)(R11*1), Z6
 	VFMADD231PS Z5, Z6, Z3
 	VMOVUPS     (BX)(R11*1), Z6
 	VFMADD231PS Z5, Z6, Z4
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        112(AX), R12
 	ADDQ        $0x40, R11
 	CMPQ        R11, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R12
-	TESTQ       R12, R12
+	MOVQ        40(AX), R13
+	TESTQ       R13, R13
 	JEQ         summed
-	KMOVW       (R12), K1
+	KMOVW       (R13), K1
 	VMOVUPS.Z   (CX)(R11*1), K1, Z5
-	VMOVUPS.Z   (DX)(R11*1), K1, Z6
-	VFMADD231PS Z5, Z6, Z0
 	VMOVUPS.Z   (SI)(R11*1), K1, Z6
-	VFMADD231PS Z5, Z6, Z1
+	VFMADD231PS Z5, Z6, Z0
 	VMOVUPS.Z   (DI)(R11*1), K1, Z6
-	VFMADD231PS Z5, Z6, Z2
+	VFMADD231PS Z5, Z6, Z1
 	VMOVUPS.Z   (R8)(R11*1), K1, Z6
+	VFMADD231PS Z5, Z6, Z2
+	VMOVUPS.Z   (R9)(R11*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z3
 	VMOVUPS.Z   (BX)(R11*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z4
@@ -24425,7 +24465,7 @@ summed:
 	VADDPS     Z5, Z7, Z7
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       R9, R11
+	MOVQ       DX, R11
 	VMOVUPS    (R11), X5
 	VADDPS     X7, X5, X7
 	ADDQ       R10, R11
@@ -24444,7 +24484,7 @@ unbiased0:
 	VMAXPS X7, X5, X7
 
 rectified0:
-	MOVQ       R9, R11
+	MOVQ       DX, R11
 	VMOVUPS    X7, (R11)
 	ADDQ       R10, R11
 	VSHUFF32X4 $0x44, Z4, Z4, Z5
@@ -24464,7 +24504,7 @@ rectified0:
 	VADDPS     Z5, Z6, Z6
 	CMPQ       80(AX), $0x00
 	JEQ        begun4
-	MOVQ       R9, R11
+	MOVQ       DX, R11
 	VMOVSS     16(R11), X5
 	VADDPS     X6, X5, X6
 	ADDQ       R10, R11
@@ -24483,10 +24523,10 @@ unbiased4:
 	VMAXPS X6, X5, X6
 
 rectified4:
-	MOVQ   R9, R11
+	MOVQ   DX, R11
 	VMOVSS X6, 16(R11)
 	ADDQ   R10, R11
-	LEAQ   (R9)(R10*1), R9
+	LEAQ   (DX)(R10*1), DX
 	MOVQ   16(AX), R11
 	SHLQ   $0x00, R11
 	ADDQ   R11, CX
@@ -24496,7 +24536,7 @@ rectified4:
 	RET
 
 // func narrow4x1_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow4x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24508,8 +24548,11 @@ TEXT ·narrow4x1_avx512(SB), $8-8
 	LEAQ (SI)(DX*1), DX
 	MOVQ 8(AX), DI
 	MOVQ 24(AX), R8
-	MOVQ 56(AX), R8
+	MOVQ (R8), R8
+	ADDQ DI, R8
+	MOVQ 56(AX), DI
 	MOVQ 64(AX), R9
+	MOVQ 104(AX), R11
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24525,25 +24568,28 @@ run:
 	VMOVUPS     (BX)(R10*1), Z5
 	VMOVUPS     (SI)(R10*1), Z6
 	VMOVUPS     (DX)(R10*1), Z7
-	VMOVUPS     (DI)(R10*1), Z8
+	VMOVUPS     (R8)(R10*1), Z8
 	VFMADD231PS Z4, Z8, Z0
 	VFMADD231PS Z5, Z8, Z1
 	VFMADD231PS Z6, Z8, Z2
 	VFMADD231PS Z7, Z8, Z3
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        112(AX), R11
 	ADDQ        $0x40, R10
 	CMPQ        R10, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
 	JEQ         summed
-	KMOVW       (R11), K1
+	KMOVW       (R12), K1
 	VMOVUPS.Z   (CX)(R10*1), K1, Z4
 	VMOVUPS.Z   (BX)(R10*1), K1, Z5
 	VMOVUPS.Z   (SI)(R10*1), K1, Z6
 	VMOVUPS.Z   (DX)(R10*1), K1, Z7
-	VMOVUPS.Z   (DI)(R10*1), K1, Z8
+	VMOVUPS.Z   (R8)(R10*1), K1, Z8
 	VFMADD231PS Z4, Z8, Z0
 	VFMADD231PS Z5, Z8, Z1
 	VFMADD231PS Z6, Z8, Z2
@@ -24570,7 +24616,7 @@ summed:
 	VEXTRACTF32X4 $0x03, Z5, X7
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          R8, R10
+	MOVQ          DI, R10
 	VMOVSS        (R10), X8
 	VADDPS        X5, X8, X5
 	ADDQ          R9, R10
@@ -24604,7 +24650,7 @@ unbiased0:
 	VMAXPS X7, X8, X7
 
 rectified0:
-	MOVQ   R8, R10
+	MOVQ   DI, R10
 	VMOVSS X5, (R10)
 	ADDQ   R9, R10
 	VMOVSS X4, (R10)
@@ -24613,7 +24659,7 @@ rectified0:
 	ADDQ   R9, R10
 	VMOVSS X7, (R10)
 	ADDQ   R9, R10
-	LEAQ   (R8)(R9*4), R8
+	LEAQ   (DI)(R9*4), DI
 	MOVQ   16(AX), R10
 	SHLQ   $0x02, R10
 	ADDQ   R10, CX
@@ -24626,7 +24672,7 @@ rectified0:
 	RET
 
 // func narrow4x2_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow4x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24638,9 +24684,13 @@ TEXT ·narrow4x2_avx512(SB), $8-8
 	LEAQ (SI)(DX*1), DX
 	MOVQ 8(AX), DI
 	MOVQ 24(AX), R8
-	LEAQ (DI)(R8*1), R8
-	MOVQ 56(AX), R9
+	MOVQ (R8), R9
+	ADDQ DI, R9
+	MOVQ 8(R8), R8
+	ADDQ DI, R8
+	MOVQ 56(AX), DI
 	MOVQ 64(AX), R10
+	MOVQ 104(AX), R12
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24660,7 +24710,7 @@ run:
 	VMOVUPS     (BX)(R11*1), Z9
 	VMOVUPS     (SI)(R11*1), Z10
 	VMOVUPS     (DX)(R11*1), Z11
-	VMOVUPS     (DI)(R11*1), Z12
+	VMOVUPS     (R9)(R11*1), Z12
 	VFMADD231PS Z8, Z12, Z0
 	VFMADD231PS Z9, Z12, Z2
 	VFMADD231PS Z10, Z12, Z4
@@ -24670,20 +24720,23 @@ run:
 	VFMADD231PS Z9, Z12, Z3
 	VFMADD231PS Z10, Z12, Z5
 	VFMADD231PS Z11, Z12, Z7
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        112(AX), R12
 	ADDQ        $0x40, R11
 	CMPQ        R11, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R12
-	TESTQ       R12, R12
+	MOVQ        40(AX), R13
+	TESTQ       R13, R13
 	JEQ         summed
-	KMOVW       (R12), K1
+	KMOVW       (R13), K1
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
 	VMOVUPS.Z   (BX)(R11*1), K1, Z9
 	VMOVUPS.Z   (SI)(R11*1), K1, Z10
 	VMOVUPS.Z   (DX)(R11*1), K1, Z11
-	VMOVUPS.Z   (DI)(R11*1), K1, Z12
+	VMOVUPS.Z   (R9)(R11*1), K1, Z12
 	VFMADD231PS Z8, Z12, Z0
 	VFMADD231PS Z9, Z12, Z2
 	VFMADD231PS Z10, Z12, Z4
@@ -24724,7 +24777,7 @@ summed:
 	VEXTRACTF32X4 $0x03, Z9, X11
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          R9, R11
+	MOVQ          DI, R11
 	VMOVSD        (R11), X12
 	VADDPS        X9, X12, X9
 	ADDQ          R10, R11
@@ -24758,7 +24811,7 @@ unbiased0:
 	VMAXPS X11, X12, X11
 
 rectified0:
-	MOVQ    R9, R11
+	MOVQ    DI, R11
 	VMOVLPS X9, (R11)
 	ADDQ    R10, R11
 	VMOVLPS X8, (R11)
@@ -24767,7 +24820,7 @@ rectified0:
 	ADDQ    R10, R11
 	VMOVLPS X11, (R11)
 	ADDQ    R10, R11
-	LEAQ    (R9)(R10*4), R9
+	LEAQ    (DI)(R10*4), DI
 	MOVQ    16(AX), R11
 	SHLQ    $0x02, R11
 	ADDQ    R11, CX
@@ -24780,7 +24833,7 @@ rectified0:
 	RET
 
 // func narrow4x3_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow4x3_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24792,10 +24845,15 @@ TEXT ·narrow4x3_avx512(SB), $8-8
 	LEAQ (SI)(DX*1), DX
 	MOVQ 8(AX), DI
 	MOVQ 24(AX), R8
-	LEAQ (DI)(R8*1), R9
-	LEAQ (R9)(R8*1), R8
-	MOVQ 56(AX), R10
+	MOVQ (R8), R9
+	ADDQ DI, R9
+	MOVQ 8(R8), R10
+	ADDQ DI, R10
+	MOVQ 16(R8), R8
+	ADDQ DI, R8
+	MOVQ 56(AX), DI
 	MOVQ 64(AX), R11
+	MOVQ 104(AX), R13
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24819,12 +24877,12 @@ run:
 	VMOVUPS     (BX)(R12*1), Z13
 	VMOVUPS     (SI)(R12*1), Z14
 	VMOVUPS     (DX)(R12*1), Z15
-	VMOVUPS     (DI)(R12*1), Z16
+	VMOVUPS     (R9)(R12*1), Z16
 	VFMADD231PS Z12, Z16, Z0
 	VFMADD231PS Z13, Z16, Z3
 	VFMADD231PS Z14, Z16, Z6
 	VFMADD231PS Z15, Z16, Z9
-	VMOVUPS     (R9)(R12*1), Z16
+	VMOVUPS     (R10)(R12*1), Z16
 	VFMADD231PS Z12, Z16, Z1
 	VFMADD231PS Z13, Z16, Z4
 	VFMADD231PS Z14, Z16, Z7
@@ -24834,25 +24892,28 @@ run:
 	VFMADD231PS Z13, Z16, Z5
 	VFMADD231PS Z14, Z16, Z8
 	VFMADD231PS Z15, Z16, Z11
+	PREFETCHT0  (R13)
+	PREFETCHT0  64(R13)
+	ADDQ        112(AX), R13
 	ADDQ        $0x40, R12
 	CMPQ        R12, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R13
-	TESTQ       R13, R13
+	MOVQ        40(AX), R14
+	TESTQ       R14, R14
 	JEQ         summed
-	KMOVW       (R13), K1
+	KMOVW       (R14), K1
 	VMOVUPS.Z   (CX)(R12*1), K1, Z12
 	VMOVUPS.Z   (BX)(R12*1), K1, Z13
 	VMOVUPS.Z   (SI)(R12*1), K1, Z14
 	VMOVUPS.Z   (DX)(R12*1), K1, Z15
-	VMOVUPS.Z   (DI)(R12*1), K1, Z16
+	VMOVUPS.Z   (R9)(R12*1), K1, Z16
 	VFMADD231PS Z12, Z16, Z0
 	VFMADD231PS Z13, Z16, Z3
 	VFMADD231PS Z14, Z16, Z6
 	VFMADD231PS Z15, Z16, Z9
-	VMOVUPS.Z   (R9)(R12*1), K1, Z16
+	VMOVUPS.Z   (R10)(R12*1), K1, Z16
 	VFMADD231PS Z12, Z16, Z1
 	VFMADD231PS Z13, Z16, Z4
 	VFMADD231PS Z14, Z16, Z7
@@ -24905,7 +24966,7 @@ summed:
 	VEXTRACTF32X4 $0x03, Z14, X15
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          R10, R12
+	MOVQ          DI, R12
 	VMOVSD        (R12), X16
 	VINSERTPS     $0x20, 8(R12), X16, X16
 	VADDPS        X14, X16, X14
@@ -24944,7 +25005,7 @@ unbiased0:
 	VMAXPS X15, X16, X15
 
 rectified0:
-	MOVQ       R10, R12
+	MOVQ       DI, R12
 	VMOVLPS    X14, (R12)
 	VEXTRACTPS $0x02, X14, 8(R12)
 	ADDQ       R11, R12
@@ -24957,7 +25018,7 @@ rectified0:
 	VMOVLPS    X15, (R12)
 	VEXTRACTPS $0x02, X15, 8(R12)
 	ADDQ       R11, R12
-	LEAQ       (R10)(R11*4), R10
+	LEAQ       (DI)(R11*4), DI
 	MOVQ       16(AX), R12
 	SHLQ       $0x02, R12
 	ADDQ       R12, CX
@@ -24970,7 +25031,7 @@ rectified0:
 	RET
 
 // func narrow4x4_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow4x4_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -24982,11 +25043,17 @@ TEXT ·narrow4x4_avx512(SB), $8-8
 	LEAQ (SI)(DX*1), DX
 	MOVQ 8(AX), DI
 	MOVQ 24(AX), R8
-	LEAQ (DI)(R8*1), R9
-	LEAQ (R9)(R8*1), R10
-	LEAQ (R10)(R8*1), R8
-	MOVQ 56(AX), R11
+	MOVQ (R8), R9
+	ADDQ DI, R9
+	MOVQ 8(R8), R10
+	ADDQ DI, R10
+	MOVQ 16(R8), R11
+	ADDQ DI, R11
+	MOVQ 24(R8), R8
+	ADDQ DI, R8
+	MOVQ 56(AX), DI
 	MOVQ 64(AX), R12
+	MOVQ 104(AX), R14
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -25014,17 +25081,17 @@ run:
 	VMOVUPS     (BX)(R13*1), Z17
 	VMOVUPS     (SI)(R13*1), Z18
 	VMOVUPS     (DX)(R13*1), Z19
-	VMOVUPS     (DI)(R13*1), Z20
+	VMOVUPS     (R9)(R13*1), Z20
 	VFMADD231PS Z16, Z20, Z0
 	VFMADD231PS Z17, Z20, Z4
 	VFMADD231PS Z18, Z20, Z8
 	VFMADD231PS Z19, Z20, Z12
-	VMOVUPS     (R9)(R13*1), Z20
+	VMOVUPS     (R10)(R13*1), Z20
 	VFMADD231PS Z16, Z20, Z1
 	VFMADD231PS Z17, Z20, Z5
 	VFMADD231PS Z18, Z20, Z9
 	VFMADD231PS Z19, Z20, Z13
-	VMOVUPS     (R10)(R13*1), Z20
+	VMOVUPS     (R11)(R13*1), Z20
 	VFMADD231PS Z16, Z20, Z2
 	VFMADD231PS Z17, Z20, Z6
 	VFMADD231PS Z18, Z20, Z10
@@ -25034,30 +25101,33 @@ run:
 	VFMADD231PS Z17, Z20, Z7
 	VFMADD231PS Z18, Z20, Z11
 	VFMADD231PS Z19, Z20, Z15
+	PREFETCHT0  (R14)
+	PREFETCHT0  64(R14)
+	ADDQ        112(AX), R14
 	ADDQ        $0x40, R13
 	CMPQ        R13, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R14
-	TESTQ       R14, R14
+	MOVQ        40(AX), R15
+	TESTQ       R15, R15
 	JEQ         summed
-	KMOVW       (R14), K1
+	KMOVW       (R15), K1
 	VMOVUPS.Z   (CX)(R13*1), K1, Z16
 	VMOVUPS.Z   (BX)(R13*1), K1, Z17
 	VMOVUPS.Z   (SI)(R13*1), K1, Z18
 	VMOVUPS.Z   (DX)(R13*1), K1, Z19
-	VMOVUPS.Z   (DI)(R13*1), K1, Z20
+	VMOVUPS.Z   (R9)(R13*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z0
 	VFMADD231PS Z17, Z20, Z4
 	VFMADD231PS Z18, Z20, Z8
 	VFMADD231PS Z19, Z20, Z12
-	VMOVUPS.Z   (R9)(R13*1), K1, Z20
+	VMOVUPS.Z   (R10)(R13*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z1
 	VFMADD231PS Z17, Z20, Z5
 	VFMADD231PS Z18, Z20, Z9
 	VFMADD231PS Z19, Z20, Z13
-	VMOVUPS.Z   (R10)(R13*1), K1, Z20
+	VMOVUPS.Z   (R11)(R13*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z2
 	VFMADD231PS Z17, Z20, Z6
 	VFMADD231PS Z18, Z20, Z10
@@ -25119,7 +25189,7 @@ summed:
 	VEXTRACTF32X4 $0x03, Z18, X19
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          R11, R13
+	MOVQ          DI, R13
 	VMOVUPS       (R13), X20
 	VADDPS        X18, X20, X18
 	ADDQ          R12, R13
@@ -25153,7 +25223,7 @@ unbiased0:
 	VMAXPS X19, X20, X19
 
 rectified0:
-	MOVQ    R11, R13
+	MOVQ    DI, R13
 	VMOVUPS X18, (R13)
 	ADDQ    R12, R13
 	VMOVUPS X16, (R13)
@@ -25162,7 +25232,7 @@ rectified0:
 	ADDQ    R12, R13
 	VMOVUPS X19, (R13)
 	ADDQ    R12, R13
-	LEAQ    (R11)(R12*4), R11
+	LEAQ    (DI)(R12*4), DI
 	MOVQ    16(AX), R13
 	SHLQ    $0x02, R13
 	ADDQ    R13, CX
@@ -25175,7 +25245,7 @@ rectified0:
 	RET
 
 // func narrow4x5_avx512(p *narrow)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·narrow4x5_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
@@ -25187,12 +25257,19 @@ TEXT ·narrow4x5_avx512(SB), $8-8
 	LEAQ (SI)(DX*1), DX
 	MOVQ 8(AX), DI
 	MOVQ 24(AX), R8
-	LEAQ (DI)(R8*1), R9
-	LEAQ (R9)(R8*1), R10
-	LEAQ (R10)(R8*1), R11
-	LEAQ (R11)(R8*1), R8
-	MOVQ 56(AX), R12
+	MOVQ (R8), R9
+	ADDQ DI, R9
+	MOVQ 8(R8), R10
+	ADDQ DI, R10
+	MOVQ 16(R8), R11
+	ADDQ DI, R11
+	MOVQ 24(R8), R12
+	ADDQ DI, R12
+	MOVQ 32(R8), R8
+	ADDQ DI, R8
+	MOVQ 56(AX), DI
 	MOVQ 64(AX), R13
+	MOVQ 104(AX), R15
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -25224,22 +25301,22 @@ run:
 	VMOVUPS     (BX)(R14*1), Z21
 	VMOVUPS     (SI)(R14*1), Z22
 	VMOVUPS     (DX)(R14*1), Z23
-	VMOVUPS     (DI)(R14*1), Z24
+	VMOVUPS     (R9)(R14*1), Z24
 	VFMADD231PS Z20, Z24, Z0
 	VFMADD231PS Z21, Z24, Z5
 	VFMADD231PS Z22, Z24, Z10
 	VFMADD231PS Z23, Z24, Z15
-	VMOVUPS     (R9)(R14*1), Z24
+	VMOVUPS     (R10)(R14*1), Z24
 	VFMADD231PS Z20, Z24, Z1
 	VFMADD231PS Z21, Z24, Z6
 	VFMADD231PS Z22, Z24, Z11
 	VFMADD231PS Z23, Z24, Z16
-	VMOVUPS     (R10)(R14*1), Z24
+	VMOVUPS     (R11)(R14*1), Z24
 	VFMADD231PS Z20, Z24, Z2
 	VFMADD231PS Z21, Z24, Z7
 	VFMADD231PS Z22, Z24, Z12
 	VFMADD231PS Z23, Z24, Z17
-	VMOVUPS     (R11)(R14*1), Z24
+	VMOVUPS     (R12)(R14*1), Z24
 	VFMADD231PS Z20, Z24, Z3
 	VFMADD231PS Z21, Z24, Z8
 	VFMADD231PS Z22, Z24, Z13
@@ -25249,35 +25326,38 @@ run:
 	VFMADD231PS Z21, Z24, Z9
 	VFMADD231PS Z22, Z24, Z14
 	VFMADD231PS Z23, Z24, Z19
+	PREFETCHT0  (R15)
+	PREFETCHT0  64(R15)
+	ADDQ        112(AX), R15
 	ADDQ        $0x40, R14
 	CMPQ        R14, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R15
-	TESTQ       R15, R15
+	MOVQ        40(AX), BP
+	TESTQ       BP, BP
 	JEQ         summed
-	KMOVW       (R15), K1
+	KMOVW       (BP), K1
 	VMOVUPS.Z   (CX)(R14*1), K1, Z20
 	VMOVUPS.Z   (BX)(R14*1), K1, Z21
 	VMOVUPS.Z   (SI)(R14*1), K1, Z22
 	VMOVUPS.Z   (DX)(R14*1), K1, Z23
-	VMOVUPS.Z   (DI)(R14*1), K1, Z24
+	VMOVUPS.Z   (R9)(R14*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z0
 	VFMADD231PS Z21, Z24, Z5
 	VFMADD231PS Z22, Z24, Z10
 	VFMADD231PS Z23, Z24, Z15
-	VMOVUPS.Z   (R9)(R14*1), K1, Z24
+	VMOVUPS.Z   (R10)(R14*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z1
 	VFMADD231PS Z21, Z24, Z6
 	VFMADD231PS Z22, Z24, Z11
 	VFMADD231PS Z23, Z24, Z16
-	VMOVUPS.Z   (R10)(R14*1), K1, Z24
+	VMOVUPS.Z   (R11)(R14*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z2
 	VFMADD231PS Z21, Z24, Z7
 	VFMADD231PS Z22, Z24, Z12
 	VFMADD231PS Z23, Z24, Z17
-	VMOVUPS.Z   (R11)(R14*1), K1, Z24
+	VMOVUPS.Z   (R12)(R14*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z3
 	VFMADD231PS Z21, Z24, Z8
 	VFMADD231PS Z22, Z24, Z13
@@ -25339,7 +25419,7 @@ summed:
 	VEXTRACTF32X4 $0x03, Z22, X23
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          R12, R14
+	MOVQ          DI, R14
 	VMOVUPS       (R14), X24
 	VADDPS        X22, X24, X22
 	ADDQ          R13, R14
@@ -25373,7 +25453,7 @@ unbiased0:
 	VMAXPS X23, X24, X23
 
 rectified0:
-	MOVQ          R12, R14
+	MOVQ          DI, R14
 	VMOVUPS       X22, (R14)
 	ADDQ          R13, R14
 	VMOVUPS       X20, (R14)
@@ -25402,7 +25482,7 @@ rectified0:
 	VEXTRACTF32X4 $0x03, Z21, X23
 	CMPQ          80(AX), $0x00
 	JEQ           begun4
-	MOVQ          R12, R14
+	MOVQ          DI, R14
 	VMOVSS        16(R14), X24
 	VADDPS        X21, X24, X21
 	ADDQ          R13, R14
@@ -25436,7 +25516,7 @@ unbiased4:
 	VMAXPS X23, X24, X23
 
 rectified4:
-	MOVQ   R12, R14
+	MOVQ   DI, R14
 	VMOVSS X21, 16(R14)
 	ADDQ   R13, R14
 	VMOVSS X20, 16(R14)
@@ -25445,7 +25525,7 @@ rectified4:
 	ADDQ   R13, R14
 	VMOVSS X23, 16(R14)
 	ADDQ   R13, R14
-	LEAQ   (R12)(R13*4), R12
+	LEAQ   (DI)(R13*4), DI
 	MOVQ   16(AX), R14
 	SHLQ   $0x02, R14
 	ADDQ   R14, CX

@@ -51,7 +51,8 @@ type tile struct {
 // bytes.
 type narrow struct {
 	a, b        unsafe.Pointer
-	aRow, bRow  uintptr
+	aRow        uintptr
+	bRows       unsafe.Pointer // where the rows of B begin, from b on: an int64 for each
 	whole       int            // bytes of a row, in whole runs of 16 ks
 	mask, mask2 unsafe.Pointer // which ks follow, from the first vector and from what is behind it; nil: none
 	c           unsafe.Pointer
@@ -59,6 +60,8 @@ type narrow struct {
 	bias        unsafe.Pointer // nil, or a number for each column
 	load, relu  int            // not 0: begin with C; max(0, x) at the end
 	panels      int            // groups of rows, below each other
+	soon        uintptr        // what comes into the cache: two cache lines with every 16 ks
+	soonStep    int            // from there to the next
 }
 
 // across is what the inner kernel of a convolution is told whose vectors lie
@@ -100,8 +103,6 @@ type weigh struct {
 	dy       unsafe.Pointer // one vector or two for each output element
 	sums     unsafe.Pointer // one vector or two for each tap
 	load     int            // not 0: go on with the chains in sums
-
-	dyStep int // few: from output channel to output channel
 
 	// What is asked for meanwhile, so that it is near when it is needed.
 	ahead     uintptr
@@ -170,9 +171,6 @@ type kernels struct {
 	// vectors of output channels, weight[2][r-1] for r times three taps side by
 	// side and one vector. Lines for the last ones have two elements or more.
 	weight [3][]func(*weigh)
-	// few[v-1][r-1] does so for r taps and v vectors of one image, with dy where it
-	// is. Lines have four elements or more. nil: there are none.
-	few [][]func(*weigh)
 
 	// across[v-1][p-1] computes tiles of p places and v vectors of channels. nil:
 	// there are none.

@@ -25,7 +25,7 @@ func avx2() *kernels {
 	k.tile, k.lane = tiles_avx2()
 	k.turned = turneds_avx2()
 	k.narrow, k.narrowRows = narrows_avx2(), 2
-	k.direct, k.weight, k.few = directs_avx2(), weights_avx2(), fews_avx2()
+	k.direct, k.weight = directs_avx2(), weights_avx2()
 	k.peak, k.vectors = peak_avx2, vectors_avx2()
 	k.sum64, k.squares64 = sum64_avx2, squares64_avx2
 	k.columns, k.columnProducts = columns_avx2, columnProducts_avx2
@@ -39,7 +39,7 @@ func avx512() *kernels {
 	k.turned = turneds_avx512()
 	k.narrow, k.narrowRows = narrows_avx512(), 4
 	k.direct, k.across = directs_avx512(), acrosses_avx512()
-	k.weight, k.few = weights_avx512(), fews_avx512()
+	k.weight = weights_avx512()
 	k.peak, k.vectors = peak_avx512, vectors_avx512()
 	k.sum64, k.squares64 = sum64_avx512, squares64_avx512
 	k.columns, k.columnProducts = columns_avx512, columnProducts_avx512

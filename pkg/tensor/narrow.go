@@ -5,21 +5,21 @@ package tensor
 const narrowBlock = 6 << 10
 
 // multiplyNarrow computes few columns of A and a B that is stored transposed. Both
-// are read where they are.
-func (w *worker) multiplyNarrow(p *product, i0, i1, j0, j1 int) {
+// are read where they are; rows says where those of the stored B begin, in bytes.
+func (w *worker) multiplyNarrow(p *product, rows []int64, i0, i1, j0, j1 int) {
 	w.aimNarrow(p)
 	high := w.k.narrowRows
 	step := max(narrowBlock/max(p.k, 1)/high, 1) * high
 	for i := i0; i < i1; i += step {
-		rows := min(step, i1-i)
-		w.narrowRows(p, 1, i, rows/high, j0, j1)
-		w.narrowRows(p, 0, i+rows/high*high, rows%high, j0, j1)
+		n := min(step, i1-i)
+		w.narrowRows(p, rows[j0:j1], 1, i, n/high, j0)
+		w.narrowRows(p, rows[j0:j1], 0, i+n/high*high, n%high, j0)
 	}
 }
 
 // aimNarrow tells the kernels what is the same for all of them.
 func (w *worker) aimNarrow(p *product) {
-	w.narrow = narrow{aRow: uintptr(4 * p.aRow), bRow: uintptr(4 * p.bCol), cRow: uintptr(4 * p.cRow),
+	w.narrow = narrow{aRow: uintptr(4 * p.aRow), cRow: uintptr(4 * p.cRow),
 		whole: p.k / sums * 4 * sums, load: flag(p.load), relu: flag(p.relu)}
 	if rest := p.k % sums; rest > 0 {
 		w.narrow.mask = w.k.masks[min(rest, w.k.width)]
@@ -27,17 +27,21 @@ func (w *worker) aimNarrow(p *product) {
 	}
 }
 
-// narrowRows computes so many panels from row i on, of one row or of several.
-func (w *worker) narrowRows(p *product, several, i, panels, j0, j1 int) {
+// narrowRows computes so many panels from row i on, of one row or of several, and the
+// columns from j on whose rows of B are given. Each group of columns asks for its share
+// of as many rows of A that come next.
+func (w *worker) narrowRows(p *product, rows []int64, several, i, panels, j int) {
 	if panels == 0 {
 		return
 	}
-	n, kernels := &w.narrow, w.k.narrow[several]
-	groups := blocksOf(j1-j0, len(kernels))
+	n, kernels, high := &w.narrow, w.k.narrow[several], 1+several*(w.k.narrowRows-1)
+	groups := blocksOf(len(rows), len(kernels))
 	for g := range groups {
-		j, end := j0+(j1-j0)*g/groups, j0+(j1-j0)*(g+1)/groups
-		n.a, n.b, n.c = pointer(p.a, i*p.aRow), pointer(p.b, j*p.bCol), pointer(p.c, i*p.cRow+j)
-		n.bias, n.panels = pointer(p.colBias, j), panels
-		kernels[end-j-1](n)
+		from, to := len(rows)*g/groups, len(rows)*(g+1)/groups
+		n.a, n.b, n.bRows = pointer(p.a, i*p.aRow), pointer(p.b, 0), pointer(rows, from)
+		n.c, n.bias, n.panels = pointer(p.c, i*p.cRow+j+from), pointer(p.colBias, j+from), panels
+		n.soonStep = 4 * sums * high / groups
+		n.soon = uintptr(n.a) + uintptr(panels*high)*n.aRow + uintptr(g*panels*n.whole*high/groups)
+		kernels[to-from-1](n)
 	}
 }

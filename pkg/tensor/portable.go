@@ -127,7 +127,7 @@ func (n *narrow) add(p *[sums]float32, a, at uintptr, ks int) {
 	for k := range p {
 		var x, y float32
 		if k < ks {
-			x, y = *at32(n.a, a+at+uintptr(4*k)), *at32(n.b, at+uintptr(4*k))
+			x, y = *at32(n.a, a+at+uintptr(4*k)), *at32(n.b, uintptr(*(*int64)(n.bRows))+at+uintptr(4*k))
 		}
 		p[k] = fma32(x, y, p[k])
 	}

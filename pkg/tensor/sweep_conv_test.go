@@ -79,18 +79,22 @@ func (c *trial) acrossConvolution() Conv {
 }
 
 // tapConvolution has every number of taps in a line of filters, alone and by
-// threes.
+// threes. Planes are small, so that gradients are not narrow.
 func (c *trial) tapConvolution() Conv {
 	i := c.i / 2
-	return Conv{InC: 1 + i%25, OutC: c.upTo(16) + 16*(i/25%2), H: c.upTo(3), W: 3 + c.r.IntN(10), KH: 1, KW: 1 + 2*(i/50%2)}
+	more := i % 25 / 4
+	return Conv{InC: 1 + i%25, OutC: c.upTo(16) + 16*(i/25%2), H: c.upTo(1 + more), W: 3 + c.r.IntN(5+more), KH: 1, KW: 1 + 2*(i/50%2)}
 }
 
-// fewConvolution has few taps for whole vectors of filters: every number of them,
-// and of elements that are left at the end of a line.
-func (c *trial) fewConvolution() Conv {
-	s := Conv{InC: 1 + c.i%9, OutC: 16 * (1 + c.i/9%3), H: c.upTo(3), W: 4 + c.r.IntN(9), KH: 1, KW: 1}
-	if s.InC == 1 && c.r.IntN(2) == 0 {
-		s.KH, s.KW, s.PadH, s.PadW = 3, 3, 1, 1
+// narrowConvolution has a narrow gradient: every number of weights, and of elements of
+// a plane behind whole runs of 16, with any stride, padding, dilation and groups.
+func (c *trial) narrowConvolution() Conv {
+	groups := 1 + c.r.IntN(2)*c.r.IntN(3)
+	s := Conv{N: 1, InC: groups * (1 + c.i%narrowColumns), OutC: groups * c.upTo(20), H: 8 + c.r.IntN(10), W: 16 + c.r.IntN(30), KH: 1, KW: 1, Groups: groups}
+	if c.r.IntN(2) == 0 {
+		s.KH, s.KW, s.StrideH, s.StrideW = c.upTo(3), c.upTo(5), c.upTo(2), c.upTo(2)
+		s.PadH, s.PadW, s.DilH, s.DilW = c.r.IntN(3), c.r.IntN(3), c.upTo(2), c.upTo(2)
+		s.InC = groups * c.upTo(narrowColumns/(s.KH*s.KW))
 	}
 	return s
 }
@@ -205,7 +209,7 @@ func sweepConvWeight(c *trial) {
 	if c.i < 200 && c.i%2 == 0 {
 		s = c.tapConvolution()
 	} else if c.i >= 350 {
-		s = c.fewConvolution()
+		s = c.narrowConvolution()
 	}
 	rows := []int{c.r.IntN(2)}
 	for range c.upTo(3) {
@@ -217,14 +221,25 @@ func sweepConvWeight(c *trial) {
 	c.ofLanes(g, rows, func(g *Grad, rows []int) { c.e.ConvBackwardWeightLanes(g, x, dy, s, rows) })
 	s = s.full()
 	oh, ow, ic, oc := s.OutH(), s.OutW(), s.InC/s.Groups, s.OutC/s.Groups
+	narrow := s.depth() < 16 && oh*ow >= 8*s.depth()
 	c.checkGrad(g, rows, s.N*oh*ow+1, func(sum num, i, from, to int) num {
 		kw, kh := i%s.KW, i/s.KW%s.KH
 		ch, o := i/(s.KW*s.KH)%ic, i/(s.KW*s.KH*ic)
 		for n := from; n < to; n++ {
-			for at := range oh * ow {
+			product := func(sum num, at int) num {
+				if at >= oh*ow {
+					return fma(num{}, num{}, sum) // as if zeros followed
+				}
 				h, v := at/ow, at%ow
 				tap := place(s.InC, s.H, s.W, n, o/oc*ic+ch, h*s.StrideH-s.PadH+kh*s.DilH, v*s.StrideW-s.PadW+kw*s.DilW)
-				sum = fma(exact(dy[(n*s.OutC+o)*oh*ow+at]), padded(x, tap), sum)
+				return fma(exact(dy[(n*s.OutC+o)*oh*ow+at]), padded(x, tap), sum)
+			}
+			if narrow {
+				sum = sum.add(stridedNum((oh*ow+sums-1)/sums*sums, product))
+				continue
+			}
+			for at := range oh * ow {
+				sum = product(sum, at)
 			}
 		}
 		return sum

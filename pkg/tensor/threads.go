@@ -15,15 +15,16 @@ type job interface {
 // worker is what one goroutine needs to compute: the arguments of kernels, and
 // buffers for panels that grow as needed.
 type worker struct {
-	k      *kernels
-	t      tile
-	narrow narrow
-	p      pack
-	weigh  weigh
-	weight weightPart
-	v      vector
-	rows   [8]*float32 // for transpose
-	a, b   []float32
+	k        *kernels
+	t        tile
+	narrow   narrow
+	narrowAt [narrowColumns]int64 // see multiplyNarrow
+	p        pack
+	weigh    weigh
+	weight   weightPart
+	v        vector
+	rows     [8]*float32 // for transpose
+	a, b     []float32
 
 	product product // of the present image
 	across  across

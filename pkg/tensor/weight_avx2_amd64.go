@@ -53,33 +53,6 @@ func weight3x3x1_avx2(p *weigh)
 func weight4x3x1_avx2(p *weigh)
 
 //go:noescape
-func few1x1_avx2(p *weigh)
-
-//go:noescape
-func few2x1_avx2(p *weigh)
-
-//go:noescape
-func few3x1_avx2(p *weigh)
-
-//go:noescape
-func few4x1_avx2(p *weigh)
-
-//go:noescape
-func few5x1_avx2(p *weigh)
-
-//go:noescape
-func few6x1_avx2(p *weigh)
-
-//go:noescape
-func few7x1_avx2(p *weigh)
-
-//go:noescape
-func few8x1_avx2(p *weigh)
-
-//go:noescape
-func few9x1_avx2(p *weigh)
-
-//go:noescape
 func packTurn_avx2(p *pack)
 
 // weights_avx2 lists the kernels: see kernels.weight.
@@ -88,12 +61,5 @@ func weights_avx2() [3][]func(*weigh) {
 		{weight1x1x1_avx2, weight2x1x1_avx2, weight3x1x1_avx2, weight4x1x1_avx2, weight5x1x1_avx2, weight6x1x1_avx2},
 		{weight1x1x2_avx2, weight2x1x2_avx2, weight3x1x2_avx2, weight4x1x2_avx2, weight5x1x2_avx2, weight6x1x2_avx2},
 		{weight1x3x1_avx2, weight2x3x1_avx2, weight3x3x1_avx2, weight4x3x1_avx2},
-	}
-}
-
-// fews_avx2 lists the kernels: see kernels.few.
-func fews_avx2() [][]func(*weigh) {
-	return [][]func(*weigh){
-		{few1x1_avx2, few2x1_avx2, few3x1_avx2, few4x1_avx2, few5x1_avx2, few6x1_avx2, few7x1_avx2, few8x1_avx2, few9x1_avx2},
 	}
 }

@@ -4,7 +4,7 @@
 
 // func weight1x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight1x1x1_avx2(SB), $96-8
+TEXT ·weight1x1x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -18,12 +18,10 @@ TEXT ·weight1x1x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	CMPQ    72(AX), $0x00
@@ -40,20 +38,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 72(SP)
+	MOVQ BX, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -76,11 +74,11 @@ steps:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -89,12 +87,12 @@ one:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -106,7 +104,7 @@ done:
 
 // func weight2x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight2x1x1_avx2(SB), $96-8
+TEXT ·weight2x1x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -120,12 +118,10 @@ TEXT ·weight2x1x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -146,20 +142,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 72(SP)
+	MOVQ SI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -190,11 +186,11 @@ steps:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -205,12 +201,12 @@ one:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -223,7 +219,7 @@ done:
 
 // func weight3x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight3x1x1_avx2(SB), $96-8
+TEXT ·weight3x1x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -237,12 +233,10 @@ TEXT ·weight3x1x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -267,20 +261,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 72(SP)
+	MOVQ DI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -319,11 +313,11 @@ steps:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -336,12 +330,12 @@ one:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -355,7 +349,7 @@ done:
 
 // func weight4x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight4x1x1_avx2(SB), $96-8
+TEXT ·weight4x1x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -369,12 +363,10 @@ TEXT ·weight4x1x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -403,20 +395,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 72(SP)
+	MOVQ R8, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -463,11 +455,11 @@ steps:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -482,12 +474,12 @@ one:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -502,7 +494,7 @@ done:
 
 // func weight5x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight5x1x1_avx2(SB), $96-8
+TEXT ·weight5x1x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -516,12 +508,10 @@ TEXT ·weight5x1x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -554,20 +544,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 72(SP)
+	MOVQ R9, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -622,11 +612,11 @@ steps:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -643,12 +633,12 @@ one:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -664,7 +654,7 @@ done:
 
 // func weight6x1x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight6x1x1_avx2(SB), $96-8
+TEXT ·weight6x1x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -678,12 +668,10 @@ TEXT ·weight6x1x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -720,20 +708,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 72(SP)
+	MOVQ R10, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -796,11 +784,11 @@ steps:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -819,12 +807,12 @@ one:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -841,7 +829,7 @@ done:
 
 // func weight1x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight1x1x2_avx2(SB), $96-8
+TEXT ·weight1x1x2_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -855,12 +843,10 @@ TEXT ·weight1x1x2_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -879,20 +865,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 72(SP)
+	MOVQ BX, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -923,11 +909,11 @@ steps:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -938,12 +924,12 @@ one:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -956,7 +942,7 @@ done:
 
 // func weight2x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight2x1x2_avx2(SB), $96-8
+TEXT ·weight2x1x2_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -970,12 +956,10 @@ TEXT ·weight2x1x2_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1000,20 +984,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 72(SP)
+	MOVQ SI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1056,11 +1040,11 @@ steps:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1074,12 +1058,12 @@ one:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1094,7 +1078,7 @@ done:
 
 // func weight3x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight3x1x2_avx2(SB), $96-8
+TEXT ·weight3x1x2_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1108,12 +1092,10 @@ TEXT ·weight3x1x2_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1144,20 +1126,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 72(SP)
+	MOVQ DI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1212,11 +1194,11 @@ steps:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1233,12 +1215,12 @@ one:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1255,7 +1237,7 @@ done:
 
 // func weight4x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight4x1x2_avx2(SB), $96-8
+TEXT ·weight4x1x2_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1269,12 +1251,10 @@ TEXT ·weight4x1x2_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1311,20 +1291,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 72(SP)
+	MOVQ R8, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1391,11 +1371,11 @@ steps:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1415,12 +1395,12 @@ one:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1439,7 +1419,7 @@ done:
 
 // func weight5x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight5x1x2_avx2(SB), $96-8
+TEXT ·weight5x1x2_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1453,12 +1433,10 @@ TEXT ·weight5x1x2_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1501,20 +1479,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 72(SP)
+	MOVQ R9, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1593,11 +1571,11 @@ steps:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1620,12 +1598,12 @@ one:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1646,7 +1624,7 @@ done:
 
 // func weight6x1x2_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight6x1x2_avx2(SB), $96-8
+TEXT ·weight6x1x2_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1660,12 +1638,10 @@ TEXT ·weight6x1x2_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1714,20 +1690,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 72(SP)
+	MOVQ R10, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1818,11 +1794,11 @@ steps:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1848,12 +1824,12 @@ one:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1876,7 +1852,7 @@ done:
 
 // func weight1x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight1x3x1_avx2(SB), $96-8
+TEXT ·weight1x3x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1890,12 +1866,10 @@ TEXT ·weight1x3x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1916,17 +1890,17 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 72(SP)
+	MOVQ BX, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y4
@@ -1938,7 +1912,7 @@ line:
 	VFMADD231PS  Y4, Y5, Y1
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -1965,11 +1939,11 @@ steps:
 	VFMADD231PS  Y5, Y6, Y2
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1982,7 +1956,7 @@ one:
 	VFMADD231PS  Y5, Y6, Y2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -1992,7 +1966,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2006,7 +1980,7 @@ done:
 
 // func weight2x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight2x3x1_avx2(SB), $96-8
+TEXT ·weight2x3x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2020,12 +1994,10 @@ TEXT ·weight2x3x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2054,17 +2026,17 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 72(SP)
+	MOVQ SI, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y7
@@ -2081,7 +2053,7 @@ line:
 	VFMADD231PS  Y7, Y8, Y4
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -2120,11 +2092,11 @@ steps:
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2141,7 +2113,7 @@ one:
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -2156,7 +2128,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2173,7 +2145,7 @@ done:
 
 // func weight3x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight3x3x1_avx2(SB), $96-8
+TEXT ·weight3x3x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2187,12 +2159,10 @@ TEXT ·weight3x3x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2229,17 +2199,17 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 72(SP)
+	MOVQ DI, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y10
@@ -2261,7 +2231,7 @@ line:
 	VFMADD231PS  Y10, Y11, Y7
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -2312,11 +2282,11 @@ steps:
 	VFMADD231PS  Y11, Y12, Y8
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2337,7 +2307,7 @@ one:
 	VFMADD231PS  Y11, Y12, Y8
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -2357,7 +2327,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y10
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2377,7 +2347,7 @@ done:
 
 // func weight4x3x1_avx2(p *weigh)
 // Requires: AVX, FMA3, MMX+
-TEXT ·weight4x3x1_avx2(SB), $96-8
+TEXT ·weight4x3x1_avx2(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2391,12 +2361,10 @@ TEXT ·weight4x3x1_avx2(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2441,17 +2409,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 72(SP)
+	MOVQ R8, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Y13
@@ -2478,7 +2446,7 @@ line:
 	VFMADD231PS  Y13, Y14, Y10
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -2541,11 +2509,11 @@ steps:
 	VFMADD231PS  Y14, Y15, Y11
 	ADDQ         $0x0c, CX
 	ADDQ         $0x00000060, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2570,7 +2538,7 @@ one:
 	VFMADD231PS  Y14, Y15, Y11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000020, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -2595,7 +2563,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Y13
 	VFMADD231PS  Y12, Y13, Y11
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -2613,1563 +2581,6 @@ done:
 	VMOVUPS      Y9, 288(AX)
 	VMOVUPS      Y10, 320(AX)
 	VMOVUPS      Y11, 352(AX)
-	VZEROUPPER
-	RET
-
-// func few1x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few1x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ BX, BX
-
-four:
-	MOVQ         AX, SI
-	MOVQ         64(SP), DI
-	LEAQ         (DI)(DI*2), R8
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	VMOVUPS      (SI), X1
-	VINSERTF128  $0x01, (SI)(DI*4), Y1, Y1
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	VMOVUPS      (SI), X2
-	VINSERTF128  $0x01, (SI)(DI*4), Y2, Y2
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	VMOVUPS      (SI), X3
-	VINSERTF128  $0x01, (SI)(DI*4), Y3, Y3
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	VMOVUPS      (SI), X4
-	VINSERTF128  $0x01, (SI)(DI*4), Y4, Y4
-	VUNPCKHPS    Y2, Y1, Y5
-	VUNPCKLPS    Y2, Y1, Y1
-	VUNPCKHPS    Y4, Y3, Y6
-	VUNPCKLPS    Y4, Y3, Y3
-	VUNPCKHPD    Y3, Y1, Y2
-	VUNPCKLPD    Y3, Y1, Y1
-	VUNPCKHPD    Y6, Y5, Y4
-	VUNPCKLPD    Y6, Y5, Y3
-	CMPQ         BX, $0x04
-	JEQ          from1
-	CMPQ         BX, $0x08
-	JEQ          from2
-	CMPQ         BX, $0x0c
-	JEQ          from3
-	VBROADCASTSS (DX)(CX*1), Y5
-	VFMADD231PS  Y1, Y5, Y0
-
-from1:
-	VBROADCASTSS 4(DX)(CX*1), Y5
-	VFMADD231PS  Y2, Y5, Y0
-
-from2:
-	VBROADCASTSS 8(DX)(CX*1), Y5
-	VFMADD231PS  Y3, Y5, Y0
-
-from3:
-	VBROADCASTSS 12(DX)(CX*1), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, BX
-	SUBQ         88(SP), BX
-	CMPQ         BX, $0x10
-	JEQ          lineDone
-	SUBQ         BX, CX
-	SUBQ         BX, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func few2x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few2x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ SI, SI
-
-four:
-	MOVQ         AX, DI
-	MOVQ         64(SP), R8
-	LEAQ         (R8)(R8*2), R9
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	VMOVUPS      (DI), X2
-	VINSERTF128  $0x01, (DI)(R8*4), Y2, Y2
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	VMOVUPS      (DI), X3
-	VINSERTF128  $0x01, (DI)(R8*4), Y3, Y3
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	VMOVUPS      (DI), X4
-	VINSERTF128  $0x01, (DI)(R8*4), Y4, Y4
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	VMOVUPS      (DI), X5
-	VINSERTF128  $0x01, (DI)(R8*4), Y5, Y5
-	VUNPCKHPS    Y3, Y2, Y6
-	VUNPCKLPS    Y3, Y2, Y2
-	VUNPCKHPS    Y5, Y4, Y7
-	VUNPCKLPS    Y5, Y4, Y4
-	VUNPCKHPD    Y4, Y2, Y3
-	VUNPCKLPD    Y4, Y2, Y2
-	VUNPCKHPD    Y7, Y6, Y5
-	VUNPCKLPD    Y7, Y6, Y4
-	CMPQ         SI, $0x04
-	JEQ          from1
-	CMPQ         SI, $0x08
-	JEQ          from2
-	CMPQ         SI, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y2, Y6, Y0
-	VBROADCASTSS (DX)(CX*1), Y6
-	VFMADD231PS  Y2, Y6, Y1
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y6
-	VFMADD231PS  Y3, Y6, Y0
-	VBROADCASTSS 4(DX)(CX*1), Y6
-	VFMADD231PS  Y3, Y6, Y1
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VBROADCASTSS 8(DX)(CX*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 12(DX)(CX*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, SI
-	SUBQ         88(SP), SI
-	CMPQ         SI, $0x10
-	JEQ          lineDone
-	SUBQ         SI, CX
-	SUBQ         SI, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func few3x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few3x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ DI, DI
-
-four:
-	MOVQ         AX, R8
-	MOVQ         64(SP), R9
-	LEAQ         (R9)(R9*2), R10
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	VMOVUPS      (R8), X3
-	VINSERTF128  $0x01, (R8)(R9*4), Y3, Y3
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	VMOVUPS      (R8), X4
-	VINSERTF128  $0x01, (R8)(R9*4), Y4, Y4
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	VMOVUPS      (R8), X5
-	VINSERTF128  $0x01, (R8)(R9*4), Y5, Y5
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	VMOVUPS      (R8), X6
-	VINSERTF128  $0x01, (R8)(R9*4), Y6, Y6
-	VUNPCKHPS    Y4, Y3, Y7
-	VUNPCKLPS    Y4, Y3, Y3
-	VUNPCKHPS    Y6, Y5, Y8
-	VUNPCKLPS    Y6, Y5, Y5
-	VUNPCKHPD    Y5, Y3, Y4
-	VUNPCKLPD    Y5, Y3, Y3
-	VUNPCKHPD    Y8, Y7, Y6
-	VUNPCKLPD    Y8, Y7, Y5
-	CMPQ         DI, $0x04
-	JEQ          from1
-	CMPQ         DI, $0x08
-	JEQ          from2
-	CMPQ         DI, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y3, Y7, Y0
-	VBROADCASTSS (SI)(CX*1), Y7
-	VFMADD231PS  Y3, Y7, Y1
-	VBROADCASTSS (DX)(CX*1), Y7
-	VFMADD231PS  Y3, Y7, Y2
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y7
-	VFMADD231PS  Y4, Y7, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y7
-	VFMADD231PS  Y4, Y7, Y1
-	VBROADCASTSS 4(DX)(CX*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y7
-	VFMADD231PS  Y5, Y7, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 8(DX)(CX*1), Y7
-	VFMADD231PS  Y5, Y7, Y2
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 12(DX)(CX*1), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, DI
-	SUBQ         88(SP), DI
-	CMPQ         DI, $0x10
-	JEQ          lineDone
-	SUBQ         DI, CX
-	SUBQ         DI, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VZEROUPPER
-	RET
-
-// func few4x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few4x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R8, R8
-
-four:
-	MOVQ         AX, R9
-	MOVQ         64(SP), R10
-	LEAQ         (R10)(R10*2), R11
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	VMOVUPS      (R9), X4
-	VINSERTF128  $0x01, (R9)(R10*4), Y4, Y4
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	VMOVUPS      (R9), X5
-	VINSERTF128  $0x01, (R9)(R10*4), Y5, Y5
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	VMOVUPS      (R9), X6
-	VINSERTF128  $0x01, (R9)(R10*4), Y6, Y6
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	VMOVUPS      (R9), X7
-	VINSERTF128  $0x01, (R9)(R10*4), Y7, Y7
-	VUNPCKHPS    Y5, Y4, Y8
-	VUNPCKLPS    Y5, Y4, Y4
-	VUNPCKHPS    Y7, Y6, Y9
-	VUNPCKLPS    Y7, Y6, Y6
-	VUNPCKHPD    Y6, Y4, Y5
-	VUNPCKLPD    Y6, Y4, Y4
-	VUNPCKHPD    Y9, Y8, Y7
-	VUNPCKLPD    Y9, Y8, Y6
-	CMPQ         R8, $0x04
-	JEQ          from1
-	CMPQ         R8, $0x08
-	JEQ          from2
-	CMPQ         R8, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y4, Y8, Y0
-	VBROADCASTSS (SI)(CX*1), Y8
-	VFMADD231PS  Y4, Y8, Y1
-	VBROADCASTSS (DI)(CX*1), Y8
-	VFMADD231PS  Y4, Y8, Y2
-	VBROADCASTSS (DX)(CX*1), Y8
-	VFMADD231PS  Y4, Y8, Y3
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y8
-	VFMADD231PS  Y5, Y8, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y8
-	VFMADD231PS  Y5, Y8, Y1
-	VBROADCASTSS 4(DI)(CX*1), Y8
-	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 4(DX)(CX*1), Y8
-	VFMADD231PS  Y5, Y8, Y3
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(DI)(CX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VBROADCASTSS 8(DX)(CX*1), Y8
-	VFMADD231PS  Y6, Y8, Y3
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(DI)(CX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 12(DX)(CX*1), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R8
-	SUBQ         88(SP), R8
-	CMPQ         R8, $0x10
-	JEQ          lineDone
-	SUBQ         R8, CX
-	SUBQ         R8, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VZEROUPPER
-	RET
-
-// func few5x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few5x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R9, R9
-
-four:
-	MOVQ         AX, R10
-	MOVQ         64(SP), R11
-	LEAQ         (R11)(R11*2), R12
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	VMOVUPS      (R10), X5
-	VINSERTF128  $0x01, (R10)(R11*4), Y5, Y5
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	VMOVUPS      (R10), X6
-	VINSERTF128  $0x01, (R10)(R11*4), Y6, Y6
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	VMOVUPS      (R10), X7
-	VINSERTF128  $0x01, (R10)(R11*4), Y7, Y7
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	VMOVUPS      (R10), X8
-	VINSERTF128  $0x01, (R10)(R11*4), Y8, Y8
-	VUNPCKHPS    Y6, Y5, Y9
-	VUNPCKLPS    Y6, Y5, Y5
-	VUNPCKHPS    Y8, Y7, Y10
-	VUNPCKLPS    Y8, Y7, Y7
-	VUNPCKHPD    Y7, Y5, Y6
-	VUNPCKLPD    Y7, Y5, Y5
-	VUNPCKHPD    Y10, Y9, Y8
-	VUNPCKLPD    Y10, Y9, Y7
-	CMPQ         R9, $0x04
-	JEQ          from1
-	CMPQ         R9, $0x08
-	JEQ          from2
-	CMPQ         R9, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y9
-	VFMADD231PS  Y5, Y9, Y0
-	VBROADCASTSS (SI)(CX*1), Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VBROADCASTSS (DI)(CX*1), Y9
-	VFMADD231PS  Y5, Y9, Y2
-	VBROADCASTSS (R8)(CX*1), Y9
-	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (DX)(CX*1), Y9
-	VFMADD231PS  Y5, Y9, Y4
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VBROADCASTSS 4(DI)(CX*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 4(R8)(CX*1), Y9
-	VFMADD231PS  Y6, Y9, Y3
-	VBROADCASTSS 4(DX)(CX*1), Y9
-	VFMADD231PS  Y6, Y9, Y4
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y9
-	VFMADD231PS  Y7, Y9, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y9
-	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(DI)(CX*1), Y9
-	VFMADD231PS  Y7, Y9, Y2
-	VBROADCASTSS 8(R8)(CX*1), Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(DX)(CX*1), Y9
-	VFMADD231PS  Y7, Y9, Y4
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 12(DI)(CX*1), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 12(R8)(CX*1), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 12(DX)(CX*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R9
-	SUBQ         88(SP), R9
-	CMPQ         R9, $0x10
-	JEQ          lineDone
-	SUBQ         R9, CX
-	SUBQ         R9, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VZEROUPPER
-	RET
-
-// func few6x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few6x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R10, R10
-
-four:
-	MOVQ         AX, R11
-	MOVQ         64(SP), R12
-	LEAQ         (R12)(R12*2), R13
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	VMOVUPS      (R11), X6
-	VINSERTF128  $0x01, (R11)(R12*4), Y6, Y6
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	VMOVUPS      (R11), X7
-	VINSERTF128  $0x01, (R11)(R12*4), Y7, Y7
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	VMOVUPS      (R11), X8
-	VINSERTF128  $0x01, (R11)(R12*4), Y8, Y8
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	VMOVUPS      (R11), X9
-	VINSERTF128  $0x01, (R11)(R12*4), Y9, Y9
-	VUNPCKHPS    Y7, Y6, Y10
-	VUNPCKLPS    Y7, Y6, Y6
-	VUNPCKHPS    Y9, Y8, Y11
-	VUNPCKLPS    Y9, Y8, Y8
-	VUNPCKHPD    Y8, Y6, Y7
-	VUNPCKLPD    Y8, Y6, Y6
-	VUNPCKHPD    Y11, Y10, Y9
-	VUNPCKLPD    Y11, Y10, Y8
-	CMPQ         R10, $0x04
-	JEQ          from1
-	CMPQ         R10, $0x08
-	JEQ          from2
-	CMPQ         R10, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y10
-	VFMADD231PS  Y6, Y10, Y0
-	VBROADCASTSS (SI)(CX*1), Y10
-	VFMADD231PS  Y6, Y10, Y1
-	VBROADCASTSS (DI)(CX*1), Y10
-	VFMADD231PS  Y6, Y10, Y2
-	VBROADCASTSS (R8)(CX*1), Y10
-	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (R9)(CX*1), Y10
-	VFMADD231PS  Y6, Y10, Y4
-	VBROADCASTSS (DX)(CX*1), Y10
-	VFMADD231PS  Y6, Y10, Y5
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y10
-	VFMADD231PS  Y7, Y10, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y10
-	VFMADD231PS  Y7, Y10, Y1
-	VBROADCASTSS 4(DI)(CX*1), Y10
-	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 4(R8)(CX*1), Y10
-	VFMADD231PS  Y7, Y10, Y3
-	VBROADCASTSS 4(R9)(CX*1), Y10
-	VFMADD231PS  Y7, Y10, Y4
-	VBROADCASTSS 4(DX)(CX*1), Y10
-	VFMADD231PS  Y7, Y10, Y5
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(DI)(CX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VBROADCASTSS 8(R8)(CX*1), Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VBROADCASTSS 8(R9)(CX*1), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VBROADCASTSS 8(DX)(CX*1), Y10
-	VFMADD231PS  Y8, Y10, Y5
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(DI)(CX*1), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 12(R8)(CX*1), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R9)(CX*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 12(DX)(CX*1), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R10
-	SUBQ         88(SP), R10
-	CMPQ         R10, $0x10
-	JEQ          lineDone
-	SUBQ         R10, CX
-	SUBQ         R10, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VZEROUPPER
-	RET
-
-// func few7x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few7x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R11, R11
-
-four:
-	MOVQ         AX, R12
-	MOVQ         64(SP), R13
-	LEAQ         (R13)(R13*2), R14
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	VMOVUPS      (R12), X7
-	VINSERTF128  $0x01, (R12)(R13*4), Y7, Y7
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	VMOVUPS      (R12), X8
-	VINSERTF128  $0x01, (R12)(R13*4), Y8, Y8
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	VMOVUPS      (R12), X9
-	VINSERTF128  $0x01, (R12)(R13*4), Y9, Y9
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	VMOVUPS      (R12), X10
-	VINSERTF128  $0x01, (R12)(R13*4), Y10, Y10
-	VUNPCKHPS    Y8, Y7, Y11
-	VUNPCKLPS    Y8, Y7, Y7
-	VUNPCKHPS    Y10, Y9, Y12
-	VUNPCKLPS    Y10, Y9, Y9
-	VUNPCKHPD    Y9, Y7, Y8
-	VUNPCKLPD    Y9, Y7, Y7
-	VUNPCKHPD    Y12, Y11, Y10
-	VUNPCKLPD    Y12, Y11, Y9
-	CMPQ         R11, $0x04
-	JEQ          from1
-	CMPQ         R11, $0x08
-	JEQ          from2
-	CMPQ         R11, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y0
-	VBROADCASTSS (SI)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y1
-	VBROADCASTSS (DI)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y2
-	VBROADCASTSS (R8)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (R9)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y4
-	VBROADCASTSS (R10)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y5
-	VBROADCASTSS (DX)(CX*1), Y11
-	VFMADD231PS  Y7, Y11, Y6
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y1
-	VBROADCASTSS 4(DI)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 4(R8)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y3
-	VBROADCASTSS 4(R9)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y4
-	VBROADCASTSS 4(R10)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y5
-	VBROADCASTSS 4(DX)(CX*1), Y11
-	VFMADD231PS  Y8, Y11, Y6
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(DI)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y2
-	VBROADCASTSS 8(R8)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 8(R9)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y4
-	VBROADCASTSS 8(R10)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y5
-	VBROADCASTSS 8(DX)(CX*1), Y11
-	VFMADD231PS  Y9, Y11, Y6
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 12(DI)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 12(R8)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 12(R9)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 12(R10)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 12(DX)(CX*1), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R11
-	SUBQ         88(SP), R11
-	CMPQ         R11, $0x10
-	JEQ          lineDone
-	SUBQ         R11, CX
-	SUBQ         R11, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VMOVUPS Y6, 192(AX)
-	VZEROUPPER
-	RET
-
-// func few8x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few8x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), R11
-	ADDQ    CX, R11
-	MOVLQSX 28(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R12, R12
-
-four:
-	MOVQ         AX, R13
-	MOVQ         64(SP), R14
-	LEAQ         (R14)(R14*2), R15
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	VMOVUPS      (R13), X8
-	VINSERTF128  $0x01, (R13)(R14*4), Y8, Y8
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	VMOVUPS      (R13), X9
-	VINSERTF128  $0x01, (R13)(R14*4), Y9, Y9
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	VMOVUPS      (R13), X10
-	VINSERTF128  $0x01, (R13)(R14*4), Y10, Y10
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	VMOVUPS      (R13), X11
-	VINSERTF128  $0x01, (R13)(R14*4), Y11, Y11
-	VUNPCKHPS    Y9, Y8, Y12
-	VUNPCKLPS    Y9, Y8, Y8
-	VUNPCKHPS    Y11, Y10, Y13
-	VUNPCKLPS    Y11, Y10, Y10
-	VUNPCKHPD    Y10, Y8, Y9
-	VUNPCKLPD    Y10, Y8, Y8
-	VUNPCKHPD    Y13, Y12, Y11
-	VUNPCKLPD    Y13, Y12, Y10
-	CMPQ         R12, $0x04
-	JEQ          from1
-	CMPQ         R12, $0x08
-	JEQ          from2
-	CMPQ         R12, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VBROADCASTSS (SI)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VBROADCASTSS (DI)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y2
-	VBROADCASTSS (R8)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (R9)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y4
-	VBROADCASTSS (R10)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y5
-	VBROADCASTSS (R11)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y6
-	VBROADCASTSS (DX)(CX*1), Y12
-	VFMADD231PS  Y8, Y12, Y7
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y1
-	VBROADCASTSS 4(DI)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 4(R8)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y3
-	VBROADCASTSS 4(R9)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y4
-	VBROADCASTSS 4(R10)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y6
-	VBROADCASTSS 4(DX)(CX*1), Y12
-	VFMADD231PS  Y9, Y12, Y7
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(DI)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VBROADCASTSS 8(R8)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y3
-	VBROADCASTSS 8(R9)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VBROADCASTSS 8(R10)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 8(R11)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 8(DX)(CX*1), Y12
-	VFMADD231PS  Y10, Y12, Y7
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(DI)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 12(R8)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R9)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 12(R10)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R11)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 12(DX)(CX*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R12
-	SUBQ         88(SP), R12
-	CMPQ         R12, $0x10
-	JEQ          lineDone
-	SUBQ         R12, CX
-	SUBQ         R12, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VMOVUPS Y6, 192(AX)
-	VMOVUPS Y7, 224(AX)
-	VZEROUPPER
-	RET
-
-// func few9x1_avx2(p *weigh)
-// Requires: AVX, FMA3, MMX+
-TEXT ·few9x1_avx2(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-	VMOVUPS 256(CX), Y8
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), R11
-	ADDQ    CX, R11
-	MOVLQSX 28(DX), R12
-	ADDQ    CX, R12
-	MOVLQSX 32(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R13, R13
-
-four:
-	MOVQ         AX, R14
-	MOVQ         64(SP), R15
-	LEAQ         (R15)(R15*2), BP
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	VMOVUPS      (R14), X9
-	VINSERTF128  $0x01, (R14)(R15*4), Y9, Y9
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	VMOVUPS      (R14), X10
-	VINSERTF128  $0x01, (R14)(R15*4), Y10, Y10
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	VMOVUPS      (R14), X11
-	VINSERTF128  $0x01, (R14)(R15*4), Y11, Y11
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	VMOVUPS      (R14), X12
-	VINSERTF128  $0x01, (R14)(R15*4), Y12, Y12
-	VUNPCKHPS    Y10, Y9, Y13
-	VUNPCKLPS    Y10, Y9, Y9
-	VUNPCKHPS    Y12, Y11, Y14
-	VUNPCKLPS    Y12, Y11, Y11
-	VUNPCKHPD    Y11, Y9, Y10
-	VUNPCKLPD    Y11, Y9, Y9
-	VUNPCKHPD    Y14, Y13, Y12
-	VUNPCKLPD    Y14, Y13, Y11
-	CMPQ         R13, $0x04
-	JEQ          from1
-	CMPQ         R13, $0x08
-	JEQ          from2
-	CMPQ         R13, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y0
-	VBROADCASTSS (SI)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y1
-	VBROADCASTSS (DI)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y2
-	VBROADCASTSS (R8)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS (R9)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y4
-	VBROADCASTSS (R10)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y5
-	VBROADCASTSS (R11)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y6
-	VBROADCASTSS (R12)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y7
-	VBROADCASTSS (DX)(CX*1), Y13
-	VFMADD231PS  Y9, Y13, Y8
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y0
-	VBROADCASTSS 4(SI)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y1
-	VBROADCASTSS 4(DI)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 4(R8)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y3
-	VBROADCASTSS 4(R9)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y4
-	VBROADCASTSS 4(R10)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 4(R12)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 4(DX)(CX*1), Y13
-	VFMADD231PS  Y10, Y13, Y8
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y0
-	VBROADCASTSS 8(SI)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y1
-	VBROADCASTSS 8(DI)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y2
-	VBROADCASTSS 8(R8)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 8(R9)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y4
-	VBROADCASTSS 8(R10)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y5
-	VBROADCASTSS 8(R11)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y6
-	VBROADCASTSS 8(R12)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y7
-	VBROADCASTSS 8(DX)(CX*1), Y13
-	VFMADD231PS  Y11, Y13, Y8
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 12(SI)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 12(DI)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 12(R8)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 12(R9)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 12(R10)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 12(R11)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 12(R12)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 12(DX)(CX*1), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R13
-	SUBQ         88(SP), R13
-	CMPQ         R13, $0x10
-	JEQ          lineDone
-	SUBQ         R13, CX
-	SUBQ         R13, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VMOVUPS Y6, 192(AX)
-	VMOVUPS Y7, 224(AX)
-	VMOVUPS Y8, 256(AX)
 	VZEROUPPER
 	RET
 

@@ -103,73 +103,11 @@ func weight8x3x1_avx512(p *weigh)
 //go:noescape
 func weight9x3x1_avx512(p *weigh)
 
-//go:noescape
-func few1x1_avx512(p *weigh)
-
-//go:noescape
-func few2x1_avx512(p *weigh)
-
-//go:noescape
-func few3x1_avx512(p *weigh)
-
-//go:noescape
-func few4x1_avx512(p *weigh)
-
-//go:noescape
-func few5x1_avx512(p *weigh)
-
-//go:noescape
-func few6x1_avx512(p *weigh)
-
-//go:noescape
-func few7x1_avx512(p *weigh)
-
-//go:noescape
-func few8x1_avx512(p *weigh)
-
-//go:noescape
-func few9x1_avx512(p *weigh)
-
-//go:noescape
-func few1x2_avx512(p *weigh)
-
-//go:noescape
-func few2x2_avx512(p *weigh)
-
-//go:noescape
-func few3x2_avx512(p *weigh)
-
-//go:noescape
-func few4x2_avx512(p *weigh)
-
-//go:noescape
-func few5x2_avx512(p *weigh)
-
-//go:noescape
-func few6x2_avx512(p *weigh)
-
-//go:noescape
-func few7x2_avx512(p *weigh)
-
-//go:noescape
-func few8x2_avx512(p *weigh)
-
-//go:noescape
-func few9x2_avx512(p *weigh)
-
 // weights_avx512 lists the kernels: see kernels.weight.
 func weights_avx512() [3][]func(*weigh) {
 	return [3][]func(*weigh){
 		{weight1x1x1_avx512, weight2x1x1_avx512, weight3x1x1_avx512, weight4x1x1_avx512, weight5x1x1_avx512, weight6x1x1_avx512, weight7x1x1_avx512, weight8x1x1_avx512, weight9x1x1_avx512, weight10x1x1_avx512, weight11x1x1_avx512, weight12x1x1_avx512},
 		{weight1x1x2_avx512, weight2x1x2_avx512, weight3x1x2_avx512, weight4x1x2_avx512, weight5x1x2_avx512, weight6x1x2_avx512, weight7x1x2_avx512, weight8x1x2_avx512, weight9x1x2_avx512, weight10x1x2_avx512, weight11x1x2_avx512, weight12x1x2_avx512},
 		{weight1x3x1_avx512, weight2x3x1_avx512, weight3x3x1_avx512, weight4x3x1_avx512, weight5x3x1_avx512, weight6x3x1_avx512, weight7x3x1_avx512, weight8x3x1_avx512, weight9x3x1_avx512},
-	}
-}
-
-// fews_avx512 lists the kernels: see kernels.few.
-func fews_avx512() [][]func(*weigh) {
-	return [][]func(*weigh){
-		{few1x1_avx512, few2x1_avx512, few3x1_avx512, few4x1_avx512, few5x1_avx512, few6x1_avx512, few7x1_avx512, few8x1_avx512, few9x1_avx512},
-		{few1x2_avx512, few2x2_avx512, few3x2_avx512, few4x2_avx512, few5x2_avx512, few6x2_avx512, few7x2_avx512, few8x2_avx512, few9x2_avx512},
 	}
 }

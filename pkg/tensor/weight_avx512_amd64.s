@@ -4,7 +4,7 @@
 
 // func weight1x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight1x1x1_avx512(SB), $96-8
+TEXT ·weight1x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -18,12 +18,10 @@ TEXT ·weight1x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	CMPQ    72(AX), $0x00
@@ -40,20 +38,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 72(SP)
+	MOVQ BX, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -76,11 +74,11 @@ steps:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -89,12 +87,12 @@ one:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -106,7 +104,7 @@ done:
 
 // func weight2x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight2x1x1_avx512(SB), $96-8
+TEXT ·weight2x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -120,12 +118,10 @@ TEXT ·weight2x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -146,20 +142,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 72(SP)
+	MOVQ SI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -190,11 +186,11 @@ steps:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -205,12 +201,12 @@ one:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -223,7 +219,7 @@ done:
 
 // func weight3x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight3x1x1_avx512(SB), $96-8
+TEXT ·weight3x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -237,12 +233,10 @@ TEXT ·weight3x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -267,20 +261,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 72(SP)
+	MOVQ DI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -319,11 +313,11 @@ steps:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -336,12 +330,12 @@ one:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -355,7 +349,7 @@ done:
 
 // func weight4x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight4x1x1_avx512(SB), $96-8
+TEXT ·weight4x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -369,12 +363,10 @@ TEXT ·weight4x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -403,20 +395,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 72(SP)
+	MOVQ R8, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -463,11 +455,11 @@ steps:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -482,12 +474,12 @@ one:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -502,7 +494,7 @@ done:
 
 // func weight5x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight5x1x1_avx512(SB), $96-8
+TEXT ·weight5x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -516,12 +508,10 @@ TEXT ·weight5x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -554,20 +544,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 72(SP)
+	MOVQ R9, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -622,11 +612,11 @@ steps:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -643,12 +633,12 @@ one:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -664,7 +654,7 @@ done:
 
 // func weight6x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight6x1x1_avx512(SB), $96-8
+TEXT ·weight6x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -678,12 +668,10 @@ TEXT ·weight6x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -720,20 +708,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 72(SP)
+	MOVQ R10, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -796,11 +784,11 @@ steps:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -819,12 +807,12 @@ one:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -841,7 +829,7 @@ done:
 
 // func weight7x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight7x1x1_avx512(SB), $96-8
+TEXT ·weight7x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -855,12 +843,10 @@ TEXT ·weight7x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -901,20 +887,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R11
-	MOVQ R11, 72(SP)
+	MOVQ R11, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -985,11 +971,11 @@ steps:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1010,12 +996,12 @@ one:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1033,7 +1019,7 @@ done:
 
 // func weight8x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight8x1x1_avx512(SB), $96-8
+TEXT ·weight8x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1047,12 +1033,10 @@ TEXT ·weight8x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1097,20 +1081,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R12
-	MOVQ R12, 72(SP)
+	MOVQ R12, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1189,11 +1173,11 @@ steps:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1216,12 +1200,12 @@ one:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1240,7 +1224,7 @@ done:
 
 // func weight9x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight9x1x1_avx512(SB), $96-8
+TEXT ·weight9x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1254,12 +1238,10 @@ TEXT ·weight9x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1308,20 +1290,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R13
-	MOVQ R13, 72(SP)
+	MOVQ R13, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1408,11 +1390,11 @@ steps:
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1437,12 +1419,12 @@ one:
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1462,7 +1444,7 @@ done:
 
 // func weight10x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight10x1x1_avx512(SB), $96-8
+TEXT ·weight10x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1476,12 +1458,10 @@ TEXT ·weight10x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1534,20 +1514,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R14
-	MOVQ R14, 72(SP)
+	MOVQ R14, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1642,11 +1622,11 @@ steps:
 	VFMADD231PS  Z10, Z11, Z9
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1673,12 +1653,12 @@ one:
 	VFMADD231PS  Z10, Z11, Z9
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1699,7 +1679,7 @@ done:
 
 // func weight11x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight11x1x1_avx512(SB), $96-8
+TEXT ·weight11x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1713,12 +1693,10 @@ TEXT ·weight11x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -1775,20 +1753,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R15
-	MOVQ R15, 72(SP)
+	MOVQ R15, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -1891,11 +1869,11 @@ steps:
 	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -1924,12 +1902,12 @@ one:
 	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -1951,7 +1929,7 @@ done:
 
 // func weight12x1x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight12x1x1_avx512(SB), $96-8
+TEXT ·weight12x1x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -1965,12 +1943,10 @@ TEXT ·weight12x1x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2031,20 +2007,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BP
-	MOVQ BP, 72(SP)
+	MOVQ BP, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -2155,11 +2131,11 @@ steps:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000100, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2190,12 +2166,12 @@ one:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2218,7 +2194,7 @@ done:
 
 // func weight1x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight1x1x2_avx512(SB), $96-8
+TEXT ·weight1x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2232,12 +2208,10 @@ TEXT ·weight1x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2256,20 +2230,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 72(SP)
+	MOVQ BX, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -2300,11 +2274,11 @@ steps:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2315,12 +2289,12 @@ one:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2333,7 +2307,7 @@ done:
 
 // func weight2x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight2x1x2_avx512(SB), $96-8
+TEXT ·weight2x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2347,12 +2321,10 @@ TEXT ·weight2x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2377,20 +2349,20 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 72(SP)
+	MOVQ SI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -2433,11 +2405,11 @@ steps:
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2451,12 +2423,12 @@ one:
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2471,7 +2443,7 @@ done:
 
 // func weight3x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight3x1x2_avx512(SB), $96-8
+TEXT ·weight3x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2485,12 +2457,10 @@ TEXT ·weight3x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2521,20 +2491,20 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 72(SP)
+	MOVQ DI, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -2589,11 +2559,11 @@ steps:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2610,12 +2580,12 @@ one:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2632,7 +2602,7 @@ done:
 
 // func weight4x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight4x1x2_avx512(SB), $96-8
+TEXT ·weight4x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2646,12 +2616,10 @@ TEXT ·weight4x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2688,20 +2656,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 72(SP)
+	MOVQ R8, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -2768,11 +2736,11 @@ steps:
 	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2792,12 +2760,12 @@ one:
 	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -2816,7 +2784,7 @@ done:
 
 // func weight5x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight5x1x2_avx512(SB), $96-8
+TEXT ·weight5x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -2830,12 +2798,10 @@ TEXT ·weight5x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -2878,20 +2844,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 72(SP)
+	MOVQ R9, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -2970,11 +2936,11 @@ steps:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -2997,12 +2963,12 @@ one:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3023,7 +2989,7 @@ done:
 
 // func weight6x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight6x1x2_avx512(SB), $96-8
+TEXT ·weight6x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3037,12 +3003,10 @@ TEXT ·weight6x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3091,20 +3055,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 72(SP)
+	MOVQ R10, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -3195,11 +3159,11 @@ steps:
 	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -3225,12 +3189,12 @@ one:
 	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3253,7 +3217,7 @@ done:
 
 // func weight7x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight7x1x2_avx512(SB), $96-8
+TEXT ·weight7x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3267,12 +3231,10 @@ TEXT ·weight7x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3327,20 +3289,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R11
-	MOVQ R11, 72(SP)
+	MOVQ R11, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -3443,11 +3405,11 @@ steps:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -3476,12 +3438,12 @@ one:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3506,7 +3468,7 @@ done:
 
 // func weight8x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight8x1x2_avx512(SB), $96-8
+TEXT ·weight8x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3520,12 +3482,10 @@ TEXT ·weight8x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3586,20 +3546,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R12
-	MOVQ R12, 72(SP)
+	MOVQ R12, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -3714,11 +3674,11 @@ steps:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -3750,12 +3710,12 @@ one:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -3782,7 +3742,7 @@ done:
 
 // func weight9x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight9x1x2_avx512(SB), $96-8
+TEXT ·weight9x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -3796,12 +3756,10 @@ TEXT ·weight9x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -3868,20 +3826,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R13
-	MOVQ R13, 72(SP)
+	MOVQ R13, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -4008,11 +3966,11 @@ steps:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -4047,12 +4005,12 @@ one:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -4081,7 +4039,7 @@ done:
 
 // func weight10x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight10x1x2_avx512(SB), $96-8
+TEXT ·weight10x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -4095,12 +4053,10 @@ TEXT ·weight10x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -4173,20 +4129,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R14
-	MOVQ R14, 72(SP)
+	MOVQ R14, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -4325,11 +4281,11 @@ steps:
 	VFMADD231PS  Z21, Z22, Z19
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -4367,12 +4323,12 @@ one:
 	VFMADD231PS  Z21, Z22, Z19
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -4403,7 +4359,7 @@ done:
 
 // func weight11x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight11x1x2_avx512(SB), $96-8
+TEXT ·weight11x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -4417,12 +4373,10 @@ TEXT ·weight11x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -4501,20 +4455,20 @@ begun:
 
 image:
 	MOVQ 24(SP), R15
-	MOVQ R15, 72(SP)
+	MOVQ R15, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -4665,11 +4619,11 @@ steps:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -4710,12 +4664,12 @@ one:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -4748,7 +4702,7 @@ done:
 
 // func weight12x1x2_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight12x1x2_avx512(SB), $96-8
+TEXT ·weight12x1x2_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -4762,12 +4716,10 @@ TEXT ·weight12x1x2_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -4852,20 +4804,20 @@ begun:
 
 image:
 	MOVQ 24(SP), BP
-	MOVQ BP, 72(SP)
+	MOVQ BP, 64(SP)
 
 line:
 	ADDQ 8(SP), CX
 	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
+	MOVQ CX, 72(SP)
 	ADDQ $0x00, CX
 	SUBQ 8(SP), CX
 	ADDQ 8(SP), CX
 	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
+	MOVQ CX, 80(SP)
 	ADDQ $0x10, CX
 	SUBQ 8(SP), CX
-	CMPQ CX, 88(SP)
+	CMPQ CX, 80(SP)
 	JGT  rest
 
 steps:
@@ -5028,11 +4980,11 @@ steps:
 	VFMADD231PS  Z25, Z26, Z23
 	ADDQ         $0x10, CX
 	ADDQ         $0x00000200, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -5076,12 +5028,12 @@ one:
 	VFMADD231PS  Z25, Z26, Z23
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
 	ADDQ    16(SP), CX
-	DECQ    72(SP)
+	DECQ    64(SP)
 	JNE     line
 	ADDQ    32(SP), CX
 	DECQ    40(SP)
@@ -5116,7 +5068,7 @@ done:
 
 // func weight1x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight1x3x1_avx512(SB), $96-8
+TEXT ·weight1x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5130,12 +5082,10 @@ TEXT ·weight1x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5156,17 +5106,17 @@ begun:
 
 image:
 	MOVQ 24(SP), BX
-	MOVQ BX, 72(SP)
+	MOVQ BX, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z4
@@ -5178,7 +5128,7 @@ line:
 	VFMADD231PS  Z4, Z5, Z1
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -5205,11 +5155,11 @@ steps:
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -5222,7 +5172,7 @@ one:
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -5232,7 +5182,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5246,7 +5196,7 @@ done:
 
 // func weight2x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight2x3x1_avx512(SB), $96-8
+TEXT ·weight2x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5260,12 +5210,10 @@ TEXT ·weight2x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5294,17 +5242,17 @@ begun:
 
 image:
 	MOVQ 24(SP), SI
-	MOVQ SI, 72(SP)
+	MOVQ SI, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z7
@@ -5321,7 +5269,7 @@ line:
 	VFMADD231PS  Z7, Z8, Z4
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -5360,11 +5308,11 @@ steps:
 	VFMADD231PS  Z8, Z9, Z5
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -5381,7 +5329,7 @@ one:
 	VFMADD231PS  Z8, Z9, Z5
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -5396,7 +5344,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5413,7 +5361,7 @@ done:
 
 // func weight3x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight3x3x1_avx512(SB), $96-8
+TEXT ·weight3x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5427,12 +5375,10 @@ TEXT ·weight3x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5469,17 +5415,17 @@ begun:
 
 image:
 	MOVQ 24(SP), DI
-	MOVQ DI, 72(SP)
+	MOVQ DI, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z10
@@ -5501,7 +5447,7 @@ line:
 	VFMADD231PS  Z10, Z11, Z7
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -5552,11 +5498,11 @@ steps:
 	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -5577,7 +5523,7 @@ one:
 	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -5597,7 +5543,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5617,7 +5563,7 @@ done:
 
 // func weight4x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight4x3x1_avx512(SB), $96-8
+TEXT ·weight4x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5631,12 +5577,10 @@ TEXT ·weight4x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5681,17 +5625,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R8
-	MOVQ R8, 72(SP)
+	MOVQ R8, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z13
@@ -5718,7 +5662,7 @@ line:
 	VFMADD231PS  Z13, Z14, Z10
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -5781,11 +5725,11 @@ steps:
 	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -5810,7 +5754,7 @@ one:
 	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -5835,7 +5779,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -5858,7 +5802,7 @@ done:
 
 // func weight5x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight5x3x1_avx512(SB), $96-8
+TEXT ·weight5x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -5872,12 +5816,10 @@ TEXT ·weight5x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -5930,17 +5872,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R9
-	MOVQ R9, 72(SP)
+	MOVQ R9, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z16
@@ -5972,7 +5914,7 @@ line:
 	VFMADD231PS  Z16, Z17, Z13
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -6047,11 +5989,11 @@ steps:
 	VFMADD231PS  Z17, Z18, Z14
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -6080,7 +6022,7 @@ one:
 	VFMADD231PS  Z17, Z18, Z14
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -6110,7 +6052,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z16
 	VFMADD231PS  Z15, Z16, Z14
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -6136,7 +6078,7 @@ done:
 
 // func weight6x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight6x3x1_avx512(SB), $96-8
+TEXT ·weight6x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -6150,12 +6092,10 @@ TEXT ·weight6x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -6216,17 +6156,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R10
-	MOVQ R10, 72(SP)
+	MOVQ R10, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z19
@@ -6263,7 +6203,7 @@ line:
 	VFMADD231PS  Z19, Z20, Z16
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -6350,11 +6290,11 @@ steps:
 	VFMADD231PS  Z20, Z21, Z17
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -6387,7 +6327,7 @@ one:
 	VFMADD231PS  Z20, Z21, Z17
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -6422,7 +6362,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z19
 	VFMADD231PS  Z18, Z19, Z17
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -6451,7 +6391,7 @@ done:
 
 // func weight7x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight7x3x1_avx512(SB), $96-8
+TEXT ·weight7x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -6465,12 +6405,10 @@ TEXT ·weight7x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -6539,17 +6477,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R11
-	MOVQ R11, 72(SP)
+	MOVQ R11, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z22
@@ -6591,7 +6529,7 @@ line:
 	VFMADD231PS  Z22, Z23, Z19
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -6690,11 +6628,11 @@ steps:
 	VFMADD231PS  Z23, Z24, Z20
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -6731,7 +6669,7 @@ one:
 	VFMADD231PS  Z23, Z24, Z20
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -6771,7 +6709,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z22
 	VFMADD231PS  Z21, Z22, Z20
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -6803,7 +6741,7 @@ done:
 
 // func weight8x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight8x3x1_avx512(SB), $96-8
+TEXT ·weight8x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -6817,12 +6755,10 @@ TEXT ·weight8x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -6899,17 +6835,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R12
-	MOVQ R12, 72(SP)
+	MOVQ R12, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z25
@@ -6956,7 +6892,7 @@ line:
 	VFMADD231PS  Z25, Z26, Z22
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -7067,11 +7003,11 @@ steps:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -7112,7 +7048,7 @@ one:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -7157,7 +7093,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z25
 	VFMADD231PS  Z24, Z25, Z23
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -7192,7 +7128,7 @@ done:
 
 // func weight9x3x1_avx512(p *weigh)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·weight9x3x1_avx512(SB), $96-8
+TEXT ·weight9x3x1_avx512(SB), $88-8
 	MOVQ    p+0(FP), AX
 	MOVQ    64(AX), CX
 	MOVQ    CX, (SP)
@@ -7206,12 +7142,10 @@ TEXT ·weight9x3x1_avx512(SB), $96-8
 	MOVQ    CX, 32(SP)
 	MOVQ    48(AX), CX
 	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
 	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
+	MOVQ    CX, 48(SP)
+	MOVQ    88(AX), CX
+	MOVQ    CX, 56(SP)
 	MOVQ    64(AX), CX
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -7296,17 +7230,17 @@ begun:
 
 image:
 	MOVQ 24(SP), R13
-	MOVQ R13, 72(SP)
+	MOVQ R13, 64(SP)
 
 line:
 	ADDQ         8(SP), CX
 	SUBQ         $0x00, CX
-	MOVQ         CX, 80(SP)
+	MOVQ         CX, 72(SP)
 	ADDQ         $0x00, CX
 	SUBQ         8(SP), CX
 	ADDQ         8(SP), CX
 	SUBQ         $0x0c, CX
-	MOVQ         CX, 88(SP)
+	MOVQ         CX, 80(SP)
 	ADDQ         $0x0c, CX
 	SUBQ         8(SP), CX
 	VMOVUPS      (AX), Z28
@@ -7358,7 +7292,7 @@ line:
 	VFMADD231PS  Z28, Z29, Z25
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000080, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JGT          rest
 
 steps:
@@ -7481,11 +7415,11 @@ steps:
 	VFMADD231PS  Z29, Z30, Z26
 	ADDQ         $0x0c, CX
 	ADDQ         $0x000000c0, AX
-	CMPQ         CX, 88(SP)
+	CMPQ         CX, 80(SP)
 	JLE          steps
 
 rest:
-	CMPQ CX, 80(SP)
+	CMPQ CX, 72(SP)
 	JEQ  done
 
 one:
@@ -7530,7 +7464,7 @@ one:
 	VFMADD231PS  Z29, Z30, Z26
 	ADDQ         $0x04, CX
 	ADDQ         $0x00000040, AX
-	CMPQ         CX, 80(SP)
+	CMPQ         CX, 72(SP)
 	JNE          one
 
 done:
@@ -7580,7 +7514,7 @@ done:
 	VBROADCASTSS 4(DX)(CX*1), Z28
 	VFMADD231PS  Z27, Z28, Z26
 	ADDQ         16(SP), CX
-	DECQ         72(SP)
+	DECQ         64(SP)
 	JNE          line
 	ADDQ         32(SP), CX
 	DECQ         40(SP)
@@ -7613,4127 +7547,5 @@ done:
 	VMOVUPS      Z24, 1536(AX)
 	VMOVUPS      Z25, 1600(AX)
 	VMOVUPS      Z26, 1664(AX)
-	VZEROUPPER
-	RET
-
-// func few1x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few1x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ BX, BX
-
-four:
-	MOVQ         AX, SI
-	MOVQ         64(SP), DI
-	LEAQ         (DI)(DI*2), R8
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X1
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z1, Z1
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z1, Z1
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z1, Z1
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X2
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z2, Z2
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z2, Z2
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z2, Z2
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X3
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z3, Z3
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z3, Z3
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z3, Z3
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X4
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z4, Z4
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z4, Z4
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z5
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z6
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z2
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z3
-	CMPQ         BX, $0x04
-	JEQ          from1
-	CMPQ         BX, $0x08
-	JEQ          from2
-	CMPQ         BX, $0x0c
-	JEQ          from3
-	VBROADCASTSS (DX)(CX*1), Z5
-	VFMADD231PS  Z1, Z5, Z0
-
-from1:
-	VBROADCASTSS 4(DX)(CX*1), Z5
-	VFMADD231PS  Z2, Z5, Z0
-
-from2:
-	VBROADCASTSS 8(DX)(CX*1), Z5
-	VFMADD231PS  Z3, Z5, Z0
-
-from3:
-	VBROADCASTSS 12(DX)(CX*1), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, BX
-	SUBQ         88(SP), BX
-	CMPQ         BX, $0x10
-	JEQ          lineDone
-	SUBQ         BX, CX
-	SUBQ         BX, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func few2x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few2x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ SI, SI
-
-four:
-	MOVQ         AX, DI
-	MOVQ         64(SP), R8
-	LEAQ         (R8)(R8*2), R9
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X2
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z2, Z2
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X3
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z3, Z3
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X4
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z4, Z4
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z4, Z4
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X5
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z5, Z5
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z5, Z5
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z5, Z5
-	VUNPCKHPS    Z3, Z2, Z6
-	VUNPCKLPS    Z3, Z2, Z2
-	VUNPCKHPS    Z5, Z4, Z7
-	VUNPCKLPS    Z5, Z4, Z4
-	VUNPCKHPD    Z4, Z2, Z3
-	VUNPCKLPD    Z4, Z2, Z2
-	VUNPCKHPD    Z7, Z6, Z5
-	VUNPCKLPD    Z7, Z6, Z4
-	CMPQ         SI, $0x04
-	JEQ          from1
-	CMPQ         SI, $0x08
-	JEQ          from2
-	CMPQ         SI, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z2, Z6, Z0
-	VBROADCASTSS (DX)(CX*1), Z6
-	VFMADD231PS  Z2, Z6, Z1
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VBROADCASTSS 4(DX)(CX*1), Z6
-	VFMADD231PS  Z3, Z6, Z1
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VBROADCASTSS 8(DX)(CX*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 12(DX)(CX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, SI
-	SUBQ         88(SP), SI
-	CMPQ         SI, $0x10
-	JEQ          lineDone
-	SUBQ         SI, CX
-	SUBQ         SI, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VZEROUPPER
-	RET
-
-// func few3x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few3x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ DI, DI
-
-four:
-	MOVQ         AX, R8
-	MOVQ         64(SP), R9
-	LEAQ         (R9)(R9*2), R10
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X3
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z3, Z3
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z3, Z3
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z3, Z3
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X4
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z4, Z4
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z4, Z4
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z4, Z4
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X5
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z5, Z5
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z5, Z5
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z5, Z5
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X6
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z6, Z6
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z6, Z6
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z6, Z6
-	VUNPCKHPS    Z4, Z3, Z7
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPS    Z6, Z5, Z8
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPD    Z5, Z3, Z4
-	VUNPCKLPD    Z5, Z3, Z3
-	VUNPCKHPD    Z8, Z7, Z6
-	VUNPCKLPD    Z8, Z7, Z5
-	CMPQ         DI, $0x04
-	JEQ          from1
-	CMPQ         DI, $0x08
-	JEQ          from2
-	CMPQ         DI, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z3, Z7, Z0
-	VBROADCASTSS (SI)(CX*1), Z7
-	VFMADD231PS  Z3, Z7, Z1
-	VBROADCASTSS (DX)(CX*1), Z7
-	VFMADD231PS  Z3, Z7, Z2
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z7
-	VFMADD231PS  Z4, Z7, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z7
-	VFMADD231PS  Z4, Z7, Z1
-	VBROADCASTSS 4(DX)(CX*1), Z7
-	VFMADD231PS  Z4, Z7, Z2
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z7
-	VFMADD231PS  Z5, Z7, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z7
-	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS 8(DX)(CX*1), Z7
-	VFMADD231PS  Z5, Z7, Z2
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 12(DX)(CX*1), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, DI
-	SUBQ         88(SP), DI
-	CMPQ         DI, $0x10
-	JEQ          lineDone
-	SUBQ         DI, CX
-	SUBQ         DI, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VZEROUPPER
-	RET
-
-// func few4x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few4x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R8, R8
-
-four:
-	MOVQ         AX, R9
-	MOVQ         64(SP), R10
-	LEAQ         (R10)(R10*2), R11
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X4
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z4, Z4
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z4, Z4
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z4, Z4
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X5
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z5, Z5
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z5, Z5
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z5, Z5
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X6
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z6, Z6
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z6, Z6
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z6, Z6
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X7
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z7, Z7
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z7, Z7
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z7, Z7
-	VUNPCKHPS    Z5, Z4, Z8
-	VUNPCKLPS    Z5, Z4, Z4
-	VUNPCKHPS    Z7, Z6, Z9
-	VUNPCKLPS    Z7, Z6, Z6
-	VUNPCKHPD    Z6, Z4, Z5
-	VUNPCKLPD    Z6, Z4, Z4
-	VUNPCKHPD    Z9, Z8, Z7
-	VUNPCKLPD    Z9, Z8, Z6
-	CMPQ         R8, $0x04
-	JEQ          from1
-	CMPQ         R8, $0x08
-	JEQ          from2
-	CMPQ         R8, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VBROADCASTSS (SI)(CX*1), Z8
-	VFMADD231PS  Z4, Z8, Z1
-	VBROADCASTSS (DI)(CX*1), Z8
-	VFMADD231PS  Z4, Z8, Z2
-	VBROADCASTSS (DX)(CX*1), Z8
-	VFMADD231PS  Z4, Z8, Z3
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z8
-	VFMADD231PS  Z5, Z8, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z8
-	VFMADD231PS  Z5, Z8, Z1
-	VBROADCASTSS 4(DI)(CX*1), Z8
-	VFMADD231PS  Z5, Z8, Z2
-	VBROADCASTSS 4(DX)(CX*1), Z8
-	VFMADD231PS  Z5, Z8, Z3
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS 8(DI)(CX*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VBROADCASTSS 8(DX)(CX*1), Z8
-	VFMADD231PS  Z6, Z8, Z3
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 12(DI)(CX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(DX)(CX*1), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R8
-	SUBQ         88(SP), R8
-	CMPQ         R8, $0x10
-	JEQ          lineDone
-	SUBQ         R8, CX
-	SUBQ         R8, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VZEROUPPER
-	RET
-
-// func few5x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few5x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R9, R9
-
-four:
-	MOVQ         AX, R10
-	MOVQ         64(SP), R11
-	LEAQ         (R11)(R11*2), R12
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X5
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z5, Z5
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z5, Z5
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z5, Z5
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X6
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z6, Z6
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z6, Z6
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z6, Z6
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X7
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z7, Z7
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z7, Z7
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z7, Z7
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X8
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z8, Z8
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z8, Z8
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z9
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z10
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z6
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z10, Z9, Z8
-	VUNPCKLPD    Z10, Z9, Z7
-	CMPQ         R9, $0x04
-	JEQ          from1
-	CMPQ         R9, $0x08
-	JEQ          from2
-	CMPQ         R9, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z9
-	VFMADD231PS  Z5, Z9, Z0
-	VBROADCASTSS (SI)(CX*1), Z9
-	VFMADD231PS  Z5, Z9, Z1
-	VBROADCASTSS (DI)(CX*1), Z9
-	VFMADD231PS  Z5, Z9, Z2
-	VBROADCASTSS (R8)(CX*1), Z9
-	VFMADD231PS  Z5, Z9, Z3
-	VBROADCASTSS (DX)(CX*1), Z9
-	VFMADD231PS  Z5, Z9, Z4
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z9
-	VFMADD231PS  Z6, Z9, Z1
-	VBROADCASTSS 4(DI)(CX*1), Z9
-	VFMADD231PS  Z6, Z9, Z2
-	VBROADCASTSS 4(R8)(CX*1), Z9
-	VFMADD231PS  Z6, Z9, Z3
-	VBROADCASTSS 4(DX)(CX*1), Z9
-	VFMADD231PS  Z6, Z9, Z4
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z9
-	VFMADD231PS  Z7, Z9, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z9
-	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS 8(DI)(CX*1), Z9
-	VFMADD231PS  Z7, Z9, Z2
-	VBROADCASTSS 8(R8)(CX*1), Z9
-	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS 8(DX)(CX*1), Z9
-	VFMADD231PS  Z7, Z9, Z4
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 12(DI)(CX*1), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R8)(CX*1), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 12(DX)(CX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R9
-	SUBQ         88(SP), R9
-	CMPQ         R9, $0x10
-	JEQ          lineDone
-	SUBQ         R9, CX
-	SUBQ         R9, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VZEROUPPER
-	RET
-
-// func few6x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few6x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R10, R10
-
-four:
-	MOVQ         AX, R11
-	MOVQ         64(SP), R12
-	LEAQ         (R12)(R12*2), R13
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X6
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z6, Z6
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z6, Z6
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z6, Z6
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X7
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z7, Z7
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z7, Z7
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z7, Z7
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X8
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z8, Z8
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z8, Z8
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z8, Z8
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X9
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z9, Z9
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z9, Z9
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z9, Z9
-	VUNPCKHPS    Z7, Z6, Z10
-	VUNPCKLPS    Z7, Z6, Z6
-	VUNPCKHPS    Z9, Z8, Z11
-	VUNPCKLPS    Z9, Z8, Z8
-	VUNPCKHPD    Z8, Z6, Z7
-	VUNPCKLPD    Z8, Z6, Z6
-	VUNPCKHPD    Z11, Z10, Z9
-	VUNPCKLPD    Z11, Z10, Z8
-	CMPQ         R10, $0x04
-	JEQ          from1
-	CMPQ         R10, $0x08
-	JEQ          from2
-	CMPQ         R10, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z0
-	VBROADCASTSS (SI)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z1
-	VBROADCASTSS (DI)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z2
-	VBROADCASTSS (R8)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z3
-	VBROADCASTSS (R9)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z4
-	VBROADCASTSS (DX)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z5
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z1
-	VBROADCASTSS 4(DI)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z2
-	VBROADCASTSS 4(R8)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z3
-	VBROADCASTSS 4(R9)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z4
-	VBROADCASTSS 4(DX)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z5
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 8(DI)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VBROADCASTSS 8(R8)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(R9)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VBROADCASTSS 8(DX)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z5
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 12(DI)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R8)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 12(R9)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 12(DX)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R10
-	SUBQ         88(SP), R10
-	CMPQ         R10, $0x10
-	JEQ          lineDone
-	SUBQ         R10, CX
-	SUBQ         R10, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VZEROUPPER
-	RET
-
-// func few7x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few7x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R11, R11
-
-four:
-	MOVQ         AX, R12
-	MOVQ         64(SP), R13
-	LEAQ         (R13)(R13*2), R14
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X7
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z7, Z7
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z7, Z7
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z7, Z7
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X8
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z8, Z8
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z8, Z8
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z8, Z8
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X9
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z9, Z9
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z9, Z9
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z9, Z9
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X10
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z10, Z10
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z10, Z10
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z10, Z10
-	VUNPCKHPS    Z8, Z7, Z11
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPS    Z10, Z9, Z12
-	VUNPCKLPS    Z10, Z9, Z9
-	VUNPCKHPD    Z9, Z7, Z8
-	VUNPCKLPD    Z9, Z7, Z7
-	VUNPCKHPD    Z12, Z11, Z10
-	VUNPCKLPD    Z12, Z11, Z9
-	CMPQ         R11, $0x04
-	JEQ          from1
-	CMPQ         R11, $0x08
-	JEQ          from2
-	CMPQ         R11, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z0
-	VBROADCASTSS (SI)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z1
-	VBROADCASTSS (DI)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z2
-	VBROADCASTSS (R8)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z3
-	VBROADCASTSS (R9)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z4
-	VBROADCASTSS (R10)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z5
-	VBROADCASTSS (DX)(CX*1), Z11
-	VFMADD231PS  Z7, Z11, Z6
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z1
-	VBROADCASTSS 4(DI)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VBROADCASTSS 4(R8)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z3
-	VBROADCASTSS 4(R9)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z4
-	VBROADCASTSS 4(R10)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z5
-	VBROADCASTSS 4(DX)(CX*1), Z11
-	VFMADD231PS  Z8, Z11, Z6
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS 8(DI)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z2
-	VBROADCASTSS 8(R8)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS 8(R9)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z4
-	VBROADCASTSS 8(R10)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z5
-	VBROADCASTSS 8(DX)(CX*1), Z11
-	VFMADD231PS  Z9, Z11, Z6
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 12(DI)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R8)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 12(R9)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 12(R10)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 12(DX)(CX*1), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R11
-	SUBQ         88(SP), R11
-	CMPQ         R11, $0x10
-	JEQ          lineDone
-	SUBQ         R11, CX
-	SUBQ         R11, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VZEROUPPER
-	RET
-
-// func few8x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few8x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), R11
-	ADDQ    CX, R11
-	MOVLQSX 28(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R12, R12
-
-four:
-	MOVQ         AX, R13
-	MOVQ         64(SP), R14
-	LEAQ         (R14)(R14*2), R15
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X8
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z8, Z8
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z8, Z8
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z8, Z8
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X9
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z9, Z9
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z9, Z9
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z9, Z9
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X10
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z10, Z10
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z10, Z10
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z10, Z10
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X11
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z11, Z11
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z11, Z11
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z11, Z11
-	VUNPCKHPS    Z9, Z8, Z12
-	VUNPCKLPS    Z9, Z8, Z8
-	VUNPCKHPS    Z11, Z10, Z13
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPD    Z10, Z8, Z9
-	VUNPCKLPD    Z10, Z8, Z8
-	VUNPCKHPD    Z13, Z12, Z11
-	VUNPCKLPD    Z13, Z12, Z10
-	CMPQ         R12, $0x04
-	JEQ          from1
-	CMPQ         R12, $0x08
-	JEQ          from2
-	CMPQ         R12, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z0
-	VBROADCASTSS (SI)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z1
-	VBROADCASTSS (DI)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z2
-	VBROADCASTSS (R8)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z3
-	VBROADCASTSS (R9)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z4
-	VBROADCASTSS (R10)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z5
-	VBROADCASTSS (R11)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z6
-	VBROADCASTSS (DX)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z7
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z1
-	VBROADCASTSS 4(DI)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VBROADCASTSS 4(R8)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z3
-	VBROADCASTSS 4(R9)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z4
-	VBROADCASTSS 4(R10)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z6
-	VBROADCASTSS 4(DX)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z7
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS 8(DI)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VBROADCASTSS 8(R8)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS 8(R9)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VBROADCASTSS 8(R10)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS 8(R11)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VBROADCASTSS 8(DX)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z7
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 12(DI)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R8)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 12(R9)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 12(R10)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R11)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 12(DX)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R12
-	SUBQ         88(SP), R12
-	CMPQ         R12, $0x10
-	JEQ          lineDone
-	SUBQ         R12, CX
-	SUBQ         R12, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VZEROUPPER
-	RET
-
-// func few9x1_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few9x1_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), R11
-	ADDQ    CX, R11
-	MOVLQSX 28(DX), R12
-	ADDQ    CX, R12
-	MOVLQSX 32(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R13, R13
-
-four:
-	MOVQ         AX, R14
-	MOVQ         64(SP), R15
-	LEAQ         (R15)(R15*2), BP
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X9
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z9, Z9
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z9, Z9
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z9, Z9
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X10
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z10, Z10
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z10, Z10
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z10, Z10
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X11
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z11, Z11
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z11, Z11
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z11, Z11
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X12
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z12, Z12
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z12, Z12
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z12, Z12
-	VUNPCKHPS    Z10, Z9, Z13
-	VUNPCKLPS    Z10, Z9, Z9
-	VUNPCKHPS    Z12, Z11, Z14
-	VUNPCKLPS    Z12, Z11, Z11
-	VUNPCKHPD    Z11, Z9, Z10
-	VUNPCKLPD    Z11, Z9, Z9
-	VUNPCKHPD    Z14, Z13, Z12
-	VUNPCKLPD    Z14, Z13, Z11
-	CMPQ         R13, $0x04
-	JEQ          from1
-	CMPQ         R13, $0x08
-	JEQ          from2
-	CMPQ         R13, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z0
-	VBROADCASTSS (SI)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z1
-	VBROADCASTSS (DI)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z2
-	VBROADCASTSS (R8)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z3
-	VBROADCASTSS (R9)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z4
-	VBROADCASTSS (R10)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z5
-	VBROADCASTSS (R11)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z6
-	VBROADCASTSS (R12)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z7
-	VBROADCASTSS (DX)(CX*1), Z13
-	VFMADD231PS  Z9, Z13, Z8
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z0
-	VBROADCASTSS 4(SI)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z1
-	VBROADCASTSS 4(DI)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z2
-	VBROADCASTSS 4(R8)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z3
-	VBROADCASTSS 4(R9)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z4
-	VBROADCASTSS 4(R10)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z6
-	VBROADCASTSS 4(R12)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z7
-	VBROADCASTSS 4(DX)(CX*1), Z13
-	VFMADD231PS  Z10, Z13, Z8
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z0
-	VBROADCASTSS 8(SI)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS 8(DI)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z2
-	VBROADCASTSS 8(R8)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS 8(R9)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z4
-	VBROADCASTSS 8(R10)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z5
-	VBROADCASTSS 8(R11)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z6
-	VBROADCASTSS 8(R12)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z7
-	VBROADCASTSS 8(DX)(CX*1), Z13
-	VFMADD231PS  Z11, Z13, Z8
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 12(SI)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 12(DI)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R8)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 12(R9)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 12(R10)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 12(R11)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 12(R12)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 12(DX)(CX*1), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R13
-	SUBQ         88(SP), R13
-	CMPQ         R13, $0x10
-	JEQ          lineDone
-	SUBQ         R13, CX
-	SUBQ         R13, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VZEROUPPER
-	RET
-
-// func few1x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few1x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ BX, BX
-
-four:
-	MOVQ         AX, SI
-	MOVQ         64(SP), DI
-	LEAQ         (DI)(DI*2), R8
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X2
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z2, Z2
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z2, Z2
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z2, Z2
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X3
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z3, Z3
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z3, Z3
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z3, Z3
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X4
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z4, Z4
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z4, Z4
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z4, Z4
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X5
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z5, Z5
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z5, Z5
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z5, Z5
-	LEAQ         (SI)(R8*4), SI
-	ADDQ         DI, SI
-	VUNPCKHPS    Z3, Z2, Z6
-	VUNPCKLPS    Z3, Z2, Z2
-	VUNPCKHPS    Z5, Z4, Z7
-	VUNPCKLPS    Z5, Z4, Z4
-	VUNPCKHPD    Z4, Z2, Z3
-	VUNPCKLPD    Z4, Z2, Z2
-	VUNPCKHPD    Z7, Z6, Z5
-	VUNPCKLPD    Z7, Z6, Z4
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X8
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z8, Z8
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z8, Z8
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z8, Z8
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X9
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z9, Z9
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z9, Z9
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z9, Z9
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X10
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z10, Z10
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z10, Z10
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z10, Z10
-	ADDQ         DI, SI
-	PREFETCHT0   128(SI)
-	PREFETCHT0   128(SI)(DI*4)
-	PREFETCHT0   128(SI)(DI*8)
-	PREFETCHT0   128(SI)(R8*4)
-	VMOVUPS      (SI), X11
-	VINSERTF32X4 $0x01, (SI)(DI*4), Z11, Z11
-	VINSERTF32X4 $0x02, (SI)(DI*8), Z11, Z11
-	VINSERTF32X4 $0x03, (SI)(R8*4), Z11, Z11
-	VUNPCKHPS    Z9, Z8, Z6
-	VUNPCKLPS    Z9, Z8, Z8
-	VUNPCKHPS    Z11, Z10, Z7
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPD    Z10, Z8, Z9
-	VUNPCKLPD    Z10, Z8, Z8
-	VUNPCKHPD    Z7, Z6, Z11
-	VUNPCKLPD    Z7, Z6, Z10
-	CMPQ         BX, $0x04
-	JEQ          from1
-	CMPQ         BX, $0x08
-	JEQ          from2
-	CMPQ         BX, $0x0c
-	JEQ          from3
-	VBROADCASTSS (DX)(CX*1), Z6
-	VFMADD231PS  Z2, Z6, Z0
-	VFMADD231PS  Z8, Z6, Z1
-
-from1:
-	VBROADCASTSS 4(DX)(CX*1), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z9, Z6, Z1
-
-from2:
-	VBROADCASTSS 8(DX)(CX*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z10, Z6, Z1
-
-from3:
-	VBROADCASTSS 12(DX)(CX*1), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VFMADD231PS  Z11, Z6, Z1
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, BX
-	SUBQ         88(SP), BX
-	CMPQ         BX, $0x10
-	JEQ          lineDone
-	SUBQ         BX, CX
-	SUBQ         BX, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VZEROUPPER
-	RET
-
-// func few2x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few2x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ SI, SI
-
-four:
-	MOVQ         AX, DI
-	MOVQ         64(SP), R8
-	LEAQ         (R8)(R8*2), R9
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X4
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z4, Z4
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z4, Z4
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X5
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z5, Z5
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z5, Z5
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z5, Z5
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X6
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z6, Z6
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z6, Z6
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z6, Z6
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X7
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z7, Z7
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z7, Z7
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z7, Z7
-	LEAQ         (DI)(R9*4), DI
-	ADDQ         R8, DI
-	VUNPCKHPS    Z5, Z4, Z8
-	VUNPCKLPS    Z5, Z4, Z4
-	VUNPCKHPS    Z7, Z6, Z9
-	VUNPCKLPS    Z7, Z6, Z6
-	VUNPCKHPD    Z6, Z4, Z5
-	VUNPCKLPD    Z6, Z4, Z4
-	VUNPCKHPD    Z9, Z8, Z7
-	VUNPCKLPD    Z9, Z8, Z6
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X10
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z10, Z10
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z10, Z10
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z10, Z10
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X11
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z11, Z11
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z11, Z11
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z11, Z11
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X12
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z12, Z12
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z12, Z12
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z12, Z12
-	ADDQ         R8, DI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   128(DI)(R8*4)
-	PREFETCHT0   128(DI)(R8*8)
-	PREFETCHT0   128(DI)(R9*4)
-	VMOVUPS      (DI), X13
-	VINSERTF32X4 $0x01, (DI)(R8*4), Z13, Z13
-	VINSERTF32X4 $0x02, (DI)(R8*8), Z13, Z13
-	VINSERTF32X4 $0x03, (DI)(R9*4), Z13, Z13
-	VUNPCKHPS    Z11, Z10, Z8
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPS    Z13, Z12, Z9
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPD    Z12, Z10, Z11
-	VUNPCKLPD    Z12, Z10, Z10
-	VUNPCKHPD    Z9, Z8, Z13
-	VUNPCKLPD    Z9, Z8, Z12
-	CMPQ         SI, $0x04
-	JEQ          from1
-	CMPQ         SI, $0x08
-	JEQ          from2
-	CMPQ         SI, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z10, Z8, Z1
-	VBROADCASTSS (DX)(CX*1), Z8
-	VFMADD231PS  Z4, Z8, Z2
-	VFMADD231PS  Z10, Z8, Z3
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z8
-	VFMADD231PS  Z5, Z8, Z0
-	VFMADD231PS  Z11, Z8, Z1
-	VBROADCASTSS 4(DX)(CX*1), Z8
-	VFMADD231PS  Z5, Z8, Z2
-	VFMADD231PS  Z11, Z8, Z3
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z12, Z8, Z1
-	VBROADCASTSS 8(DX)(CX*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z12, Z8, Z3
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VFMADD231PS  Z13, Z8, Z1
-	VBROADCASTSS 12(DX)(CX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VFMADD231PS  Z13, Z8, Z3
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, SI
-	SUBQ         88(SP), SI
-	CMPQ         SI, $0x10
-	JEQ          lineDone
-	SUBQ         SI, CX
-	SUBQ         SI, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VZEROUPPER
-	RET
-
-// func few3x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few3x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ DI, DI
-
-four:
-	MOVQ         AX, R8
-	MOVQ         64(SP), R9
-	LEAQ         (R9)(R9*2), R10
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X6
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z6, Z6
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z6, Z6
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z6, Z6
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X7
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z7, Z7
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z7, Z7
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z7, Z7
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X8
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z8, Z8
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z8, Z8
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z8, Z8
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X9
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z9, Z9
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z9, Z9
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z9, Z9
-	LEAQ         (R8)(R10*4), R8
-	ADDQ         R9, R8
-	VUNPCKHPS    Z7, Z6, Z10
-	VUNPCKLPS    Z7, Z6, Z6
-	VUNPCKHPS    Z9, Z8, Z11
-	VUNPCKLPS    Z9, Z8, Z8
-	VUNPCKHPD    Z8, Z6, Z7
-	VUNPCKLPD    Z8, Z6, Z6
-	VUNPCKHPD    Z11, Z10, Z9
-	VUNPCKLPD    Z11, Z10, Z8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X12
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z12, Z12
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z12, Z12
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z12, Z12
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X13
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z13, Z13
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z13, Z13
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z13, Z13
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X14
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z14, Z14
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z14, Z14
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z14, Z14
-	ADDQ         R9, R8
-	PREFETCHT0   128(R8)
-	PREFETCHT0   128(R8)(R9*4)
-	PREFETCHT0   128(R8)(R9*8)
-	PREFETCHT0   128(R8)(R10*4)
-	VMOVUPS      (R8), X15
-	VINSERTF32X4 $0x01, (R8)(R9*4), Z15, Z15
-	VINSERTF32X4 $0x02, (R8)(R9*8), Z15, Z15
-	VINSERTF32X4 $0x03, (R8)(R10*4), Z15, Z15
-	VUNPCKHPS    Z13, Z12, Z10
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPS    Z15, Z14, Z11
-	VUNPCKLPS    Z15, Z14, Z14
-	VUNPCKHPD    Z14, Z12, Z13
-	VUNPCKLPD    Z14, Z12, Z12
-	VUNPCKHPD    Z11, Z10, Z15
-	VUNPCKLPD    Z11, Z10, Z14
-	CMPQ         DI, $0x04
-	JEQ          from1
-	CMPQ         DI, $0x08
-	JEQ          from2
-	CMPQ         DI, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z0
-	VFMADD231PS  Z12, Z10, Z1
-	VBROADCASTSS (SI)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z2
-	VFMADD231PS  Z12, Z10, Z3
-	VBROADCASTSS (DX)(CX*1), Z10
-	VFMADD231PS  Z6, Z10, Z4
-	VFMADD231PS  Z12, Z10, Z5
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z0
-	VFMADD231PS  Z13, Z10, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z2
-	VFMADD231PS  Z13, Z10, Z3
-	VBROADCASTSS 4(DX)(CX*1), Z10
-	VFMADD231PS  Z7, Z10, Z4
-	VFMADD231PS  Z13, Z10, Z5
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z14, Z10, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z14, Z10, Z3
-	VBROADCASTSS 8(DX)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z14, Z10, Z5
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VFMADD231PS  Z15, Z10, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VFMADD231PS  Z15, Z10, Z3
-	VBROADCASTSS 12(DX)(CX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VFMADD231PS  Z15, Z10, Z5
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, DI
-	SUBQ         88(SP), DI
-	CMPQ         DI, $0x10
-	JEQ          lineDone
-	SUBQ         DI, CX
-	SUBQ         DI, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VZEROUPPER
-	RET
-
-// func few4x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few4x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R8, R8
-
-four:
-	MOVQ         AX, R9
-	MOVQ         64(SP), R10
-	LEAQ         (R10)(R10*2), R11
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X8
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z8, Z8
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z8, Z8
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z8, Z8
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X9
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z9, Z9
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z9, Z9
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z9, Z9
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X10
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z10, Z10
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z10, Z10
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z10, Z10
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X11
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z11, Z11
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z11, Z11
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z11, Z11
-	LEAQ         (R9)(R11*4), R9
-	ADDQ         R10, R9
-	VUNPCKHPS    Z9, Z8, Z12
-	VUNPCKLPS    Z9, Z8, Z8
-	VUNPCKHPS    Z11, Z10, Z13
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPD    Z10, Z8, Z9
-	VUNPCKLPD    Z10, Z8, Z8
-	VUNPCKHPD    Z13, Z12, Z11
-	VUNPCKLPD    Z13, Z12, Z10
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X14
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z14, Z14
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z14, Z14
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z14, Z14
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X15
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z15, Z15
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z15, Z15
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z15, Z15
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X16
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z16, Z16
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z16, Z16
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z16, Z16
-	ADDQ         R10, R9
-	PREFETCHT0   128(R9)
-	PREFETCHT0   128(R9)(R10*4)
-	PREFETCHT0   128(R9)(R10*8)
-	PREFETCHT0   128(R9)(R11*4)
-	VMOVUPS      (R9), X17
-	VINSERTF32X4 $0x01, (R9)(R10*4), Z17, Z17
-	VINSERTF32X4 $0x02, (R9)(R10*8), Z17, Z17
-	VINSERTF32X4 $0x03, (R9)(R11*4), Z17, Z17
-	VUNPCKHPS    Z15, Z14, Z12
-	VUNPCKLPS    Z15, Z14, Z14
-	VUNPCKHPS    Z17, Z16, Z13
-	VUNPCKLPS    Z17, Z16, Z16
-	VUNPCKHPD    Z16, Z14, Z15
-	VUNPCKLPD    Z16, Z14, Z14
-	VUNPCKHPD    Z13, Z12, Z17
-	VUNPCKLPD    Z13, Z12, Z16
-	CMPQ         R8, $0x04
-	JEQ          from1
-	CMPQ         R8, $0x08
-	JEQ          from2
-	CMPQ         R8, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z0
-	VFMADD231PS  Z14, Z12, Z1
-	VBROADCASTSS (SI)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z2
-	VFMADD231PS  Z14, Z12, Z3
-	VBROADCASTSS (DI)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z4
-	VFMADD231PS  Z14, Z12, Z5
-	VBROADCASTSS (DX)(CX*1), Z12
-	VFMADD231PS  Z8, Z12, Z6
-	VFMADD231PS  Z14, Z12, Z7
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z0
-	VFMADD231PS  Z15, Z12, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z15, Z12, Z3
-	VBROADCASTSS 4(DI)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z4
-	VFMADD231PS  Z15, Z12, Z5
-	VBROADCASTSS 4(DX)(CX*1), Z12
-	VFMADD231PS  Z9, Z12, Z6
-	VFMADD231PS  Z15, Z12, Z7
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z16, Z12, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z16, Z12, Z3
-	VBROADCASTSS 8(DI)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z16, Z12, Z5
-	VBROADCASTSS 8(DX)(CX*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z16, Z12, Z7
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VFMADD231PS  Z17, Z12, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VFMADD231PS  Z17, Z12, Z3
-	VBROADCASTSS 12(DI)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VFMADD231PS  Z17, Z12, Z5
-	VBROADCASTSS 12(DX)(CX*1), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VFMADD231PS  Z17, Z12, Z7
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R8
-	SUBQ         88(SP), R8
-	CMPQ         R8, $0x10
-	JEQ          lineDone
-	SUBQ         R8, CX
-	SUBQ         R8, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VZEROUPPER
-	RET
-
-// func few5x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few5x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R9, R9
-
-four:
-	MOVQ         AX, R10
-	MOVQ         64(SP), R11
-	LEAQ         (R11)(R11*2), R12
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X10
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z10, Z10
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z10, Z10
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z10, Z10
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X11
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z11, Z11
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z11, Z11
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z11, Z11
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X12
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z12, Z12
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z12, Z12
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z12, Z12
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X13
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z13, Z13
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z13, Z13
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z13, Z13
-	LEAQ         (R10)(R12*4), R10
-	ADDQ         R11, R10
-	VUNPCKHPS    Z11, Z10, Z14
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPS    Z13, Z12, Z15
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPD    Z12, Z10, Z11
-	VUNPCKLPD    Z12, Z10, Z10
-	VUNPCKHPD    Z15, Z14, Z13
-	VUNPCKLPD    Z15, Z14, Z12
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X16
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z16, Z16
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z16, Z16
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z16, Z16
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X17
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z17, Z17
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z17, Z17
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z17, Z17
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X18
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z18, Z18
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z18, Z18
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z18, Z18
-	ADDQ         R11, R10
-	PREFETCHT0   128(R10)
-	PREFETCHT0   128(R10)(R11*4)
-	PREFETCHT0   128(R10)(R11*8)
-	PREFETCHT0   128(R10)(R12*4)
-	VMOVUPS      (R10), X19
-	VINSERTF32X4 $0x01, (R10)(R11*4), Z19, Z19
-	VINSERTF32X4 $0x02, (R10)(R11*8), Z19, Z19
-	VINSERTF32X4 $0x03, (R10)(R12*4), Z19, Z19
-	VUNPCKHPS    Z17, Z16, Z14
-	VUNPCKLPS    Z17, Z16, Z16
-	VUNPCKHPS    Z19, Z18, Z15
-	VUNPCKLPS    Z19, Z18, Z18
-	VUNPCKHPD    Z18, Z16, Z17
-	VUNPCKLPD    Z18, Z16, Z16
-	VUNPCKHPD    Z15, Z14, Z19
-	VUNPCKLPD    Z15, Z14, Z18
-	CMPQ         R9, $0x04
-	JEQ          from1
-	CMPQ         R9, $0x08
-	JEQ          from2
-	CMPQ         R9, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z14
-	VFMADD231PS  Z10, Z14, Z0
-	VFMADD231PS  Z16, Z14, Z1
-	VBROADCASTSS (SI)(CX*1), Z14
-	VFMADD231PS  Z10, Z14, Z2
-	VFMADD231PS  Z16, Z14, Z3
-	VBROADCASTSS (DI)(CX*1), Z14
-	VFMADD231PS  Z10, Z14, Z4
-	VFMADD231PS  Z16, Z14, Z5
-	VBROADCASTSS (R8)(CX*1), Z14
-	VFMADD231PS  Z10, Z14, Z6
-	VFMADD231PS  Z16, Z14, Z7
-	VBROADCASTSS (DX)(CX*1), Z14
-	VFMADD231PS  Z10, Z14, Z8
-	VFMADD231PS  Z16, Z14, Z9
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z14
-	VFMADD231PS  Z11, Z14, Z0
-	VFMADD231PS  Z17, Z14, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z14
-	VFMADD231PS  Z11, Z14, Z2
-	VFMADD231PS  Z17, Z14, Z3
-	VBROADCASTSS 4(DI)(CX*1), Z14
-	VFMADD231PS  Z11, Z14, Z4
-	VFMADD231PS  Z17, Z14, Z5
-	VBROADCASTSS 4(R8)(CX*1), Z14
-	VFMADD231PS  Z11, Z14, Z6
-	VFMADD231PS  Z17, Z14, Z7
-	VBROADCASTSS 4(DX)(CX*1), Z14
-	VFMADD231PS  Z11, Z14, Z8
-	VFMADD231PS  Z17, Z14, Z9
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z18, Z14, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z18, Z14, Z3
-	VBROADCASTSS 8(DI)(CX*1), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z18, Z14, Z5
-	VBROADCASTSS 8(R8)(CX*1), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z18, Z14, Z7
-	VBROADCASTSS 8(DX)(CX*1), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z18, Z14, Z9
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VFMADD231PS  Z19, Z14, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VFMADD231PS  Z19, Z14, Z3
-	VBROADCASTSS 12(DI)(CX*1), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VFMADD231PS  Z19, Z14, Z5
-	VBROADCASTSS 12(R8)(CX*1), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VFMADD231PS  Z19, Z14, Z7
-	VBROADCASTSS 12(DX)(CX*1), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VFMADD231PS  Z19, Z14, Z9
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R9
-	SUBQ         88(SP), R9
-	CMPQ         R9, $0x10
-	JEQ          lineDone
-	SUBQ         R9, CX
-	SUBQ         R9, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, 576(AX)
-	VZEROUPPER
-	RET
-
-// func few6x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few6x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(CX), Z11
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R10, R10
-
-four:
-	MOVQ         AX, R11
-	MOVQ         64(SP), R12
-	LEAQ         (R12)(R12*2), R13
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X12
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z12, Z12
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z12, Z12
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z12, Z12
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X13
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z13, Z13
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z13, Z13
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z13, Z13
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X14
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z14, Z14
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z14, Z14
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z14, Z14
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X15
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z15, Z15
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z15, Z15
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z15, Z15
-	LEAQ         (R11)(R13*4), R11
-	ADDQ         R12, R11
-	VUNPCKHPS    Z13, Z12, Z16
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPS    Z15, Z14, Z17
-	VUNPCKLPS    Z15, Z14, Z14
-	VUNPCKHPD    Z14, Z12, Z13
-	VUNPCKLPD    Z14, Z12, Z12
-	VUNPCKHPD    Z17, Z16, Z15
-	VUNPCKLPD    Z17, Z16, Z14
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X18
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z18, Z18
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z18, Z18
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z18, Z18
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X19
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z19, Z19
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z19, Z19
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z19, Z19
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X20
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z20, Z20
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z20, Z20
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z20, Z20
-	ADDQ         R12, R11
-	PREFETCHT0   128(R11)
-	PREFETCHT0   128(R11)(R12*4)
-	PREFETCHT0   128(R11)(R12*8)
-	PREFETCHT0   128(R11)(R13*4)
-	VMOVUPS      (R11), X21
-	VINSERTF32X4 $0x01, (R11)(R12*4), Z21, Z21
-	VINSERTF32X4 $0x02, (R11)(R12*8), Z21, Z21
-	VINSERTF32X4 $0x03, (R11)(R13*4), Z21, Z21
-	VUNPCKHPS    Z19, Z18, Z16
-	VUNPCKLPS    Z19, Z18, Z18
-	VUNPCKHPS    Z21, Z20, Z17
-	VUNPCKLPS    Z21, Z20, Z20
-	VUNPCKHPD    Z20, Z18, Z19
-	VUNPCKLPD    Z20, Z18, Z18
-	VUNPCKHPD    Z17, Z16, Z21
-	VUNPCKLPD    Z17, Z16, Z20
-	CMPQ         R10, $0x04
-	JEQ          from1
-	CMPQ         R10, $0x08
-	JEQ          from2
-	CMPQ         R10, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z16
-	VFMADD231PS  Z12, Z16, Z0
-	VFMADD231PS  Z18, Z16, Z1
-	VBROADCASTSS (SI)(CX*1), Z16
-	VFMADD231PS  Z12, Z16, Z2
-	VFMADD231PS  Z18, Z16, Z3
-	VBROADCASTSS (DI)(CX*1), Z16
-	VFMADD231PS  Z12, Z16, Z4
-	VFMADD231PS  Z18, Z16, Z5
-	VBROADCASTSS (R8)(CX*1), Z16
-	VFMADD231PS  Z12, Z16, Z6
-	VFMADD231PS  Z18, Z16, Z7
-	VBROADCASTSS (R9)(CX*1), Z16
-	VFMADD231PS  Z12, Z16, Z8
-	VFMADD231PS  Z18, Z16, Z9
-	VBROADCASTSS (DX)(CX*1), Z16
-	VFMADD231PS  Z12, Z16, Z10
-	VFMADD231PS  Z18, Z16, Z11
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z16
-	VFMADD231PS  Z13, Z16, Z0
-	VFMADD231PS  Z19, Z16, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z16
-	VFMADD231PS  Z13, Z16, Z2
-	VFMADD231PS  Z19, Z16, Z3
-	VBROADCASTSS 4(DI)(CX*1), Z16
-	VFMADD231PS  Z13, Z16, Z4
-	VFMADD231PS  Z19, Z16, Z5
-	VBROADCASTSS 4(R8)(CX*1), Z16
-	VFMADD231PS  Z13, Z16, Z6
-	VFMADD231PS  Z19, Z16, Z7
-	VBROADCASTSS 4(R9)(CX*1), Z16
-	VFMADD231PS  Z13, Z16, Z8
-	VFMADD231PS  Z19, Z16, Z9
-	VBROADCASTSS 4(DX)(CX*1), Z16
-	VFMADD231PS  Z13, Z16, Z10
-	VFMADD231PS  Z19, Z16, Z11
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z20, Z16, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z20, Z16, Z3
-	VBROADCASTSS 8(DI)(CX*1), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z20, Z16, Z5
-	VBROADCASTSS 8(R8)(CX*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z20, Z16, Z7
-	VBROADCASTSS 8(R9)(CX*1), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z20, Z16, Z9
-	VBROADCASTSS 8(DX)(CX*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z20, Z16, Z11
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z16
-	VFMADD231PS  Z15, Z16, Z0
-	VFMADD231PS  Z21, Z16, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z16
-	VFMADD231PS  Z15, Z16, Z2
-	VFMADD231PS  Z21, Z16, Z3
-	VBROADCASTSS 12(DI)(CX*1), Z16
-	VFMADD231PS  Z15, Z16, Z4
-	VFMADD231PS  Z21, Z16, Z5
-	VBROADCASTSS 12(R8)(CX*1), Z16
-	VFMADD231PS  Z15, Z16, Z6
-	VFMADD231PS  Z21, Z16, Z7
-	VBROADCASTSS 12(R9)(CX*1), Z16
-	VFMADD231PS  Z15, Z16, Z8
-	VFMADD231PS  Z21, Z16, Z9
-	VBROADCASTSS 12(DX)(CX*1), Z16
-	VFMADD231PS  Z15, Z16, Z10
-	VFMADD231PS  Z21, Z16, Z11
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R10
-	SUBQ         88(SP), R10
-	CMPQ         R10, $0x10
-	JEQ          lineDone
-	SUBQ         R10, CX
-	SUBQ         R10, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, 576(AX)
-	VMOVUPS Z10, 640(AX)
-	VMOVUPS Z11, 704(AX)
-	VZEROUPPER
-	RET
-
-// func few7x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few7x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(CX), Z11
-	VMOVUPS 768(CX), Z12
-	VMOVUPS 832(CX), Z13
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R11, R11
-
-four:
-	MOVQ         AX, R12
-	MOVQ         64(SP), R13
-	LEAQ         (R13)(R13*2), R14
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X14
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z14, Z14
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z14, Z14
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z14, Z14
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X15
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z15, Z15
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z15, Z15
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z15, Z15
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X16
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z16, Z16
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z16, Z16
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z16, Z16
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X17
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z17, Z17
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z17, Z17
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z17, Z17
-	LEAQ         (R12)(R14*4), R12
-	ADDQ         R13, R12
-	VUNPCKHPS    Z15, Z14, Z18
-	VUNPCKLPS    Z15, Z14, Z14
-	VUNPCKHPS    Z17, Z16, Z19
-	VUNPCKLPS    Z17, Z16, Z16
-	VUNPCKHPD    Z16, Z14, Z15
-	VUNPCKLPD    Z16, Z14, Z14
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z16
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X20
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z20, Z20
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z20, Z20
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z20, Z20
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X21
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z21, Z21
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z21, Z21
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z21, Z21
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X22
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z22, Z22
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z22, Z22
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z22, Z22
-	ADDQ         R13, R12
-	PREFETCHT0   128(R12)
-	PREFETCHT0   128(R12)(R13*4)
-	PREFETCHT0   128(R12)(R13*8)
-	PREFETCHT0   128(R12)(R14*4)
-	VMOVUPS      (R12), X23
-	VINSERTF32X4 $0x01, (R12)(R13*4), Z23, Z23
-	VINSERTF32X4 $0x02, (R12)(R13*8), Z23, Z23
-	VINSERTF32X4 $0x03, (R12)(R14*4), Z23, Z23
-	VUNPCKHPS    Z21, Z20, Z18
-	VUNPCKLPS    Z21, Z20, Z20
-	VUNPCKHPS    Z23, Z22, Z19
-	VUNPCKLPS    Z23, Z22, Z22
-	VUNPCKHPD    Z22, Z20, Z21
-	VUNPCKLPD    Z22, Z20, Z20
-	VUNPCKHPD    Z19, Z18, Z23
-	VUNPCKLPD    Z19, Z18, Z22
-	CMPQ         R11, $0x04
-	JEQ          from1
-	CMPQ         R11, $0x08
-	JEQ          from2
-	CMPQ         R11, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z0
-	VFMADD231PS  Z20, Z18, Z1
-	VBROADCASTSS (SI)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z2
-	VFMADD231PS  Z20, Z18, Z3
-	VBROADCASTSS (DI)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z4
-	VFMADD231PS  Z20, Z18, Z5
-	VBROADCASTSS (R8)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z6
-	VFMADD231PS  Z20, Z18, Z7
-	VBROADCASTSS (R9)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z8
-	VFMADD231PS  Z20, Z18, Z9
-	VBROADCASTSS (R10)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z10
-	VFMADD231PS  Z20, Z18, Z11
-	VBROADCASTSS (DX)(CX*1), Z18
-	VFMADD231PS  Z14, Z18, Z12
-	VFMADD231PS  Z20, Z18, Z13
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z0
-	VFMADD231PS  Z21, Z18, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z2
-	VFMADD231PS  Z21, Z18, Z3
-	VBROADCASTSS 4(DI)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z4
-	VFMADD231PS  Z21, Z18, Z5
-	VBROADCASTSS 4(R8)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z6
-	VFMADD231PS  Z21, Z18, Z7
-	VBROADCASTSS 4(R9)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z8
-	VFMADD231PS  Z21, Z18, Z9
-	VBROADCASTSS 4(R10)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z10
-	VFMADD231PS  Z21, Z18, Z11
-	VBROADCASTSS 4(DX)(CX*1), Z18
-	VFMADD231PS  Z15, Z18, Z12
-	VFMADD231PS  Z21, Z18, Z13
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z22, Z18, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z22, Z18, Z3
-	VBROADCASTSS 8(DI)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z22, Z18, Z5
-	VBROADCASTSS 8(R8)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z22, Z18, Z7
-	VBROADCASTSS 8(R9)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z22, Z18, Z9
-	VBROADCASTSS 8(R10)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z22, Z18, Z11
-	VBROADCASTSS 8(DX)(CX*1), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z22, Z18, Z13
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z0
-	VFMADD231PS  Z23, Z18, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z2
-	VFMADD231PS  Z23, Z18, Z3
-	VBROADCASTSS 12(DI)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z4
-	VFMADD231PS  Z23, Z18, Z5
-	VBROADCASTSS 12(R8)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z6
-	VFMADD231PS  Z23, Z18, Z7
-	VBROADCASTSS 12(R9)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z8
-	VFMADD231PS  Z23, Z18, Z9
-	VBROADCASTSS 12(R10)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z10
-	VFMADD231PS  Z23, Z18, Z11
-	VBROADCASTSS 12(DX)(CX*1), Z18
-	VFMADD231PS  Z17, Z18, Z12
-	VFMADD231PS  Z23, Z18, Z13
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R11
-	SUBQ         88(SP), R11
-	CMPQ         R11, $0x10
-	JEQ          lineDone
-	SUBQ         R11, CX
-	SUBQ         R11, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, 576(AX)
-	VMOVUPS Z10, 640(AX)
-	VMOVUPS Z11, 704(AX)
-	VMOVUPS Z12, 768(AX)
-	VMOVUPS Z13, 832(AX)
-	VZEROUPPER
-	RET
-
-// func few8x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few8x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(CX), Z11
-	VMOVUPS 768(CX), Z12
-	VMOVUPS 832(CX), Z13
-	VMOVUPS 896(CX), Z14
-	VMOVUPS 960(CX), Z15
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), R11
-	ADDQ    CX, R11
-	MOVLQSX 28(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R12, R12
-
-four:
-	MOVQ         AX, R13
-	MOVQ         64(SP), R14
-	LEAQ         (R14)(R14*2), R15
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X16
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z16, Z16
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z16, Z16
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z16, Z16
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X17
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z17, Z17
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z17, Z17
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z17, Z17
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X18
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z18, Z18
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z18, Z18
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z18, Z18
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X19
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z19, Z19
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z19, Z19
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z19, Z19
-	LEAQ         (R13)(R15*4), R13
-	ADDQ         R14, R13
-	VUNPCKHPS    Z17, Z16, Z20
-	VUNPCKLPS    Z17, Z16, Z16
-	VUNPCKHPS    Z19, Z18, Z21
-	VUNPCKLPS    Z19, Z18, Z18
-	VUNPCKHPD    Z18, Z16, Z17
-	VUNPCKLPD    Z18, Z16, Z16
-	VUNPCKHPD    Z21, Z20, Z19
-	VUNPCKLPD    Z21, Z20, Z18
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X22
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z22, Z22
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z22, Z22
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z22, Z22
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X23
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z23, Z23
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z23, Z23
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z23, Z23
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X24
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z24, Z24
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z24, Z24
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z24, Z24
-	ADDQ         R14, R13
-	PREFETCHT0   128(R13)
-	PREFETCHT0   128(R13)(R14*4)
-	PREFETCHT0   128(R13)(R14*8)
-	PREFETCHT0   128(R13)(R15*4)
-	VMOVUPS      (R13), X25
-	VINSERTF32X4 $0x01, (R13)(R14*4), Z25, Z25
-	VINSERTF32X4 $0x02, (R13)(R14*8), Z25, Z25
-	VINSERTF32X4 $0x03, (R13)(R15*4), Z25, Z25
-	VUNPCKHPS    Z23, Z22, Z20
-	VUNPCKLPS    Z23, Z22, Z22
-	VUNPCKHPS    Z25, Z24, Z21
-	VUNPCKLPS    Z25, Z24, Z24
-	VUNPCKHPD    Z24, Z22, Z23
-	VUNPCKLPD    Z24, Z22, Z22
-	VUNPCKHPD    Z21, Z20, Z25
-	VUNPCKLPD    Z21, Z20, Z24
-	CMPQ         R12, $0x04
-	JEQ          from1
-	CMPQ         R12, $0x08
-	JEQ          from2
-	CMPQ         R12, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z0
-	VFMADD231PS  Z22, Z20, Z1
-	VBROADCASTSS (SI)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z2
-	VFMADD231PS  Z22, Z20, Z3
-	VBROADCASTSS (DI)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z4
-	VFMADD231PS  Z22, Z20, Z5
-	VBROADCASTSS (R8)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z6
-	VFMADD231PS  Z22, Z20, Z7
-	VBROADCASTSS (R9)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z8
-	VFMADD231PS  Z22, Z20, Z9
-	VBROADCASTSS (R10)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z10
-	VFMADD231PS  Z22, Z20, Z11
-	VBROADCASTSS (R11)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z12
-	VFMADD231PS  Z22, Z20, Z13
-	VBROADCASTSS (DX)(CX*1), Z20
-	VFMADD231PS  Z16, Z20, Z14
-	VFMADD231PS  Z22, Z20, Z15
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z0
-	VFMADD231PS  Z23, Z20, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z2
-	VFMADD231PS  Z23, Z20, Z3
-	VBROADCASTSS 4(DI)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z4
-	VFMADD231PS  Z23, Z20, Z5
-	VBROADCASTSS 4(R8)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z6
-	VFMADD231PS  Z23, Z20, Z7
-	VBROADCASTSS 4(R9)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z8
-	VFMADD231PS  Z23, Z20, Z9
-	VBROADCASTSS 4(R10)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z10
-	VFMADD231PS  Z23, Z20, Z11
-	VBROADCASTSS 4(R11)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z12
-	VFMADD231PS  Z23, Z20, Z13
-	VBROADCASTSS 4(DX)(CX*1), Z20
-	VFMADD231PS  Z17, Z20, Z14
-	VFMADD231PS  Z23, Z20, Z15
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z24, Z20, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z24, Z20, Z3
-	VBROADCASTSS 8(DI)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z24, Z20, Z5
-	VBROADCASTSS 8(R8)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z24, Z20, Z7
-	VBROADCASTSS 8(R9)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z24, Z20, Z9
-	VBROADCASTSS 8(R10)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z24, Z20, Z11
-	VBROADCASTSS 8(R11)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z24, Z20, Z13
-	VBROADCASTSS 8(DX)(CX*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z24, Z20, Z15
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z0
-	VFMADD231PS  Z25, Z20, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z2
-	VFMADD231PS  Z25, Z20, Z3
-	VBROADCASTSS 12(DI)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z4
-	VFMADD231PS  Z25, Z20, Z5
-	VBROADCASTSS 12(R8)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z6
-	VFMADD231PS  Z25, Z20, Z7
-	VBROADCASTSS 12(R9)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z8
-	VFMADD231PS  Z25, Z20, Z9
-	VBROADCASTSS 12(R10)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z10
-	VFMADD231PS  Z25, Z20, Z11
-	VBROADCASTSS 12(R11)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z12
-	VFMADD231PS  Z25, Z20, Z13
-	VBROADCASTSS 12(DX)(CX*1), Z20
-	VFMADD231PS  Z19, Z20, Z14
-	VFMADD231PS  Z25, Z20, Z15
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R12
-	SUBQ         88(SP), R12
-	CMPQ         R12, $0x10
-	JEQ          lineDone
-	SUBQ         R12, CX
-	SUBQ         R12, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, 576(AX)
-	VMOVUPS Z10, 640(AX)
-	VMOVUPS Z11, 704(AX)
-	VMOVUPS Z12, 768(AX)
-	VMOVUPS Z13, 832(AX)
-	VMOVUPS Z14, 896(AX)
-	VMOVUPS Z15, 960(AX)
-	VZEROUPPER
-	RET
-
-// func few9x2_avx512(p *weigh)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·few9x2_avx512(SB), $96-8
-	MOVQ    p+0(FP), AX
-	MOVQ    64(AX), CX
-	MOVQ    CX, (SP)
-	MOVQ    16(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    24(AX), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    32(AX), CX
-	MOVQ    CX, 24(SP)
-	MOVQ    40(AX), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    48(AX), CX
-	MOVQ    CX, 40(SP)
-	MOVQ    88(AX), CX
-	MOVQ    CX, 48(SP)
-	MOVQ    96(AX), CX
-	MOVQ    CX, 56(SP)
-	MOVQ    80(AX), CX
-	MOVQ    CX, 64(SP)
-	MOVQ    64(AX), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	CMPQ    72(AX), $0x00
-	JEQ     begun
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	VMOVUPS 512(CX), Z8
-	VMOVUPS 576(CX), Z9
-	VMOVUPS 640(CX), Z10
-	VMOVUPS 704(CX), Z11
-	VMOVUPS 768(CX), Z12
-	VMOVUPS 832(CX), Z13
-	VMOVUPS 896(CX), Z14
-	VMOVUPS 960(CX), Z15
-	VMOVUPS 1024(CX), Z16
-	VMOVUPS 1088(CX), Z17
-
-begun:
-	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    56(AX), AX
-	MOVLQSX (DX), BX
-	ADDQ    CX, BX
-	MOVLQSX 4(DX), SI
-	ADDQ    CX, SI
-	MOVLQSX 8(DX), DI
-	ADDQ    CX, DI
-	MOVLQSX 12(DX), R8
-	ADDQ    CX, R8
-	MOVLQSX 16(DX), R9
-	ADDQ    CX, R9
-	MOVLQSX 20(DX), R10
-	ADDQ    CX, R10
-	MOVLQSX 24(DX), R11
-	ADDQ    CX, R11
-	MOVLQSX 28(DX), R12
-	ADDQ    CX, R12
-	MOVLQSX 32(DX), DX
-	ADDQ    CX, DX
-	XORQ    CX, CX
-
-line:
-	ADDQ 8(SP), CX
-	SUBQ $0x00, CX
-	MOVQ CX, 80(SP)
-	ADDQ $0x00, CX
-	SUBQ 8(SP), CX
-	ADDQ 8(SP), CX
-	SUBQ $0x10, CX
-	MOVQ CX, 88(SP)
-	ADDQ $0x10, CX
-	SUBQ 8(SP), CX
-	XORQ R13, R13
-
-four:
-	MOVQ         AX, R14
-	MOVQ         64(SP), R15
-	LEAQ         (R15)(R15*2), BP
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X18
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z18, Z18
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z18, Z18
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z18, Z18
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X19
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z19, Z19
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z19, Z19
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z19, Z19
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X20
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z20, Z20
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z20, Z20
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z20, Z20
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X21
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z21, Z21
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z21, Z21
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z21, Z21
-	LEAQ         (R14)(BP*4), R14
-	ADDQ         R15, R14
-	VUNPCKHPS    Z19, Z18, Z22
-	VUNPCKLPS    Z19, Z18, Z18
-	VUNPCKHPS    Z21, Z20, Z23
-	VUNPCKLPS    Z21, Z20, Z20
-	VUNPCKHPD    Z20, Z18, Z19
-	VUNPCKLPD    Z20, Z18, Z18
-	VUNPCKHPD    Z23, Z22, Z21
-	VUNPCKLPD    Z23, Z22, Z20
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X24
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z24, Z24
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z24, Z24
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z24, Z24
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X25
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z25, Z25
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z25, Z25
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z25, Z25
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X26
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z26, Z26
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z26, Z26
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z26, Z26
-	ADDQ         R15, R14
-	PREFETCHT0   128(R14)
-	PREFETCHT0   128(R14)(R15*4)
-	PREFETCHT0   128(R14)(R15*8)
-	PREFETCHT0   128(R14)(BP*4)
-	VMOVUPS      (R14), X27
-	VINSERTF32X4 $0x01, (R14)(R15*4), Z27, Z27
-	VINSERTF32X4 $0x02, (R14)(R15*8), Z27, Z27
-	VINSERTF32X4 $0x03, (R14)(BP*4), Z27, Z27
-	VUNPCKHPS    Z25, Z24, Z22
-	VUNPCKLPS    Z25, Z24, Z24
-	VUNPCKHPS    Z27, Z26, Z23
-	VUNPCKLPS    Z27, Z26, Z26
-	VUNPCKHPD    Z26, Z24, Z25
-	VUNPCKLPD    Z26, Z24, Z24
-	VUNPCKHPD    Z23, Z22, Z27
-	VUNPCKLPD    Z23, Z22, Z26
-	CMPQ         R13, $0x04
-	JEQ          from1
-	CMPQ         R13, $0x08
-	JEQ          from2
-	CMPQ         R13, $0x0c
-	JEQ          from3
-	VBROADCASTSS (BX)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z0
-	VFMADD231PS  Z24, Z22, Z1
-	VBROADCASTSS (SI)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z2
-	VFMADD231PS  Z24, Z22, Z3
-	VBROADCASTSS (DI)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z4
-	VFMADD231PS  Z24, Z22, Z5
-	VBROADCASTSS (R8)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z6
-	VFMADD231PS  Z24, Z22, Z7
-	VBROADCASTSS (R9)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z8
-	VFMADD231PS  Z24, Z22, Z9
-	VBROADCASTSS (R10)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z10
-	VFMADD231PS  Z24, Z22, Z11
-	VBROADCASTSS (R11)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z12
-	VFMADD231PS  Z24, Z22, Z13
-	VBROADCASTSS (R12)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z14
-	VFMADD231PS  Z24, Z22, Z15
-	VBROADCASTSS (DX)(CX*1), Z22
-	VFMADD231PS  Z18, Z22, Z16
-	VFMADD231PS  Z24, Z22, Z17
-
-from1:
-	VBROADCASTSS 4(BX)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z0
-	VFMADD231PS  Z25, Z22, Z1
-	VBROADCASTSS 4(SI)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z2
-	VFMADD231PS  Z25, Z22, Z3
-	VBROADCASTSS 4(DI)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z4
-	VFMADD231PS  Z25, Z22, Z5
-	VBROADCASTSS 4(R8)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z6
-	VFMADD231PS  Z25, Z22, Z7
-	VBROADCASTSS 4(R9)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z8
-	VFMADD231PS  Z25, Z22, Z9
-	VBROADCASTSS 4(R10)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z10
-	VFMADD231PS  Z25, Z22, Z11
-	VBROADCASTSS 4(R11)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z12
-	VFMADD231PS  Z25, Z22, Z13
-	VBROADCASTSS 4(R12)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z14
-	VFMADD231PS  Z25, Z22, Z15
-	VBROADCASTSS 4(DX)(CX*1), Z22
-	VFMADD231PS  Z19, Z22, Z16
-	VFMADD231PS  Z25, Z22, Z17
-
-from2:
-	VBROADCASTSS 8(BX)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z26, Z22, Z1
-	VBROADCASTSS 8(SI)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z26, Z22, Z3
-	VBROADCASTSS 8(DI)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z26, Z22, Z5
-	VBROADCASTSS 8(R8)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z26, Z22, Z7
-	VBROADCASTSS 8(R9)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z26, Z22, Z9
-	VBROADCASTSS 8(R10)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z26, Z22, Z11
-	VBROADCASTSS 8(R11)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z26, Z22, Z13
-	VBROADCASTSS 8(R12)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z26, Z22, Z15
-	VBROADCASTSS 8(DX)(CX*1), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z26, Z22, Z17
-
-from3:
-	VBROADCASTSS 12(BX)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z0
-	VFMADD231PS  Z27, Z22, Z1
-	VBROADCASTSS 12(SI)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z2
-	VFMADD231PS  Z27, Z22, Z3
-	VBROADCASTSS 12(DI)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z4
-	VFMADD231PS  Z27, Z22, Z5
-	VBROADCASTSS 12(R8)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z6
-	VFMADD231PS  Z27, Z22, Z7
-	VBROADCASTSS 12(R9)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z8
-	VFMADD231PS  Z27, Z22, Z9
-	VBROADCASTSS 12(R10)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z10
-	VFMADD231PS  Z27, Z22, Z11
-	VBROADCASTSS 12(R11)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z12
-	VFMADD231PS  Z27, Z22, Z13
-	VBROADCASTSS 12(R12)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z14
-	VFMADD231PS  Z27, Z22, Z15
-	VBROADCASTSS 12(DX)(CX*1), Z22
-	VFMADD231PS  Z21, Z22, Z16
-	VFMADD231PS  Z27, Z22, Z17
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, AX
-	CMPQ         CX, 88(SP)
-	JLE          four
-	MOVQ         CX, R13
-	SUBQ         88(SP), R13
-	CMPQ         R13, $0x10
-	JEQ          lineDone
-	SUBQ         R13, CX
-	SUBQ         R13, AX
-	JMP          four
-
-lineDone:
-	ADDQ    16(SP), CX
-	DECQ    24(SP)
-	JNE     line
-	MOVQ    (SP), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, 576(AX)
-	VMOVUPS Z10, 640(AX)
-	VMOVUPS Z11, 704(AX)
-	VMOVUPS Z12, 768(AX)
-	VMOVUPS Z13, 832(AX)
-	VMOVUPS Z14, 896(AX)
-	VMOVUPS Z15, 960(AX)
-	VMOVUPS Z16, 1024(AX)
-	VMOVUPS Z17, 1088(AX)
 	VZEROUPPER
 	RET
