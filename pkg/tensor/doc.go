@@ -10,7 +10,8 @@
 //	                (or from C); blocking over k goes on with the chain
 //	  narrow        with B alone stored transposed, less than 16 columns, and 8 ks
 //	                or more for each: a row reduction of such chains, as if zeros
-//	                followed up to a multiple of 16 ks; C is added after it
+//	                followed up to a multiple of 16 ks; C is added after it. So are
+//	                gradients of filters with less than 16 weights, image by image
 //	row reduction   16 strided partial sums (element i goes to partial i mod 16),
 //	                then a fixed tree by halves: 16, 8, 4, 2, 1
 //	exp, tanh, …    one polynomial, with the same fused multiply-adds everywhere
