@@ -34,6 +34,7 @@ func run(ctx context.Context, args []string) error {
 	out := flags.String("out", "", "where the table goes")
 	cpu := flags.String("cpu", "", "name of the processor, for the head of the table")
 	versions := flags.String("versions", "", "versions of the libraries, for the head of the table")
+	isa := flags.String("isa", "", "instruction set of all sides, avx2 or avx512, for the head of the table too")
 	runs := flags.Int("runs", 15, "runs to take the median of")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	w := io.MultiWriter(f, os.Stdout)
-	fmt.Fprintf(w, "# One thread against OpenBLAS and oneDNN\n\n%s, %s, %s, %s.\n", *cpu, runtime.Version(), *versions, time.Now().UTC().Format(time.DateOnly))
+	fmt.Fprintf(w, "# One thread against OpenBLAS and oneDNN\n\n%s, %s, %s, %s, %s.\n", *cpu, *isa, runtime.Version(), *versions, time.Now().UTC().Format(time.DateOnly))
 	fmt.Fprint(w, `
 Each line is measured in turns; the ratio is the median of the ratios of single
 runs, above 1 where lockstep is faster. "lanes" is the exact weight gradient of 8
@@ -57,7 +58,7 @@ NCHW. "conv_weight" is exact, for 8 lanes. Figures are 1e9 operations a second.
 | op | shape | peer | lockstep | peer | ratio |
 |---|---|---|---:|---:|---:|
 `)
-	o := bench.PeerOptions{Runs: *runs, Command: func(ctx context.Context) *exec.Cmd {
+	o := bench.PeerOptions{Runs: *runs, ISA: *isa, Command: func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, *program)
 		cmd.Stderr = os.Stderr
 		return cmd

@@ -18,6 +18,8 @@ import (
 type PeerOptions struct {
 	// Command starts the program of bench/peers/cpp/peer.cpp.
 	Command func(ctx context.Context) *exec.Cmd
+	// ISA is the instruction set; "" means the best.
+	ISA string
 	// Runs is the number of measured runs of each; 0 means 31.
 	Runs int
 	// RunTime is the least length of a run; 0 means 6 ms. Many short runs tell more
@@ -52,7 +54,7 @@ func Peers(ctx context.Context, o PeerOptions, emit func(any)) (err error) {
 	if o.RunTime == 0 {
 		o.RunTime = 6 * time.Millisecond
 	}
-	eng, err := tensor.New(tensor.Config{Threads: 1})
+	eng, err := tensor.New(tensor.Config{ISA: o.ISA, Threads: 1})
 	if err != nil {
 		return fmt.Errorf("bench peers: %w", err)
 	}
