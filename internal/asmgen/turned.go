@@ -10,7 +10,8 @@ import (
 
 // turneds writes products of few rows of A and a B that is stored transposed:
 // blocks of 16 columns by 8 ks are turned in registers and used right away. Such a
-// block costs 32 instructions in the places of products, and each row 8.
+// block costs 32 instructions in the places of products, 34 for one row, and each
+// row 8.
 func turneds(c *build.Context, s isa, f layout) {
 	for rows := 1; rows <= s.rows; rows++ {
 		t := &turned{tile: tile{Context: c, isa: s, f: f, rows: rows, vecs: 2}}
@@ -41,6 +42,7 @@ type turned struct {
 	bs      []reg.GPVirtual // every eighth row of B
 	bOdd    map[int]reg.GPVirtual
 	columns [2][8]reg.VecVirtual // of two blocks, turned: see turning
+	second  reg.OpmaskVirtual    // every second element, if it blends
 }
 
 func (t *turned) write() {
@@ -55,6 +57,12 @@ func (t *turned) write() {
 		for j := range t.columns[i] {
 			t.columns[i][j] = t.ZMM()
 		}
+	}
+	if t.blends() {
+		bits := t.GP32()
+		t.second = t.K()
+		t.MOVL(operand.U32(0xaaaa), bits)
+		t.KMOVW(bits, t.second)
 	}
 	t.local = t.AllocLocal(8 * 4)
 	for i, name := range []string{"b", "c"} {
@@ -71,22 +79,7 @@ func (t *turned) write() {
 		t.bs = append(t.bs, t.GP64())
 		t.LEAQ(operand.Mem{Base: t.bs[i-1], Index: t.bOdd[1], Scale: 8}, t.bs[i])
 	}
-	for _, do := range t.turning(0, 0) {
-		do()
-	}
-	t.SUBQ(operand.Imm(uint64(t.ks())), t.local.Offset(24))
-	t.JEQ(operand.LabelRef("last"))
-	t.Label("blocks")
-	t.block(0, t.turning(1, 0))
-	t.block(1, t.turning(0, t.ks()))
-	for _, p := range append([]reg.GPVirtual{t.a}, t.bs...) {
-		t.ADDQ(operand.Imm(uint64(4*t.ks())), p)
-	}
-	t.SUBQ(operand.Imm(uint64(t.ks())), t.local.Offset(24))
-	t.JNE(operand.LabelRef("blocks"))
-	t.Label("last")
-	t.block(0, t.turning(1, 0))
-	t.block(1, nil)
+	t.blocks()
 	t.eachC(func(r, v int, at operand.Mem) { t.VMOVUPS(t.acc[r][v], at) })
 	if t.vecs == 1 {
 		t.nextColumns()
@@ -126,20 +119,37 @@ func (t *turned) eachC(f func(r, v int, at operand.Mem)) {
 	}
 }
 
-// Two blocks are done in turns: of both vectors, or one after the other of one.
-
-// ks is how many ks two blocks have.
-func (t *turned) ks() int { return 16 / t.vecs }
+// blocks runs over k, 16 at a time: two blocks of each vector, in turns. So each load
+// goes on by a whole cache line; by half of one, few rows take up to a sixth longer.
+func (t *turned) blocks() {
+	for _, do := range t.turning(0, 0) {
+		do()
+	}
+	last := 2*t.vecs - 1
+	t.Label("blocks")
+	for i := range last {
+		t.block(i, t.turning(i+1, 0))
+	}
+	t.SUBQ(operand.Imm(16), t.local.Offset(24))
+	t.JEQ(operand.LabelRef("last"))
+	t.block(last, t.turning(0, 16))
+	for _, p := range append([]reg.GPVirtual{t.a}, t.bs...) {
+		t.ADDQ(operand.Imm(4*16), p)
+	}
+	t.JMP(operand.LabelRef("blocks"))
+	t.Label("last")
+	t.block(last, nil)
+}
 
 // vector is the one that a block belongs to, and place its first k.
 func (t *turned) vector(block int) int { return block % t.vecs }
-func (t *turned) place(block int) int  { return block * (t.ks() - 8) }
+func (t *turned) place(block int) int  { return block / t.vecs * 8 }
 
 // block adds the products of the columns that are turned, and does what turns the
 // next ones meanwhile: an instruction here and there, for the processor looks
 // ahead by less than a block.
 func (t *turned) block(block int, meanwhile []func()) {
-	now, done := t.columns[block], 0
+	now, done := t.columns[block%2], 0
 	for k := range 8 {
 		b, half := t.vec(t.Context), []uint64{0x88, 0xdd}[k/4] // ks 0 to 3, 4 to 7
 		t.VSHUFF64X2(operand.Imm(half), now[4+k%4], now[k%4], b)
@@ -162,21 +172,46 @@ func (t *turned) turning(block, ks int) (list []func()) {
 		at := func(r int) operand.Mem {
 			return multiple(t.bs[2*t.vector(block)+q], t.bOdd, r).Offset(4 * (t.place(block) + ks))
 		}
-		out := t.columns[block][4*q:]
 		var z, u [4]reg.VecVirtual
 		for i := range z {
 			z[i], u[i] = t.ZMM(), t.ZMM()
 			do(func() { t.VBROADCASTF64X4(at(i), z[i]) })
 			do(func() { t.VINSERTF64X4(operand.Imm(1), at(i+4), z[i], z[i]) })
 		}
-		for i := range 2 {
-			do(func() { t.VUNPCKLPS(z[2*i+1], z[2*i], u[2*i]) })
-			do(func() { t.VUNPCKHPS(z[2*i+1], z[2*i], u[2*i+1]) })
+		pair, of, picks := t.unpack, [4]int{0, 0, 1, 1}, [4]uint64{0x44, 0xee, 0x44, 0xee}
+		if t.blends() && q == 0 {
+			pair, of, picks = t.blend, [4]int{0, 1, 0, 1}, [4]uint64{0x44, 0x11, 0xee, 0xbb}
 		}
 		for i := range 2 {
-			do(func() { t.VUNPCKLPD(u[2+i], u[i], out[2*i]) })
-			do(func() { t.VUNPCKHPD(u[2+i], u[i], out[2*i+1]) })
+			list = append(list, pair(z[2*i], z[2*i+1], u[2*i], u[2*i+1])...)
+		}
+		// In the order of ks: two of these columns, then two of those.
+		for k, out := range t.columns[block%2][4*q : 4*q+4] {
+			do(func() { t.VSHUFPS(operand.Imm(picks[k]), u[2+of[k]], u[of[k]], out) })
 		}
 	}
 	return list
+}
+
+// unpack pairs columns x and y: u gets ks 0 and 1 of both, v ks 2 and 3.
+func (t *turned) unpack(x, y, u, v reg.VecVirtual) []func() {
+	return []func(){
+		func() { t.VUNPCKLPS(y, x, u) },
+		func() { t.VUNPCKHPS(y, x, v) },
+	}
+}
+
+// blends is whether half of the pairs are made by blend. Products have two places in
+// the processor, and only one of them shuffles, 24 times for a block: it is what a
+// single row waits for.
+func (t *turned) blends() bool { return t.rows == 1 }
+
+// blend pairs columns x and y without a shuffle: u gets ks 0 and 2, v ks 1 and 3 with
+// y before x. It changes y.
+func (t *turned) blend(x, y, u, v reg.VecVirtual) []func() {
+	return []func(){
+		func() { t.VPROLQ(operand.Imm(32), y, y) },
+		func() { t.VBLENDMPS(y, x, t.second, u) },
+		func() { t.VBLENDMPS(x, y, t.second, v) },
+	}
 }
