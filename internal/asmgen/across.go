@@ -46,6 +46,7 @@ func acrossTable(s isa) string {
 type across struct {
 	tile
 	x, x2, c, lines, offsets reg.GPVirtual // x2: the second half of the places
+	next                     reg.GPVirtual // the place of x in the next channel
 	flags                    map[string]reg.GPVirtual
 	soon                     soon
 	spare                    []reg.VecVirtual
@@ -61,7 +62,9 @@ func (a *across) write() {
 	}
 	a.x, a.c, a.lines = a.load("x"), a.load("c"), a.load("lines")
 	a.x2 = a.load("gap")
+	a.next = a.load("next")
 	a.ADDQ(a.x, a.x2)
+	a.ADDQ(a.x, a.next)
 	a.flags = map[string]reg.GPVirtual{"left": a.load("left"), "right": a.load("right"), "inner": a.load("inner")}
 	a.soon = soonOf(&a.tile, acrossSteps)
 	a.Label("lines")
@@ -75,6 +78,7 @@ func (a *across) write() {
 	a.finish()
 	a.ADDQ(a.field("xLine"), a.x)
 	a.ADDQ(a.field("xLine"), a.x2)
+	a.ADDQ(a.field("xLine"), a.next)
 	a.ADDQ(a.field("cLine"), a.c)
 	a.DECQ(a.lines)
 	a.JNE(operand.LabelRef("lines"))
@@ -96,11 +100,21 @@ func (a *across) step() {
 		a.unlessPadded(r, i, func() { a.place(r, at, w) })
 	}
 	a.give(w...)
+	if i == 0 && !a.soon.rest() {
+		a.askNext(at)
+	}
 	a.soon.ask(a.Context)
 	if n := a.soon.done(); n > 0 {
 		a.ADDQ(operand.I32(4*n), a.offsets)
 		a.ADDQ(operand.I32(n*a.vecs*a.bytes()), a.b)
 	}
+}
+
+// askNext asks the first cache for the middle of what a tap finds in the next channel:
+// filters run through that cache, so that little of an image stays there from line
+// to line. To ask for both ends costs as much as it brings.
+func (a *across) askNext(at reg.GPVirtual) {
+	a.PREFETCHT0(operand.Mem{Base: a.next, Index: at, Scale: 1, Disp: 2 * a.rows})
 }
 
 // threes runs over k. One vector of channels would take a load for each product, but
@@ -118,6 +132,7 @@ func (a *across) threes() {
 		a.soon.next()
 		a.soon.ask(a.Context)
 	}
+	a.askNext(at)
 	a.three(w, operand.Mem{Base: a.x, Index: at, Scale: 1}, 0, a.rows/2)
 	a.three(w, operand.Mem{Base: a.x2, Index: at, Scale: 1}, a.rows/2, a.rows)
 	a.give(w[:]...)

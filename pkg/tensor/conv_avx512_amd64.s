@@ -8688,92 +8688,95 @@ storeEnd:
 TEXT ·across1x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z1
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z2
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z1
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z3
-	VBROADCASTSS 4(SI)(R14*1), Z4
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z2
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z3
+	PREFETCHT0   2(DI)(R15*1)
+	VBROADCASTSS 4(SI)(R15*1), Z4
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (SI)(R14*1), Z5
+	VBROADCASTSS (SI)(R15*1), Z5
 	VFMADD231PS  Z1, Z5, Z0
 
 left0:
 	VFMADD231PS  Z2, Z4, Z0
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 8(SI)(R14*1), Z5
+	VBROADCASTSS 8(SI)(R15*1), Z5
 	VFMADD231PS  Z3, Z5, Z0
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z3
-	VFMADD231PS.BCST (SI)(R14*1), Z3, Z0
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z3
+	VFMADD231PS.BCST (SI)(R15*1), Z3, Z0
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z3
 	VPMINSD    Z0, Z3, Z3
 	VPTERNLOGD $0xff, Z2, Z2, Z2
 	VPSLLD     $0x1f, Z2, Z2
 	VPCMPEQD   Z2, Z3, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z2
+	VMOVUPS (R12), Z2
 	VADDPS  Z2, Z0, Z0
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000001, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000001, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z0, Z0, Z2
 	VUNPCKHPS  Z0, Z0, Z3
 	VUNPCKLPD  Z2, Z2, Z0
@@ -8804,235 +8807,23 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
-	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
-	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
-	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
-	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
-	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
-	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
-	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
-	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
-	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
-	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
-	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
-	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
-	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
-	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
-	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-
-stored:
-	ADDQ 8(AX), CX
-	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
-	DECQ BX
-	JNE  lines
-	VZEROUPPER
-	RET
-
-// func across2x1_avx512(p *across)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·across2x1_avx512(SB), $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
-	MOVQ 16(AX), SI
-	ADDQ CX, SI
-	MOVQ 120(AX), DI
-	MOVQ 128(AX), R8
-	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
-	MOVQ 160(AX), R11
-
-lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	CMPQ   144(AX), $0x00
-	JEQ    kOne
-
-kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z2
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z3
-	PREFETCHT0   (R11)
-	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z4
-	VBROADCASTSS 4(CX)(R15*1), Z5
-	TESTQ        DI, DI
-	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z6
-	VFMADD231PS  Z2, Z6, Z0
-
-left0:
-	VFMADD231PS  Z3, Z5, Z0
-	TESTQ        R9, R9
-	JNE          inner2
-	VBROADCASTSS 8(CX)(R15*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-
-inner2:
-	VBROADCASTSS 8(SI)(R15*1), Z5
-	TESTQ        R9, R9
-	JNE          inner0
-	VBROADCASTSS 4(SI)(R15*1), Z6
-	VFMADD231PS  Z2, Z6, Z1
-
-inner0:
-	VFMADD231PS  Z3, Z5, Z1
-	TESTQ        R8, R8
-	JNE          right2
-	VBROADCASTSS 12(SI)(R15*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-
-right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
-	JNE  kThree
-	JMP  kDone
-
-kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z4
-	VFMADD231PS.BCST (CX)(R15*1), Z4, Z0
-	VFMADD231PS.BCST 4(SI)(R15*1), Z4, Z1
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
-	JNE              kOne
-
-kDone:
-	CMPQ       104(AX), $0x00
-	JEQ        edged
-	VMOVAPS    Z0, Z4
-	VPMINSD    Z0, Z4, Z4
-	VPMINSD    Z1, Z4, Z4
-	VPTERNLOGD $0xff, Z3, Z3, Z3
-	VPSLLD     $0x1f, Z3, Z3
-	VPCMPEQD   Z3, Z4, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
-
-edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
-	JEQ     noBias
-	VMOVUPS (R12), Z3
-	VADDPS  Z3, Z0, Z0
-	VADDPS  Z3, Z1, Z1
-
-noBias:
-	CMPQ   96(AX), $0x00
-	JEQ    rectified
-	VPXORD Z3, Z3, Z3
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-
-rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x00000003, R15
-	KMOVW      R15, K1
-	VUNPCKLPS  Z1, Z0, Z3
-	VUNPCKHPS  Z1, Z0, Z4
-	VUNPCKLPD  Z3, Z3, Z1
-	VUNPCKHPD  Z3, Z3, Z0
-	VUNPCKLPD  Z4, Z4, Z3
-	VUNPCKHPD  Z4, Z4, Z2
-	VSHUFF32X4 $0x88, Z1, Z1, Z4
-	VSHUFF32X4 $0xdd, Z1, Z1, Z5
-	VSHUFF32X4 $0x88, Z4, Z4, Z1
-	VSHUFF32X4 $0xdd, Z4, Z4, Z6
-	VSHUFF32X4 $0x88, Z5, Z5, Z4
-	VSHUFF32X4 $0xdd, Z5, Z5, Z7
-	VSHUFF32X4 $0x88, Z0, Z0, Z5
-	VSHUFF32X4 $0xdd, Z0, Z0, Z8
-	VSHUFF32X4 $0x88, Z5, Z5, Z0
-	VSHUFF32X4 $0xdd, Z5, Z5, Z9
-	VSHUFF32X4 $0x88, Z8, Z8, Z5
-	VSHUFF32X4 $0xdd, Z8, Z8, Z10
-	VSHUFF32X4 $0x88, Z3, Z3, Z8
-	VSHUFF32X4 $0xdd, Z3, Z3, Z11
-	VSHUFF32X4 $0x88, Z8, Z8, Z3
-	VSHUFF32X4 $0xdd, Z8, Z8, Z12
-	VSHUFF32X4 $0x88, Z11, Z11, Z8
-	VSHUFF32X4 $0xdd, Z11, Z11, Z13
-	VSHUFF32X4 $0x88, Z2, Z2, Z11
-	VSHUFF32X4 $0xdd, Z2, Z2, Z14
-	VSHUFF32X4 $0x88, Z11, Z11, Z2
-	VSHUFF32X4 $0xdd, Z11, Z11, Z15
-	VSHUFF32X4 $0x88, Z14, Z14, Z11
-	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z1, K1, (R12)
+	VMOVUPS    Z0, K1, (R12)
 	ADDQ       R13, R12
 	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
+	VMOVUPS    Z1, K1, (R12)
 	ADDQ       R13, R12
 	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
+	VMOVUPS    Z2, K1, (R12)
 	ADDQ       R13, R12
 	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
+	VMOVUPS    Z4, K1, (R12)
 	ADDQ       R13, R12
 	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
+	VMOVUPS    Z3, K1, (R12)
 	ADDQ       R13, R12
 	CMPQ       R14, $0x05
 	JLE        stored
@@ -9082,7 +8873,224 @@ rectified:
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
+	DECQ BX
+	JNE  lines
+	VZEROUPPER
+	RET
+
+// func across2x1_avx512(p *across)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·across2x1_avx512(SB), $8-8
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
+	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
+	ADDQ CX, SI
+	ADDQ CX, DI
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 144(AX), R10
+	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
+
+lines:
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	CMPQ   152(AX), $0x00
+	JEQ    kOne
+
+kThree:
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z2
+	PREFETCHT0   (R11)
+	ADDQ         176(AX), R11
+	VMOVUPS      64(R13), Z3
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z4
+	PREFETCHT0   4(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z5
+	TESTQ        R8, R8
+	JNE          left0
+	VBROADCASTSS (CX)(BP*1), Z6
+	VFMADD231PS  Z2, Z6, Z0
+
+left0:
+	VFMADD231PS  Z3, Z5, Z0
+	TESTQ        R10, R10
+	JNE          inner2
+	VBROADCASTSS 8(CX)(BP*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+
+inner2:
+	VBROADCASTSS 8(SI)(BP*1), Z5
+	TESTQ        R10, R10
+	JNE          inner0
+	VBROADCASTSS 4(SI)(BP*1), Z6
+	VFMADD231PS  Z2, Z6, Z1
+
+inner0:
+	VFMADD231PS  Z3, Z5, Z1
+	TESTQ        R9, R9
+	JNE          right2
+	VBROADCASTSS 12(SI)(BP*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+
+right2:
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
+	JNE  kThree
+	JMP  kDone
+
+kOne:
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z4
+	VFMADD231PS.BCST (CX)(BP*1), Z4, Z0
+	VFMADD231PS.BCST 4(SI)(BP*1), Z4, Z1
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
+	JNE              kOne
+
+kDone:
+	CMPQ       112(AX), $0x00
+	JEQ        edged
+	VMOVAPS    Z0, Z4
+	VPMINSD    Z0, Z4, Z4
+	VPMINSD    Z1, Z4, Z4
+	VPTERNLOGD $0xff, Z3, Z3, Z3
+	VPSLLD     $0x1f, Z3, Z3
+	VPCMPEQD   Z3, Z4, K1
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
+
+edged:
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
+	JEQ     noBias
+	VMOVUPS (R13), Z3
+	VADDPS  Z3, Z0, Z0
+	VADDPS  Z3, Z1, Z1
+
+noBias:
+	CMPQ   104(AX), $0x00
+	JEQ    rectified
+	VPXORD Z3, Z3, Z3
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+
+rectified:
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x00000003, BP
+	KMOVW      BP, K1
+	VUNPCKLPS  Z1, Z0, Z3
+	VUNPCKHPS  Z1, Z0, Z4
+	VUNPCKLPD  Z3, Z3, Z1
+	VUNPCKHPD  Z3, Z3, Z0
+	VUNPCKLPD  Z4, Z4, Z3
+	VUNPCKHPD  Z4, Z4, Z2
+	VSHUFF32X4 $0x88, Z1, Z1, Z4
+	VSHUFF32X4 $0xdd, Z1, Z1, Z5
+	VSHUFF32X4 $0x88, Z4, Z4, Z1
+	VSHUFF32X4 $0xdd, Z4, Z4, Z6
+	VSHUFF32X4 $0x88, Z5, Z5, Z4
+	VSHUFF32X4 $0xdd, Z5, Z5, Z7
+	VSHUFF32X4 $0x88, Z0, Z0, Z5
+	VSHUFF32X4 $0xdd, Z0, Z0, Z8
+	VSHUFF32X4 $0x88, Z5, Z5, Z0
+	VSHUFF32X4 $0xdd, Z5, Z5, Z9
+	VSHUFF32X4 $0x88, Z8, Z8, Z5
+	VSHUFF32X4 $0xdd, Z8, Z8, Z10
+	VSHUFF32X4 $0x88, Z3, Z3, Z8
+	VSHUFF32X4 $0xdd, Z3, Z3, Z11
+	VSHUFF32X4 $0x88, Z8, Z8, Z3
+	VSHUFF32X4 $0xdd, Z8, Z8, Z12
+	VSHUFF32X4 $0x88, Z11, Z11, Z8
+	VSHUFF32X4 $0xdd, Z11, Z11, Z13
+	VSHUFF32X4 $0x88, Z2, Z2, Z11
+	VSHUFF32X4 $0xdd, Z2, Z2, Z14
+	VSHUFF32X4 $0x88, Z11, Z11, Z2
+	VSHUFF32X4 $0xdd, Z11, Z11, Z15
+	VSHUFF32X4 $0x88, Z14, Z14, Z11
+	VSHUFF32X4 $0xdd, Z14, Z14, Z14
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
+	JLE        stored
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
+	JLE        stored
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
+	JLE        stored
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
+	JLE        stored
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
+	JLE        stored
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
+	JLE        stored
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
+	JLE        stored
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
+	JLE        stored
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
+	JLE        stored
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
+	JLE        stored
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
+	JLE        stored
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
+	JLE        stored
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
+	JLE        stored
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
+	JLE        stored
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
+	JLE        stored
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+
+stored:
+	ADDQ 8(AX), CX
+	ADDQ 8(AX), SI
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -9093,78 +9101,81 @@ stored:
 TEXT ·across3x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z3
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z4
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z3
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z5
-	VBROADCASTSS 4(CX)(R14*1), Z6
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z4
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z5
+	PREFETCHT0   6(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z6
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z7
+	VBROADCASTSS (CX)(R15*1), Z7
 	VFMADD231PS  Z3, Z7, Z0
 
 left0:
 	VFMADD231PS  Z4, Z6, Z0
-	VBROADCASTSS 8(CX)(R14*1), Z7
+	VBROADCASTSS 8(CX)(R15*1), Z7
 	VFMADD231PS  Z5, Z7, Z0
-	VBROADCASTSS 8(SI)(R14*1), Z6
-	VBROADCASTSS 12(SI)(R14*1), Z7
-	VBROADCASTSS 4(SI)(R14*1), Z8
+	VBROADCASTSS 8(SI)(R15*1), Z6
+	VBROADCASTSS 12(SI)(R15*1), Z7
+	VBROADCASTSS 4(SI)(R15*1), Z8
 	VFMADD231PS  Z3, Z8, Z1
 	VFMADD231PS  Z3, Z6, Z2
 	VFMADD231PS  Z4, Z6, Z1
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z1
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 16(SI)(R14*1), Z8
+	VBROADCASTSS 16(SI)(R15*1), Z8
 	VFMADD231PS  Z5, Z8, Z2
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z5
-	VFMADD231PS.BCST (CX)(R14*1), Z5, Z0
-	VFMADD231PS.BCST 4(SI)(R14*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(R14*1), Z5, Z2
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z5
+	VFMADD231PS.BCST (CX)(R15*1), Z5, Z0
+	VFMADD231PS.BCST 4(SI)(R15*1), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(R15*1), Z5, Z2
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z5
 	VPMINSD    Z0, Z5, Z5
@@ -9173,20 +9184,20 @@ kDone:
 	VPTERNLOGD $0xff, Z4, Z4, Z4
 	VPSLLD     $0x1f, Z4, Z4
 	VPCMPEQD   Z4, Z5, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z4
+	VMOVUPS (R12), Z4
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z4, Z1, Z1
 	VADDPS  Z4, Z2, Z2
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
@@ -9194,11 +9205,11 @@ noBias:
 	VMAXPS Z2, Z4, Z2
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000007, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000007, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z4
 	VUNPCKHPS  Z1, Z0, Z5
 	VUNPCKLPS  Z2, Z2, Z1
@@ -9231,73 +9242,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -9305,44 +9317,47 @@ stored:
 
 // func across4x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across4x1_avx512(SB), $0-8
+TEXT ·across4x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z4
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z5
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z4
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z6
-	VBROADCASTSS 4(CX)(R15*1), Z7
-	VBROADCASTSS 8(CX)(R15*1), Z8
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z5
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z6
+	PREFETCHT0   8(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z7
+	VBROADCASTSS 8(CX)(BP*1), Z8
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z9
+	VBROADCASTSS (CX)(BP*1), Z9
 	VFMADD231PS  Z4, Z9, Z0
 
 left0:
@@ -9350,17 +9365,17 @@ left0:
 	VFMADD231PS  Z5, Z7, Z0
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z0
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 12(CX)(R15*1), Z9
+	VBROADCASTSS 12(CX)(BP*1), Z9
 	VFMADD231PS  Z6, Z9, Z1
 
 inner2:
-	VBROADCASTSS 12(SI)(R15*1), Z8
-	VBROADCASTSS 16(SI)(R15*1), Z7
-	TESTQ        R9, R9
+	VBROADCASTSS 12(SI)(BP*1), Z8
+	VBROADCASTSS 16(SI)(BP*1), Z7
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 8(SI)(R15*1), Z9
+	VBROADCASTSS 8(SI)(BP*1), Z9
 	VFMADD231PS  Z4, Z9, Z2
 
 inner0:
@@ -9368,32 +9383,32 @@ inner0:
 	VFMADD231PS  Z5, Z8, Z2
 	VFMADD231PS  Z5, Z7, Z3
 	VFMADD231PS  Z6, Z7, Z2
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 20(SI)(R15*1), Z9
+	VBROADCASTSS 20(SI)(BP*1), Z9
 	VFMADD231PS  Z6, Z9, Z3
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z6
-	VFMADD231PS.BCST (CX)(R15*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z6, Z1
-	VFMADD231PS.BCST 8(SI)(R15*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(R15*1), Z6, Z3
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z6
+	VFMADD231PS.BCST (CX)(BP*1), Z6, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z6, Z1
+	VFMADD231PS.BCST 8(SI)(BP*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(BP*1), Z6, Z3
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z6
 	VPMINSD    Z0, Z6, Z6
@@ -9403,21 +9418,21 @@ kDone:
 	VPTERNLOGD $0xff, Z5, Z5, Z5
 	VPSLLD     $0x1f, Z5, Z5
 	VPCMPEQD   Z5, Z6, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z5
+	VMOVUPS (R13), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z2, Z2
 	VADDPS  Z5, Z3, Z3
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
@@ -9426,11 +9441,11 @@ noBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x0000000f, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x0000000f, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z5
 	VUNPCKHPS  Z1, Z0, Z6
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9463,73 +9478,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z11, Z11, Z15
 	VSHUFF32X4 $0x88, Z14, Z14, Z11
 	VSHUFF32X4 $0xdd, Z14, Z14, Z14
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -9540,42 +9556,45 @@ stored:
 TEXT ·across5x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z5
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z6
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z5
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z7
-	VBROADCASTSS 4(CX)(R14*1), Z8
-	VBROADCASTSS 8(CX)(R14*1), Z9
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z6
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z7
+	PREFETCHT0   10(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z8
+	VBROADCASTSS 8(CX)(R15*1), Z9
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z10
+	VBROADCASTSS (CX)(R15*1), Z10
 	VFMADD231PS  Z5, Z10, Z0
 
 left0:
@@ -9583,12 +9602,12 @@ left0:
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z6, Z9, Z1
 	VFMADD231PS  Z7, Z9, Z0
-	VBROADCASTSS 12(CX)(R14*1), Z10
+	VBROADCASTSS 12(CX)(R15*1), Z10
 	VFMADD231PS  Z7, Z10, Z1
-	VBROADCASTSS 12(SI)(R14*1), Z9
-	VBROADCASTSS 16(SI)(R14*1), Z8
-	VBROADCASTSS 20(SI)(R14*1), Z10
-	VBROADCASTSS 8(SI)(R14*1), Z11
+	VBROADCASTSS 12(SI)(R15*1), Z9
+	VBROADCASTSS 16(SI)(R15*1), Z8
+	VBROADCASTSS 20(SI)(R15*1), Z10
+	VBROADCASTSS 8(SI)(R15*1), Z11
 	VFMADD231PS  Z5, Z11, Z2
 	VFMADD231PS  Z5, Z9, Z3
 	VFMADD231PS  Z5, Z8, Z4
@@ -9597,33 +9616,33 @@ left0:
 	VFMADD231PS  Z6, Z10, Z4
 	VFMADD231PS  Z7, Z8, Z2
 	VFMADD231PS  Z7, Z10, Z3
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 24(SI)(R14*1), Z11
+	VBROADCASTSS 24(SI)(R15*1), Z11
 	VFMADD231PS  Z7, Z11, Z4
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z7
-	VFMADD231PS.BCST (CX)(R14*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z7, Z1
-	VFMADD231PS.BCST 8(SI)(R14*1), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z7, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z7, Z4
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z7
+	VFMADD231PS.BCST (CX)(R15*1), Z7, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z7, Z1
+	VFMADD231PS.BCST 8(SI)(R15*1), Z7, Z2
+	VFMADD231PS.BCST 12(SI)(R15*1), Z7, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z7, Z4
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z7
 	VPMINSD    Z0, Z7, Z7
@@ -9634,14 +9653,14 @@ kDone:
 	VPTERNLOGD $0xff, Z6, Z6, Z6
 	VPSLLD     $0x1f, Z6, Z6
 	VPCMPEQD   Z6, Z7, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z6
+	VMOVUPS (R12), Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -9649,7 +9668,7 @@ edged:
 	VADDPS  Z6, Z4, Z4
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -9659,11 +9678,11 @@ noBias:
 	VMAXPS Z4, Z6, Z4
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000001f, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000001f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z6
 	VUNPCKHPS  Z1, Z0, Z7
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9702,73 +9721,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z6
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -9776,47 +9796,50 @@ stored:
 
 // func across6x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across6x1_avx512(SB), $0-8
+TEXT ·across6x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z6
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z7
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z6
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z8
-	VBROADCASTSS 4(CX)(R15*1), Z9
-	VBROADCASTSS 8(CX)(R15*1), Z10
-	VBROADCASTSS 12(CX)(R15*1), Z11
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z7
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z8
+	PREFETCHT0   12(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z9
+	VBROADCASTSS 8(CX)(BP*1), Z10
+	VBROADCASTSS 12(CX)(BP*1), Z11
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z12
+	VBROADCASTSS (CX)(BP*1), Z12
 	VFMADD231PS  Z6, Z12, Z0
 
 left0:
@@ -9827,18 +9850,18 @@ left0:
 	VFMADD231PS  Z7, Z11, Z2
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z8, Z11, Z1
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 16(CX)(R15*1), Z12
+	VBROADCASTSS 16(CX)(BP*1), Z12
 	VFMADD231PS  Z8, Z12, Z2
 
 inner2:
-	VBROADCASTSS 16(SI)(R15*1), Z11
-	VBROADCASTSS 20(SI)(R15*1), Z10
-	VBROADCASTSS 24(SI)(R15*1), Z9
-	TESTQ        R9, R9
+	VBROADCASTSS 16(SI)(BP*1), Z11
+	VBROADCASTSS 20(SI)(BP*1), Z10
+	VBROADCASTSS 24(SI)(BP*1), Z9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 12(SI)(R15*1), Z12
+	VBROADCASTSS 12(SI)(BP*1), Z12
 	VFMADD231PS  Z6, Z12, Z3
 
 inner0:
@@ -9849,34 +9872,34 @@ inner0:
 	VFMADD231PS  Z7, Z9, Z5
 	VFMADD231PS  Z8, Z10, Z3
 	VFMADD231PS  Z8, Z9, Z4
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 28(SI)(R15*1), Z12
+	VBROADCASTSS 28(SI)(BP*1), Z12
 	VFMADD231PS  Z8, Z12, Z5
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z8
-	VFMADD231PS.BCST (CX)(R15*1), Z8, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z8, Z1
-	VFMADD231PS.BCST 8(CX)(R15*1), Z8, Z2
-	VFMADD231PS.BCST 12(SI)(R15*1), Z8, Z3
-	VFMADD231PS.BCST 16(SI)(R15*1), Z8, Z4
-	VFMADD231PS.BCST 20(SI)(R15*1), Z8, Z5
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z8
+	VFMADD231PS.BCST (CX)(BP*1), Z8, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z8, Z1
+	VFMADD231PS.BCST 8(CX)(BP*1), Z8, Z2
+	VFMADD231PS.BCST 12(SI)(BP*1), Z8, Z3
+	VFMADD231PS.BCST 16(SI)(BP*1), Z8, Z4
+	VFMADD231PS.BCST 20(SI)(BP*1), Z8, Z5
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z8
 	VPMINSD    Z0, Z8, Z8
@@ -9888,14 +9911,14 @@ kDone:
 	VPTERNLOGD $0xff, Z7, Z7, Z7
 	VPSLLD     $0x1f, Z7, Z7
 	VPCMPEQD   Z7, Z8, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z7
+	VMOVUPS (R13), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z2, Z2
@@ -9904,7 +9927,7 @@ edged:
 	VADDPS  Z7, Z5, Z5
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
@@ -9915,11 +9938,11 @@ noBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x0000003f, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x0000003f, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z7
 	VUNPCKHPS  Z1, Z0, Z8
 	VUNPCKLPS  Z3, Z2, Z1
@@ -9958,73 +9981,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z7
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -10035,20 +10059,22 @@ stored:
 TEXT ·across7x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10056,24 +10082,25 @@ lines:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z7
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z8
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z7
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z9
-	VBROADCASTSS 4(CX)(R14*1), Z10
-	VBROADCASTSS 8(CX)(R14*1), Z11
-	VBROADCASTSS 12(CX)(R14*1), Z12
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z8
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z9
+	PREFETCHT0   14(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z10
+	VBROADCASTSS 8(CX)(R15*1), Z11
+	VBROADCASTSS 12(CX)(R15*1), Z12
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z13
+	VBROADCASTSS (CX)(R15*1), Z13
 	VFMADD231PS  Z7, Z13, Z0
 
 left0:
@@ -10084,13 +10111,13 @@ left0:
 	VFMADD231PS  Z8, Z12, Z2
 	VFMADD231PS  Z9, Z11, Z0
 	VFMADD231PS  Z9, Z12, Z1
-	VBROADCASTSS 16(CX)(R14*1), Z13
+	VBROADCASTSS 16(CX)(R15*1), Z13
 	VFMADD231PS  Z9, Z13, Z2
-	VBROADCASTSS 16(SI)(R14*1), Z12
-	VBROADCASTSS 20(SI)(R14*1), Z11
-	VBROADCASTSS 24(SI)(R14*1), Z10
-	VBROADCASTSS 28(SI)(R14*1), Z13
-	VBROADCASTSS 12(SI)(R14*1), Z14
+	VBROADCASTSS 16(SI)(R15*1), Z12
+	VBROADCASTSS 20(SI)(R15*1), Z11
+	VBROADCASTSS 24(SI)(R15*1), Z10
+	VBROADCASTSS 28(SI)(R15*1), Z13
+	VBROADCASTSS 12(SI)(R15*1), Z14
 	VFMADD231PS  Z7, Z14, Z3
 	VFMADD231PS  Z7, Z12, Z4
 	VFMADD231PS  Z7, Z11, Z5
@@ -10102,35 +10129,35 @@ left0:
 	VFMADD231PS  Z9, Z11, Z3
 	VFMADD231PS  Z9, Z10, Z4
 	VFMADD231PS  Z9, Z13, Z5
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 32(SI)(R14*1), Z14
+	VBROADCASTSS 32(SI)(R15*1), Z14
 	VFMADD231PS  Z9, Z14, Z6
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z9
-	VFMADD231PS.BCST (CX)(R14*1), Z9, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z9, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z9, Z2
-	VFMADD231PS.BCST 12(SI)(R14*1), Z9, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z9, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z9, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z9, Z6
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z9
+	VFMADD231PS.BCST (CX)(R15*1), Z9, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z9, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z9, Z2
+	VFMADD231PS.BCST 12(SI)(R15*1), Z9, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z9, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z9, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z9, Z6
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z9
 	VPMINSD    Z0, Z9, Z9
@@ -10143,14 +10170,14 @@ kDone:
 	VPTERNLOGD $0xff, Z8, Z8, Z8
 	VPSLLD     $0x1f, Z8, Z8
 	VPCMPEQD   Z8, Z9, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z8
+	VMOVUPS (R12), Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
@@ -10160,7 +10187,7 @@ edged:
 	VADDPS  Z8, Z6, Z6
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -10172,11 +10199,11 @@ noBias:
 	VMAXPS Z6, Z8, Z6
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000007f, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000007f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z8
 	VUNPCKHPS  Z1, Z0, Z9
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10217,73 +10244,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z12, Z12, Z8
 	VSHUFF32X4 $0x88, Z15, Z15, Z12
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -10291,23 +10319,25 @@ stored:
 
 // func across8x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across8x1_avx512(SB), $0-8
+TEXT ·across8x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10316,25 +10346,26 @@ lines:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z8
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z9
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z8
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z10
-	VBROADCASTSS 4(CX)(R15*1), Z11
-	VBROADCASTSS 8(CX)(R15*1), Z12
-	VBROADCASTSS 12(CX)(R15*1), Z13
-	VBROADCASTSS 16(CX)(R15*1), Z14
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z9
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z10
+	PREFETCHT0   16(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z11
+	VBROADCASTSS 8(CX)(BP*1), Z12
+	VBROADCASTSS 12(CX)(BP*1), Z13
+	VBROADCASTSS 16(CX)(BP*1), Z14
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z15
+	VBROADCASTSS (CX)(BP*1), Z15
 	VFMADD231PS  Z8, Z15, Z0
 
 left0:
@@ -10348,19 +10379,19 @@ left0:
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z10, Z13, Z1
 	VFMADD231PS  Z10, Z14, Z2
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 20(CX)(R15*1), Z15
+	VBROADCASTSS 20(CX)(BP*1), Z15
 	VFMADD231PS  Z10, Z15, Z3
 
 inner2:
-	VBROADCASTSS 20(SI)(R15*1), Z14
-	VBROADCASTSS 24(SI)(R15*1), Z13
-	VBROADCASTSS 28(SI)(R15*1), Z12
-	VBROADCASTSS 32(SI)(R15*1), Z11
-	TESTQ        R9, R9
+	VBROADCASTSS 20(SI)(BP*1), Z14
+	VBROADCASTSS 24(SI)(BP*1), Z13
+	VBROADCASTSS 28(SI)(BP*1), Z12
+	VBROADCASTSS 32(SI)(BP*1), Z11
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 16(SI)(R15*1), Z15
+	VBROADCASTSS 16(SI)(BP*1), Z15
 	VFMADD231PS  Z8, Z15, Z4
 
 inner0:
@@ -10374,36 +10405,36 @@ inner0:
 	VFMADD231PS  Z10, Z13, Z4
 	VFMADD231PS  Z10, Z12, Z5
 	VFMADD231PS  Z10, Z11, Z6
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 36(SI)(R15*1), Z15
+	VBROADCASTSS 36(SI)(BP*1), Z15
 	VFMADD231PS  Z10, Z15, Z7
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z10
-	VFMADD231PS.BCST (CX)(R15*1), Z10, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z10, Z1
-	VFMADD231PS.BCST 8(CX)(R15*1), Z10, Z2
-	VFMADD231PS.BCST 12(CX)(R15*1), Z10, Z3
-	VFMADD231PS.BCST 16(SI)(R15*1), Z10, Z4
-	VFMADD231PS.BCST 20(SI)(R15*1), Z10, Z5
-	VFMADD231PS.BCST 24(SI)(R15*1), Z10, Z6
-	VFMADD231PS.BCST 28(SI)(R15*1), Z10, Z7
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z10
+	VFMADD231PS.BCST (CX)(BP*1), Z10, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z10, Z1
+	VFMADD231PS.BCST 8(CX)(BP*1), Z10, Z2
+	VFMADD231PS.BCST 12(CX)(BP*1), Z10, Z3
+	VFMADD231PS.BCST 16(SI)(BP*1), Z10, Z4
+	VFMADD231PS.BCST 20(SI)(BP*1), Z10, Z5
+	VFMADD231PS.BCST 24(SI)(BP*1), Z10, Z6
+	VFMADD231PS.BCST 28(SI)(BP*1), Z10, Z7
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z10
 	VPMINSD    Z0, Z10, Z10
@@ -10417,14 +10448,14 @@ kDone:
 	VPTERNLOGD $0xff, Z9, Z9, Z9
 	VPSLLD     $0x1f, Z9, Z9
 	VPCMPEQD   Z9, Z10, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z9
+	VMOVUPS (R13), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -10435,7 +10466,7 @@ edged:
 	VADDPS  Z9, Z7, Z7
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -10448,11 +10479,11 @@ noBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x000000ff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x000000ff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z9
 	VUNPCKHPS  Z1, Z0, Z10
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10493,73 +10524,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z9
 	VSHUFF32X4 $0x88, Z15, Z15, Z13
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -10570,20 +10602,22 @@ stored:
 TEXT ·across9x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10593,25 +10627,26 @@ lines:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z9
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z10
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z9
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z11
-	VBROADCASTSS 4(CX)(R14*1), Z12
-	VBROADCASTSS 8(CX)(R14*1), Z13
-	VBROADCASTSS 12(CX)(R14*1), Z14
-	VBROADCASTSS 16(CX)(R14*1), Z15
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z10
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z11
+	PREFETCHT0   18(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z12
+	VBROADCASTSS 8(CX)(R15*1), Z13
+	VBROADCASTSS 12(CX)(R15*1), Z14
+	VBROADCASTSS 16(CX)(R15*1), Z15
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z16
+	VBROADCASTSS (CX)(R15*1), Z16
 	VFMADD231PS  Z9, Z16, Z0
 
 left0:
@@ -10625,14 +10660,14 @@ left0:
 	VFMADD231PS  Z11, Z13, Z0
 	VFMADD231PS  Z11, Z14, Z1
 	VFMADD231PS  Z11, Z15, Z2
-	VBROADCASTSS 20(CX)(R14*1), Z16
+	VBROADCASTSS 20(CX)(R15*1), Z16
 	VFMADD231PS  Z11, Z16, Z3
-	VBROADCASTSS 20(SI)(R14*1), Z15
-	VBROADCASTSS 24(SI)(R14*1), Z14
-	VBROADCASTSS 28(SI)(R14*1), Z13
-	VBROADCASTSS 32(SI)(R14*1), Z12
-	VBROADCASTSS 36(SI)(R14*1), Z16
-	VBROADCASTSS 16(SI)(R14*1), Z17
+	VBROADCASTSS 20(SI)(R15*1), Z15
+	VBROADCASTSS 24(SI)(R15*1), Z14
+	VBROADCASTSS 28(SI)(R15*1), Z13
+	VBROADCASTSS 32(SI)(R15*1), Z12
+	VBROADCASTSS 36(SI)(R15*1), Z16
+	VBROADCASTSS 16(SI)(R15*1), Z17
 	VFMADD231PS  Z9, Z17, Z4
 	VFMADD231PS  Z9, Z15, Z5
 	VFMADD231PS  Z9, Z14, Z6
@@ -10647,37 +10682,37 @@ left0:
 	VFMADD231PS  Z11, Z13, Z5
 	VFMADD231PS  Z11, Z12, Z6
 	VFMADD231PS  Z11, Z16, Z7
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 40(SI)(R14*1), Z17
+	VBROADCASTSS 40(SI)(R15*1), Z17
 	VFMADD231PS  Z11, Z17, Z8
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z11
-	VFMADD231PS.BCST (CX)(R14*1), Z11, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z11, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z11, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z11, Z3
-	VFMADD231PS.BCST 16(SI)(R14*1), Z11, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z11, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z11, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z11, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z11, Z8
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z11
+	VFMADD231PS.BCST (CX)(R15*1), Z11, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z11, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z11, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z11, Z3
+	VFMADD231PS.BCST 16(SI)(R15*1), Z11, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z11, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z11, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z11, Z8
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z11
 	VPMINSD    Z0, Z11, Z11
@@ -10692,14 +10727,14 @@ kDone:
 	VPTERNLOGD $0xff, Z10, Z10, Z10
 	VPSLLD     $0x1f, Z10, Z10
 	VPCMPEQD   Z10, Z11, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z10
+	VMOVUPS (R12), Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
 	VADDPS  Z10, Z2, Z2
@@ -10711,7 +10746,7 @@ edged:
 	VADDPS  Z10, Z8, Z8
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -10725,11 +10760,11 @@ noBias:
 	VMAXPS Z8, Z10, Z8
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000001ff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000001ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z10
 	VUNPCKHPS  Z1, Z0, Z11
 	VUNPCKLPS  Z3, Z2, Z1
@@ -10784,73 +10819,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z10, Z12, Z0
 	VSHUFF32X4 $0xdd, Z10, Z12, Z1
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -10858,23 +10894,25 @@ stored:
 
 // func across10x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across10x1_avx512(SB), $0-8
+TEXT ·across10x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10885,26 +10923,27 @@ lines:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z10
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z11
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z10
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z12
-	VBROADCASTSS 4(CX)(R15*1), Z13
-	VBROADCASTSS 8(CX)(R15*1), Z14
-	VBROADCASTSS 12(CX)(R15*1), Z15
-	VBROADCASTSS 16(CX)(R15*1), Z16
-	VBROADCASTSS 20(CX)(R15*1), Z17
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z11
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z12
+	PREFETCHT0   20(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z13
+	VBROADCASTSS 8(CX)(BP*1), Z14
+	VBROADCASTSS 12(CX)(BP*1), Z15
+	VBROADCASTSS 16(CX)(BP*1), Z16
+	VBROADCASTSS 20(CX)(BP*1), Z17
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z18
+	VBROADCASTSS (CX)(BP*1), Z18
 	VFMADD231PS  Z10, Z18, Z0
 
 left0:
@@ -10921,20 +10960,20 @@ left0:
 	VFMADD231PS  Z12, Z15, Z1
 	VFMADD231PS  Z12, Z16, Z2
 	VFMADD231PS  Z12, Z17, Z3
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 24(CX)(R15*1), Z18
+	VBROADCASTSS 24(CX)(BP*1), Z18
 	VFMADD231PS  Z12, Z18, Z4
 
 inner2:
-	VBROADCASTSS 24(SI)(R15*1), Z17
-	VBROADCASTSS 28(SI)(R15*1), Z16
-	VBROADCASTSS 32(SI)(R15*1), Z15
-	VBROADCASTSS 36(SI)(R15*1), Z14
-	VBROADCASTSS 40(SI)(R15*1), Z13
-	TESTQ        R9, R9
+	VBROADCASTSS 24(SI)(BP*1), Z17
+	VBROADCASTSS 28(SI)(BP*1), Z16
+	VBROADCASTSS 32(SI)(BP*1), Z15
+	VBROADCASTSS 36(SI)(BP*1), Z14
+	VBROADCASTSS 40(SI)(BP*1), Z13
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 20(SI)(R15*1), Z18
+	VBROADCASTSS 20(SI)(BP*1), Z18
 	VFMADD231PS  Z10, Z18, Z5
 
 inner0:
@@ -10951,38 +10990,38 @@ inner0:
 	VFMADD231PS  Z12, Z15, Z6
 	VFMADD231PS  Z12, Z14, Z7
 	VFMADD231PS  Z12, Z13, Z8
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 44(SI)(R15*1), Z18
+	VBROADCASTSS 44(SI)(BP*1), Z18
 	VFMADD231PS  Z12, Z18, Z9
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z12
-	VFMADD231PS.BCST (CX)(R15*1), Z12, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z12, Z1
-	VFMADD231PS.BCST 8(CX)(R15*1), Z12, Z2
-	VFMADD231PS.BCST 12(CX)(R15*1), Z12, Z3
-	VFMADD231PS.BCST 16(CX)(R15*1), Z12, Z4
-	VFMADD231PS.BCST 20(SI)(R15*1), Z12, Z5
-	VFMADD231PS.BCST 24(SI)(R15*1), Z12, Z6
-	VFMADD231PS.BCST 28(SI)(R15*1), Z12, Z7
-	VFMADD231PS.BCST 32(SI)(R15*1), Z12, Z8
-	VFMADD231PS.BCST 36(SI)(R15*1), Z12, Z9
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z12
+	VFMADD231PS.BCST (CX)(BP*1), Z12, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z12, Z1
+	VFMADD231PS.BCST 8(CX)(BP*1), Z12, Z2
+	VFMADD231PS.BCST 12(CX)(BP*1), Z12, Z3
+	VFMADD231PS.BCST 16(CX)(BP*1), Z12, Z4
+	VFMADD231PS.BCST 20(SI)(BP*1), Z12, Z5
+	VFMADD231PS.BCST 24(SI)(BP*1), Z12, Z6
+	VFMADD231PS.BCST 28(SI)(BP*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(BP*1), Z12, Z8
+	VFMADD231PS.BCST 36(SI)(BP*1), Z12, Z9
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z12
 	VPMINSD    Z0, Z12, Z12
@@ -10998,14 +11037,14 @@ kDone:
 	VPTERNLOGD $0xff, Z11, Z11, Z11
 	VPSLLD     $0x1f, Z11, Z11
 	VPCMPEQD   Z11, Z12, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z11
+	VMOVUPS (R13), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z2, Z2
@@ -11018,7 +11057,7 @@ edged:
 	VADDPS  Z11, Z9, Z9
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -11033,11 +11072,11 @@ noBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x000003ff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x000003ff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z11
 	VUNPCKHPS  Z1, Z0, Z12
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11092,73 +11131,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z11, Z13, Z0
 	VSHUFF32X4 $0xdd, Z11, Z13, Z1
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -11169,20 +11209,22 @@ stored:
 TEXT ·across11x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11194,26 +11236,27 @@ lines:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z11
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z12
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z11
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z13
-	VBROADCASTSS 4(CX)(R14*1), Z14
-	VBROADCASTSS 8(CX)(R14*1), Z15
-	VBROADCASTSS 12(CX)(R14*1), Z16
-	VBROADCASTSS 16(CX)(R14*1), Z17
-	VBROADCASTSS 20(CX)(R14*1), Z18
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z12
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z13
+	PREFETCHT0   22(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z14
+	VBROADCASTSS 8(CX)(R15*1), Z15
+	VBROADCASTSS 12(CX)(R15*1), Z16
+	VBROADCASTSS 16(CX)(R15*1), Z17
+	VBROADCASTSS 20(CX)(R15*1), Z18
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z19
+	VBROADCASTSS (CX)(R15*1), Z19
 	VFMADD231PS  Z11, Z19, Z0
 
 left0:
@@ -11230,15 +11273,15 @@ left0:
 	VFMADD231PS  Z13, Z16, Z1
 	VFMADD231PS  Z13, Z17, Z2
 	VFMADD231PS  Z13, Z18, Z3
-	VBROADCASTSS 24(CX)(R14*1), Z19
+	VBROADCASTSS 24(CX)(R15*1), Z19
 	VFMADD231PS  Z13, Z19, Z4
-	VBROADCASTSS 24(SI)(R14*1), Z18
-	VBROADCASTSS 28(SI)(R14*1), Z17
-	VBROADCASTSS 32(SI)(R14*1), Z16
-	VBROADCASTSS 36(SI)(R14*1), Z15
-	VBROADCASTSS 40(SI)(R14*1), Z14
-	VBROADCASTSS 44(SI)(R14*1), Z19
-	VBROADCASTSS 20(SI)(R14*1), Z20
+	VBROADCASTSS 24(SI)(R15*1), Z18
+	VBROADCASTSS 28(SI)(R15*1), Z17
+	VBROADCASTSS 32(SI)(R15*1), Z16
+	VBROADCASTSS 36(SI)(R15*1), Z15
+	VBROADCASTSS 40(SI)(R15*1), Z14
+	VBROADCASTSS 44(SI)(R15*1), Z19
+	VBROADCASTSS 20(SI)(R15*1), Z20
 	VFMADD231PS  Z11, Z20, Z5
 	VFMADD231PS  Z11, Z18, Z6
 	VFMADD231PS  Z11, Z17, Z7
@@ -11256,39 +11299,39 @@ left0:
 	VFMADD231PS  Z13, Z15, Z7
 	VFMADD231PS  Z13, Z14, Z8
 	VFMADD231PS  Z13, Z19, Z9
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 48(SI)(R14*1), Z20
+	VBROADCASTSS 48(SI)(R15*1), Z20
 	VFMADD231PS  Z13, Z20, Z10
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z13
-	VFMADD231PS.BCST (CX)(R14*1), Z13, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z13, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z13, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z13, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z13, Z4
-	VFMADD231PS.BCST 20(SI)(R14*1), Z13, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z13, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z13, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z13, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z13, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z13, Z10
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z13
+	VFMADD231PS.BCST (CX)(R15*1), Z13, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z13, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z13, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z13, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z13, Z4
+	VFMADD231PS.BCST 20(SI)(R15*1), Z13, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z13, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z13, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z13, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z13, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z13, Z10
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z13
 	VPMINSD    Z0, Z13, Z13
@@ -11305,14 +11348,14 @@ kDone:
 	VPTERNLOGD $0xff, Z12, Z12, Z12
 	VPSLLD     $0x1f, Z12, Z12
 	VPCMPEQD   Z12, Z13, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z12
+	VMOVUPS (R12), Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
 	VADDPS  Z12, Z2, Z2
@@ -11326,7 +11369,7 @@ edged:
 	VADDPS  Z12, Z10, Z10
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -11342,11 +11385,11 @@ noBias:
 	VMAXPS Z10, Z12, Z10
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000007ff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000007ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z12
 	VUNPCKHPS  Z1, Z0, Z13
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11403,73 +11446,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z16
 	VSHUFF32X4 $0x88, Z12, Z13, Z0
 	VSHUFF32X4 $0xdd, Z12, Z13, Z1
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -11477,23 +11521,25 @@ stored:
 
 // func across12x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across12x1_avx512(SB), $0-8
+TEXT ·across12x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11506,27 +11552,28 @@ lines:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z12
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z13
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z12
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z14
-	VBROADCASTSS 4(CX)(R15*1), Z15
-	VBROADCASTSS 8(CX)(R15*1), Z16
-	VBROADCASTSS 12(CX)(R15*1), Z17
-	VBROADCASTSS 16(CX)(R15*1), Z18
-	VBROADCASTSS 20(CX)(R15*1), Z19
-	VBROADCASTSS 24(CX)(R15*1), Z20
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z13
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z14
+	PREFETCHT0   24(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z15
+	VBROADCASTSS 8(CX)(BP*1), Z16
+	VBROADCASTSS 12(CX)(BP*1), Z17
+	VBROADCASTSS 16(CX)(BP*1), Z18
+	VBROADCASTSS 20(CX)(BP*1), Z19
+	VBROADCASTSS 24(CX)(BP*1), Z20
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z21
+	VBROADCASTSS (CX)(BP*1), Z21
 	VFMADD231PS  Z12, Z21, Z0
 
 left0:
@@ -11546,21 +11593,21 @@ left0:
 	VFMADD231PS  Z14, Z18, Z2
 	VFMADD231PS  Z14, Z19, Z3
 	VFMADD231PS  Z14, Z20, Z4
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 28(CX)(R15*1), Z21
+	VBROADCASTSS 28(CX)(BP*1), Z21
 	VFMADD231PS  Z14, Z21, Z5
 
 inner2:
-	VBROADCASTSS 28(SI)(R15*1), Z20
-	VBROADCASTSS 32(SI)(R15*1), Z19
-	VBROADCASTSS 36(SI)(R15*1), Z18
-	VBROADCASTSS 40(SI)(R15*1), Z17
-	VBROADCASTSS 44(SI)(R15*1), Z16
-	VBROADCASTSS 48(SI)(R15*1), Z15
-	TESTQ        R9, R9
+	VBROADCASTSS 28(SI)(BP*1), Z20
+	VBROADCASTSS 32(SI)(BP*1), Z19
+	VBROADCASTSS 36(SI)(BP*1), Z18
+	VBROADCASTSS 40(SI)(BP*1), Z17
+	VBROADCASTSS 44(SI)(BP*1), Z16
+	VBROADCASTSS 48(SI)(BP*1), Z15
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 24(SI)(R15*1), Z21
+	VBROADCASTSS 24(SI)(BP*1), Z21
 	VFMADD231PS  Z12, Z21, Z6
 
 inner0:
@@ -11580,40 +11627,40 @@ inner0:
 	VFMADD231PS  Z14, Z17, Z8
 	VFMADD231PS  Z14, Z16, Z9
 	VFMADD231PS  Z14, Z15, Z10
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 52(SI)(R15*1), Z21
+	VBROADCASTSS 52(SI)(BP*1), Z21
 	VFMADD231PS  Z14, Z21, Z11
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z14
-	VFMADD231PS.BCST (CX)(R15*1), Z14, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z14, Z1
-	VFMADD231PS.BCST 8(CX)(R15*1), Z14, Z2
-	VFMADD231PS.BCST 12(CX)(R15*1), Z14, Z3
-	VFMADD231PS.BCST 16(CX)(R15*1), Z14, Z4
-	VFMADD231PS.BCST 20(CX)(R15*1), Z14, Z5
-	VFMADD231PS.BCST 24(SI)(R15*1), Z14, Z6
-	VFMADD231PS.BCST 28(SI)(R15*1), Z14, Z7
-	VFMADD231PS.BCST 32(SI)(R15*1), Z14, Z8
-	VFMADD231PS.BCST 36(SI)(R15*1), Z14, Z9
-	VFMADD231PS.BCST 40(SI)(R15*1), Z14, Z10
-	VFMADD231PS.BCST 44(SI)(R15*1), Z14, Z11
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z14
+	VFMADD231PS.BCST (CX)(BP*1), Z14, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z14, Z1
+	VFMADD231PS.BCST 8(CX)(BP*1), Z14, Z2
+	VFMADD231PS.BCST 12(CX)(BP*1), Z14, Z3
+	VFMADD231PS.BCST 16(CX)(BP*1), Z14, Z4
+	VFMADD231PS.BCST 20(CX)(BP*1), Z14, Z5
+	VFMADD231PS.BCST 24(SI)(BP*1), Z14, Z6
+	VFMADD231PS.BCST 28(SI)(BP*1), Z14, Z7
+	VFMADD231PS.BCST 32(SI)(BP*1), Z14, Z8
+	VFMADD231PS.BCST 36(SI)(BP*1), Z14, Z9
+	VFMADD231PS.BCST 40(SI)(BP*1), Z14, Z10
+	VFMADD231PS.BCST 44(SI)(BP*1), Z14, Z11
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z14
 	VPMINSD    Z0, Z14, Z14
@@ -11631,14 +11678,14 @@ kDone:
 	VPTERNLOGD $0xff, Z13, Z13, Z13
 	VPSLLD     $0x1f, Z13, Z13
 	VPCMPEQD   Z13, Z14, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z13
+	VMOVUPS (R13), Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z2, Z2
@@ -11653,7 +11700,7 @@ edged:
 	VADDPS  Z13, Z11, Z11
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -11670,11 +11717,11 @@ noBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x00000fff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x00000fff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z13
 	VUNPCKHPS  Z1, Z0, Z14
 	VUNPCKLPS  Z3, Z2, Z1
@@ -11731,73 +11778,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z17
 	VSHUFF32X4 $0x88, Z13, Z14, Z0
 	VSHUFF32X4 $0xdd, Z13, Z14, Z1
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -11808,20 +11856,22 @@ stored:
 TEXT ·across13x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11835,27 +11885,28 @@ lines:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z13
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z14
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z13
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z15
-	VBROADCASTSS 4(CX)(R14*1), Z16
-	VBROADCASTSS 8(CX)(R14*1), Z17
-	VBROADCASTSS 12(CX)(R14*1), Z18
-	VBROADCASTSS 16(CX)(R14*1), Z19
-	VBROADCASTSS 20(CX)(R14*1), Z20
-	VBROADCASTSS 24(CX)(R14*1), Z21
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z14
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z15
+	PREFETCHT0   26(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z16
+	VBROADCASTSS 8(CX)(R15*1), Z17
+	VBROADCASTSS 12(CX)(R15*1), Z18
+	VBROADCASTSS 16(CX)(R15*1), Z19
+	VBROADCASTSS 20(CX)(R15*1), Z20
+	VBROADCASTSS 24(CX)(R15*1), Z21
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z22
+	VBROADCASTSS (CX)(R15*1), Z22
 	VFMADD231PS  Z13, Z22, Z0
 
 left0:
@@ -11875,16 +11926,16 @@ left0:
 	VFMADD231PS  Z15, Z19, Z2
 	VFMADD231PS  Z15, Z20, Z3
 	VFMADD231PS  Z15, Z21, Z4
-	VBROADCASTSS 28(CX)(R14*1), Z22
+	VBROADCASTSS 28(CX)(R15*1), Z22
 	VFMADD231PS  Z15, Z22, Z5
-	VBROADCASTSS 28(SI)(R14*1), Z21
-	VBROADCASTSS 32(SI)(R14*1), Z20
-	VBROADCASTSS 36(SI)(R14*1), Z19
-	VBROADCASTSS 40(SI)(R14*1), Z18
-	VBROADCASTSS 44(SI)(R14*1), Z17
-	VBROADCASTSS 48(SI)(R14*1), Z16
-	VBROADCASTSS 52(SI)(R14*1), Z22
-	VBROADCASTSS 24(SI)(R14*1), Z23
+	VBROADCASTSS 28(SI)(R15*1), Z21
+	VBROADCASTSS 32(SI)(R15*1), Z20
+	VBROADCASTSS 36(SI)(R15*1), Z19
+	VBROADCASTSS 40(SI)(R15*1), Z18
+	VBROADCASTSS 44(SI)(R15*1), Z17
+	VBROADCASTSS 48(SI)(R15*1), Z16
+	VBROADCASTSS 52(SI)(R15*1), Z22
+	VBROADCASTSS 24(SI)(R15*1), Z23
 	VFMADD231PS  Z13, Z23, Z6
 	VFMADD231PS  Z13, Z21, Z7
 	VFMADD231PS  Z13, Z20, Z8
@@ -11905,41 +11956,41 @@ left0:
 	VFMADD231PS  Z15, Z17, Z9
 	VFMADD231PS  Z15, Z16, Z10
 	VFMADD231PS  Z15, Z22, Z11
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 56(SI)(R14*1), Z23
+	VBROADCASTSS 56(SI)(R15*1), Z23
 	VFMADD231PS  Z15, Z23, Z12
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z15
-	VFMADD231PS.BCST (CX)(R14*1), Z15, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z15, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z15, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z15, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z15, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z15, Z5
-	VFMADD231PS.BCST 24(SI)(R14*1), Z15, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z15, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z15, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z15, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z15, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z15, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z15, Z12
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z15
+	VFMADD231PS.BCST (CX)(R15*1), Z15, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z15, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z15, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z15, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z15, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z15, Z5
+	VFMADD231PS.BCST 24(SI)(R15*1), Z15, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z15, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z15, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z15, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z15, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z15, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z15, Z12
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z15
 	VPMINSD    Z0, Z15, Z15
@@ -11958,14 +12009,14 @@ kDone:
 	VPTERNLOGD $0xff, Z14, Z14, Z14
 	VPSLLD     $0x1f, Z14, Z14
 	VPCMPEQD   Z14, Z15, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z14
+	VMOVUPS (R12), Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
 	VADDPS  Z14, Z2, Z2
@@ -11981,7 +12032,7 @@ edged:
 	VADDPS  Z14, Z12, Z12
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
@@ -11999,11 +12050,11 @@ noBias:
 	VMAXPS Z12, Z14, Z12
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00001fff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00001fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z14
 	VUNPCKHPS  Z1, Z0, Z15
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12066,73 +12117,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z14, Z16, Z0
 	VSHUFF32X4 $0xdd, Z14, Z16, Z1
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -12140,23 +12192,25 @@ stored:
 
 // func across14x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across14x1_avx512(SB), $0-8
+TEXT ·across14x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12171,28 +12225,29 @@ lines:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z14
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z15
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z14
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z16
-	VBROADCASTSS 4(CX)(R15*1), Z17
-	VBROADCASTSS 8(CX)(R15*1), Z18
-	VBROADCASTSS 12(CX)(R15*1), Z19
-	VBROADCASTSS 16(CX)(R15*1), Z20
-	VBROADCASTSS 20(CX)(R15*1), Z21
-	VBROADCASTSS 24(CX)(R15*1), Z22
-	VBROADCASTSS 28(CX)(R15*1), Z23
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z15
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z16
+	PREFETCHT0   28(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z17
+	VBROADCASTSS 8(CX)(BP*1), Z18
+	VBROADCASTSS 12(CX)(BP*1), Z19
+	VBROADCASTSS 16(CX)(BP*1), Z20
+	VBROADCASTSS 20(CX)(BP*1), Z21
+	VBROADCASTSS 24(CX)(BP*1), Z22
+	VBROADCASTSS 28(CX)(BP*1), Z23
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z24
+	VBROADCASTSS (CX)(BP*1), Z24
 	VFMADD231PS  Z14, Z24, Z0
 
 left0:
@@ -12215,22 +12270,22 @@ left0:
 	VFMADD231PS  Z16, Z21, Z3
 	VFMADD231PS  Z16, Z22, Z4
 	VFMADD231PS  Z16, Z23, Z5
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 32(CX)(R15*1), Z24
+	VBROADCASTSS 32(CX)(BP*1), Z24
 	VFMADD231PS  Z16, Z24, Z6
 
 inner2:
-	VBROADCASTSS 32(SI)(R15*1), Z23
-	VBROADCASTSS 36(SI)(R15*1), Z22
-	VBROADCASTSS 40(SI)(R15*1), Z21
-	VBROADCASTSS 44(SI)(R15*1), Z20
-	VBROADCASTSS 48(SI)(R15*1), Z19
-	VBROADCASTSS 52(SI)(R15*1), Z18
-	VBROADCASTSS 56(SI)(R15*1), Z17
-	TESTQ        R9, R9
+	VBROADCASTSS 32(SI)(BP*1), Z23
+	VBROADCASTSS 36(SI)(BP*1), Z22
+	VBROADCASTSS 40(SI)(BP*1), Z21
+	VBROADCASTSS 44(SI)(BP*1), Z20
+	VBROADCASTSS 48(SI)(BP*1), Z19
+	VBROADCASTSS 52(SI)(BP*1), Z18
+	VBROADCASTSS 56(SI)(BP*1), Z17
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 28(SI)(R15*1), Z24
+	VBROADCASTSS 28(SI)(BP*1), Z24
 	VFMADD231PS  Z14, Z24, Z7
 
 inner0:
@@ -12253,42 +12308,42 @@ inner0:
 	VFMADD231PS  Z16, Z19, Z10
 	VFMADD231PS  Z16, Z18, Z11
 	VFMADD231PS  Z16, Z17, Z12
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 60(SI)(R15*1), Z24
+	VBROADCASTSS 60(SI)(BP*1), Z24
 	VFMADD231PS  Z16, Z24, Z13
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z16
-	VFMADD231PS.BCST (CX)(R15*1), Z16, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z16, Z1
-	VFMADD231PS.BCST 8(CX)(R15*1), Z16, Z2
-	VFMADD231PS.BCST 12(CX)(R15*1), Z16, Z3
-	VFMADD231PS.BCST 16(CX)(R15*1), Z16, Z4
-	VFMADD231PS.BCST 20(CX)(R15*1), Z16, Z5
-	VFMADD231PS.BCST 24(CX)(R15*1), Z16, Z6
-	VFMADD231PS.BCST 28(SI)(R15*1), Z16, Z7
-	VFMADD231PS.BCST 32(SI)(R15*1), Z16, Z8
-	VFMADD231PS.BCST 36(SI)(R15*1), Z16, Z9
-	VFMADD231PS.BCST 40(SI)(R15*1), Z16, Z10
-	VFMADD231PS.BCST 44(SI)(R15*1), Z16, Z11
-	VFMADD231PS.BCST 48(SI)(R15*1), Z16, Z12
-	VFMADD231PS.BCST 52(SI)(R15*1), Z16, Z13
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z16
+	VFMADD231PS.BCST (CX)(BP*1), Z16, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z16, Z1
+	VFMADD231PS.BCST 8(CX)(BP*1), Z16, Z2
+	VFMADD231PS.BCST 12(CX)(BP*1), Z16, Z3
+	VFMADD231PS.BCST 16(CX)(BP*1), Z16, Z4
+	VFMADD231PS.BCST 20(CX)(BP*1), Z16, Z5
+	VFMADD231PS.BCST 24(CX)(BP*1), Z16, Z6
+	VFMADD231PS.BCST 28(SI)(BP*1), Z16, Z7
+	VFMADD231PS.BCST 32(SI)(BP*1), Z16, Z8
+	VFMADD231PS.BCST 36(SI)(BP*1), Z16, Z9
+	VFMADD231PS.BCST 40(SI)(BP*1), Z16, Z10
+	VFMADD231PS.BCST 44(SI)(BP*1), Z16, Z11
+	VFMADD231PS.BCST 48(SI)(BP*1), Z16, Z12
+	VFMADD231PS.BCST 52(SI)(BP*1), Z16, Z13
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z16
 	VPMINSD    Z0, Z16, Z16
@@ -12308,14 +12363,14 @@ kDone:
 	VPTERNLOGD $0xff, Z15, Z15, Z15
 	VPSLLD     $0x1f, Z15, Z15
 	VPCMPEQD   Z15, Z16, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z15
+	VMOVUPS (R13), Z15
 	VADDPS  Z15, Z0, Z0
 	VADDPS  Z15, Z1, Z1
 	VADDPS  Z15, Z2, Z2
@@ -12332,7 +12387,7 @@ edged:
 	VADDPS  Z15, Z13, Z13
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
@@ -12351,11 +12406,11 @@ noBias:
 	VMAXPS Z13, Z15, Z13
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x00003fff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x00003fff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z15
 	VUNPCKHPS  Z1, Z0, Z16
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12418,73 +12473,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z15, Z17, Z0
 	VSHUFF32X4 $0xdd, Z15, Z17, Z1
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -12495,20 +12551,22 @@ stored:
 TEXT ·across15x1_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12524,28 +12582,29 @@ lines:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z15
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	VMOVUPS      64(R11), Z16
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z15
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	VMOVUPS      128(R11), Z17
-	VBROADCASTSS 4(CX)(R14*1), Z18
-	VBROADCASTSS 8(CX)(R14*1), Z19
-	VBROADCASTSS 12(CX)(R14*1), Z20
-	VBROADCASTSS 16(CX)(R14*1), Z21
-	VBROADCASTSS 20(CX)(R14*1), Z22
-	VBROADCASTSS 24(CX)(R14*1), Z23
-	VBROADCASTSS 28(CX)(R14*1), Z24
-	TESTQ        DI, DI
+	VMOVUPS      64(R12), Z16
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	VMOVUPS      128(R12), Z17
+	PREFETCHT0   30(DI)(R15*1)
+	VBROADCASTSS 4(CX)(R15*1), Z18
+	VBROADCASTSS 8(CX)(R15*1), Z19
+	VBROADCASTSS 12(CX)(R15*1), Z20
+	VBROADCASTSS 16(CX)(R15*1), Z21
+	VBROADCASTSS 20(CX)(R15*1), Z22
+	VBROADCASTSS 24(CX)(R15*1), Z23
+	VBROADCASTSS 28(CX)(R15*1), Z24
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z25
+	VBROADCASTSS (CX)(R15*1), Z25
 	VFMADD231PS  Z15, Z25, Z0
 
 left0:
@@ -12568,17 +12627,17 @@ left0:
 	VFMADD231PS  Z17, Z22, Z3
 	VFMADD231PS  Z17, Z23, Z4
 	VFMADD231PS  Z17, Z24, Z5
-	VBROADCASTSS 32(CX)(R14*1), Z25
+	VBROADCASTSS 32(CX)(R15*1), Z25
 	VFMADD231PS  Z17, Z25, Z6
-	VBROADCASTSS 32(SI)(R14*1), Z24
-	VBROADCASTSS 36(SI)(R14*1), Z23
-	VBROADCASTSS 40(SI)(R14*1), Z22
-	VBROADCASTSS 44(SI)(R14*1), Z21
-	VBROADCASTSS 48(SI)(R14*1), Z20
-	VBROADCASTSS 52(SI)(R14*1), Z19
-	VBROADCASTSS 56(SI)(R14*1), Z18
-	VBROADCASTSS 60(SI)(R14*1), Z25
-	VBROADCASTSS 28(SI)(R14*1), Z26
+	VBROADCASTSS 32(SI)(R15*1), Z24
+	VBROADCASTSS 36(SI)(R15*1), Z23
+	VBROADCASTSS 40(SI)(R15*1), Z22
+	VBROADCASTSS 44(SI)(R15*1), Z21
+	VBROADCASTSS 48(SI)(R15*1), Z20
+	VBROADCASTSS 52(SI)(R15*1), Z19
+	VBROADCASTSS 56(SI)(R15*1), Z18
+	VBROADCASTSS 60(SI)(R15*1), Z25
+	VBROADCASTSS 28(SI)(R15*1), Z26
 	VFMADD231PS  Z15, Z26, Z7
 	VFMADD231PS  Z15, Z24, Z8
 	VFMADD231PS  Z15, Z23, Z9
@@ -12602,43 +12661,43 @@ left0:
 	VFMADD231PS  Z17, Z19, Z11
 	VFMADD231PS  Z17, Z18, Z12
 	VFMADD231PS  Z17, Z25, Z13
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 64(SI)(R14*1), Z26
+	VBROADCASTSS 64(SI)(R15*1), Z26
 	VFMADD231PS  Z17, Z26, Z14
 
 right2:
-	ADDQ $0x0c, R12
-	ADDQ $+192, R11
-	SUBQ $0x03, R13
+	ADDQ $0x0c, R13
+	ADDQ $+192, R12
+	SUBQ $0x03, R14
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R12), R14
-	VMOVUPS          (R11), Z17
-	VFMADD231PS.BCST (CX)(R14*1), Z17, Z0
-	VFMADD231PS.BCST 4(CX)(R14*1), Z17, Z1
-	VFMADD231PS.BCST 8(CX)(R14*1), Z17, Z2
-	VFMADD231PS.BCST 12(CX)(R14*1), Z17, Z3
-	VFMADD231PS.BCST 16(CX)(R14*1), Z17, Z4
-	VFMADD231PS.BCST 20(CX)(R14*1), Z17, Z5
-	VFMADD231PS.BCST 24(CX)(R14*1), Z17, Z6
-	VFMADD231PS.BCST 28(SI)(R14*1), Z17, Z7
-	VFMADD231PS.BCST 32(SI)(R14*1), Z17, Z8
-	VFMADD231PS.BCST 36(SI)(R14*1), Z17, Z9
-	VFMADD231PS.BCST 40(SI)(R14*1), Z17, Z10
-	VFMADD231PS.BCST 44(SI)(R14*1), Z17, Z11
-	VFMADD231PS.BCST 48(SI)(R14*1), Z17, Z12
-	VFMADD231PS.BCST 52(SI)(R14*1), Z17, Z13
-	VFMADD231PS.BCST 56(SI)(R14*1), Z17, Z14
-	ADDQ             $+4, R12
-	ADDQ             $+64, R11
-	DECQ             R13
+	MOVLQSX          (R13), R15
+	VMOVUPS          (R12), Z17
+	VFMADD231PS.BCST (CX)(R15*1), Z17, Z0
+	VFMADD231PS.BCST 4(CX)(R15*1), Z17, Z1
+	VFMADD231PS.BCST 8(CX)(R15*1), Z17, Z2
+	VFMADD231PS.BCST 12(CX)(R15*1), Z17, Z3
+	VFMADD231PS.BCST 16(CX)(R15*1), Z17, Z4
+	VFMADD231PS.BCST 20(CX)(R15*1), Z17, Z5
+	VFMADD231PS.BCST 24(CX)(R15*1), Z17, Z6
+	VFMADD231PS.BCST 28(SI)(R15*1), Z17, Z7
+	VFMADD231PS.BCST 32(SI)(R15*1), Z17, Z8
+	VFMADD231PS.BCST 36(SI)(R15*1), Z17, Z9
+	VFMADD231PS.BCST 40(SI)(R15*1), Z17, Z10
+	VFMADD231PS.BCST 44(SI)(R15*1), Z17, Z11
+	VFMADD231PS.BCST 48(SI)(R15*1), Z17, Z12
+	VFMADD231PS.BCST 52(SI)(R15*1), Z17, Z13
+	VFMADD231PS.BCST 56(SI)(R15*1), Z17, Z14
+	ADDQ             $+4, R13
+	ADDQ             $+64, R12
+	DECQ             R14
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z17
 	VPMINSD    Z0, Z17, Z17
@@ -12659,14 +12718,14 @@ kDone:
 	VPTERNLOGD $0xff, Z16, Z16, Z16
 	VPSLLD     $0x1f, Z16, Z16
 	VPCMPEQD   Z16, Z17, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z16
+	VMOVUPS (R12), Z16
 	VADDPS  Z16, Z0, Z0
 	VADDPS  Z16, Z1, Z1
 	VADDPS  Z16, Z2, Z2
@@ -12684,7 +12743,7 @@ edged:
 	VADDPS  Z16, Z14, Z14
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -12704,11 +12763,11 @@ noBias:
 	VMAXPS Z14, Z16, Z14
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00007fff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00007fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z1
@@ -12773,73 +12832,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z16, Z17, Z0
 	VSHUFF32X4 $0xdd, Z16, Z17, Z1
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -12847,23 +12907,25 @@ stored:
 
 // func across16x1_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across16x1_avx512(SB), $0-8
+TEXT ·across16x1_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12880,29 +12942,30 @@ lines:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	CMPQ   144(AX), $0x00
+	CMPQ   152(AX), $0x00
 	JEQ    kOne
 
 kThree:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z16
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	VMOVUPS      64(R12), Z17
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z16
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	VMOVUPS      128(R12), Z18
-	VBROADCASTSS 4(CX)(R15*1), Z19
-	VBROADCASTSS 8(CX)(R15*1), Z20
-	VBROADCASTSS 12(CX)(R15*1), Z21
-	VBROADCASTSS 16(CX)(R15*1), Z22
-	VBROADCASTSS 20(CX)(R15*1), Z23
-	VBROADCASTSS 24(CX)(R15*1), Z24
-	VBROADCASTSS 28(CX)(R15*1), Z25
-	VBROADCASTSS 32(CX)(R15*1), Z26
-	TESTQ        DI, DI
+	VMOVUPS      64(R13), Z17
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	VMOVUPS      128(R13), Z18
+	PREFETCHT0   32(DI)(BP*1)
+	VBROADCASTSS 4(CX)(BP*1), Z19
+	VBROADCASTSS 8(CX)(BP*1), Z20
+	VBROADCASTSS 12(CX)(BP*1), Z21
+	VBROADCASTSS 16(CX)(BP*1), Z22
+	VBROADCASTSS 20(CX)(BP*1), Z23
+	VBROADCASTSS 24(CX)(BP*1), Z24
+	VBROADCASTSS 28(CX)(BP*1), Z25
+	VBROADCASTSS 32(CX)(BP*1), Z26
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z27
+	VBROADCASTSS (CX)(BP*1), Z27
 	VFMADD231PS  Z16, Z27, Z0
 
 left0:
@@ -12928,23 +12991,23 @@ left0:
 	VFMADD231PS  Z18, Z24, Z4
 	VFMADD231PS  Z18, Z25, Z5
 	VFMADD231PS  Z18, Z26, Z6
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 36(CX)(R15*1), Z27
+	VBROADCASTSS 36(CX)(BP*1), Z27
 	VFMADD231PS  Z18, Z27, Z7
 
 inner2:
-	VBROADCASTSS 36(SI)(R15*1), Z26
-	VBROADCASTSS 40(SI)(R15*1), Z25
-	VBROADCASTSS 44(SI)(R15*1), Z24
-	VBROADCASTSS 48(SI)(R15*1), Z23
-	VBROADCASTSS 52(SI)(R15*1), Z22
-	VBROADCASTSS 56(SI)(R15*1), Z21
-	VBROADCASTSS 60(SI)(R15*1), Z20
-	VBROADCASTSS 64(SI)(R15*1), Z19
-	TESTQ        R9, R9
+	VBROADCASTSS 36(SI)(BP*1), Z26
+	VBROADCASTSS 40(SI)(BP*1), Z25
+	VBROADCASTSS 44(SI)(BP*1), Z24
+	VBROADCASTSS 48(SI)(BP*1), Z23
+	VBROADCASTSS 52(SI)(BP*1), Z22
+	VBROADCASTSS 56(SI)(BP*1), Z21
+	VBROADCASTSS 60(SI)(BP*1), Z20
+	VBROADCASTSS 64(SI)(BP*1), Z19
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 32(SI)(R15*1), Z27
+	VBROADCASTSS 32(SI)(BP*1), Z27
 	VFMADD231PS  Z16, Z27, Z8
 
 inner0:
@@ -12970,44 +13033,44 @@ inner0:
 	VFMADD231PS  Z18, Z21, Z12
 	VFMADD231PS  Z18, Z20, Z13
 	VFMADD231PS  Z18, Z19, Z14
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 68(SI)(R15*1), Z27
+	VBROADCASTSS 68(SI)(BP*1), Z27
 	VFMADD231PS  Z18, Z27, Z15
 
 right2:
-	ADDQ $0x0c, R13
-	ADDQ $+192, R12
-	SUBQ $0x03, R14
+	ADDQ $0x0c, R14
+	ADDQ $+192, R13
+	SUBQ $0x03, R15
 	JNE  kThree
 	JMP  kDone
 
 kOne:
-	MOVLQSX          (R13), R15
-	VMOVUPS          (R12), Z18
-	VFMADD231PS.BCST (CX)(R15*1), Z18, Z0
-	VFMADD231PS.BCST 4(CX)(R15*1), Z18, Z1
-	VFMADD231PS.BCST 8(CX)(R15*1), Z18, Z2
-	VFMADD231PS.BCST 12(CX)(R15*1), Z18, Z3
-	VFMADD231PS.BCST 16(CX)(R15*1), Z18, Z4
-	VFMADD231PS.BCST 20(CX)(R15*1), Z18, Z5
-	VFMADD231PS.BCST 24(CX)(R15*1), Z18, Z6
-	VFMADD231PS.BCST 28(CX)(R15*1), Z18, Z7
-	VFMADD231PS.BCST 32(SI)(R15*1), Z18, Z8
-	VFMADD231PS.BCST 36(SI)(R15*1), Z18, Z9
-	VFMADD231PS.BCST 40(SI)(R15*1), Z18, Z10
-	VFMADD231PS.BCST 44(SI)(R15*1), Z18, Z11
-	VFMADD231PS.BCST 48(SI)(R15*1), Z18, Z12
-	VFMADD231PS.BCST 52(SI)(R15*1), Z18, Z13
-	VFMADD231PS.BCST 56(SI)(R15*1), Z18, Z14
-	VFMADD231PS.BCST 60(SI)(R15*1), Z18, Z15
-	ADDQ             $+4, R13
-	ADDQ             $+64, R12
-	DECQ             R14
+	MOVLQSX          (R14), BP
+	VMOVUPS          (R13), Z18
+	VFMADD231PS.BCST (CX)(BP*1), Z18, Z0
+	VFMADD231PS.BCST 4(CX)(BP*1), Z18, Z1
+	VFMADD231PS.BCST 8(CX)(BP*1), Z18, Z2
+	VFMADD231PS.BCST 12(CX)(BP*1), Z18, Z3
+	VFMADD231PS.BCST 16(CX)(BP*1), Z18, Z4
+	VFMADD231PS.BCST 20(CX)(BP*1), Z18, Z5
+	VFMADD231PS.BCST 24(CX)(BP*1), Z18, Z6
+	VFMADD231PS.BCST 28(CX)(BP*1), Z18, Z7
+	VFMADD231PS.BCST 32(SI)(BP*1), Z18, Z8
+	VFMADD231PS.BCST 36(SI)(BP*1), Z18, Z9
+	VFMADD231PS.BCST 40(SI)(BP*1), Z18, Z10
+	VFMADD231PS.BCST 44(SI)(BP*1), Z18, Z11
+	VFMADD231PS.BCST 48(SI)(BP*1), Z18, Z12
+	VFMADD231PS.BCST 52(SI)(BP*1), Z18, Z13
+	VFMADD231PS.BCST 56(SI)(BP*1), Z18, Z14
+	VFMADD231PS.BCST 60(SI)(BP*1), Z18, Z15
+	ADDQ             $+4, R14
+	ADDQ             $+64, R13
+	DECQ             R15
 	JNE              kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z18
 	VPMINSD    Z0, Z18, Z18
@@ -13029,14 +13092,14 @@ kDone:
 	VPTERNLOGD $0xff, Z17, Z17, Z17
 	VPSLLD     $0x1f, Z17, Z17
 	VPCMPEQD   Z17, Z18, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z17
+	VMOVUPS (R13), Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z2, Z2
@@ -13055,7 +13118,7 @@ edged:
 	VADDPS  Z17, Z15, Z15
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z17, Z17, Z17
 	VMAXPS Z0, Z17, Z0
@@ -13076,11 +13139,11 @@ noBias:
 	VMAXPS Z15, Z17, Z15
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x0000ffff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x0000ffff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z1, Z0, Z17
 	VUNPCKHPS  Z1, Z0, Z18
 	VUNPCKLPS  Z3, Z2, Z1
@@ -13145,73 +13208,74 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z1, Z4
 	VSHUFF32X4 $0x88, Z17, Z18, Z0
 	VSHUFF32X4 $0xdd, Z17, Z18, Z1
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -13222,79 +13286,82 @@ stored:
 TEXT ·across1x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z2
-	VMOVUPS      64(R11), Z3
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z2
+	VMOVUPS      64(R12), Z3
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (SI)(R14*1), Z4
+	VBROADCASTSS (SI)(R15*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 
 left0:
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z3
-	VMOVUPS      192(R11), Z2
-	VBROADCASTSS (SI)(R14*1), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VFMADD231PS  Z2, Z4, Z1
+	PREFETCHT0   2(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z2
-	VMOVUPS      320(R11), Z3
-	TESTQ        R8, R8
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z3
+	VMOVUPS      192(R12), Z2
+	VBROADCASTSS (SI)(R15*1), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VFMADD231PS  Z2, Z4, Z1
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z2
+	VMOVUPS      320(R12), Z3
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS (SI)(R14*1), Z4
+	VBROADCASTSS (SI)(R15*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z3
-	VMOVUPS      64(R11), Z2
-	VBROADCASTSS (SI)(R14*1), Z4
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z3
+	VMOVUPS      64(R12), Z2
+	VBROADCASTSS (SI)(R15*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z2
 	VPMINSD    Z0, Z2, Z2
@@ -13302,31 +13369,31 @@ kDone:
 	VPTERNLOGD $0xff, Z3, Z3, Z3
 	VPSLLD     $0x1f, Z3, Z3
 	VPCMPEQD   Z3, Z2, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z3
+	VMOVUPS (R12), Z3
 	VADDPS  Z3, Z0, Z0
-	VMOVUPS 64(R11), Z3
+	VMOVUPS 64(R12), Z3
 	VADDPS  Z3, Z1, Z1
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000001, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000001, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z0, Z0, Z3
 	VUNPCKHPS  Z0, Z0, Z2
 	VUNPCKLPD  Z3, Z3, Z0
@@ -13357,68 +13424,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z12, Z12, Z16
 	VSHUFF32X4 $0x88, Z15, Z15, Z12
 	VSHUFF32X4 $0xdd, Z15, Z15, Z15
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z1, Z1, Z15
 	VUNPCKHPS  Z1, Z1, Z14
 	VUNPCKLPD  Z15, Z15, Z1
@@ -13449,75 +13516,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z6, Z6, Z4
 	VSHUFF32X4 $0x88, Z3, Z3, Z6
 	VSHUFF32X4 $0xdd, Z3, Z3, Z0
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -13525,104 +13593,107 @@ stored:
 
 // func across2x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across2x2_avx512(SB), $0-8
+TEXT ·across2x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z4
-	VMOVUPS      64(R12), Z5
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z6
+	VBROADCASTSS (CX)(BP*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 
 left0:
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 4(SI)(R15*1), Z6
+	VBROADCASTSS 4(SI)(BP*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 
 inner0:
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z5
-	VMOVUPS      192(R12), Z4
-	VBROADCASTSS (CX)(R15*1), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS 4(SI)(R15*1), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VFMADD231PS  Z4, Z6, Z3
+	PREFETCHT0   4(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z4
-	VMOVUPS      320(R12), Z5
-	TESTQ        R9, R9
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z5
+	VMOVUPS      192(R13), Z4
+	VBROADCASTSS (CX)(BP*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 4(SI)(BP*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z4
+	VMOVUPS      320(R13), Z5
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS (CX)(R15*1), Z6
+	VBROADCASTSS (CX)(BP*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 
 inner2:
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 4(SI)(R15*1), Z6
+	VBROADCASTSS 4(SI)(BP*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z5
-	VMOVUPS      64(R12), Z4
-	VBROADCASTSS (CX)(R15*1), Z6
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z5
+	VMOVUPS      64(R13), Z4
+	VBROADCASTSS (CX)(BP*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS 4(SI)(R15*1), Z6
+	VBROADCASTSS 4(SI)(BP*1), Z6
 	VFMADD231PS  Z5, Z6, Z2
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z4
 	VPMINSD    Z0, Z4, Z4
@@ -13632,22 +13703,22 @@ kDone:
 	VPTERNLOGD $0xff, Z5, Z5, Z5
 	VPSLLD     $0x1f, Z5, Z5
 	VPCMPEQD   Z5, Z4, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z5
+	VMOVUPS (R13), Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
-	VMOVUPS 64(R12), Z5
+	VMOVUPS 64(R13), Z5
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z5, Z3, Z3
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
@@ -13656,11 +13727,11 @@ noBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x00000003, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x00000003, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z5
 	VUNPCKHPS  Z2, Z0, Z4
 	VUNPCKLPD  Z5, Z5, Z2
@@ -13691,68 +13762,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z13, Z13, Z17
 	VSHUFF32X4 $0x88, Z16, Z16, Z13
 	VSHUFF32X4 $0xdd, Z16, Z16, Z16
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z16
 	VUNPCKHPS  Z3, Z1, Z15
 	VUNPCKLPD  Z16, Z16, Z3
@@ -13783,75 +13854,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z10, Z5
 	VSHUFF32X4 $0x88, Z6, Z6, Z10
 	VSHUFF32X4 $0xdd, Z6, Z6, Z0
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -13862,107 +13934,110 @@ stored:
 TEXT ·across3x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z6
-	VMOVUPS      64(R11), Z7
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z6
+	VMOVUPS      64(R12), Z7
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z8
+	VBROADCASTSS (CX)(R15*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
 
 left0:
-	VBROADCASTSS 4(SI)(R14*1), Z8
+	VBROADCASTSS 4(SI)(R15*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z8
+	VBROADCASTSS 8(SI)(R15*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z7
-	VMOVUPS      192(R11), Z6
-	VBROADCASTSS (CX)(R14*1), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS 4(SI)(R14*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VFMADD231PS  Z6, Z8, Z5
+	PREFETCHT0   6(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z6
-	VMOVUPS      320(R11), Z7
-	VBROADCASTSS (CX)(R14*1), Z8
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z7
+	VMOVUPS      192(R12), Z6
+	VBROADCASTSS (CX)(R15*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 4(SI)(R15*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 8(SI)(R15*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VFMADD231PS  Z6, Z8, Z5
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z6
+	VMOVUPS      320(R12), Z7
+	VBROADCASTSS (CX)(R15*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(SI)(R14*1), Z8
+	VBROADCASTSS 4(SI)(R15*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 8(SI)(R14*1), Z8
+	VBROADCASTSS 8(SI)(R15*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z7
-	VMOVUPS      64(R11), Z6
-	VBROADCASTSS (CX)(R14*1), Z8
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z7
+	VMOVUPS      64(R12), Z6
+	VBROADCASTSS (CX)(R15*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS 4(SI)(R14*1), Z8
+	VBROADCASTSS 4(SI)(R15*1), Z8
 	VFMADD231PS  Z7, Z8, Z2
 	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z8
+	VBROADCASTSS 8(SI)(R15*1), Z8
 	VFMADD231PS  Z7, Z8, Z4
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z6
 	VPMINSD    Z0, Z6, Z6
@@ -13974,24 +14049,24 @@ kDone:
 	VPTERNLOGD $0xff, Z7, Z7, Z7
 	VPSLLD     $0x1f, Z7, Z7
 	VPCMPEQD   Z7, Z6, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z7
+	VMOVUPS (R12), Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z2, Z2
 	VADDPS  Z7, Z4, Z4
-	VMOVUPS 64(R11), Z7
+	VMOVUPS 64(R12), Z7
 	VADDPS  Z7, Z1, Z1
 	VADDPS  Z7, Z3, Z3
 	VADDPS  Z7, Z5, Z5
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
@@ -14002,11 +14077,11 @@ noBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00000007, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00000007, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z7
 	VUNPCKHPS  Z2, Z0, Z6
 	VUNPCKLPS  Z4, Z4, Z2
@@ -14039,68 +14114,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z14, Z14, Z18
 	VSHUFF32X4 $0x88, Z17, Z17, Z14
 	VSHUFF32X4 $0xdd, Z17, Z17, Z17
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z17
 	VUNPCKHPS  Z3, Z1, Z16
 	VUNPCKLPS  Z5, Z5, Z3
@@ -14133,75 +14208,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z14, Z14, Z7
 	VSHUFF32X4 $0x88, Z0, Z0, Z14
 	VSHUFF32X4 $0xdd, Z0, Z0, Z2
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -14209,23 +14285,25 @@ stored:
 
 // func across4x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across4x2_avx512(SB), $0-8
+TEXT ·across4x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14234,107 +14312,108 @@ lines:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z8
-	VMOVUPS      64(R12), Z9
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z10
+	VBROADCASTSS (CX)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R15*1), Z10
+	VBROADCASTSS 4(CX)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 8(SI)(R15*1), Z10
+	VBROADCASTSS 8(SI)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
 
 inner0:
-	VBROADCASTSS 12(SI)(R15*1), Z10
+	VBROADCASTSS 12(SI)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z9
-	VMOVUPS      192(R12), Z8
-	VBROADCASTSS (CX)(R15*1), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(SI)(R15*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS 12(SI)(R15*1), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VFMADD231PS  Z8, Z10, Z7
+	PREFETCHT0   8(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z8
-	VMOVUPS      320(R12), Z9
-	VBROADCASTSS (CX)(R15*1), Z10
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      192(R13), Z8
+	VBROADCASTSS (CX)(BP*1), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 4(CX)(BP*1), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 8(SI)(BP*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 12(SI)(BP*1), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VFMADD231PS  Z8, Z10, Z7
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z8
+	VMOVUPS      320(R13), Z9
+	VBROADCASTSS (CX)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 4(CX)(R15*1), Z10
+	VBROADCASTSS 4(CX)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
 
 inner2:
-	VBROADCASTSS 8(SI)(R15*1), Z10
+	VBROADCASTSS 8(SI)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 12(SI)(R15*1), Z10
+	VBROADCASTSS 12(SI)(BP*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z9
-	VMOVUPS      64(R12), Z8
-	VBROADCASTSS (CX)(R15*1), Z10
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z9
+	VMOVUPS      64(R13), Z8
+	VBROADCASTSS (CX)(BP*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z10
+	VBROADCASTSS 4(CX)(BP*1), Z10
 	VFMADD231PS  Z9, Z10, Z2
 	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS 8(SI)(R15*1), Z10
+	VBROADCASTSS 8(SI)(BP*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
 	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS 12(SI)(R15*1), Z10
+	VBROADCASTSS 12(SI)(BP*1), Z10
 	VFMADD231PS  Z9, Z10, Z6
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z8
 	VPMINSD    Z0, Z8, Z8
@@ -14348,26 +14427,26 @@ kDone:
 	VPTERNLOGD $0xff, Z9, Z9, Z9
 	VPSLLD     $0x1f, Z9, Z9
 	VPCMPEQD   Z9, Z8, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z9
+	VMOVUPS (R13), Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z2, Z2
 	VADDPS  Z9, Z4, Z4
 	VADDPS  Z9, Z6, Z6
-	VMOVUPS 64(R12), Z9
+	VMOVUPS 64(R13), Z9
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z9, Z3, Z3
 	VADDPS  Z9, Z5, Z5
 	VADDPS  Z9, Z7, Z7
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -14380,11 +14459,11 @@ noBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x0000000f, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x0000000f, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z9
 	VUNPCKHPS  Z2, Z0, Z8
 	VUNPCKLPS  Z6, Z4, Z2
@@ -14417,68 +14496,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z15, Z15, Z19
 	VSHUFF32X4 $0x88, Z18, Z18, Z15
 	VSHUFF32X4 $0xdd, Z18, Z18, Z18
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z18
 	VUNPCKHPS  Z3, Z1, Z17
 	VUNPCKLPS  Z7, Z5, Z3
@@ -14511,75 +14590,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z10, Z10, Z0
 	VSHUFF32X4 $0x88, Z8, Z8, Z10
 	VSHUFF32X4 $0xdd, Z8, Z8, Z9
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -14590,20 +14670,22 @@ stored:
 TEXT ·across5x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14614,111 +14696,112 @@ lines:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z10
-	VMOVUPS      64(R11), Z11
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z10
+	VMOVUPS      64(R12), Z11
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z12
+	VBROADCASTSS (CX)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R14*1), Z12
+	VBROADCASTSS 4(CX)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z12
+	VBROADCASTSS 8(SI)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z12
+	VBROADCASTSS 12(SI)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z12
+	VBROADCASTSS 16(SI)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z11
-	VMOVUPS      192(R11), Z10
-	VBROADCASTSS (CX)(R14*1), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VFMADD231PS  Z10, Z12, Z9
+	PREFETCHT0   10(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z10
-	VMOVUPS      320(R11), Z11
-	VBROADCASTSS (CX)(R14*1), Z12
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z11
+	VMOVUPS      192(R12), Z10
+	VBROADCASTSS (CX)(R15*1), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 8(SI)(R15*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 12(SI)(R15*1), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 16(SI)(R15*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VFMADD231PS  Z10, Z12, Z9
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z10
+	VMOVUPS      320(R12), Z11
+	VBROADCASTSS (CX)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z12
+	VBROADCASTSS 4(CX)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z12
+	VBROADCASTSS 8(SI)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z12
+	VBROADCASTSS 12(SI)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 16(SI)(R14*1), Z12
+	VBROADCASTSS 16(SI)(R15*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z11
-	VMOVUPS      64(R11), Z10
-	VBROADCASTSS (CX)(R14*1), Z12
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z11
+	VMOVUPS      64(R12), Z10
+	VBROADCASTSS (CX)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z0
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z12
+	VBROADCASTSS 4(CX)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z2
 	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS 8(SI)(R14*1), Z12
+	VBROADCASTSS 8(SI)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z4
 	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z12
+	VBROADCASTSS 12(SI)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z6
 	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z12
+	VBROADCASTSS 16(SI)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z8
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z10
 	VPMINSD    Z0, Z10, Z10
@@ -14734,20 +14817,20 @@ kDone:
 	VPTERNLOGD $0xff, Z11, Z11, Z11
 	VPSLLD     $0x1f, Z11, Z11
 	VPCMPEQD   Z11, Z10, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z11
+	VMOVUPS (R12), Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z2, Z2
 	VADDPS  Z11, Z4, Z4
 	VADDPS  Z11, Z6, Z6
 	VADDPS  Z11, Z8, Z8
-	VMOVUPS 64(R11), Z11
+	VMOVUPS 64(R12), Z11
 	VADDPS  Z11, Z1, Z1
 	VADDPS  Z11, Z3, Z3
 	VADDPS  Z11, Z5, Z5
@@ -14755,7 +14838,7 @@ edged:
 	VADDPS  Z11, Z9, Z9
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -14770,11 +14853,11 @@ noBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000001f, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000001f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z11
 	VUNPCKHPS  Z2, Z0, Z10
 	VUNPCKLPS  Z6, Z4, Z2
@@ -14813,68 +14896,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z18, Z18, Z11
 	VSHUFF32X4 $0x88, Z20, Z20, Z18
 	VSHUFF32X4 $0xdd, Z20, Z20, Z20
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z20
 	VUNPCKHPS  Z3, Z1, Z19
 	VUNPCKLPS  Z7, Z5, Z3
@@ -14913,75 +14996,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z18, Z18, Z20
 	VSHUFF32X4 $0x88, Z14, Z14, Z18
 	VSHUFF32X4 $0xdd, Z14, Z14, Z10
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -14989,23 +15073,25 @@ stored:
 
 // func across6x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across6x2_avx512(SB), $0-8
+TEXT ·across6x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15018,131 +15104,132 @@ lines:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z12
-	VMOVUPS      64(R12), Z13
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z14
+	VBROADCASTSS (CX)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R15*1), Z14
+	VBROADCASTSS 4(CX)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z14
+	VBROADCASTSS 8(CX)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 12(SI)(R15*1), Z14
+	VBROADCASTSS 12(SI)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
 
 inner0:
-	VBROADCASTSS 16(SI)(R15*1), Z14
+	VBROADCASTSS 16(SI)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z14
+	VBROADCASTSS 20(SI)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z13
-	VMOVUPS      192(R12), Z12
-	VBROADCASTSS (CX)(R15*1), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS 12(SI)(R15*1), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS 16(SI)(R15*1), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z14
-	VFMADD231PS  Z13, Z14, Z10
-	VFMADD231PS  Z12, Z14, Z11
+	PREFETCHT0   12(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z12
-	VMOVUPS      320(R12), Z13
-	VBROADCASTSS (CX)(R15*1), Z14
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z13
+	VMOVUPS      192(R13), Z12
+	VBROADCASTSS (CX)(BP*1), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 4(CX)(BP*1), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 8(CX)(BP*1), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 12(SI)(BP*1), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 16(SI)(BP*1), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 20(SI)(BP*1), Z14
+	VFMADD231PS  Z13, Z14, Z10
+	VFMADD231PS  Z12, Z14, Z11
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z12
+	VMOVUPS      320(R13), Z13
+	VBROADCASTSS (CX)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z14
+	VBROADCASTSS 4(CX)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 8(CX)(R15*1), Z14
+	VBROADCASTSS 8(CX)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
 
 inner2:
-	VBROADCASTSS 12(SI)(R15*1), Z14
+	VBROADCASTSS 12(SI)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(SI)(R15*1), Z14
+	VBROADCASTSS 16(SI)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 20(SI)(R15*1), Z14
+	VBROADCASTSS 20(SI)(BP*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z13
-	VMOVUPS      64(R12), Z12
-	VBROADCASTSS (CX)(R15*1), Z14
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z13
+	VMOVUPS      64(R13), Z12
+	VBROADCASTSS (CX)(BP*1), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z14
+	VBROADCASTSS 4(CX)(BP*1), Z14
 	VFMADD231PS  Z13, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z14
+	VBROADCASTSS 8(CX)(BP*1), Z14
 	VFMADD231PS  Z13, Z14, Z4
 	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS 12(SI)(R15*1), Z14
+	VBROADCASTSS 12(SI)(BP*1), Z14
 	VFMADD231PS  Z13, Z14, Z6
 	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS 16(SI)(R15*1), Z14
+	VBROADCASTSS 16(SI)(BP*1), Z14
 	VFMADD231PS  Z13, Z14, Z8
 	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z14
+	VBROADCASTSS 20(SI)(BP*1), Z14
 	VFMADD231PS  Z13, Z14, Z10
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z12
 	VPMINSD    Z0, Z12, Z12
@@ -15160,21 +15247,21 @@ kDone:
 	VPTERNLOGD $0xff, Z13, Z13, Z13
 	VPSLLD     $0x1f, Z13, Z13
 	VPCMPEQD   Z13, Z12, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z13
+	VMOVUPS (R13), Z13
 	VADDPS  Z13, Z0, Z0
 	VADDPS  Z13, Z2, Z2
 	VADDPS  Z13, Z4, Z4
 	VADDPS  Z13, Z6, Z6
 	VADDPS  Z13, Z8, Z8
 	VADDPS  Z13, Z10, Z10
-	VMOVUPS 64(R12), Z13
+	VMOVUPS 64(R13), Z13
 	VADDPS  Z13, Z1, Z1
 	VADDPS  Z13, Z3, Z3
 	VADDPS  Z13, Z5, Z5
@@ -15183,7 +15270,7 @@ edged:
 	VADDPS  Z13, Z11, Z11
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -15200,11 +15287,11 @@ noBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x0000003f, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x0000003f, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z13
 	VUNPCKHPS  Z2, Z0, Z12
 	VUNPCKLPS  Z6, Z4, Z2
@@ -15243,68 +15330,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z19, Z19, Z13
 	VSHUFF32X4 $0x88, Z21, Z21, Z19
 	VSHUFF32X4 $0xdd, Z21, Z21, Z21
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z21, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z21, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z21
 	VUNPCKHPS  Z3, Z1, Z20
 	VUNPCKLPS  Z7, Z5, Z3
@@ -15343,75 +15430,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z6, Z6, Z21
 	VSHUFF32X4 $0x88, Z17, Z17, Z6
 	VSHUFF32X4 $0xdd, Z17, Z17, Z15
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z21, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z21, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -15422,20 +15510,22 @@ stored:
 TEXT ·across7x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15450,135 +15540,136 @@ lines:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z14
-	VMOVUPS      64(R11), Z15
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z14
+	VMOVUPS      64(R12), Z15
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z16
+	VBROADCASTSS (CX)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R14*1), Z16
+	VBROADCASTSS 4(CX)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z16
+	VBROADCASTSS 8(CX)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z16
+	VBROADCASTSS 12(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z16
+	VBROADCASTSS 16(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z16
+	VBROADCASTSS 20(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z16
+	VBROADCASTSS 24(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z15
-	VMOVUPS      192(R11), Z14
-	VBROADCASTSS (CX)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z0
-	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z2
-	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z4
-	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z6
-	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z8
-	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z10
-	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z16
-	VFMADD231PS  Z15, Z16, Z12
-	VFMADD231PS  Z14, Z16, Z13
+	PREFETCHT0   14(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z14
-	VMOVUPS      320(R11), Z15
-	VBROADCASTSS (CX)(R14*1), Z16
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z15
+	VMOVUPS      192(R12), Z14
+	VBROADCASTSS (CX)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z0
+	VFMADD231PS  Z14, Z16, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z2
+	VFMADD231PS  Z14, Z16, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z4
+	VFMADD231PS  Z14, Z16, Z5
+	VBROADCASTSS 12(SI)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z6
+	VFMADD231PS  Z14, Z16, Z7
+	VBROADCASTSS 16(SI)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z8
+	VFMADD231PS  Z14, Z16, Z9
+	VBROADCASTSS 20(SI)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z10
+	VFMADD231PS  Z14, Z16, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z16
+	VFMADD231PS  Z15, Z16, Z12
+	VFMADD231PS  Z14, Z16, Z13
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z14
+	VMOVUPS      320(R12), Z15
+	VBROADCASTSS (CX)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z16
+	VBROADCASTSS 4(CX)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z16
+	VBROADCASTSS 8(CX)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z16
+	VBROADCASTSS 12(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z16
+	VBROADCASTSS 16(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z16
+	VBROADCASTSS 20(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 24(SI)(R14*1), Z16
+	VBROADCASTSS 24(SI)(R15*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z15
-	VMOVUPS      64(R11), Z14
-	VBROADCASTSS (CX)(R14*1), Z16
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z15
+	VMOVUPS      64(R12), Z14
+	VBROADCASTSS (CX)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z16
+	VBROADCASTSS 4(CX)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z2
 	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z16
+	VBROADCASTSS 8(CX)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z4
 	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS 12(SI)(R14*1), Z16
+	VBROADCASTSS 12(SI)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z6
 	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z16
+	VBROADCASTSS 16(SI)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z8
 	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z16
+	VBROADCASTSS 20(SI)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z10
 	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z16
+	VBROADCASTSS 24(SI)(R15*1), Z16
 	VFMADD231PS  Z15, Z16, Z12
 	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z14
 	VPMINSD    Z0, Z14, Z14
@@ -15598,14 +15689,14 @@ kDone:
 	VPTERNLOGD $0xff, Z15, Z15, Z15
 	VPSLLD     $0x1f, Z15, Z15
 	VPCMPEQD   Z15, Z14, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z15
+	VMOVUPS (R12), Z15
 	VADDPS  Z15, Z0, Z0
 	VADDPS  Z15, Z2, Z2
 	VADDPS  Z15, Z4, Z4
@@ -15613,7 +15704,7 @@ edged:
 	VADDPS  Z15, Z8, Z8
 	VADDPS  Z15, Z10, Z10
 	VADDPS  Z15, Z12, Z12
-	VMOVUPS 64(R11), Z15
+	VMOVUPS 64(R12), Z15
 	VADDPS  Z15, Z1, Z1
 	VADDPS  Z15, Z3, Z3
 	VADDPS  Z15, Z5, Z5
@@ -15623,7 +15714,7 @@ edged:
 	VADDPS  Z15, Z13, Z13
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
@@ -15642,11 +15733,11 @@ noBias:
 	VMAXPS Z13, Z15, Z13
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x0000007f, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x0000007f, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z15
 	VUNPCKHPS  Z2, Z0, Z14
 	VUNPCKLPS  Z6, Z4, Z2
@@ -15687,68 +15778,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z20, Z20, Z15
 	VSHUFF32X4 $0x88, Z22, Z22, Z20
 	VSHUFF32X4 $0xdd, Z22, Z22, Z22
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z22
 	VUNPCKHPS  Z3, Z1, Z21
 	VUNPCKLPS  Z7, Z5, Z3
@@ -15789,75 +15880,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z4, Z4, Z22
 	VSHUFF32X4 $0x88, Z20, Z20, Z4
 	VSHUFF32X4 $0xdd, Z20, Z20, Z18
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -15865,23 +15957,25 @@ stored:
 
 // func across8x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across8x2_avx512(SB), $0-8
+TEXT ·across8x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15898,155 +15992,156 @@ lines:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z16
-	VMOVUPS      64(R12), Z17
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z18
+	VBROADCASTSS (CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R15*1), Z18
+	VBROADCASTSS 4(CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z18
+	VBROADCASTSS 8(CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z18
+	VBROADCASTSS 12(CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 16(SI)(R15*1), Z18
+	VBROADCASTSS 16(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
 
 inner0:
-	VBROADCASTSS 20(SI)(R15*1), Z18
+	VBROADCASTSS 20(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z18
+	VBROADCASTSS 24(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z18
+	VBROADCASTSS 28(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z17
-	VMOVUPS      192(R12), Z16
-	VBROADCASTSS (CX)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS 16(SI)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z18
-	VFMADD231PS  Z17, Z18, Z14
-	VFMADD231PS  Z16, Z18, Z15
+	PREFETCHT0   16(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z16
-	VMOVUPS      320(R12), Z17
-	VBROADCASTSS (CX)(R15*1), Z18
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z17
+	VMOVUPS      192(R13), Z16
+	VBROADCASTSS (CX)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VBROADCASTSS 4(CX)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VFMADD231PS  Z16, Z18, Z3
+	VBROADCASTSS 8(CX)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VFMADD231PS  Z16, Z18, Z5
+	VBROADCASTSS 12(CX)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VBROADCASTSS 16(SI)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VFMADD231PS  Z16, Z18, Z9
+	VBROADCASTSS 20(SI)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VFMADD231PS  Z16, Z18, Z11
+	VBROADCASTSS 24(SI)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VBROADCASTSS 28(SI)(BP*1), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VFMADD231PS  Z16, Z18, Z15
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z16
+	VMOVUPS      320(R13), Z17
+	VBROADCASTSS (CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z18
+	VBROADCASTSS 4(CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z18
+	VBROADCASTSS 8(CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 12(CX)(R15*1), Z18
+	VBROADCASTSS 12(CX)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
 
 inner2:
-	VBROADCASTSS 16(SI)(R15*1), Z18
+	VBROADCASTSS 16(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z18
+	VBROADCASTSS 20(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z18
+	VBROADCASTSS 24(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 28(SI)(R15*1), Z18
+	VBROADCASTSS 28(SI)(BP*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z17
-	VMOVUPS      64(R12), Z16
-	VBROADCASTSS (CX)(R15*1), Z18
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z17
+	VMOVUPS      64(R13), Z16
+	VBROADCASTSS (CX)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z0
 	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z18
+	VBROADCASTSS 4(CX)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z2
 	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z18
+	VBROADCASTSS 8(CX)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z4
 	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z18
+	VBROADCASTSS 12(CX)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z6
 	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS 16(SI)(R15*1), Z18
+	VBROADCASTSS 16(SI)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z8
 	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z18
+	VBROADCASTSS 20(SI)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z10
 	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z18
+	VBROADCASTSS 24(SI)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z12
 	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z18
+	VBROADCASTSS 28(SI)(BP*1), Z18
 	VFMADD231PS  Z17, Z18, Z14
 	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z16
 	VPMINSD    Z0, Z16, Z16
@@ -16068,14 +16163,14 @@ kDone:
 	VPTERNLOGD $0xff, Z17, Z17, Z17
 	VPSLLD     $0x1f, Z17, Z17
 	VPCMPEQD   Z17, Z16, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z17
+	VMOVUPS (R13), Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z2, Z2
 	VADDPS  Z17, Z4, Z4
@@ -16084,7 +16179,7 @@ edged:
 	VADDPS  Z17, Z10, Z10
 	VADDPS  Z17, Z12, Z12
 	VADDPS  Z17, Z14, Z14
-	VMOVUPS 64(R12), Z17
+	VMOVUPS 64(R13), Z17
 	VADDPS  Z17, Z1, Z1
 	VADDPS  Z17, Z3, Z3
 	VADDPS  Z17, Z5, Z5
@@ -16095,7 +16190,7 @@ edged:
 	VADDPS  Z17, Z15, Z15
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z17, Z17, Z17
 	VMAXPS Z0, Z17, Z0
@@ -16116,11 +16211,11 @@ noBias:
 	VMAXPS Z15, Z17, Z15
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x000000ff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x000000ff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z17
 	VUNPCKHPS  Z2, Z0, Z16
 	VUNPCKLPS  Z6, Z4, Z2
@@ -16161,68 +16256,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z21, Z21, Z17
 	VSHUFF32X4 $0x88, Z23, Z23, Z21
 	VSHUFF32X4 $0xdd, Z23, Z23, Z23
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z21, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z21, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z22, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z22, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z23, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z23, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z23
 	VUNPCKHPS  Z3, Z1, Z22
 	VUNPCKLPS  Z7, Z5, Z3
@@ -16263,75 +16358,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z2, Z2, Z23
 	VSHUFF32X4 $0x88, Z6, Z6, Z2
 	VSHUFF32X4 $0xdd, Z6, Z6, Z21
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z22, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z22, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z23, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z23, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z21, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z21, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -16342,20 +16438,22 @@ stored:
 TEXT ·across9x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16374,159 +16472,160 @@ lines:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z18
-	VMOVUPS      64(R11), Z19
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z18
+	VMOVUPS      64(R12), Z19
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z20
+	VBROADCASTSS (CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R14*1), Z20
+	VBROADCASTSS 4(CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z20
+	VBROADCASTSS 8(CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z20
+	VBROADCASTSS 12(CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z20
+	VBROADCASTSS 16(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z20
+	VBROADCASTSS 20(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z20
+	VBROADCASTSS 24(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z20
+	VBROADCASTSS 28(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z20
+	VBROADCASTSS 32(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z19
-	VMOVUPS      192(R11), Z18
-	VBROADCASTSS (CX)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z0
-	VFMADD231PS  Z18, Z20, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z2
-	VFMADD231PS  Z18, Z20, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z4
-	VFMADD231PS  Z18, Z20, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z6
-	VFMADD231PS  Z18, Z20, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z8
-	VFMADD231PS  Z18, Z20, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z10
-	VFMADD231PS  Z18, Z20, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z12
-	VFMADD231PS  Z18, Z20, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z14
-	VFMADD231PS  Z18, Z20, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z20
-	VFMADD231PS  Z19, Z20, Z16
-	VFMADD231PS  Z18, Z20, Z17
+	PREFETCHT0   18(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z18
-	VMOVUPS      320(R11), Z19
-	VBROADCASTSS (CX)(R14*1), Z20
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z19
+	VMOVUPS      192(R12), Z18
+	VBROADCASTSS (CX)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z0
+	VFMADD231PS  Z18, Z20, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z2
+	VFMADD231PS  Z18, Z20, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z4
+	VFMADD231PS  Z18, Z20, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z6
+	VFMADD231PS  Z18, Z20, Z7
+	VBROADCASTSS 16(SI)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z8
+	VFMADD231PS  Z18, Z20, Z9
+	VBROADCASTSS 20(SI)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z10
+	VFMADD231PS  Z18, Z20, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z12
+	VFMADD231PS  Z18, Z20, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z14
+	VFMADD231PS  Z18, Z20, Z15
+	VBROADCASTSS 32(SI)(R15*1), Z20
+	VFMADD231PS  Z19, Z20, Z16
+	VFMADD231PS  Z18, Z20, Z17
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z18
+	VMOVUPS      320(R12), Z19
+	VBROADCASTSS (CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z20
+	VBROADCASTSS 4(CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z20
+	VBROADCASTSS 8(CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z20
+	VBROADCASTSS 12(CX)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z20
+	VBROADCASTSS 16(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z20
+	VBROADCASTSS 20(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z20
+	VBROADCASTSS 24(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z20
+	VBROADCASTSS 28(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 32(SI)(R14*1), Z20
+	VBROADCASTSS 32(SI)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z19
-	VMOVUPS      64(R11), Z18
-	VBROADCASTSS (CX)(R14*1), Z20
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z19
+	VMOVUPS      64(R12), Z18
+	VBROADCASTSS (CX)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z0
 	VFMADD231PS  Z18, Z20, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z20
+	VBROADCASTSS 4(CX)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z2
 	VFMADD231PS  Z18, Z20, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z20
+	VBROADCASTSS 8(CX)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z4
 	VFMADD231PS  Z18, Z20, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z20
+	VBROADCASTSS 12(CX)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z6
 	VFMADD231PS  Z18, Z20, Z7
-	VBROADCASTSS 16(SI)(R14*1), Z20
+	VBROADCASTSS 16(SI)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z8
 	VFMADD231PS  Z18, Z20, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z20
+	VBROADCASTSS 20(SI)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z10
 	VFMADD231PS  Z18, Z20, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z20
+	VBROADCASTSS 24(SI)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z12
 	VFMADD231PS  Z18, Z20, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z20
+	VBROADCASTSS 28(SI)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z14
 	VFMADD231PS  Z18, Z20, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z20
+	VBROADCASTSS 32(SI)(R15*1), Z20
 	VFMADD231PS  Z19, Z20, Z16
 	VFMADD231PS  Z18, Z20, Z17
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z18
 	VPMINSD    Z0, Z18, Z18
@@ -16550,14 +16649,14 @@ kDone:
 	VPTERNLOGD $0xff, Z19, Z19, Z19
 	VPSLLD     $0x1f, Z19, Z19
 	VPCMPEQD   Z19, Z18, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z19
+	VMOVUPS (R12), Z19
 	VADDPS  Z19, Z0, Z0
 	VADDPS  Z19, Z2, Z2
 	VADDPS  Z19, Z4, Z4
@@ -16567,7 +16666,7 @@ edged:
 	VADDPS  Z19, Z12, Z12
 	VADDPS  Z19, Z14, Z14
 	VADDPS  Z19, Z16, Z16
-	VMOVUPS 64(R11), Z19
+	VMOVUPS 64(R12), Z19
 	VADDPS  Z19, Z1, Z1
 	VADDPS  Z19, Z3, Z3
 	VADDPS  Z19, Z5, Z5
@@ -16579,7 +16678,7 @@ edged:
 	VADDPS  Z19, Z17, Z17
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z19, Z19, Z19
 	VMAXPS Z0, Z19, Z0
@@ -16602,11 +16701,11 @@ noBias:
 	VMAXPS Z17, Z19, Z17
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000001ff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000001ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z19
 	VUNPCKHPS  Z2, Z0, Z18
 	VUNPCKLPS  Z6, Z4, Z2
@@ -16661,68 +16760,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z26
 	VSHUFF32X4 $0x88, Z19, Z22, Z0
 	VSHUFF32X4 $0xdd, Z19, Z22, Z2
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -16777,75 +16876,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z0
 	VSHUFF32X4 $0x88, Z2, Z26, Z1
 	VSHUFF32X4 $0xdd, Z2, Z26, Z3
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -16853,23 +16953,25 @@ stored:
 
 // func across10x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across10x2_avx512(SB), $0-8
+TEXT ·across10x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16890,179 +16992,180 @@ lines:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z20
-	VMOVUPS      64(R12), Z21
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z20
+	VMOVUPS      64(R13), Z21
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z22
+	VBROADCASTSS (CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R15*1), Z22
+	VBROADCASTSS 4(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z22
+	VBROADCASTSS 8(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z22
+	VBROADCASTSS 12(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z22
+	VBROADCASTSS 16(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 20(SI)(R15*1), Z22
+	VBROADCASTSS 20(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
 
 inner0:
-	VBROADCASTSS 24(SI)(R15*1), Z22
+	VBROADCASTSS 24(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z22
+	VBROADCASTSS 28(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z22
+	VBROADCASTSS 32(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z22
+	VBROADCASTSS 36(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z21
-	VMOVUPS      192(R12), Z20
-	VBROADCASTSS (CX)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z0
-	VFMADD231PS  Z20, Z22, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z2
-	VFMADD231PS  Z20, Z22, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z4
-	VFMADD231PS  Z20, Z22, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z6
-	VFMADD231PS  Z20, Z22, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z8
-	VFMADD231PS  Z20, Z22, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z10
-	VFMADD231PS  Z20, Z22, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z12
-	VFMADD231PS  Z20, Z22, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z14
-	VFMADD231PS  Z20, Z22, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z16
-	VFMADD231PS  Z20, Z22, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z22
-	VFMADD231PS  Z21, Z22, Z18
-	VFMADD231PS  Z20, Z22, Z19
+	PREFETCHT0   20(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z20
-	VMOVUPS      320(R12), Z21
-	VBROADCASTSS (CX)(R15*1), Z22
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z21
+	VMOVUPS      192(R13), Z20
+	VBROADCASTSS (CX)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z0
+	VFMADD231PS  Z20, Z22, Z1
+	VBROADCASTSS 4(CX)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z2
+	VFMADD231PS  Z20, Z22, Z3
+	VBROADCASTSS 8(CX)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z4
+	VFMADD231PS  Z20, Z22, Z5
+	VBROADCASTSS 12(CX)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z6
+	VFMADD231PS  Z20, Z22, Z7
+	VBROADCASTSS 16(CX)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z8
+	VFMADD231PS  Z20, Z22, Z9
+	VBROADCASTSS 20(SI)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z10
+	VFMADD231PS  Z20, Z22, Z11
+	VBROADCASTSS 24(SI)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z12
+	VFMADD231PS  Z20, Z22, Z13
+	VBROADCASTSS 28(SI)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z14
+	VFMADD231PS  Z20, Z22, Z15
+	VBROADCASTSS 32(SI)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z16
+	VFMADD231PS  Z20, Z22, Z17
+	VBROADCASTSS 36(SI)(BP*1), Z22
+	VFMADD231PS  Z21, Z22, Z18
+	VFMADD231PS  Z20, Z22, Z19
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z20
+	VMOVUPS      320(R13), Z21
+	VBROADCASTSS (CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z22
+	VBROADCASTSS 4(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z22
+	VBROADCASTSS 8(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z22
+	VBROADCASTSS 12(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 16(CX)(R15*1), Z22
+	VBROADCASTSS 16(CX)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
 
 inner2:
-	VBROADCASTSS 20(SI)(R15*1), Z22
+	VBROADCASTSS 20(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z22
+	VBROADCASTSS 24(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z22
+	VBROADCASTSS 28(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z22
+	VBROADCASTSS 32(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 36(SI)(R15*1), Z22
+	VBROADCASTSS 36(SI)(BP*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z21
-	VMOVUPS      64(R12), Z20
-	VBROADCASTSS (CX)(R15*1), Z22
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z21
+	VMOVUPS      64(R13), Z20
+	VBROADCASTSS (CX)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z0
 	VFMADD231PS  Z20, Z22, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z22
+	VBROADCASTSS 4(CX)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z2
 	VFMADD231PS  Z20, Z22, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z22
+	VBROADCASTSS 8(CX)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z4
 	VFMADD231PS  Z20, Z22, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z22
+	VBROADCASTSS 12(CX)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z6
 	VFMADD231PS  Z20, Z22, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z22
+	VBROADCASTSS 16(CX)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z8
 	VFMADD231PS  Z20, Z22, Z9
-	VBROADCASTSS 20(SI)(R15*1), Z22
+	VBROADCASTSS 20(SI)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z10
 	VFMADD231PS  Z20, Z22, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z22
+	VBROADCASTSS 24(SI)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z12
 	VFMADD231PS  Z20, Z22, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z22
+	VBROADCASTSS 28(SI)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z14
 	VFMADD231PS  Z20, Z22, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z22
+	VBROADCASTSS 32(SI)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z16
 	VFMADD231PS  Z20, Z22, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z22
+	VBROADCASTSS 36(SI)(BP*1), Z22
 	VFMADD231PS  Z21, Z22, Z18
 	VFMADD231PS  Z20, Z22, Z19
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z20
 	VPMINSD    Z0, Z20, Z20
@@ -17088,14 +17191,14 @@ kDone:
 	VPTERNLOGD $0xff, Z21, Z21, Z21
 	VPSLLD     $0x1f, Z21, Z21
 	VPCMPEQD   Z21, Z20, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z21
+	VMOVUPS (R13), Z21
 	VADDPS  Z21, Z0, Z0
 	VADDPS  Z21, Z2, Z2
 	VADDPS  Z21, Z4, Z4
@@ -17106,7 +17209,7 @@ edged:
 	VADDPS  Z21, Z14, Z14
 	VADDPS  Z21, Z16, Z16
 	VADDPS  Z21, Z18, Z18
-	VMOVUPS 64(R12), Z21
+	VMOVUPS 64(R13), Z21
 	VADDPS  Z21, Z1, Z1
 	VADDPS  Z21, Z3, Z3
 	VADDPS  Z21, Z5, Z5
@@ -17119,7 +17222,7 @@ edged:
 	VADDPS  Z21, Z19, Z19
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z21, Z21, Z21
 	VMAXPS Z0, Z21, Z0
@@ -17144,11 +17247,11 @@ noBias:
 	VMAXPS Z19, Z21, Z19
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x000003ff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x000003ff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z21
 	VUNPCKHPS  Z2, Z0, Z20
 	VUNPCKLPS  Z6, Z4, Z2
@@ -17203,68 +17306,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z27
 	VSHUFF32X4 $0x88, Z21, Z23, Z0
 	VSHUFF32X4 $0xdd, Z21, Z23, Z2
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z22, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z22, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z24, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z24, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z25, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z25, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z26, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z26, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z27, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z27, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -17319,75 +17422,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z24
 	VSHUFF32X4 $0x88, Z2, Z20, Z1
 	VSHUFF32X4 $0xdd, Z2, Z20, Z3
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z27, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z27, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z26, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z26, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z25, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z25, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z24, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z24, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -17398,20 +17502,22 @@ stored:
 TEXT ·across11x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17434,183 +17540,184 @@ lines:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z22
-	VMOVUPS      64(R11), Z23
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z22
+	VMOVUPS      64(R12), Z23
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z24
+	VBROADCASTSS (CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R14*1), Z24
+	VBROADCASTSS 4(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z24
+	VBROADCASTSS 8(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z24
+	VBROADCASTSS 12(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z24
+	VBROADCASTSS 16(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z24
+	VBROADCASTSS 20(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z24
+	VBROADCASTSS 24(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z24
+	VBROADCASTSS 28(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z24
+	VBROADCASTSS 32(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z24
+	VBROADCASTSS 36(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z24
+	VBROADCASTSS 40(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z23
-	VMOVUPS      192(R11), Z22
-	VBROADCASTSS (CX)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z0
-	VFMADD231PS  Z22, Z24, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z2
-	VFMADD231PS  Z22, Z24, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z4
-	VFMADD231PS  Z22, Z24, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z6
-	VFMADD231PS  Z22, Z24, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z8
-	VFMADD231PS  Z22, Z24, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z10
-	VFMADD231PS  Z22, Z24, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z12
-	VFMADD231PS  Z22, Z24, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z14
-	VFMADD231PS  Z22, Z24, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z16
-	VFMADD231PS  Z22, Z24, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z18
-	VFMADD231PS  Z22, Z24, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z24
-	VFMADD231PS  Z23, Z24, Z20
-	VFMADD231PS  Z22, Z24, Z21
+	PREFETCHT0   22(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z22
-	VMOVUPS      320(R11), Z23
-	VBROADCASTSS (CX)(R14*1), Z24
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z23
+	VMOVUPS      192(R12), Z22
+	VBROADCASTSS (CX)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z0
+	VFMADD231PS  Z22, Z24, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z2
+	VFMADD231PS  Z22, Z24, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z4
+	VFMADD231PS  Z22, Z24, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z6
+	VFMADD231PS  Z22, Z24, Z7
+	VBROADCASTSS 16(CX)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z8
+	VFMADD231PS  Z22, Z24, Z9
+	VBROADCASTSS 20(SI)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z10
+	VFMADD231PS  Z22, Z24, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z12
+	VFMADD231PS  Z22, Z24, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z14
+	VFMADD231PS  Z22, Z24, Z15
+	VBROADCASTSS 32(SI)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z16
+	VFMADD231PS  Z22, Z24, Z17
+	VBROADCASTSS 36(SI)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z18
+	VFMADD231PS  Z22, Z24, Z19
+	VBROADCASTSS 40(SI)(R15*1), Z24
+	VFMADD231PS  Z23, Z24, Z20
+	VFMADD231PS  Z22, Z24, Z21
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z22
+	VMOVUPS      320(R12), Z23
+	VBROADCASTSS (CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z24
+	VBROADCASTSS 4(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z24
+	VBROADCASTSS 8(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z24
+	VBROADCASTSS 12(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z24
+	VBROADCASTSS 16(CX)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z24
+	VBROADCASTSS 20(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z24
+	VBROADCASTSS 24(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z24
+	VBROADCASTSS 28(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z24
+	VBROADCASTSS 32(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z24
+	VBROADCASTSS 36(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 40(SI)(R14*1), Z24
+	VBROADCASTSS 40(SI)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z23
-	VMOVUPS      64(R11), Z22
-	VBROADCASTSS (CX)(R14*1), Z24
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z23
+	VMOVUPS      64(R12), Z22
+	VBROADCASTSS (CX)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z0
 	VFMADD231PS  Z22, Z24, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z24
+	VBROADCASTSS 4(CX)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z2
 	VFMADD231PS  Z22, Z24, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z24
+	VBROADCASTSS 8(CX)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z4
 	VFMADD231PS  Z22, Z24, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z24
+	VBROADCASTSS 12(CX)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z6
 	VFMADD231PS  Z22, Z24, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z24
+	VBROADCASTSS 16(CX)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z8
 	VFMADD231PS  Z22, Z24, Z9
-	VBROADCASTSS 20(SI)(R14*1), Z24
+	VBROADCASTSS 20(SI)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z10
 	VFMADD231PS  Z22, Z24, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z24
+	VBROADCASTSS 24(SI)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z12
 	VFMADD231PS  Z22, Z24, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z24
+	VBROADCASTSS 28(SI)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z14
 	VFMADD231PS  Z22, Z24, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z24
+	VBROADCASTSS 32(SI)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z16
 	VFMADD231PS  Z22, Z24, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z24
+	VBROADCASTSS 36(SI)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z18
 	VFMADD231PS  Z22, Z24, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z24
+	VBROADCASTSS 40(SI)(R15*1), Z24
 	VFMADD231PS  Z23, Z24, Z20
 	VFMADD231PS  Z22, Z24, Z21
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z22
 	VPMINSD    Z0, Z22, Z22
@@ -17638,14 +17745,14 @@ kDone:
 	VPTERNLOGD $0xff, Z23, Z23, Z23
 	VPSLLD     $0x1f, Z23, Z23
 	VPCMPEQD   Z23, Z22, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z23
+	VMOVUPS (R12), Z23
 	VADDPS  Z23, Z0, Z0
 	VADDPS  Z23, Z2, Z2
 	VADDPS  Z23, Z4, Z4
@@ -17657,7 +17764,7 @@ edged:
 	VADDPS  Z23, Z16, Z16
 	VADDPS  Z23, Z18, Z18
 	VADDPS  Z23, Z20, Z20
-	VMOVUPS 64(R11), Z23
+	VMOVUPS 64(R12), Z23
 	VADDPS  Z23, Z1, Z1
 	VADDPS  Z23, Z3, Z3
 	VADDPS  Z23, Z5, Z5
@@ -17671,7 +17778,7 @@ edged:
 	VADDPS  Z23, Z21, Z21
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z23, Z23, Z23
 	VMAXPS Z0, Z23, Z0
@@ -17698,11 +17805,11 @@ noBias:
 	VMAXPS Z21, Z23, Z21
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x000007ff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x000007ff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z23
 	VUNPCKHPS  Z2, Z0, Z22
 	VUNPCKLPS  Z6, Z4, Z2
@@ -17759,68 +17866,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z28
 	VSHUFF32X4 $0x88, Z23, Z22, Z0
 	VSHUFF32X4 $0xdd, Z23, Z22, Z2
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z27, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z27, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z28, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z28, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -17877,75 +17984,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z26
 	VSHUFF32X4 $0x88, Z2, Z4, Z1
 	VSHUFF32X4 $0xdd, Z2, Z4, Z3
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z28, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z28, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z27, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z27, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -17953,23 +18061,25 @@ stored:
 
 // func across12x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across12x2_avx512(SB), $0-8
+TEXT ·across12x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17994,203 +18104,204 @@ lines:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z24
-	VMOVUPS      64(R12), Z25
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z24
+	VMOVUPS      64(R13), Z25
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z26
+	VBROADCASTSS (CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R15*1), Z26
+	VBROADCASTSS 4(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z26
+	VBROADCASTSS 8(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z26
+	VBROADCASTSS 12(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z26
+	VBROADCASTSS 16(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z26
+	VBROADCASTSS 20(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 24(SI)(R15*1), Z26
+	VBROADCASTSS 24(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
 
 inner0:
-	VBROADCASTSS 28(SI)(R15*1), Z26
+	VBROADCASTSS 28(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z26
+	VBROADCASTSS 32(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z26
+	VBROADCASTSS 36(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z26
+	VBROADCASTSS 40(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z26
+	VBROADCASTSS 44(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z25
-	VMOVUPS      192(R12), Z24
-	VBROADCASTSS (CX)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z0
-	VFMADD231PS  Z24, Z26, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z2
-	VFMADD231PS  Z24, Z26, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z4
-	VFMADD231PS  Z24, Z26, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z6
-	VFMADD231PS  Z24, Z26, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z8
-	VFMADD231PS  Z24, Z26, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z10
-	VFMADD231PS  Z24, Z26, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z12
-	VFMADD231PS  Z24, Z26, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z14
-	VFMADD231PS  Z24, Z26, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z16
-	VFMADD231PS  Z24, Z26, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z18
-	VFMADD231PS  Z24, Z26, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z20
-	VFMADD231PS  Z24, Z26, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z26
-	VFMADD231PS  Z25, Z26, Z22
-	VFMADD231PS  Z24, Z26, Z23
+	PREFETCHT0   24(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z24
-	VMOVUPS      320(R12), Z25
-	VBROADCASTSS (CX)(R15*1), Z26
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z25
+	VMOVUPS      192(R13), Z24
+	VBROADCASTSS (CX)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z0
+	VFMADD231PS  Z24, Z26, Z1
+	VBROADCASTSS 4(CX)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z2
+	VFMADD231PS  Z24, Z26, Z3
+	VBROADCASTSS 8(CX)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z4
+	VFMADD231PS  Z24, Z26, Z5
+	VBROADCASTSS 12(CX)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z6
+	VFMADD231PS  Z24, Z26, Z7
+	VBROADCASTSS 16(CX)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z8
+	VFMADD231PS  Z24, Z26, Z9
+	VBROADCASTSS 20(CX)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z10
+	VFMADD231PS  Z24, Z26, Z11
+	VBROADCASTSS 24(SI)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z12
+	VFMADD231PS  Z24, Z26, Z13
+	VBROADCASTSS 28(SI)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z14
+	VFMADD231PS  Z24, Z26, Z15
+	VBROADCASTSS 32(SI)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z16
+	VFMADD231PS  Z24, Z26, Z17
+	VBROADCASTSS 36(SI)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z18
+	VFMADD231PS  Z24, Z26, Z19
+	VBROADCASTSS 40(SI)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z20
+	VFMADD231PS  Z24, Z26, Z21
+	VBROADCASTSS 44(SI)(BP*1), Z26
+	VFMADD231PS  Z25, Z26, Z22
+	VFMADD231PS  Z24, Z26, Z23
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z24
+	VMOVUPS      320(R13), Z25
+	VBROADCASTSS (CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z26
+	VBROADCASTSS 4(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z26
+	VBROADCASTSS 8(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z26
+	VBROADCASTSS 12(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z26
+	VBROADCASTSS 16(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 20(CX)(R15*1), Z26
+	VBROADCASTSS 20(CX)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
 
 inner2:
-	VBROADCASTSS 24(SI)(R15*1), Z26
+	VBROADCASTSS 24(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z26
+	VBROADCASTSS 28(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z26
+	VBROADCASTSS 32(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z26
+	VBROADCASTSS 36(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z26
+	VBROADCASTSS 40(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 44(SI)(R15*1), Z26
+	VBROADCASTSS 44(SI)(BP*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z25
-	VMOVUPS      64(R12), Z24
-	VBROADCASTSS (CX)(R15*1), Z26
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z25
+	VMOVUPS      64(R13), Z24
+	VBROADCASTSS (CX)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z0
 	VFMADD231PS  Z24, Z26, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z26
+	VBROADCASTSS 4(CX)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z2
 	VFMADD231PS  Z24, Z26, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z26
+	VBROADCASTSS 8(CX)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z4
 	VFMADD231PS  Z24, Z26, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z26
+	VBROADCASTSS 12(CX)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z6
 	VFMADD231PS  Z24, Z26, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z26
+	VBROADCASTSS 16(CX)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z8
 	VFMADD231PS  Z24, Z26, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z26
+	VBROADCASTSS 20(CX)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z10
 	VFMADD231PS  Z24, Z26, Z11
-	VBROADCASTSS 24(SI)(R15*1), Z26
+	VBROADCASTSS 24(SI)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z12
 	VFMADD231PS  Z24, Z26, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z26
+	VBROADCASTSS 28(SI)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z14
 	VFMADD231PS  Z24, Z26, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z26
+	VBROADCASTSS 32(SI)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z16
 	VFMADD231PS  Z24, Z26, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z26
+	VBROADCASTSS 36(SI)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z18
 	VFMADD231PS  Z24, Z26, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z26
+	VBROADCASTSS 40(SI)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z20
 	VFMADD231PS  Z24, Z26, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z26
+	VBROADCASTSS 44(SI)(BP*1), Z26
 	VFMADD231PS  Z25, Z26, Z22
 	VFMADD231PS  Z24, Z26, Z23
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z24
 	VPMINSD    Z0, Z24, Z24
@@ -18220,14 +18331,14 @@ kDone:
 	VPTERNLOGD $0xff, Z25, Z25, Z25
 	VPSLLD     $0x1f, Z25, Z25
 	VPCMPEQD   Z25, Z24, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z25
+	VMOVUPS (R13), Z25
 	VADDPS  Z25, Z0, Z0
 	VADDPS  Z25, Z2, Z2
 	VADDPS  Z25, Z4, Z4
@@ -18240,7 +18351,7 @@ edged:
 	VADDPS  Z25, Z18, Z18
 	VADDPS  Z25, Z20, Z20
 	VADDPS  Z25, Z22, Z22
-	VMOVUPS 64(R12), Z25
+	VMOVUPS 64(R13), Z25
 	VADDPS  Z25, Z1, Z1
 	VADDPS  Z25, Z3, Z3
 	VADDPS  Z25, Z5, Z5
@@ -18255,7 +18366,7 @@ edged:
 	VADDPS  Z25, Z23, Z23
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z25, Z25, Z25
 	VMAXPS Z0, Z25, Z0
@@ -18284,11 +18395,11 @@ noBias:
 	VMAXPS Z23, Z25, Z23
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x00000fff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x00000fff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z25
 	VUNPCKHPS  Z2, Z0, Z24
 	VUNPCKLPS  Z6, Z4, Z2
@@ -18345,68 +18456,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z29
 	VSHUFF32X4 $0x88, Z25, Z24, Z0
 	VSHUFF32X4 $0xdd, Z25, Z24, Z2
-	VMOVUPS    Z22, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z22, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z26, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z26, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z27, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z27, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z28, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z28, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z29, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z29, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -18463,75 +18574,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z28
 	VSHUFF32X4 $0x88, Z2, Z4, Z1
 	VSHUFF32X4 $0xdd, Z2, Z4, Z3
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z23, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z23, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z21, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z21, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z29, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z29, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z28, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z28, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -18542,20 +18654,22 @@ stored:
 TEXT ·across13x2_avx512(SB), $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R9
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R10
+	MOVQ 168(AX), R11
 
 lines:
-	MOVQ   32(AX), R11
-	MOVQ   24(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   40(AX), R12
+	MOVQ   32(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18582,207 +18696,208 @@ lines:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
-	SUBQ   $0x03, R13
+	SUBQ   $0x03, R14
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z26
-	VMOVUPS      64(R11), Z27
-	TESTQ        DI, DI
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z26
+	VMOVUPS      64(R12), Z27
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R14*1), Z28
+	VBROADCASTSS (CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R14*1), Z28
+	VBROADCASTSS 4(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z2
 	VFMADD231PS  Z27, Z28, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z28
+	VBROADCASTSS 8(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z4
 	VFMADD231PS  Z27, Z28, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z28
+	VBROADCASTSS 12(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z6
 	VFMADD231PS  Z27, Z28, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z28
+	VBROADCASTSS 16(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z8
 	VFMADD231PS  Z27, Z28, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z28
+	VBROADCASTSS 20(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z10
 	VFMADD231PS  Z27, Z28, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z28
+	VBROADCASTSS 24(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z12
 	VFMADD231PS  Z27, Z28, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z28
+	VBROADCASTSS 28(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z14
 	VFMADD231PS  Z27, Z28, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z28
+	VBROADCASTSS 32(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z16
 	VFMADD231PS  Z27, Z28, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z28
+	VBROADCASTSS 36(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z18
 	VFMADD231PS  Z27, Z28, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z28
+	VBROADCASTSS 40(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z20
 	VFMADD231PS  Z27, Z28, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z28
+	VBROADCASTSS 44(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z22
 	VFMADD231PS  Z27, Z28, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z28
+	VBROADCASTSS 48(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	PREFETCHT0   (R9)
-	ADDQ         168(AX), R9
-	MOVLQSX      4(R12), R14
-	VMOVUPS      128(R11), Z27
-	VMOVUPS      192(R11), Z26
-	VBROADCASTSS (CX)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z0
-	VFMADD231PS  Z26, Z28, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z2
-	VFMADD231PS  Z26, Z28, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z4
-	VFMADD231PS  Z26, Z28, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z6
-	VFMADD231PS  Z26, Z28, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z8
-	VFMADD231PS  Z26, Z28, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z10
-	VFMADD231PS  Z26, Z28, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z12
-	VFMADD231PS  Z26, Z28, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z14
-	VFMADD231PS  Z26, Z28, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z16
-	VFMADD231PS  Z26, Z28, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z18
-	VFMADD231PS  Z26, Z28, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z20
-	VFMADD231PS  Z26, Z28, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z22
-	VFMADD231PS  Z26, Z28, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z28
-	VFMADD231PS  Z27, Z28, Z24
-	VFMADD231PS  Z26, Z28, Z25
+	PREFETCHT0   26(DI)(R15*1)
 	PREFETCHT0   (R10)
 	ADDQ         176(AX), R10
-	MOVLQSX      8(R12), R14
-	VMOVUPS      256(R11), Z26
-	VMOVUPS      320(R11), Z27
-	VBROADCASTSS (CX)(R14*1), Z28
+	MOVLQSX      4(R13), R15
+	VMOVUPS      128(R12), Z27
+	VMOVUPS      192(R12), Z26
+	VBROADCASTSS (CX)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z0
+	VFMADD231PS  Z26, Z28, Z1
+	VBROADCASTSS 4(CX)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z2
+	VFMADD231PS  Z26, Z28, Z3
+	VBROADCASTSS 8(CX)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z4
+	VFMADD231PS  Z26, Z28, Z5
+	VBROADCASTSS 12(CX)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z6
+	VFMADD231PS  Z26, Z28, Z7
+	VBROADCASTSS 16(CX)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z8
+	VFMADD231PS  Z26, Z28, Z9
+	VBROADCASTSS 20(CX)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z10
+	VFMADD231PS  Z26, Z28, Z11
+	VBROADCASTSS 24(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z12
+	VFMADD231PS  Z26, Z28, Z13
+	VBROADCASTSS 28(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z14
+	VFMADD231PS  Z26, Z28, Z15
+	VBROADCASTSS 32(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z16
+	VFMADD231PS  Z26, Z28, Z17
+	VBROADCASTSS 36(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z18
+	VFMADD231PS  Z26, Z28, Z19
+	VBROADCASTSS 40(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z20
+	VFMADD231PS  Z26, Z28, Z21
+	VBROADCASTSS 44(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z22
+	VFMADD231PS  Z26, Z28, Z23
+	VBROADCASTSS 48(SI)(R15*1), Z28
+	VFMADD231PS  Z27, Z28, Z24
+	VFMADD231PS  Z26, Z28, Z25
+	PREFETCHT0   (R11)
+	ADDQ         184(AX), R11
+	MOVLQSX      8(R13), R15
+	VMOVUPS      256(R12), Z26
+	VMOVUPS      320(R12), Z27
+	VBROADCASTSS (CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z28
+	VBROADCASTSS 4(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z2
 	VFMADD231PS  Z27, Z28, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z28
+	VBROADCASTSS 8(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z4
 	VFMADD231PS  Z27, Z28, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z28
+	VBROADCASTSS 12(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z6
 	VFMADD231PS  Z27, Z28, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z28
+	VBROADCASTSS 16(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z8
 	VFMADD231PS  Z27, Z28, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z28
+	VBROADCASTSS 20(CX)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z10
 	VFMADD231PS  Z27, Z28, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z28
+	VBROADCASTSS 24(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z12
 	VFMADD231PS  Z27, Z28, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z28
+	VBROADCASTSS 28(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z14
 	VFMADD231PS  Z27, Z28, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z28
+	VBROADCASTSS 32(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z16
 	VFMADD231PS  Z27, Z28, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z28
+	VBROADCASTSS 36(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z18
 	VFMADD231PS  Z27, Z28, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z28
+	VBROADCASTSS 40(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z20
 	VFMADD231PS  Z27, Z28, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z28
+	VBROADCASTSS 44(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z22
 	VFMADD231PS  Z27, Z28, Z23
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 48(SI)(R14*1), Z28
+	VBROADCASTSS 48(SI)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
 
 right2:
-	ADDQ $+12, R12
-	ADDQ $+384, R11
-	SUBQ $0x03, R13
+	ADDQ $+12, R13
+	ADDQ $+384, R12
+	SUBQ $0x03, R14
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R13
+	ADDQ $0x03, R14
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R12), R14
-	VMOVUPS      (R11), Z27
-	VMOVUPS      64(R11), Z26
-	VBROADCASTSS (CX)(R14*1), Z28
+	MOVLQSX      (R13), R15
+	VMOVUPS      (R12), Z27
+	VMOVUPS      64(R12), Z26
+	VBROADCASTSS (CX)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z0
 	VFMADD231PS  Z26, Z28, Z1
-	VBROADCASTSS 4(CX)(R14*1), Z28
+	VBROADCASTSS 4(CX)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z2
 	VFMADD231PS  Z26, Z28, Z3
-	VBROADCASTSS 8(CX)(R14*1), Z28
+	VBROADCASTSS 8(CX)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z4
 	VFMADD231PS  Z26, Z28, Z5
-	VBROADCASTSS 12(CX)(R14*1), Z28
+	VBROADCASTSS 12(CX)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z6
 	VFMADD231PS  Z26, Z28, Z7
-	VBROADCASTSS 16(CX)(R14*1), Z28
+	VBROADCASTSS 16(CX)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z8
 	VFMADD231PS  Z26, Z28, Z9
-	VBROADCASTSS 20(CX)(R14*1), Z28
+	VBROADCASTSS 20(CX)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z10
 	VFMADD231PS  Z26, Z28, Z11
-	VBROADCASTSS 24(SI)(R14*1), Z28
+	VBROADCASTSS 24(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z12
 	VFMADD231PS  Z26, Z28, Z13
-	VBROADCASTSS 28(SI)(R14*1), Z28
+	VBROADCASTSS 28(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z14
 	VFMADD231PS  Z26, Z28, Z15
-	VBROADCASTSS 32(SI)(R14*1), Z28
+	VBROADCASTSS 32(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z16
 	VFMADD231PS  Z26, Z28, Z17
-	VBROADCASTSS 36(SI)(R14*1), Z28
+	VBROADCASTSS 36(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z18
 	VFMADD231PS  Z26, Z28, Z19
-	VBROADCASTSS 40(SI)(R14*1), Z28
+	VBROADCASTSS 40(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z20
 	VFMADD231PS  Z26, Z28, Z21
-	VBROADCASTSS 44(SI)(R14*1), Z28
+	VBROADCASTSS 44(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z22
 	VFMADD231PS  Z26, Z28, Z23
-	VBROADCASTSS 48(SI)(R14*1), Z28
+	VBROADCASTSS 48(SI)(R15*1), Z28
 	VFMADD231PS  Z27, Z28, Z24
 	VFMADD231PS  Z26, Z28, Z25
-	ADDQ         $+4, R12
-	ADDQ         $+128, R11
-	DECQ         R13
+	ADDQ         $+4, R13
+	ADDQ         $+128, R12
+	DECQ         R14
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z26
 	VPMINSD    Z0, Z26, Z26
@@ -18814,14 +18929,14 @@ kDone:
 	VPTERNLOGD $0xff, Z27, Z27, Z27
 	VPSLLD     $0x1f, Z27, Z27
 	VPCMPEQD   Z27, Z26, K1
-	KMOVW      K1, R11
-	ORQ        R11, 112(AX)
+	KMOVW      K1, R12
+	ORQ        R12, 120(AX)
 
 edged:
-	MOVQ    40(AX), R11
-	TESTQ   R11, R11
+	MOVQ    48(AX), R12
+	TESTQ   R12, R12
 	JEQ     noBias
-	VMOVUPS (R11), Z27
+	VMOVUPS (R12), Z27
 	VADDPS  Z27, Z0, Z0
 	VADDPS  Z27, Z2, Z2
 	VADDPS  Z27, Z4, Z4
@@ -18835,7 +18950,7 @@ edged:
 	VADDPS  Z27, Z20, Z20
 	VADDPS  Z27, Z22, Z22
 	VADDPS  Z27, Z24, Z24
-	VMOVUPS 64(R11), Z27
+	VMOVUPS 64(R12), Z27
 	VADDPS  Z27, Z1, Z1
 	VADDPS  Z27, Z3, Z3
 	VADDPS  Z27, Z5, Z5
@@ -18851,7 +18966,7 @@ edged:
 	VADDPS  Z27, Z25, Z25
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z27, Z27, Z27
 	VMAXPS Z0, Z27, Z0
@@ -18882,11 +18997,11 @@ noBias:
 	VMAXPS Z25, Z27, Z25
 
 rectified:
-	MOVQ       64(AX), R12
-	MOVQ       88(AX), R13
-	MOVQ       DX, R11
-	MOVL       $0x00001fff, R14
-	KMOVW      R14, K1
+	MOVQ       72(AX), R13
+	MOVQ       96(AX), R14
+	MOVQ       DX, R12
+	MOVL       $0x00001fff, R15
+	KMOVW      R15, K1
 	VUNPCKLPS  Z2, Z0, Z27
 	VUNPCKHPS  Z2, Z0, Z26
 	VUNPCKLPS  Z6, Z4, Z2
@@ -18949,68 +19064,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z8
 	VSHUFF32X4 $0x88, Z27, Z30, Z0
 	VSHUFF32X4 $0xdd, Z27, Z30, Z2
-	VMOVUPS    Z24, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x01
+	VMOVUPS    Z24, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x01
 	JLE        stored
-	VMOVUPS    Z28, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x02
+	VMOVUPS    Z28, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x02
 	JLE        stored
-	VMOVUPS    Z16, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x03
+	VMOVUPS    Z16, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x03
 	JLE        stored
-	VMOVUPS    Z29, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x04
+	VMOVUPS    Z29, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x05
+	VMOVUPS    Z14, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x06
+	VMOVUPS    Z12, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x07
+	VMOVUPS    Z10, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x08
+	VMOVUPS    Z0, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x08
 	JLE        stored
-	VMOVUPS    Z22, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x09
+	VMOVUPS    Z22, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x09
 	JLE        stored
-	VMOVUPS    Z20, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0a
+	VMOVUPS    Z20, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0a
 	JLE        stored
-	VMOVUPS    Z18, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0b
+	VMOVUPS    Z18, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0c
+	VMOVUPS    Z8, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0c
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0d
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0e
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x0f
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z2, K1, (R12)
+	ADDQ       R13, R12
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -19073,75 +19188,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z9
 	VSHUFF32X4 $0x88, Z2, Z8, Z1
 	VSHUFF32X4 $0xdd, Z2, Z8, Z3
-	CMPQ       R13, $0x10
+	CMPQ       R14, $0x10
 	JLE        stored
-	VMOVUPS    Z25, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x11
+	VMOVUPS    Z25, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x11
 	JLE        stored
-	VMOVUPS    Z6, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x12
+	VMOVUPS    Z6, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x12
 	JLE        stored
-	VMOVUPS    Z17, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x13
+	VMOVUPS    Z17, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x13
 	JLE        stored
-	VMOVUPS    Z26, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x14
+	VMOVUPS    Z26, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x15
+	VMOVUPS    Z15, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x16
+	VMOVUPS    Z13, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x17
+	VMOVUPS    Z11, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x18
+	VMOVUPS    Z1, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x18
 	JLE        stored
-	VMOVUPS    Z23, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x19
+	VMOVUPS    Z23, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x19
 	JLE        stored
-	VMOVUPS    Z21, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1a
+	VMOVUPS    Z21, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1a
 	JLE        stored
-	VMOVUPS    Z19, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1b
+	VMOVUPS    Z19, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1c
+	VMOVUPS    Z9, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1d
+	VMOVUPS    Z4, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1e
+	VMOVUPS    Z7, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R11)
-	ADDQ       R12, R11
-	CMPQ       R13, $0x1f
+	VMOVUPS    Z5, K1, (R12)
+	ADDQ       R13, R12
+	CMPQ       R14, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R11)
-	ADDQ       R12, R11
+	VMOVUPS    Z3, K1, (R12)
+	ADDQ       R13, R12
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER
@@ -19149,23 +19265,25 @@ stored:
 
 // func across14x2_avx512(p *across)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·across14x2_avx512(SB), $0-8
+TEXT ·across14x2_avx512(SB), $8-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ 56(AX), DX
-	MOVQ 80(AX), BX
+	MOVQ 64(AX), DX
+	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
+	MOVQ 24(AX), DI
 	ADDQ CX, SI
-	MOVQ 120(AX), DI
+	ADDQ CX, DI
 	MOVQ 128(AX), R8
 	MOVQ 136(AX), R9
-	MOVQ 152(AX), R10
+	MOVQ 144(AX), R10
 	MOVQ 160(AX), R11
+	MOVQ 168(AX), R12
 
 lines:
-	MOVQ   32(AX), R12
-	MOVQ   24(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   40(AX), R13
+	MOVQ   32(AX), R14
+	MOVQ   56(AX), R15
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19194,227 +19312,228 @@ lines:
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
-	SUBQ   $0x03, R14
+	SUBQ   $0x03, R15
 	JLT    kRest
 
 kSteps:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z28
-	VMOVUPS      64(R12), Z29
-	TESTQ        DI, DI
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z28
+	VMOVUPS      64(R13), Z29
+	TESTQ        R8, R8
 	JNE          left0
-	VBROADCASTSS (CX)(R15*1), Z30
+	VBROADCASTSS (CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
 
 left0:
-	VBROADCASTSS 4(CX)(R15*1), Z30
+	VBROADCASTSS 4(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z30
+	VBROADCASTSS 8(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z30
+	VBROADCASTSS 12(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z30
+	VBROADCASTSS 16(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z30
+	VBROADCASTSS 20(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS 24(CX)(R15*1), Z30
+	VBROADCASTSS 24(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner0
-	VBROADCASTSS 28(SI)(R15*1), Z30
+	VBROADCASTSS 28(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
 
 inner0:
-	VBROADCASTSS 32(SI)(R15*1), Z30
+	VBROADCASTSS 32(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z30
+	VBROADCASTSS 36(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z30
+	VBROADCASTSS 40(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z30
+	VBROADCASTSS 44(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R15*1), Z30
+	VBROADCASTSS 48(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
-	VBROADCASTSS 52(SI)(R15*1), Z30
+	VBROADCASTSS 52(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	PREFETCHT0   (R10)
-	ADDQ         168(AX), R10
-	MOVLQSX      4(R13), R15
-	VMOVUPS      128(R12), Z29
-	VMOVUPS      192(R12), Z28
-	VBROADCASTSS (CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z0
-	VFMADD231PS  Z28, Z30, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z2
-	VFMADD231PS  Z28, Z30, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z4
-	VFMADD231PS  Z28, Z30, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z6
-	VFMADD231PS  Z28, Z30, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z8
-	VFMADD231PS  Z28, Z30, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z10
-	VFMADD231PS  Z28, Z30, Z11
-	VBROADCASTSS 24(CX)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z12
-	VFMADD231PS  Z28, Z30, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z14
-	VFMADD231PS  Z28, Z30, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z16
-	VFMADD231PS  Z28, Z30, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z18
-	VFMADD231PS  Z28, Z30, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z20
-	VFMADD231PS  Z28, Z30, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z22
-	VFMADD231PS  Z28, Z30, Z23
-	VBROADCASTSS 48(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z24
-	VFMADD231PS  Z28, Z30, Z25
-	VBROADCASTSS 52(SI)(R15*1), Z30
-	VFMADD231PS  Z29, Z30, Z26
-	VFMADD231PS  Z28, Z30, Z27
+	PREFETCHT0   28(DI)(BP*1)
 	PREFETCHT0   (R11)
 	ADDQ         176(AX), R11
-	MOVLQSX      8(R13), R15
-	VMOVUPS      256(R12), Z28
-	VMOVUPS      320(R12), Z29
-	VBROADCASTSS (CX)(R15*1), Z30
+	MOVLQSX      4(R14), BP
+	VMOVUPS      128(R13), Z29
+	VMOVUPS      192(R13), Z28
+	VBROADCASTSS (CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z0
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS 4(CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z2
+	VFMADD231PS  Z28, Z30, Z3
+	VBROADCASTSS 8(CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z4
+	VFMADD231PS  Z28, Z30, Z5
+	VBROADCASTSS 12(CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z6
+	VFMADD231PS  Z28, Z30, Z7
+	VBROADCASTSS 16(CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z8
+	VFMADD231PS  Z28, Z30, Z9
+	VBROADCASTSS 20(CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z10
+	VFMADD231PS  Z28, Z30, Z11
+	VBROADCASTSS 24(CX)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VBROADCASTSS 28(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z14
+	VFMADD231PS  Z28, Z30, Z15
+	VBROADCASTSS 32(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z16
+	VFMADD231PS  Z28, Z30, Z17
+	VBROADCASTSS 36(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z18
+	VFMADD231PS  Z28, Z30, Z19
+	VBROADCASTSS 40(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z20
+	VFMADD231PS  Z28, Z30, Z21
+	VBROADCASTSS 44(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z22
+	VFMADD231PS  Z28, Z30, Z23
+	VBROADCASTSS 48(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z24
+	VFMADD231PS  Z28, Z30, Z25
+	VBROADCASTSS 52(SI)(BP*1), Z30
+	VFMADD231PS  Z29, Z30, Z26
+	VFMADD231PS  Z28, Z30, Z27
+	PREFETCHT0   (R12)
+	ADDQ         184(AX), R12
+	MOVLQSX      8(R14), BP
+	VMOVUPS      256(R13), Z28
+	VMOVUPS      320(R13), Z29
+	VBROADCASTSS (CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z30
+	VBROADCASTSS 4(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z30
+	VBROADCASTSS 8(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z30
+	VBROADCASTSS 12(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z30
+	VBROADCASTSS 16(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z30
+	VBROADCASTSS 20(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	TESTQ        R9, R9
+	TESTQ        R10, R10
 	JNE          inner2
-	VBROADCASTSS 24(CX)(R15*1), Z30
+	VBROADCASTSS 24(CX)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
 
 inner2:
-	VBROADCASTSS 28(SI)(R15*1), Z30
+	VBROADCASTSS 28(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z30
+	VBROADCASTSS 32(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z30
+	VBROADCASTSS 36(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z30
+	VBROADCASTSS 40(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z30
+	VBROADCASTSS 44(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
-	VBROADCASTSS 48(SI)(R15*1), Z30
+	VBROADCASTSS 48(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
-	TESTQ        R8, R8
+	TESTQ        R9, R9
 	JNE          right2
-	VBROADCASTSS 52(SI)(R15*1), Z30
+	VBROADCASTSS 52(SI)(BP*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
 
 right2:
-	ADDQ $+12, R13
-	ADDQ $+384, R12
-	SUBQ $0x03, R14
+	ADDQ $+12, R14
+	ADDQ $+384, R13
+	SUBQ $0x03, R15
 	JGE  kSteps
 
 kRest:
-	ADDQ $0x03, R14
+	ADDQ $0x03, R15
 	JEQ  kDone
 
 kOne:
-	MOVLQSX      (R13), R15
-	VMOVUPS      (R12), Z29
-	VMOVUPS      64(R12), Z28
-	VBROADCASTSS (CX)(R15*1), Z30
+	MOVLQSX      (R14), BP
+	VMOVUPS      (R13), Z29
+	VMOVUPS      64(R13), Z28
+	VBROADCASTSS (CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z0
 	VFMADD231PS  Z28, Z30, Z1
-	VBROADCASTSS 4(CX)(R15*1), Z30
+	VBROADCASTSS 4(CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z2
 	VFMADD231PS  Z28, Z30, Z3
-	VBROADCASTSS 8(CX)(R15*1), Z30
+	VBROADCASTSS 8(CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z4
 	VFMADD231PS  Z28, Z30, Z5
-	VBROADCASTSS 12(CX)(R15*1), Z30
+	VBROADCASTSS 12(CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z6
 	VFMADD231PS  Z28, Z30, Z7
-	VBROADCASTSS 16(CX)(R15*1), Z30
+	VBROADCASTSS 16(CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z8
 	VFMADD231PS  Z28, Z30, Z9
-	VBROADCASTSS 20(CX)(R15*1), Z30
+	VBROADCASTSS 20(CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z10
 	VFMADD231PS  Z28, Z30, Z11
-	VBROADCASTSS 24(CX)(R15*1), Z30
+	VBROADCASTSS 24(CX)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z12
 	VFMADD231PS  Z28, Z30, Z13
-	VBROADCASTSS 28(SI)(R15*1), Z30
+	VBROADCASTSS 28(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z14
 	VFMADD231PS  Z28, Z30, Z15
-	VBROADCASTSS 32(SI)(R15*1), Z30
+	VBROADCASTSS 32(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z16
 	VFMADD231PS  Z28, Z30, Z17
-	VBROADCASTSS 36(SI)(R15*1), Z30
+	VBROADCASTSS 36(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z18
 	VFMADD231PS  Z28, Z30, Z19
-	VBROADCASTSS 40(SI)(R15*1), Z30
+	VBROADCASTSS 40(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z20
 	VFMADD231PS  Z28, Z30, Z21
-	VBROADCASTSS 44(SI)(R15*1), Z30
+	VBROADCASTSS 44(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z22
 	VFMADD231PS  Z28, Z30, Z23
-	VBROADCASTSS 48(SI)(R15*1), Z30
+	VBROADCASTSS 48(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z24
 	VFMADD231PS  Z28, Z30, Z25
-	VBROADCASTSS 52(SI)(R15*1), Z30
+	VBROADCASTSS 52(SI)(BP*1), Z30
 	VFMADD231PS  Z29, Z30, Z26
 	VFMADD231PS  Z28, Z30, Z27
-	ADDQ         $+4, R13
-	ADDQ         $+128, R12
-	DECQ         R14
+	ADDQ         $+4, R14
+	ADDQ         $+128, R13
+	DECQ         R15
 	JNE          kOne
 
 kDone:
-	CMPQ       104(AX), $0x00
+	CMPQ       112(AX), $0x00
 	JEQ        edged
 	VMOVAPS    Z0, Z28
 	VPMINSD    Z0, Z28, Z28
@@ -19448,14 +19567,14 @@ kDone:
 	VPTERNLOGD $0xff, Z29, Z29, Z29
 	VPSLLD     $0x1f, Z29, Z29
 	VPCMPEQD   Z29, Z28, K1
-	KMOVW      K1, R12
-	ORQ        R12, 112(AX)
+	KMOVW      K1, R13
+	ORQ        R13, 120(AX)
 
 edged:
-	MOVQ    40(AX), R12
-	TESTQ   R12, R12
+	MOVQ    48(AX), R13
+	TESTQ   R13, R13
 	JEQ     noBias
-	VMOVUPS (R12), Z29
+	VMOVUPS (R13), Z29
 	VADDPS  Z29, Z0, Z0
 	VADDPS  Z29, Z2, Z2
 	VADDPS  Z29, Z4, Z4
@@ -19470,7 +19589,7 @@ edged:
 	VADDPS  Z29, Z22, Z22
 	VADDPS  Z29, Z24, Z24
 	VADDPS  Z29, Z26, Z26
-	VMOVUPS 64(R12), Z29
+	VMOVUPS 64(R13), Z29
 	VADDPS  Z29, Z1, Z1
 	VADDPS  Z29, Z3, Z3
 	VADDPS  Z29, Z5, Z5
@@ -19487,7 +19606,7 @@ edged:
 	VADDPS  Z29, Z27, Z27
 
 noBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z29, Z29, Z29
 	VMAXPS Z0, Z29, Z0
@@ -19520,11 +19639,11 @@ noBias:
 	VMAXPS Z27, Z29, Z27
 
 rectified:
-	MOVQ       64(AX), R13
-	MOVQ       88(AX), R14
-	MOVQ       DX, R12
-	MOVL       $0x00003fff, R15
-	KMOVW      R15, K1
+	MOVQ       72(AX), R14
+	MOVQ       96(AX), R15
+	MOVQ       DX, R13
+	MOVL       $0x00003fff, BP
+	KMOVW      BP, K1
 	VUNPCKLPS  Z2, Z0, Z29
 	VUNPCKHPS  Z2, Z0, Z28
 	VUNPCKLPS  Z6, Z4, Z2
@@ -19587,68 +19706,68 @@ rectified:
 	VSHUFF32X4 $0xdd, Z0, Z2, Z8
 	VSHUFF32X4 $0x88, Z29, Z31, Z0
 	VSHUFF32X4 $0xdd, Z29, Z31, Z2
-	VMOVUPS    Z26, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x01
+	VMOVUPS    Z26, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x01
 	JLE        stored
-	VMOVUPS    Z24, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x02
+	VMOVUPS    Z24, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x02
 	JLE        stored
-	VMOVUPS    Z16, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x03
+	VMOVUPS    Z16, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x03
 	JLE        stored
-	VMOVUPS    Z30, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x04
+	VMOVUPS    Z30, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x04
 	JLE        stored
-	VMOVUPS    Z14, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x05
+	VMOVUPS    Z14, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x05
 	JLE        stored
-	VMOVUPS    Z12, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x06
+	VMOVUPS    Z12, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x06
 	JLE        stored
-	VMOVUPS    Z10, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x07
+	VMOVUPS    Z10, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x07
 	JLE        stored
-	VMOVUPS    Z0, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x08
+	VMOVUPS    Z0, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x08
 	JLE        stored
-	VMOVUPS    Z22, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x09
+	VMOVUPS    Z22, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x09
 	JLE        stored
-	VMOVUPS    Z20, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0a
+	VMOVUPS    Z20, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0a
 	JLE        stored
-	VMOVUPS    Z18, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0b
+	VMOVUPS    Z18, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0b
 	JLE        stored
-	VMOVUPS    Z8, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0c
+	VMOVUPS    Z8, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0c
 	JLE        stored
-	VMOVUPS    Z28, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0d
+	VMOVUPS    Z28, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0d
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0e
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0e
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x0f
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x0f
 	JLE        stored
-	VMOVUPS    Z2, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z2, K1, (R13)
+	ADDQ       R14, R13
 	VUNPCKLPS  Z3, Z1, Z2
 	VUNPCKHPS  Z3, Z1, Z4
 	VUNPCKLPS  Z7, Z5, Z3
@@ -19711,75 +19830,76 @@ rectified:
 	VSHUFF32X4 $0xdd, Z1, Z3, Z9
 	VSHUFF32X4 $0x88, Z2, Z28, Z1
 	VSHUFF32X4 $0xdd, Z2, Z28, Z3
-	CMPQ       R14, $0x10
+	CMPQ       R15, $0x10
 	JLE        stored
-	VMOVUPS    Z27, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x11
+	VMOVUPS    Z27, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x11
 	JLE        stored
-	VMOVUPS    Z25, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x12
+	VMOVUPS    Z25, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x12
 	JLE        stored
-	VMOVUPS    Z17, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x13
+	VMOVUPS    Z17, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x13
 	JLE        stored
-	VMOVUPS    Z6, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x14
+	VMOVUPS    Z6, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x14
 	JLE        stored
-	VMOVUPS    Z15, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x15
+	VMOVUPS    Z15, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x15
 	JLE        stored
-	VMOVUPS    Z13, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x16
+	VMOVUPS    Z13, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x16
 	JLE        stored
-	VMOVUPS    Z11, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x17
+	VMOVUPS    Z11, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x17
 	JLE        stored
-	VMOVUPS    Z1, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x18
+	VMOVUPS    Z1, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x18
 	JLE        stored
-	VMOVUPS    Z23, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x19
+	VMOVUPS    Z23, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x19
 	JLE        stored
-	VMOVUPS    Z21, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1a
+	VMOVUPS    Z21, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1a
 	JLE        stored
-	VMOVUPS    Z19, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1b
+	VMOVUPS    Z19, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1b
 	JLE        stored
-	VMOVUPS    Z9, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1c
+	VMOVUPS    Z9, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1c
 	JLE        stored
-	VMOVUPS    Z4, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1d
+	VMOVUPS    Z4, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1d
 	JLE        stored
-	VMOVUPS    Z7, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1e
+	VMOVUPS    Z7, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1e
 	JLE        stored
-	VMOVUPS    Z5, K1, (R12)
-	ADDQ       R13, R12
-	CMPQ       R14, $0x1f
+	VMOVUPS    Z5, K1, (R13)
+	ADDQ       R14, R13
+	CMPQ       R15, $0x1f
 	JLE        stored
-	VMOVUPS    Z3, K1, (R12)
-	ADDQ       R13, R12
+	VMOVUPS    Z3, K1, (R13)
+	ADDQ       R14, R13
 
 stored:
 	ADDQ 8(AX), CX
 	ADDQ 8(AX), SI
-	ADDQ 72(AX), DX
+	ADDQ 8(AX), DI
+	ADDQ 80(AX), DX
 	DECQ BX
 	JNE  lines
 	VZEROUPPER

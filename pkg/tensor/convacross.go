@@ -86,7 +86,7 @@ func (w *worker) acrossBands(p *product, bands []band) bool {
 		t.channels, t.bias = min(w.k.panel(), p.m-at), pointer(p.rowBias, at)
 		for i := range bands {
 			b := &bands[i]
-			t.offsets, t.k = pointer(b.offsets, 0), len(b.offsets)
+			t.offsets, t.k, t.next = pointer(b.offsets, 0), len(b.offsets), b.next()
 			t.w = pointer(p.filters, w.k.whole(p.m)*b.filters+at*t.k)
 			w.acrossLines(p, at, b)
 		}

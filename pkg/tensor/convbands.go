@@ -23,6 +23,14 @@ type band struct {
 	bare        bool    // it reads no border at all, so the image needs none
 }
 
+// next is how far apart channels are, in bytes; 0 if there is one only.
+func (b *band) next() uintptr {
+	if len(b.offsets) == b.taps {
+		return 0
+	}
+	return uintptr(b.offsets[b.taps] - b.offsets[0])
+}
+
 // cut finds the bands of an image, which may be bare. It returns how many ks all
 // their filters have.
 func (g *grid) cut(channels int, bare bool) int {

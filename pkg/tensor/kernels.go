@@ -71,6 +71,7 @@ type across struct {
 	x                    unsafe.Pointer // the first place of the first line; tap k is offsets[k] from it
 	xLine                uintptr        // from line to line
 	gap                  uintptr        // between the first half of the places and the second, which may be in the next line
+	next                 uintptr        // from channel to channel of the image: the next one is asked for
 	offsets              unsafe.Pointer // int32
 	w                    unsafe.Pointer // whole vectors of channels, k by k
 	bias                 unsafe.Pointer // nil, or whole vectors of channels
