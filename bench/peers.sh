@@ -16,14 +16,22 @@ g++ -O2 -std=c++17 -I/usr/include/"$(uname -m)"-linux-gnu/openblas-pthread -o "$
 	{ head -3 "$tmp/errors"; skip "peer.cpp does not build"; }
 
 versions=$(dpkg-query -W -f '${Package} ${Version}, ' libopenblas-dev libdnnl-dev 2>/dev/null | sed 's/, $//' || true)
-# OpenBLAS takes the slowest kernels on a CPU that it does not know.
-if [ "${LOCKSTEP_ISA:-}" != avx2 ] && grep -q avx512f /proc/cpuinfo 2>/dev/null; then
-	export OPENBLAS_CORETYPE=SkylakeX
-	isa=avx512
-else
-	export OPENBLAS_CORETYPE=Haswell DNNL_MAX_CPU_ISA=AVX2
-	isa=avx2
+isa=${LOCKSTEP_ISA:-portable}
+if [ -z "${LOCKSTEP_ISA:-}" ]; then
+	for best in avx2 avx512f; do
+		if grep -qw "$best" /proc/cpuinfo 2>/dev/null; then isa=${best%f}; fi
+	done
 fi
+# OpenBLAS takes the slowest kernels on a CPU that it does not know.
+case $isa in
+avx512) export OPENBLAS_CORETYPE=SkylakeX ;;
+avx2) export OPENBLAS_CORETYPE=Haswell DNNL_MAX_CPU_ISA=AVX2 ;;
+portable) ;;
+*)
+	echo "bench-peers: LOCKSTEP_ISA is $isa; it can be avx512, avx2 or portable" >&2
+	exit 2
+	;;
+esac
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -1)
 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	go run ./bench/peers -peer "$tmp/peer" -cpu "$cpu" -versions "$versions" -isa "$isa" -out "bench/results/peers-$isa.md" "$@"

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -50,10 +51,9 @@ type narrow struct {
 	bs    []reg.GPVirtual // rows of B
 	at    reg.GPVirtual   // the present k, in bytes
 	sums  [][][]reg.VecVirtual
-	c     reg.GPVirtual
-	cRow  reg.GPVirtual
-	soon  reg.GPVirtual // what comes into the cache meanwhile
-	panel operand.Mem   // how many groups of rows are left
+	soon  []reg.GPVirtual // rows of A that come into the cache
+	panel operand.Mem     // how many groups of rows are left
+	c     operand.Mem     // where C is
 }
 
 func (n *narrow) write() {
@@ -67,10 +67,15 @@ func (n *narrow) write() {
 			}
 		}
 	}
-	n.panel = n.AllocLocal(8)
+	n.panel = n.AllocLocal(8 * 2)
+	n.c = n.panel.Offset(8)
 	n.MOVQ(n.load("panels"), n.panel)
+	n.MOVQ(n.load("c"), n.c)
 	n.begin()
-	n.c, n.cRow, n.at, n.soon = n.load("c"), n.load("cRow"), n.GP64(), n.load("soon")
+	n.at, n.soon = n.GP64(), []reg.GPVirtual{n.load("soon")}
+	if n.rows > 2 {
+		n.soon = append(n.soon, n.load("soon2"))
+	}
 	n.Label("panel")
 	for _, row := range n.sums {
 		for _, sum := range row {
@@ -87,9 +92,9 @@ func (n *narrow) write() {
 		return func(m operand.Mem, v reg.VecVirtual) { n.VMOVUPS(m, v) }
 	})
 	// What comes next is no stream of the processor's: rows are short, and taken by fours.
-	n.PREFETCHT0(operand.Mem{Base: n.soon})
-	n.PREFETCHT0(operand.Mem{Base: n.soon, Disp: 64})
-	n.ADDQ(n.field("soonStep"), n.soon)
+	for _, p := range n.soon {
+		n.PREFETCHT0(operand.Mem{Base: p, Index: n.at, Scale: 1})
+	}
 	n.ADDQ(operand.Imm(64), n.at)
 	n.CMPQ(n.at, n.field("whole"))
 	n.JNE(operand.LabelRef("run"))
@@ -98,7 +103,6 @@ func (n *narrow) write() {
 	for first := 0; first < n.cols; first += 4 {
 		n.finish(first, n.join(first))
 	}
-	n.LEAQ(operand.Mem{Base: n.c, Index: n.cRow, Scale: uint8(n.rows)}, n.c)
 	n.next()
 	n.VZEROUPPER()
 	n.RET()
@@ -227,11 +231,11 @@ func (n *narrow) finish(first int, sums reg.VecVirtual) {
 	}
 	name := func(s string) string { return fmt.Sprintf("%s%d", s, first) }
 	eachC := func(f func(x operand.Op, at operand.Mem)) {
-		c := n.GP64()
+		c, step := n.GP64(), n.load("cRow")
 		n.MOVQ(n.c, c)
 		for _, x := range rows {
 			f(x, operand.Mem{Base: c, Disp: 4 * first})
-			n.ADDQ(n.cRow, c)
+			n.ADDQ(step, c)
 		}
 	}
 	other := n.XMM()
@@ -292,9 +296,14 @@ func (n *narrow) put(cols int, from operand.Op, to operand.Mem) {
 
 // next goes on to the next rows while there are panels.
 func (n *narrow) next() {
-	step := n.load("aRow")
-	n.SHLQ(operand.Imm(uint64(bits.TrailingZeros(uint(n.rows)))), step)
-	for _, p := range n.as {
+	rows := func(name string) reg.GPVirtual {
+		step := n.load(name)
+		n.SHLQ(operand.Imm(uint64(bits.TrailingZeros(uint(n.rows)))), step)
+		return step
+	}
+	n.ADDQ(rows("cRow"), n.c)
+	step := rows("aRow")
+	for _, p := range slices.Concat(n.as, n.soon) {
 		n.ADDQ(step, p)
 	}
 	n.DECQ(n.panel)

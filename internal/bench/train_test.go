@@ -56,11 +56,17 @@ func TestStepAllocatesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(n.name, err)
 				}
-				if allocs := testing.AllocsPerRun(2, func() {
+				step := func() {
 					if _, err := s.run(context.Background(), 1, 0); err != nil {
 						t.Fatal(n.name, err)
 					}
-				}); allocs != 0 {
+				}
+				// Until the second thread gets a part, its buffers may have to grow.
+				allocs := testing.AllocsPerRun(2, step)
+				for try := 0; try < 5 && allocs > 0; try++ {
+					allocs = testing.AllocsPerRun(2, step)
+				}
+				if allocs != 0 {
 					t.Errorf("%s, exact %t, %d threads: a step allocates %v times", n.name, exact, threads, allocs)
 				}
 			}

@@ -178,26 +178,33 @@ func TestEvaluationDoesNotDependOnBatches(t *testing.T) {
 	}
 }
 
-// A step of any network allocates nothing, and announces every bucket once.
+// A step of any network allocates nothing, and announces every bucket once. On a busy
+// machine it may take some steps until the second thread gets its first part of each
+// kind, for which its buffers grow.
 func TestStepAllocatesNothing(t *testing.T) {
 	for name, n := range networks() {
 		n.spec.Schedule = makeNode("cosine", "warmup", 3)
 		tr := newTrainer(t, mustPlan(t, n.spec, n.in), 12, 2)
 		b := makeBatch(n.in, 0, 4, 3)
-		ready := 0
+		ready, steps := 0, 0
 		count := func(int) { ready++ }
-		allocs := testing.AllocsPerRun(5, func() {
+		step := func() {
+			steps++
 			if err := tr.Gradient(b, count); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := tr.Commit(); err != nil {
 				t.Fatal(err)
 			}
-		})
+		}
+		allocs := testing.AllocsPerRun(5, step)
+		for try := 0; try < 5 && allocs > 0; try++ {
+			allocs = testing.AllocsPerRun(5, step)
+		}
 		if allocs != 0 {
 			t.Errorf("%s: a step allocates %v times", name, allocs)
 		}
-		if want := 6 * len(tr.Buckets()); ready != want {
+		if want := steps * len(tr.Buckets()); ready != want {
 			t.Errorf("%s: %d buckets were ready, want %d", name, ready, want)
 		}
 	}

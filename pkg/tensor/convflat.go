@@ -37,7 +37,9 @@ func (g *grid) flattened(channels int) *grid {
 	if g.borderless || len(g.offsets) == 0 || g.split > 1 || g.outRowStep != g.rowStep || g.outW != g.width {
 		return nil
 	}
-	size := g.planeStep / g.rowStep * g.width
+	// The image begins where a cache line does: most copies then lie across none.
+	lead := -g.top * g.width & 15
+	size := (lead + g.planeStep/g.rowStep*g.width + 15) &^ 15
 	var moves []int
 	for _, at := range g.offsets {
 		if move := int(at)%g.rowStep - g.left; !slices.Contains(moves, move) {
@@ -45,14 +47,14 @@ func (g *grid) flattened(channels int) *grid {
 		}
 	}
 	f := *g
-	f.rowStep, f.outRowStep, f.planeStep = g.width, g.width, len(moves)*size
+	f.rowStep, f.outRowStep, f.planeStep, f.lead = g.width, g.width, len(moves)*size, lead
 	if channels*f.planeStep > directImage {
 		return nil
 	}
 	for _, move := range moves {
 		f.flat = append(f.flat, flatPlane{move, g.keep(move)})
 	}
-	f.place(g, func(row, col int) int { return slices.Index(moves, col-g.left)*size + row*g.width })
+	f.place(g, func(row, col int) int { return slices.Index(moves, col-g.left)*size + lead + row*g.width })
 	return &f
 }
 
@@ -102,7 +104,7 @@ func (w *worker) copyFlat(g *grid, x []float32, channels int) {
 	for ch := range channels {
 		src := x[ch*plane:][:plane]
 		for i, f := range g.flat {
-			dst := w.img[ch*g.planeStep+i*size+g.top*g.width:]
+			dst := w.img[ch*g.planeStep+i*size+g.lead+g.top*g.width:]
 			from, to := max(0, -f.move), plane-max(0, f.move)
 			if from < to {
 				v := w.aimVec(to - from)

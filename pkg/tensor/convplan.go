@@ -34,6 +34,7 @@ type grid struct {
 	offsets      []int32
 	offsetsBytes []int32
 	flat         []flatPlane // see flatten
+	lead         int         // flat: elements before the first row of a plane
 	bands, whole []band      // see cut; whole is one with all lines and taps
 	filters      int         // where the filters of a group begin: so many ks
 }

@@ -9578,53 +9578,51 @@ block:
 
 // func narrow1x1_avx2(p *narrow)
 // Requires: AVX, FMA3, MMX+
-TEXT ·narrow1x1_avx2(SB), $8-8
+TEXT ·narrow1x1_avx2(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
 	MOVQ (BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), SI
-	MOVQ 104(AX), R8
+	MOVQ 104(AX), SI
 
 panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	XORQ   DI, DI
-	CMPQ   DI, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(DI*1), Y2
-	VMOVUPS     (BX)(DI*1), Y3
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (BX)(DX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
-	VMOVUPS     32(CX)(DI*1), Y2
-	VMOVUPS     32(BX)(DI*1), Y3
+	VMOVUPS     32(CX)(DX*1), Y2
+	VMOVUPS     32(BX)(DX*1), Y3
 	VFMADD231PS Y2, Y3, Y1
-	PREFETCHT0  (R8)
-	PREFETCHT0  64(R8)
-	ADDQ        112(AX), R8
-	ADDQ        $0x40, DI
-	CMPQ        DI, 32(AX)
+	PREFETCHT0  (SI)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), DI
+	TESTQ       DI, DI
 	JEQ         summed
-	VMOVUPS     (R9), Y2
-	VMASKMOVPS  (CX)(DI*1), Y2, Y3
-	VMASKMOVPS  (BX)(DI*1), Y2, Y2
+	VMOVUPS     (DI), Y2
+	VMASKMOVPS  (CX)(DX*1), Y2, Y3
+	VMASKMOVPS  (BX)(DX*1), Y2, Y2
 	VFMADD231PS Y3, Y2, Y0
-	MOVQ        48(AX), R9
-	VMOVUPS     (R9), Y2
-	VMASKMOVPS  32(CX)(DI*1), Y2, Y3
-	VMASKMOVPS  32(BX)(DI*1), Y2, Y2
+	MOVQ        48(AX), DI
+	VMOVUPS     (DI), Y2
+	VMASKMOVPS  32(CX)(DX*1), Y2, Y3
+	VMASKMOVPS  32(BX)(DX*1), Y2, Y2
 	VFMADD231PS Y3, Y2, Y1
 
 summed:
@@ -9640,16 +9638,17 @@ summed:
 	VADDPS     Y0, Y1, Y1
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, DI
-	VMOVSS     (DI), X0
+	MOVQ       64(AX), DI
+	MOVQ       8(SP), DX
+	VMOVSS     (DX), X0
 	VADDPS     X1, X0, X1
-	ADDQ       SI, DI
+	ADDQ       DI, DX
 
 begun0:
-	MOVQ   72(AX), DI
-	TESTQ  DI, DI
+	MOVQ   72(AX), DX
+	TESTQ  DX, DX
 	JEQ    unbiased0
-	VMOVSS (DI), X0
+	VMOVSS (DX), X0
 	VADDPS X0, X1, X1
 
 unbiased0:
@@ -9659,13 +9658,17 @@ unbiased0:
 	VMAXPS X1, X0, X1
 
 rectified0:
-	MOVQ   DX, DI
-	VMOVSS X1, (DI)
-	ADDQ   SI, DI
-	LEAQ   (DX)(SI*1), DX
-	MOVQ   16(AX), DI
-	SHLQ   $0x00, DI
-	ADDQ   DI, CX
+	MOVQ   64(AX), DI
+	MOVQ   8(SP), DX
+	VMOVSS X1, (DX)
+	ADDQ   DI, DX
+	MOVQ   64(AX), DX
+	SHLQ   $0x00, DX
+	ADDQ   DX, 8(SP)
+	MOVQ   16(AX), DX
+	SHLQ   $0x00, DX
+	ADDQ   DX, CX
+	ADDQ   DX, SI
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -9673,10 +9676,12 @@ rectified0:
 
 // func narrow1x2_avx2(p *narrow)
 // Requires: AVX, FMA3, MMX+
-TEXT ·narrow1x2_avx2(SB), $8-8
+TEXT ·narrow1x2_avx2(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
@@ -9685,53 +9690,49 @@ TEXT ·narrow1x2_avx2(SB), $8-8
 	ADDQ DX, SI
 	MOVQ 8(BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), DI
-	MOVQ 104(AX), R9
+	MOVQ 104(AX), DI
 
 panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	XORQ   R8, R8
-	CMPQ   R8, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R8*1), Y4
-	VMOVUPS     (SI)(R8*1), Y5
+	VMOVUPS     (CX)(DX*1), Y4
+	VMOVUPS     (SI)(DX*1), Y5
 	VFMADD231PS Y4, Y5, Y0
-	VMOVUPS     (BX)(R8*1), Y5
+	VMOVUPS     (BX)(DX*1), Y5
 	VFMADD231PS Y4, Y5, Y2
-	VMOVUPS     32(CX)(R8*1), Y4
-	VMOVUPS     32(SI)(R8*1), Y5
+	VMOVUPS     32(CX)(DX*1), Y4
+	VMOVUPS     32(SI)(DX*1), Y5
 	VFMADD231PS Y4, Y5, Y1
-	VMOVUPS     32(BX)(R8*1), Y5
+	VMOVUPS     32(BX)(DX*1), Y5
 	VFMADD231PS Y4, Y5, Y3
-	PREFETCHT0  (R9)
-	PREFETCHT0  64(R9)
-	ADDQ        112(AX), R9
-	ADDQ        $0x40, R8
-	CMPQ        R8, 32(AX)
+	PREFETCHT0  (DI)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
 	JEQ         summed
-	VMOVUPS     (R10), Y4
-	VMASKMOVPS  (CX)(R8*1), Y4, Y5
-	VMASKMOVPS  (SI)(R8*1), Y4, Y6
+	VMOVUPS     (R8), Y4
+	VMASKMOVPS  (CX)(DX*1), Y4, Y5
+	VMASKMOVPS  (SI)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y0
-	VMASKMOVPS  (BX)(R8*1), Y4, Y6
+	VMASKMOVPS  (BX)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y2
-	MOVQ        48(AX), R10
-	VMOVUPS     (R10), Y4
-	VMASKMOVPS  32(CX)(R8*1), Y4, Y5
-	VMASKMOVPS  32(SI)(R8*1), Y4, Y6
+	MOVQ        48(AX), R8
+	VMOVUPS     (R8), Y4
+	VMASKMOVPS  32(CX)(DX*1), Y4, Y5
+	VMASKMOVPS  32(SI)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y1
-	VMASKMOVPS  32(BX)(R8*1), Y4, Y6
+	VMASKMOVPS  32(BX)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y3
 
 summed:
@@ -9751,16 +9752,17 @@ summed:
 	VADDPS     Y1, Y0, Y0
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, R8
-	VMOVSD     (R8), X1
+	MOVQ       64(AX), R8
+	MOVQ       8(SP), DX
+	VMOVSD     (DX), X1
 	VADDPS     X0, X1, X0
-	ADDQ       DI, R8
+	ADDQ       R8, DX
 
 begun0:
-	MOVQ   72(AX), R8
-	TESTQ  R8, R8
+	MOVQ   72(AX), DX
+	TESTQ  DX, DX
 	JEQ    unbiased0
-	VMOVSD (R8), X1
+	VMOVSD (DX), X1
 	VADDPS X1, X0, X0
 
 unbiased0:
@@ -9770,13 +9772,17 @@ unbiased0:
 	VMAXPS X0, X1, X0
 
 rectified0:
-	MOVQ    DX, R8
-	VMOVLPS X0, (R8)
-	ADDQ    DI, R8
-	LEAQ    (DX)(DI*1), DX
-	MOVQ    16(AX), R8
-	SHLQ    $0x00, R8
-	ADDQ    R8, CX
+	MOVQ    64(AX), R8
+	MOVQ    8(SP), DX
+	VMOVLPS X0, (DX)
+	ADDQ    R8, DX
+	MOVQ    64(AX), DX
+	SHLQ    $0x00, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	SHLQ    $0x00, DX
+	ADDQ    DX, CX
+	ADDQ    DX, DI
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -9784,10 +9790,12 @@ rectified0:
 
 // func narrow1x3_avx2(p *narrow)
 // Requires: AVX, FMA3, MMX+
-TEXT ·narrow1x3_avx2(SB), $8-8
+TEXT ·narrow1x3_avx2(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
@@ -9798,9 +9806,7 @@ TEXT ·narrow1x3_avx2(SB), $8-8
 	ADDQ DX, DI
 	MOVQ 16(BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), R8
-	MOVQ 104(AX), R10
+	MOVQ 104(AX), R8
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -9809,52 +9815,50 @@ panel:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	XORQ   R9, R9
-	CMPQ   R9, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R9*1), Y6
-	VMOVUPS     (SI)(R9*1), Y7
+	VMOVUPS     (CX)(DX*1), Y6
+	VMOVUPS     (SI)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y0
-	VMOVUPS     (DI)(R9*1), Y7
+	VMOVUPS     (DI)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y2
-	VMOVUPS     (BX)(R9*1), Y7
+	VMOVUPS     (BX)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y4
-	VMOVUPS     32(CX)(R9*1), Y6
-	VMOVUPS     32(SI)(R9*1), Y7
+	VMOVUPS     32(CX)(DX*1), Y6
+	VMOVUPS     32(SI)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y1
-	VMOVUPS     32(DI)(R9*1), Y7
+	VMOVUPS     32(DI)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y3
-	VMOVUPS     32(BX)(R9*1), Y7
+	VMOVUPS     32(BX)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y5
-	PREFETCHT0  (R10)
-	PREFETCHT0  64(R10)
-	ADDQ        112(AX), R10
-	ADDQ        $0x40, R9
-	CMPQ        R9, 32(AX)
+	PREFETCHT0  (R8)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	VMOVUPS     (R11), Y6
-	VMASKMOVPS  (CX)(R9*1), Y6, Y7
-	VMASKMOVPS  (SI)(R9*1), Y6, Y8
+	VMOVUPS     (R9), Y6
+	VMASKMOVPS  (CX)(DX*1), Y6, Y7
+	VMASKMOVPS  (SI)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y0
-	VMASKMOVPS  (DI)(R9*1), Y6, Y8
+	VMASKMOVPS  (DI)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y2
-	VMASKMOVPS  (BX)(R9*1), Y6, Y8
+	VMASKMOVPS  (BX)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y4
-	MOVQ        48(AX), R11
-	VMOVUPS     (R11), Y6
-	VMASKMOVPS  32(CX)(R9*1), Y6, Y7
-	VMASKMOVPS  32(SI)(R9*1), Y6, Y8
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y6
+	VMASKMOVPS  32(CX)(DX*1), Y6, Y7
+	VMASKMOVPS  32(SI)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y1
-	VMASKMOVPS  32(DI)(R9*1), Y6, Y8
+	VMASKMOVPS  32(DI)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y3
-	VMASKMOVPS  32(BX)(R9*1), Y6, Y8
+	VMASKMOVPS  32(BX)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y5
 
 summed:
@@ -9881,18 +9885,19 @@ summed:
 	VADDPS     Y0, Y1, Y1
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, R9
-	VMOVSD     (R9), X0
-	VINSERTPS  $0x20, 8(R9), X0, X0
+	MOVQ       64(AX), R9
+	MOVQ       8(SP), DX
+	VMOVSD     (DX), X0
+	VINSERTPS  $0x20, 8(DX), X0, X0
 	VADDPS     X1, X0, X1
-	ADDQ       R8, R9
+	ADDQ       R9, DX
 
 begun0:
-	MOVQ      72(AX), R9
-	TESTQ     R9, R9
+	MOVQ      72(AX), DX
+	TESTQ     DX, DX
 	JEQ       unbiased0
-	VMOVSD    (R9), X0
-	VINSERTPS $0x20, 8(R9), X0, X0
+	VMOVSD    (DX), X0
+	VINSERTPS $0x20, 8(DX), X0, X0
 	VADDPS    X0, X1, X1
 
 unbiased0:
@@ -9902,14 +9907,18 @@ unbiased0:
 	VMAXPS X1, X0, X1
 
 rectified0:
-	MOVQ       DX, R9
-	VMOVLPS    X1, (R9)
-	VEXTRACTPS $0x02, X1, 8(R9)
-	ADDQ       R8, R9
-	LEAQ       (DX)(R8*1), DX
-	MOVQ       16(AX), R9
-	SHLQ       $0x00, R9
-	ADDQ       R9, CX
+	MOVQ       64(AX), R9
+	MOVQ       8(SP), DX
+	VMOVLPS    X1, (DX)
+	VEXTRACTPS $0x02, X1, 8(DX)
+	ADDQ       R9, DX
+	MOVQ       64(AX), DX
+	SHLQ       $0x00, DX
+	ADDQ       DX, 8(SP)
+	MOVQ       16(AX), DX
+	SHLQ       $0x00, DX
+	ADDQ       DX, CX
+	ADDQ       DX, R8
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER
@@ -9917,10 +9926,12 @@ rectified0:
 
 // func narrow2x1_avx2(p *narrow)
 // Requires: AVX, FMA3, MMX+
-TEXT ·narrow2x1_avx2(SB), $8-8
+TEXT ·narrow2x1_avx2(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), DX
@@ -9928,52 +9939,48 @@ TEXT ·narrow2x1_avx2(SB), $8-8
 	MOVQ 24(AX), SI
 	MOVQ (SI), SI
 	ADDQ BX, SI
-	MOVQ 56(AX), BX
-	MOVQ 64(AX), DI
-	MOVQ 104(AX), R9
+	MOVQ 104(AX), DI
 
 panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	XORQ   R8, R8
-	CMPQ   R8, 32(AX)
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R8*1), Y4
-	VMOVUPS     (DX)(R8*1), Y5
-	VMOVUPS     (SI)(R8*1), Y6
+	VMOVUPS     (CX)(BX*1), Y4
+	VMOVUPS     (DX)(BX*1), Y5
+	VMOVUPS     (SI)(BX*1), Y6
 	VFMADD231PS Y4, Y6, Y0
 	VFMADD231PS Y5, Y6, Y2
-	VMOVUPS     32(CX)(R8*1), Y4
-	VMOVUPS     32(DX)(R8*1), Y5
-	VMOVUPS     32(SI)(R8*1), Y6
+	VMOVUPS     32(CX)(BX*1), Y4
+	VMOVUPS     32(DX)(BX*1), Y5
+	VMOVUPS     32(SI)(BX*1), Y6
 	VFMADD231PS Y4, Y6, Y1
 	VFMADD231PS Y5, Y6, Y3
-	PREFETCHT0  (R9)
-	PREFETCHT0  64(R9)
-	ADDQ        112(AX), R9
-	ADDQ        $0x40, R8
-	CMPQ        R8, 32(AX)
+	PREFETCHT0  (DI)(BX*1)
+	ADDQ        $0x40, BX
+	CMPQ        BX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
 	JEQ         summed
-	VMOVUPS     (R10), Y4
-	VMASKMOVPS  (CX)(R8*1), Y4, Y5
-	VMASKMOVPS  (DX)(R8*1), Y4, Y6
-	VMASKMOVPS  (SI)(R8*1), Y4, Y4
+	VMOVUPS     (R8), Y4
+	VMASKMOVPS  (CX)(BX*1), Y4, Y5
+	VMASKMOVPS  (DX)(BX*1), Y4, Y6
+	VMASKMOVPS  (SI)(BX*1), Y4, Y4
 	VFMADD231PS Y5, Y4, Y0
 	VFMADD231PS Y6, Y4, Y2
-	MOVQ        48(AX), R10
-	VMOVUPS     (R10), Y4
-	VMASKMOVPS  32(CX)(R8*1), Y4, Y5
-	VMASKMOVPS  32(DX)(R8*1), Y4, Y6
-	VMASKMOVPS  32(SI)(R8*1), Y4, Y4
+	MOVQ        48(AX), R8
+	VMOVUPS     (R8), Y4
+	VMASKMOVPS  32(CX)(BX*1), Y4, Y5
+	VMASKMOVPS  32(DX)(BX*1), Y4, Y6
+	VMASKMOVPS  32(SI)(BX*1), Y4, Y4
 	VFMADD231PS Y5, Y4, Y1
 	VFMADD231PS Y6, Y4, Y3
 
@@ -9992,19 +9999,20 @@ summed:
 	VEXTRACTF128 $0x01, Y1, X0
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         BX, R8
-	VMOVSS       (R8), X2
+	MOVQ         64(AX), R8
+	MOVQ         8(SP), BX
+	VMOVSS       (BX), X2
 	VADDPS       X1, X2, X1
-	ADDQ         DI, R8
-	VMOVSS       (R8), X2
+	ADDQ         R8, BX
+	VMOVSS       (BX), X2
 	VADDPS       X0, X2, X0
-	ADDQ         DI, R8
+	ADDQ         R8, BX
 
 begun0:
-	MOVQ   72(AX), R8
-	TESTQ  R8, R8
+	MOVQ   72(AX), BX
+	TESTQ  BX, BX
 	JEQ    unbiased0
-	VMOVSS (R8), X2
+	VMOVSS (BX), X2
 	VADDPS X2, X1, X1
 	VADDPS X2, X0, X0
 
@@ -10016,16 +10024,20 @@ unbiased0:
 	VMAXPS X0, X2, X0
 
 rectified0:
-	MOVQ   BX, R8
-	VMOVSS X1, (R8)
-	ADDQ   DI, R8
-	VMOVSS X0, (R8)
-	ADDQ   DI, R8
-	LEAQ   (BX)(DI*2), BX
-	MOVQ   16(AX), R8
-	SHLQ   $0x01, R8
-	ADDQ   R8, CX
-	ADDQ   R8, DX
+	MOVQ   64(AX), R8
+	MOVQ   8(SP), BX
+	VMOVSS X1, (BX)
+	ADDQ   R8, BX
+	VMOVSS X0, (BX)
+	ADDQ   R8, BX
+	MOVQ   64(AX), BX
+	SHLQ   $0x01, BX
+	ADDQ   BX, 8(SP)
+	MOVQ   16(AX), BX
+	SHLQ   $0x01, BX
+	ADDQ   BX, CX
+	ADDQ   BX, DX
+	ADDQ   BX, DI
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -10033,10 +10045,12 @@ rectified0:
 
 // func narrow2x2_avx2(p *narrow)
 // Requires: AVX, FMA3, MMX+
-TEXT ·narrow2x2_avx2(SB), $8-8
+TEXT ·narrow2x2_avx2(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), DX
@@ -10046,9 +10060,7 @@ TEXT ·narrow2x2_avx2(SB), $8-8
 	ADDQ BX, DI
 	MOVQ 8(SI), SI
 	ADDQ BX, SI
-	MOVQ 56(AX), BX
-	MOVQ 64(AX), R8
-	MOVQ 104(AX), R10
+	MOVQ 104(AX), R8
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -10059,55 +10071,53 @@ panel:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	XORQ   R9, R9
-	CMPQ   R9, 32(AX)
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R9*1), Y8
-	VMOVUPS     (DX)(R9*1), Y9
-	VMOVUPS     (DI)(R9*1), Y10
+	VMOVUPS     (CX)(BX*1), Y8
+	VMOVUPS     (DX)(BX*1), Y9
+	VMOVUPS     (DI)(BX*1), Y10
 	VFMADD231PS Y8, Y10, Y0
 	VFMADD231PS Y9, Y10, Y4
-	VMOVUPS     (SI)(R9*1), Y10
+	VMOVUPS     (SI)(BX*1), Y10
 	VFMADD231PS Y8, Y10, Y2
 	VFMADD231PS Y9, Y10, Y6
-	VMOVUPS     32(CX)(R9*1), Y8
-	VMOVUPS     32(DX)(R9*1), Y9
-	VMOVUPS     32(DI)(R9*1), Y10
+	VMOVUPS     32(CX)(BX*1), Y8
+	VMOVUPS     32(DX)(BX*1), Y9
+	VMOVUPS     32(DI)(BX*1), Y10
 	VFMADD231PS Y8, Y10, Y1
 	VFMADD231PS Y9, Y10, Y5
-	VMOVUPS     32(SI)(R9*1), Y10
+	VMOVUPS     32(SI)(BX*1), Y10
 	VFMADD231PS Y8, Y10, Y3
 	VFMADD231PS Y9, Y10, Y7
-	PREFETCHT0  (R10)
-	PREFETCHT0  64(R10)
-	ADDQ        112(AX), R10
-	ADDQ        $0x40, R9
-	CMPQ        R9, 32(AX)
+	PREFETCHT0  (R8)(BX*1)
+	ADDQ        $0x40, BX
+	CMPQ        BX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	VMOVUPS     (R11), Y8
-	VMASKMOVPS  (CX)(R9*1), Y8, Y9
-	VMASKMOVPS  (DX)(R9*1), Y8, Y10
-	VMASKMOVPS  (DI)(R9*1), Y8, Y11
+	VMOVUPS     (R9), Y8
+	VMASKMOVPS  (CX)(BX*1), Y8, Y9
+	VMASKMOVPS  (DX)(BX*1), Y8, Y10
+	VMASKMOVPS  (DI)(BX*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y0
 	VFMADD231PS Y10, Y11, Y4
-	VMASKMOVPS  (SI)(R9*1), Y8, Y11
+	VMASKMOVPS  (SI)(BX*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y2
 	VFMADD231PS Y10, Y11, Y6
-	MOVQ        48(AX), R11
-	VMOVUPS     (R11), Y8
-	VMASKMOVPS  32(CX)(R9*1), Y8, Y9
-	VMASKMOVPS  32(DX)(R9*1), Y8, Y10
-	VMASKMOVPS  32(DI)(R9*1), Y8, Y11
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y8
+	VMASKMOVPS  32(CX)(BX*1), Y8, Y9
+	VMASKMOVPS  32(DX)(BX*1), Y8, Y10
+	VMASKMOVPS  32(DI)(BX*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y1
 	VFMADD231PS Y10, Y11, Y5
-	VMASKMOVPS  32(SI)(R9*1), Y8, Y11
+	VMASKMOVPS  32(SI)(BX*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y3
 	VFMADD231PS Y10, Y11, Y7
 
@@ -10131,19 +10141,20 @@ summed:
 	VEXTRACTF128 $0x01, Y0, X1
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         BX, R9
-	VMOVSD       (R9), X2
+	MOVQ         64(AX), R9
+	MOVQ         8(SP), BX
+	VMOVSD       (BX), X2
 	VADDPS       X0, X2, X0
-	ADDQ         R8, R9
-	VMOVSD       (R9), X2
+	ADDQ         R9, BX
+	VMOVSD       (BX), X2
 	VADDPS       X1, X2, X1
-	ADDQ         R8, R9
+	ADDQ         R9, BX
 
 begun0:
-	MOVQ   72(AX), R9
-	TESTQ  R9, R9
+	MOVQ   72(AX), BX
+	TESTQ  BX, BX
 	JEQ    unbiased0
-	VMOVSD (R9), X2
+	VMOVSD (BX), X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
 
@@ -10155,16 +10166,20 @@ unbiased0:
 	VMAXPS X1, X2, X1
 
 rectified0:
-	MOVQ    BX, R9
-	VMOVLPS X0, (R9)
-	ADDQ    R8, R9
-	VMOVLPS X1, (R9)
-	ADDQ    R8, R9
-	LEAQ    (BX)(R8*2), BX
-	MOVQ    16(AX), R9
-	SHLQ    $0x01, R9
-	ADDQ    R9, CX
-	ADDQ    R9, DX
+	MOVQ    64(AX), R9
+	MOVQ    8(SP), BX
+	VMOVLPS X0, (BX)
+	ADDQ    R9, BX
+	VMOVLPS X1, (BX)
+	ADDQ    R9, BX
+	MOVQ    64(AX), BX
+	SHLQ    $0x01, BX
+	ADDQ    BX, 8(SP)
+	MOVQ    16(AX), BX
+	SHLQ    $0x01, BX
+	ADDQ    BX, CX
+	ADDQ    BX, DX
+	ADDQ    BX, R8
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -10172,10 +10187,12 @@ rectified0:
 
 // func narrow2x3_avx2(p *narrow)
 // Requires: AVX, FMA3, MMX+
-TEXT ·narrow2x3_avx2(SB), $8-8
+TEXT ·narrow2x3_avx2(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), DX
@@ -10187,9 +10204,7 @@ TEXT ·narrow2x3_avx2(SB), $8-8
 	ADDQ BX, R8
 	MOVQ 16(SI), SI
 	ADDQ BX, SI
-	MOVQ 56(AX), BX
-	MOVQ 64(AX), R9
-	MOVQ 104(AX), R11
+	MOVQ 104(AX), R9
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -10204,67 +10219,65 @@ panel:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	XORQ   R10, R10
-	CMPQ   R10, 32(AX)
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R10*1), Y12
-	VMOVUPS     (DX)(R10*1), Y13
-	VMOVUPS     (DI)(R10*1), Y14
+	VMOVUPS     (CX)(BX*1), Y12
+	VMOVUPS     (DX)(BX*1), Y13
+	VMOVUPS     (DI)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y6
-	VMOVUPS     (R8)(R10*1), Y14
+	VMOVUPS     (R8)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y2
 	VFMADD231PS Y13, Y14, Y8
-	VMOVUPS     (SI)(R10*1), Y14
+	VMOVUPS     (SI)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y4
 	VFMADD231PS Y13, Y14, Y10
-	VMOVUPS     32(CX)(R10*1), Y12
-	VMOVUPS     32(DX)(R10*1), Y13
-	VMOVUPS     32(DI)(R10*1), Y14
+	VMOVUPS     32(CX)(BX*1), Y12
+	VMOVUPS     32(DX)(BX*1), Y13
+	VMOVUPS     32(DI)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y1
 	VFMADD231PS Y13, Y14, Y7
-	VMOVUPS     32(R8)(R10*1), Y14
+	VMOVUPS     32(R8)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y3
 	VFMADD231PS Y13, Y14, Y9
-	VMOVUPS     32(SI)(R10*1), Y14
+	VMOVUPS     32(SI)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y5
 	VFMADD231PS Y13, Y14, Y11
-	PREFETCHT0  (R11)
-	PREFETCHT0  64(R11)
-	ADDQ        112(AX), R11
-	ADDQ        $0x40, R10
-	CMPQ        R10, 32(AX)
+	PREFETCHT0  (R9)(BX*1)
+	ADDQ        $0x40, BX
+	CMPQ        BX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R12
-	TESTQ       R12, R12
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	VMOVUPS     (R12), Y12
-	VMASKMOVPS  (CX)(R10*1), Y12, Y13
-	VMASKMOVPS  (DX)(R10*1), Y12, Y14
-	VMASKMOVPS  (DI)(R10*1), Y12, Y15
+	VMOVUPS     (R10), Y12
+	VMASKMOVPS  (CX)(BX*1), Y12, Y13
+	VMASKMOVPS  (DX)(BX*1), Y12, Y14
+	VMASKMOVPS  (DI)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y0
 	VFMADD231PS Y14, Y15, Y6
-	VMASKMOVPS  (R8)(R10*1), Y12, Y15
+	VMASKMOVPS  (R8)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y2
 	VFMADD231PS Y14, Y15, Y8
-	VMASKMOVPS  (SI)(R10*1), Y12, Y15
+	VMASKMOVPS  (SI)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y4
 	VFMADD231PS Y14, Y15, Y10
-	MOVQ        48(AX), R12
-	VMOVUPS     (R12), Y12
-	VMASKMOVPS  32(CX)(R10*1), Y12, Y13
-	VMASKMOVPS  32(DX)(R10*1), Y12, Y14
-	VMASKMOVPS  32(DI)(R10*1), Y12, Y15
+	MOVQ        48(AX), R10
+	VMOVUPS     (R10), Y12
+	VMASKMOVPS  32(CX)(BX*1), Y12, Y13
+	VMASKMOVPS  32(DX)(BX*1), Y12, Y14
+	VMASKMOVPS  32(DI)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y1
 	VFMADD231PS Y14, Y15, Y7
-	VMASKMOVPS  32(R8)(R10*1), Y12, Y15
+	VMASKMOVPS  32(R8)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y3
 	VFMADD231PS Y14, Y15, Y9
-	VMASKMOVPS  32(SI)(R10*1), Y12, Y15
+	VMASKMOVPS  32(SI)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y5
 	VFMADD231PS Y14, Y15, Y11
 
@@ -10296,22 +10309,23 @@ summed:
 	VEXTRACTF128 $0x01, Y1, X0
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         BX, R10
-	VMOVSD       (R10), X2
-	VINSERTPS    $0x20, 8(R10), X2, X2
+	MOVQ         64(AX), R10
+	MOVQ         8(SP), BX
+	VMOVSD       (BX), X2
+	VINSERTPS    $0x20, 8(BX), X2, X2
 	VADDPS       X1, X2, X1
-	ADDQ         R9, R10
-	VMOVSD       (R10), X2
-	VINSERTPS    $0x20, 8(R10), X2, X2
+	ADDQ         R10, BX
+	VMOVSD       (BX), X2
+	VINSERTPS    $0x20, 8(BX), X2, X2
 	VADDPS       X0, X2, X0
-	ADDQ         R9, R10
+	ADDQ         R10, BX
 
 begun0:
-	MOVQ      72(AX), R10
-	TESTQ     R10, R10
+	MOVQ      72(AX), BX
+	TESTQ     BX, BX
 	JEQ       unbiased0
-	VMOVSD    (R10), X2
-	VINSERTPS $0x20, 8(R10), X2, X2
+	VMOVSD    (BX), X2
+	VINSERTPS $0x20, 8(BX), X2, X2
 	VADDPS    X2, X1, X1
 	VADDPS    X2, X0, X0
 
@@ -10323,18 +10337,22 @@ unbiased0:
 	VMAXPS X0, X2, X0
 
 rectified0:
-	MOVQ       BX, R10
-	VMOVLPS    X1, (R10)
-	VEXTRACTPS $0x02, X1, 8(R10)
-	ADDQ       R9, R10
-	VMOVLPS    X0, (R10)
-	VEXTRACTPS $0x02, X0, 8(R10)
-	ADDQ       R9, R10
-	LEAQ       (BX)(R9*2), BX
-	MOVQ       16(AX), R10
-	SHLQ       $0x01, R10
-	ADDQ       R10, CX
-	ADDQ       R10, DX
+	MOVQ       64(AX), R10
+	MOVQ       8(SP), BX
+	VMOVLPS    X1, (BX)
+	VEXTRACTPS $0x02, X1, 8(BX)
+	ADDQ       R10, BX
+	VMOVLPS    X0, (BX)
+	VEXTRACTPS $0x02, X0, 8(BX)
+	ADDQ       R10, BX
+	MOVQ       64(AX), BX
+	SHLQ       $0x01, BX
+	ADDQ       BX, 8(SP)
+	MOVQ       16(AX), BX
+	SHLQ       $0x01, BX
+	ADDQ       BX, CX
+	ADDQ       BX, DX
+	ADDQ       BX, R9
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER

@@ -23784,44 +23784,42 @@ last:
 
 // func narrow1x1_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow1x1_avx512(SB), $8-8
+TEXT ·narrow1x1_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
 	MOVQ 24(AX), BX
 	MOVQ (BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), SI
-	MOVQ 104(AX), R8
+	MOVQ 104(AX), SI
 
 panel:
 	VPXORD Z0, Z0, Z0
-	XORQ   DI, DI
-	CMPQ   DI, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(DI*1), Z1
-	VMOVUPS     (BX)(DI*1), Z2
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (BX)(DX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
-	PREFETCHT0  (R8)
-	PREFETCHT0  64(R8)
-	ADDQ        112(AX), R8
-	ADDQ        $0x40, DI
-	CMPQ        DI, 32(AX)
+	PREFETCHT0  (SI)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), DI
+	TESTQ       DI, DI
 	JEQ         summed
-	KMOVW       (R9), K1
-	VMOVUPS.Z   (CX)(DI*1), K1, Z1
-	VMOVUPS.Z   (BX)(DI*1), K1, Z2
+	KMOVW       (DI), K1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
 summed:
@@ -23842,16 +23840,17 @@ summed:
 	VADDPS     Z1, Z2, Z2
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, DI
-	VMOVSS     (DI), X1
+	MOVQ       64(AX), DI
+	MOVQ       8(SP), DX
+	VMOVSS     (DX), X1
 	VADDPS     X2, X1, X2
-	ADDQ       SI, DI
+	ADDQ       DI, DX
 
 begun0:
-	MOVQ   72(AX), DI
-	TESTQ  DI, DI
+	MOVQ   72(AX), DX
+	TESTQ  DX, DX
 	JEQ    unbiased0
-	VMOVSS (DI), X1
+	VMOVSS (DX), X1
 	VADDPS X1, X2, X2
 
 unbiased0:
@@ -23861,13 +23860,17 @@ unbiased0:
 	VMAXPS X2, X1, X2
 
 rectified0:
-	MOVQ   DX, DI
-	VMOVSS X2, (DI)
-	ADDQ   SI, DI
-	LEAQ   (DX)(SI*1), DX
-	MOVQ   16(AX), DI
-	SHLQ   $0x00, DI
-	ADDQ   DI, CX
+	MOVQ   64(AX), DI
+	MOVQ   8(SP), DX
+	VMOVSS X2, (DX)
+	ADDQ   DI, DX
+	MOVQ   64(AX), DX
+	SHLQ   $0x00, DX
+	ADDQ   DX, 8(SP)
+	MOVQ   16(AX), DX
+	SHLQ   $0x00, DX
+	ADDQ   DX, CX
+	ADDQ   DX, SI
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -23875,10 +23878,12 @@ rectified0:
 
 // func narrow1x2_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow1x2_avx512(SB), $8-8
+TEXT ·narrow1x2_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
@@ -23887,39 +23892,35 @@ TEXT ·narrow1x2_avx512(SB), $8-8
 	ADDQ DX, SI
 	MOVQ 8(BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), DI
-	MOVQ 104(AX), R9
+	MOVQ 104(AX), DI
 
 panel:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	XORQ   R8, R8
-	CMPQ   R8, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R8*1), Z2
-	VMOVUPS     (SI)(R8*1), Z3
+	VMOVUPS     (CX)(DX*1), Z2
+	VMOVUPS     (SI)(DX*1), Z3
 	VFMADD231PS Z2, Z3, Z0
-	VMOVUPS     (BX)(R8*1), Z3
+	VMOVUPS     (BX)(DX*1), Z3
 	VFMADD231PS Z2, Z3, Z1
-	PREFETCHT0  (R9)
-	PREFETCHT0  64(R9)
-	ADDQ        112(AX), R9
-	ADDQ        $0x40, R8
-	CMPQ        R8, 32(AX)
+	PREFETCHT0  (DI)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
 	JEQ         summed
-	KMOVW       (R10), K1
-	VMOVUPS.Z   (CX)(R8*1), K1, Z2
-	VMOVUPS.Z   (SI)(R8*1), K1, Z3
+	KMOVW       (R8), K1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z2
+	VMOVUPS.Z   (SI)(DX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
-	VMOVUPS.Z   (BX)(R8*1), K1, Z3
+	VMOVUPS.Z   (BX)(DX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z1
 
 summed:
@@ -23949,16 +23950,17 @@ summed:
 	VADDPS     Z2, Z3, Z3
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, R8
-	VMOVSD     (R8), X2
+	MOVQ       64(AX), R8
+	MOVQ       8(SP), DX
+	VMOVSD     (DX), X2
 	VADDPS     X3, X2, X3
-	ADDQ       DI, R8
+	ADDQ       R8, DX
 
 begun0:
-	MOVQ   72(AX), R8
-	TESTQ  R8, R8
+	MOVQ   72(AX), DX
+	TESTQ  DX, DX
 	JEQ    unbiased0
-	VMOVSD (R8), X2
+	VMOVSD (DX), X2
 	VADDPS X2, X3, X3
 
 unbiased0:
@@ -23968,13 +23970,17 @@ unbiased0:
 	VMAXPS X3, X2, X3
 
 rectified0:
-	MOVQ    DX, R8
-	VMOVLPS X3, (R8)
-	ADDQ    DI, R8
-	LEAQ    (DX)(DI*1), DX
-	MOVQ    16(AX), R8
-	SHLQ    $0x00, R8
-	ADDQ    R8, CX
+	MOVQ    64(AX), R8
+	MOVQ    8(SP), DX
+	VMOVLPS X3, (DX)
+	ADDQ    R8, DX
+	MOVQ    64(AX), DX
+	SHLQ    $0x00, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	SHLQ    $0x00, DX
+	ADDQ    DX, CX
+	ADDQ    DX, DI
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -23982,10 +23988,12 @@ rectified0:
 
 // func narrow1x3_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow1x3_avx512(SB), $8-8
+TEXT ·narrow1x3_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
@@ -23996,44 +24004,40 @@ TEXT ·narrow1x3_avx512(SB), $8-8
 	ADDQ DX, DI
 	MOVQ 16(BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), R8
-	MOVQ 104(AX), R10
+	MOVQ 104(AX), R8
 
 panel:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	XORQ   R9, R9
-	CMPQ   R9, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R9*1), Z3
-	VMOVUPS     (SI)(R9*1), Z4
+	VMOVUPS     (CX)(DX*1), Z3
+	VMOVUPS     (SI)(DX*1), Z4
 	VFMADD231PS Z3, Z4, Z0
-	VMOVUPS     (DI)(R9*1), Z4
+	VMOVUPS     (DI)(DX*1), Z4
 	VFMADD231PS Z3, Z4, Z1
-	VMOVUPS     (BX)(R9*1), Z4
+	VMOVUPS     (BX)(DX*1), Z4
 	VFMADD231PS Z3, Z4, Z2
-	PREFETCHT0  (R10)
-	PREFETCHT0  64(R10)
-	ADDQ        112(AX), R10
-	ADDQ        $0x40, R9
-	CMPQ        R9, 32(AX)
+	PREFETCHT0  (R8)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	KMOVW       (R11), K1
-	VMOVUPS.Z   (CX)(R9*1), K1, Z3
-	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	KMOVW       (R9), K1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z3
+	VMOVUPS.Z   (SI)(DX*1), K1, Z4
 	VFMADD231PS Z3, Z4, Z0
-	VMOVUPS.Z   (DI)(R9*1), K1, Z4
+	VMOVUPS.Z   (DI)(DX*1), K1, Z4
 	VFMADD231PS Z3, Z4, Z1
-	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VMOVUPS.Z   (BX)(DX*1), K1, Z4
 	VFMADD231PS Z3, Z4, Z2
 
 summed:
@@ -24075,18 +24079,19 @@ summed:
 	VADDPS     Z3, Z5, Z5
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, R9
-	VMOVSD     (R9), X3
-	VINSERTPS  $0x20, 8(R9), X3, X3
+	MOVQ       64(AX), R9
+	MOVQ       8(SP), DX
+	VMOVSD     (DX), X3
+	VINSERTPS  $0x20, 8(DX), X3, X3
 	VADDPS     X5, X3, X5
-	ADDQ       R8, R9
+	ADDQ       R9, DX
 
 begun0:
-	MOVQ      72(AX), R9
-	TESTQ     R9, R9
+	MOVQ      72(AX), DX
+	TESTQ     DX, DX
 	JEQ       unbiased0
-	VMOVSD    (R9), X3
-	VINSERTPS $0x20, 8(R9), X3, X3
+	VMOVSD    (DX), X3
+	VINSERTPS $0x20, 8(DX), X3, X3
 	VADDPS    X3, X5, X5
 
 unbiased0:
@@ -24096,14 +24101,18 @@ unbiased0:
 	VMAXPS X5, X3, X5
 
 rectified0:
-	MOVQ       DX, R9
-	VMOVLPS    X5, (R9)
-	VEXTRACTPS $0x02, X5, 8(R9)
-	ADDQ       R8, R9
-	LEAQ       (DX)(R8*1), DX
-	MOVQ       16(AX), R9
-	SHLQ       $0x00, R9
-	ADDQ       R9, CX
+	MOVQ       64(AX), R9
+	MOVQ       8(SP), DX
+	VMOVLPS    X5, (DX)
+	VEXTRACTPS $0x02, X5, 8(DX)
+	ADDQ       R9, DX
+	MOVQ       64(AX), DX
+	SHLQ       $0x00, DX
+	ADDQ       DX, 8(SP)
+	MOVQ       16(AX), DX
+	SHLQ       $0x00, DX
+	ADDQ       DX, CX
+	ADDQ       DX, R8
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER
@@ -24111,10 +24120,12 @@ rectified0:
 
 // func narrow1x4_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow1x4_avx512(SB), $8-8
+TEXT ·narrow1x4_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
@@ -24127,49 +24138,45 @@ TEXT ·narrow1x4_avx512(SB), $8-8
 	ADDQ DX, R8
 	MOVQ 24(BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), R9
-	MOVQ 104(AX), R11
+	MOVQ 104(AX), R9
 
 panel:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	XORQ   R10, R10
-	CMPQ   R10, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R10*1), Z4
-	VMOVUPS     (SI)(R10*1), Z5
+	VMOVUPS     (CX)(DX*1), Z4
+	VMOVUPS     (SI)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z0
-	VMOVUPS     (DI)(R10*1), Z5
+	VMOVUPS     (DI)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z1
-	VMOVUPS     (R8)(R10*1), Z5
+	VMOVUPS     (R8)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z2
-	VMOVUPS     (BX)(R10*1), Z5
+	VMOVUPS     (BX)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z3
-	PREFETCHT0  (R11)
-	PREFETCHT0  64(R11)
-	ADDQ        112(AX), R11
-	ADDQ        $0x40, R10
-	CMPQ        R10, 32(AX)
+	PREFETCHT0  (R9)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R12
-	TESTQ       R12, R12
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	KMOVW       (R12), K1
-	VMOVUPS.Z   (CX)(R10*1), K1, Z4
-	VMOVUPS.Z   (SI)(R10*1), K1, Z5
+	KMOVW       (R10), K1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z4
+	VMOVUPS.Z   (SI)(DX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
-	VMOVUPS.Z   (DI)(R10*1), K1, Z5
+	VMOVUPS.Z   (DI)(DX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z1
-	VMOVUPS.Z   (R8)(R10*1), K1, Z5
+	VMOVUPS.Z   (R8)(DX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z2
-	VMOVUPS.Z   (BX)(R10*1), K1, Z5
+	VMOVUPS.Z   (BX)(DX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
 
 summed:
@@ -24220,16 +24227,17 @@ summed:
 	VADDPS     Z4, Z6, Z6
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, R10
-	VMOVUPS    (R10), X4
+	MOVQ       64(AX), R10
+	MOVQ       8(SP), DX
+	VMOVUPS    (DX), X4
 	VADDPS     X6, X4, X6
-	ADDQ       R9, R10
+	ADDQ       R10, DX
 
 begun0:
-	MOVQ    72(AX), R10
-	TESTQ   R10, R10
+	MOVQ    72(AX), DX
+	TESTQ   DX, DX
 	JEQ     unbiased0
-	VMOVUPS (R10), X4
+	VMOVUPS (DX), X4
 	VADDPS  X4, X6, X6
 
 unbiased0:
@@ -24239,13 +24247,17 @@ unbiased0:
 	VMAXPS X6, X4, X6
 
 rectified0:
-	MOVQ    DX, R10
-	VMOVUPS X6, (R10)
-	ADDQ    R9, R10
-	LEAQ    (DX)(R9*1), DX
-	MOVQ    16(AX), R10
-	SHLQ    $0x00, R10
-	ADDQ    R10, CX
+	MOVQ    64(AX), R10
+	MOVQ    8(SP), DX
+	VMOVUPS X6, (DX)
+	ADDQ    R10, DX
+	MOVQ    64(AX), DX
+	SHLQ    $0x00, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	SHLQ    $0x00, DX
+	ADDQ    DX, CX
+	ADDQ    DX, R9
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -24253,10 +24265,12 @@ rectified0:
 
 // func narrow1x5_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow1x5_avx512(SB), $8-8
+TEXT ·narrow1x5_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 8(AX), DX
@@ -24271,9 +24285,7 @@ TEXT ·narrow1x5_avx512(SB), $8-8
 	ADDQ DX, R9
 	MOVQ 32(BX), BX
 	ADDQ DX, BX
-	MOVQ 56(AX), DX
-	MOVQ 64(AX), R10
-	MOVQ 104(AX), R12
+	MOVQ 104(AX), R10
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24281,44 +24293,42 @@ panel:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	XORQ   R11, R11
-	CMPQ   R11, 32(AX)
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R11*1), Z5
-	VMOVUPS     (SI)(R11*1), Z6
+	VMOVUPS     (CX)(DX*1), Z5
+	VMOVUPS     (SI)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z0
-	VMOVUPS     (DI)(R11*1), Z6
+	VMOVUPS     (DI)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z1
-	VMOVUPS     (R8)(R11*1), Z6
+	VMOVUPS     (R8)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z2
-	VMOVUPS     (R9)(R11*1), Z6
+	VMOVUPS     (R9)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z3
-	VMOVUPS     (BX)(R11*1), Z6
+	VMOVUPS     (BX)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z4
-	PREFETCHT0  (R12)
-	PREFETCHT0  64(R12)
-	ADDQ        112(AX), R12
-	ADDQ        $0x40, R11
-	CMPQ        R11, 32(AX)
+	PREFETCHT0  (R10)(DX*1)
+	ADDQ        $0x40, DX
+	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R13
-	TESTQ       R13, R13
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
 	JEQ         summed
-	KMOVW       (R13), K1
-	VMOVUPS.Z   (CX)(R11*1), K1, Z5
-	VMOVUPS.Z   (SI)(R11*1), K1, Z6
+	KMOVW       (R11), K1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z5
+	VMOVUPS.Z   (SI)(DX*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z0
-	VMOVUPS.Z   (DI)(R11*1), K1, Z6
+	VMOVUPS.Z   (DI)(DX*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z1
-	VMOVUPS.Z   (R8)(R11*1), K1, Z6
+	VMOVUPS.Z   (R8)(DX*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z2
-	VMOVUPS.Z   (R9)(R11*1), K1, Z6
+	VMOVUPS.Z   (R9)(DX*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z3
-	VMOVUPS.Z   (BX)(R11*1), K1, Z6
+	VMOVUPS.Z   (BX)(DX*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z4
 
 summed:
@@ -24369,16 +24379,17 @@ summed:
 	VADDPS     Z5, Z7, Z7
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       DX, R11
-	VMOVUPS    (R11), X5
+	MOVQ       64(AX), R11
+	MOVQ       8(SP), DX
+	VMOVUPS    (DX), X5
 	VADDPS     X7, X5, X7
-	ADDQ       R10, R11
+	ADDQ       R11, DX
 
 begun0:
-	MOVQ    72(AX), R11
-	TESTQ   R11, R11
+	MOVQ    72(AX), DX
+	TESTQ   DX, DX
 	JEQ     unbiased0
-	VMOVUPS (R11), X5
+	VMOVUPS (DX), X5
 	VADDPS  X5, X7, X7
 
 unbiased0:
@@ -24388,9 +24399,10 @@ unbiased0:
 	VMAXPS X7, X5, X7
 
 rectified0:
-	MOVQ       DX, R11
-	VMOVUPS    X7, (R11)
-	ADDQ       R10, R11
+	MOVQ       64(AX), R11
+	MOVQ       8(SP), DX
+	VMOVUPS    X7, (DX)
+	ADDQ       R11, DX
 	VSHUFF32X4 $0x44, Z4, Z4, Z5
 	VSHUFF32X4 $0xee, Z4, Z4, Z6
 	VADDPS     Z6, Z5, Z5
@@ -24408,16 +24420,17 @@ rectified0:
 	VADDPS     Z5, Z6, Z6
 	CMPQ       80(AX), $0x00
 	JEQ        begun4
-	MOVQ       DX, R11
-	VMOVSS     16(R11), X5
+	MOVQ       64(AX), R11
+	MOVQ       8(SP), DX
+	VMOVSS     16(DX), X5
 	VADDPS     X6, X5, X6
-	ADDQ       R10, R11
+	ADDQ       R11, DX
 
 begun4:
-	MOVQ   72(AX), R11
-	TESTQ  R11, R11
+	MOVQ   72(AX), DX
+	TESTQ  DX, DX
 	JEQ    unbiased4
-	VMOVSS 16(R11), X5
+	VMOVSS 16(DX), X5
 	VADDPS X5, X6, X6
 
 unbiased4:
@@ -24427,13 +24440,17 @@ unbiased4:
 	VMAXPS X6, X5, X6
 
 rectified4:
-	MOVQ   DX, R11
-	VMOVSS X6, 16(R11)
-	ADDQ   R10, R11
-	LEAQ   (DX)(R10*1), DX
-	MOVQ   16(AX), R11
-	SHLQ   $0x00, R11
-	ADDQ   R11, CX
+	MOVQ   64(AX), R11
+	MOVQ   8(SP), DX
+	VMOVSS X6, 16(DX)
+	ADDQ   R11, DX
+	MOVQ   64(AX), DX
+	SHLQ   $0x00, DX
+	ADDQ   DX, 8(SP)
+	MOVQ   16(AX), DX
+	SHLQ   $0x00, DX
+	ADDQ   DX, CX
+	ADDQ   DX, R10
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -24441,10 +24458,12 @@ rectified4:
 
 // func narrow4x1_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow4x1_avx512(SB), $8-8
+TEXT ·narrow4x1_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), BX
@@ -24454,46 +24473,44 @@ TEXT ·narrow4x1_avx512(SB), $8-8
 	MOVQ 24(AX), R8
 	MOVQ (R8), R8
 	ADDQ DI, R8
-	MOVQ 56(AX), DI
-	MOVQ 64(AX), R9
-	MOVQ 104(AX), R11
+	MOVQ 104(AX), R9
+	MOVQ 112(AX), R10
 
 panel:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	XORQ   R10, R10
-	CMPQ   R10, 32(AX)
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R10*1), Z4
-	VMOVUPS     (BX)(R10*1), Z5
-	VMOVUPS     (SI)(R10*1), Z6
-	VMOVUPS     (DX)(R10*1), Z7
-	VMOVUPS     (R8)(R10*1), Z8
+	VMOVUPS     (CX)(DI*1), Z4
+	VMOVUPS     (BX)(DI*1), Z5
+	VMOVUPS     (SI)(DI*1), Z6
+	VMOVUPS     (DX)(DI*1), Z7
+	VMOVUPS     (R8)(DI*1), Z8
 	VFMADD231PS Z4, Z8, Z0
 	VFMADD231PS Z5, Z8, Z1
 	VFMADD231PS Z6, Z8, Z2
 	VFMADD231PS Z7, Z8, Z3
-	PREFETCHT0  (R11)
-	PREFETCHT0  64(R11)
-	ADDQ        112(AX), R11
-	ADDQ        $0x40, R10
-	CMPQ        R10, 32(AX)
+	PREFETCHT0  (R9)(DI*1)
+	PREFETCHT0  (R10)(DI*1)
+	ADDQ        $0x40, DI
+	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R12
-	TESTQ       R12, R12
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
 	JEQ         summed
-	KMOVW       (R12), K1
-	VMOVUPS.Z   (CX)(R10*1), K1, Z4
-	VMOVUPS.Z   (BX)(R10*1), K1, Z5
-	VMOVUPS.Z   (SI)(R10*1), K1, Z6
-	VMOVUPS.Z   (DX)(R10*1), K1, Z7
-	VMOVUPS.Z   (R8)(R10*1), K1, Z8
+	KMOVW       (R11), K1
+	VMOVUPS.Z   (CX)(DI*1), K1, Z4
+	VMOVUPS.Z   (BX)(DI*1), K1, Z5
+	VMOVUPS.Z   (SI)(DI*1), K1, Z6
+	VMOVUPS.Z   (DX)(DI*1), K1, Z7
+	VMOVUPS.Z   (R8)(DI*1), K1, Z8
 	VFMADD231PS Z4, Z8, Z0
 	VFMADD231PS Z5, Z8, Z1
 	VFMADD231PS Z6, Z8, Z2
@@ -24520,25 +24537,26 @@ summed:
 	VEXTRACTF32X4 $0x03, Z5, X7
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          DI, R10
-	VMOVSS        (R10), X8
+	MOVQ          64(AX), R11
+	MOVQ          8(SP), DI
+	VMOVSS        (DI), X8
 	VADDPS        X5, X8, X5
-	ADDQ          R9, R10
-	VMOVSS        (R10), X8
+	ADDQ          R11, DI
+	VMOVSS        (DI), X8
 	VADDPS        X4, X8, X4
-	ADDQ          R9, R10
-	VMOVSS        (R10), X8
+	ADDQ          R11, DI
+	VMOVSS        (DI), X8
 	VADDPS        X6, X8, X6
-	ADDQ          R9, R10
-	VMOVSS        (R10), X8
+	ADDQ          R11, DI
+	VMOVSS        (DI), X8
 	VADDPS        X7, X8, X7
-	ADDQ          R9, R10
+	ADDQ          R11, DI
 
 begun0:
-	MOVQ   72(AX), R10
-	TESTQ  R10, R10
+	MOVQ   72(AX), DI
+	TESTQ  DI, DI
 	JEQ    unbiased0
-	VMOVSS (R10), X8
+	VMOVSS (DI), X8
 	VADDPS X8, X5, X5
 	VADDPS X8, X4, X4
 	VADDPS X8, X6, X6
@@ -24554,22 +24572,27 @@ unbiased0:
 	VMAXPS X7, X8, X7
 
 rectified0:
-	MOVQ   DI, R10
-	VMOVSS X5, (R10)
-	ADDQ   R9, R10
-	VMOVSS X4, (R10)
-	ADDQ   R9, R10
-	VMOVSS X6, (R10)
-	ADDQ   R9, R10
-	VMOVSS X7, (R10)
-	ADDQ   R9, R10
-	LEAQ   (DI)(R9*4), DI
-	MOVQ   16(AX), R10
-	SHLQ   $0x02, R10
-	ADDQ   R10, CX
-	ADDQ   R10, BX
-	ADDQ   R10, SI
-	ADDQ   R10, DX
+	MOVQ   64(AX), R11
+	MOVQ   8(SP), DI
+	VMOVSS X5, (DI)
+	ADDQ   R11, DI
+	VMOVSS X4, (DI)
+	ADDQ   R11, DI
+	VMOVSS X6, (DI)
+	ADDQ   R11, DI
+	VMOVSS X7, (DI)
+	ADDQ   R11, DI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	ADDQ   DI, 8(SP)
+	MOVQ   16(AX), DI
+	SHLQ   $0x02, DI
+	ADDQ   DI, CX
+	ADDQ   DI, BX
+	ADDQ   DI, SI
+	ADDQ   DI, DX
+	ADDQ   DI, R9
+	ADDQ   DI, R10
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -24577,10 +24600,12 @@ rectified0:
 
 // func narrow4x2_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow4x2_avx512(SB), $8-8
+TEXT ·narrow4x2_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), BX
@@ -24592,9 +24617,8 @@ TEXT ·narrow4x2_avx512(SB), $8-8
 	ADDQ DI, R9
 	MOVQ 8(R8), R8
 	ADDQ DI, R8
-	MOVQ 56(AX), DI
-	MOVQ 64(AX), R10
-	MOVQ 104(AX), R12
+	MOVQ 104(AX), R10
+	MOVQ 112(AX), R11
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24605,47 +24629,46 @@ panel:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	XORQ   R11, R11
-	CMPQ   R11, 32(AX)
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R11*1), Z8
-	VMOVUPS     (BX)(R11*1), Z9
-	VMOVUPS     (SI)(R11*1), Z10
-	VMOVUPS     (DX)(R11*1), Z11
-	VMOVUPS     (R9)(R11*1), Z12
+	VMOVUPS     (CX)(DI*1), Z8
+	VMOVUPS     (BX)(DI*1), Z9
+	VMOVUPS     (SI)(DI*1), Z10
+	VMOVUPS     (DX)(DI*1), Z11
+	VMOVUPS     (R9)(DI*1), Z12
 	VFMADD231PS Z8, Z12, Z0
 	VFMADD231PS Z9, Z12, Z2
 	VFMADD231PS Z10, Z12, Z4
 	VFMADD231PS Z11, Z12, Z6
-	VMOVUPS     (R8)(R11*1), Z12
+	VMOVUPS     (R8)(DI*1), Z12
 	VFMADD231PS Z8, Z12, Z1
 	VFMADD231PS Z9, Z12, Z3
 	VFMADD231PS Z10, Z12, Z5
 	VFMADD231PS Z11, Z12, Z7
-	PREFETCHT0  (R12)
-	PREFETCHT0  64(R12)
-	ADDQ        112(AX), R12
-	ADDQ        $0x40, R11
-	CMPQ        R11, 32(AX)
+	PREFETCHT0  (R10)(DI*1)
+	PREFETCHT0  (R11)(DI*1)
+	ADDQ        $0x40, DI
+	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R13
-	TESTQ       R13, R13
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
 	JEQ         summed
-	KMOVW       (R13), K1
-	VMOVUPS.Z   (CX)(R11*1), K1, Z8
-	VMOVUPS.Z   (BX)(R11*1), K1, Z9
-	VMOVUPS.Z   (SI)(R11*1), K1, Z10
-	VMOVUPS.Z   (DX)(R11*1), K1, Z11
-	VMOVUPS.Z   (R9)(R11*1), K1, Z12
+	KMOVW       (R12), K1
+	VMOVUPS.Z   (CX)(DI*1), K1, Z8
+	VMOVUPS.Z   (BX)(DI*1), K1, Z9
+	VMOVUPS.Z   (SI)(DI*1), K1, Z10
+	VMOVUPS.Z   (DX)(DI*1), K1, Z11
+	VMOVUPS.Z   (R9)(DI*1), K1, Z12
 	VFMADD231PS Z8, Z12, Z0
 	VFMADD231PS Z9, Z12, Z2
 	VFMADD231PS Z10, Z12, Z4
 	VFMADD231PS Z11, Z12, Z6
-	VMOVUPS.Z   (R8)(R11*1), K1, Z12
+	VMOVUPS.Z   (R8)(DI*1), K1, Z12
 	VFMADD231PS Z8, Z12, Z1
 	VFMADD231PS Z9, Z12, Z3
 	VFMADD231PS Z10, Z12, Z5
@@ -24681,25 +24704,26 @@ summed:
 	VEXTRACTF32X4 $0x03, Z9, X11
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          DI, R11
-	VMOVSD        (R11), X12
+	MOVQ          64(AX), R12
+	MOVQ          8(SP), DI
+	VMOVSD        (DI), X12
 	VADDPS        X9, X12, X9
-	ADDQ          R10, R11
-	VMOVSD        (R11), X12
+	ADDQ          R12, DI
+	VMOVSD        (DI), X12
 	VADDPS        X8, X12, X8
-	ADDQ          R10, R11
-	VMOVSD        (R11), X12
+	ADDQ          R12, DI
+	VMOVSD        (DI), X12
 	VADDPS        X10, X12, X10
-	ADDQ          R10, R11
-	VMOVSD        (R11), X12
+	ADDQ          R12, DI
+	VMOVSD        (DI), X12
 	VADDPS        X11, X12, X11
-	ADDQ          R10, R11
+	ADDQ          R12, DI
 
 begun0:
-	MOVQ   72(AX), R11
-	TESTQ  R11, R11
+	MOVQ   72(AX), DI
+	TESTQ  DI, DI
 	JEQ    unbiased0
-	VMOVSD (R11), X12
+	VMOVSD (DI), X12
 	VADDPS X12, X9, X9
 	VADDPS X12, X8, X8
 	VADDPS X12, X10, X10
@@ -24715,22 +24739,27 @@ unbiased0:
 	VMAXPS X11, X12, X11
 
 rectified0:
-	MOVQ    DI, R11
-	VMOVLPS X9, (R11)
-	ADDQ    R10, R11
-	VMOVLPS X8, (R11)
-	ADDQ    R10, R11
-	VMOVLPS X10, (R11)
-	ADDQ    R10, R11
-	VMOVLPS X11, (R11)
-	ADDQ    R10, R11
-	LEAQ    (DI)(R10*4), DI
-	MOVQ    16(AX), R11
-	SHLQ    $0x02, R11
-	ADDQ    R11, CX
-	ADDQ    R11, BX
-	ADDQ    R11, SI
-	ADDQ    R11, DX
+	MOVQ    64(AX), R12
+	MOVQ    8(SP), DI
+	VMOVLPS X9, (DI)
+	ADDQ    R12, DI
+	VMOVLPS X8, (DI)
+	ADDQ    R12, DI
+	VMOVLPS X10, (DI)
+	ADDQ    R12, DI
+	VMOVLPS X11, (DI)
+	ADDQ    R12, DI
+	MOVQ    64(AX), DI
+	SHLQ    $0x02, DI
+	ADDQ    DI, 8(SP)
+	MOVQ    16(AX), DI
+	SHLQ    $0x02, DI
+	ADDQ    DI, CX
+	ADDQ    DI, BX
+	ADDQ    DI, SI
+	ADDQ    DI, DX
+	ADDQ    DI, R10
+	ADDQ    DI, R11
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -24738,10 +24767,12 @@ rectified0:
 
 // func narrow4x3_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow4x3_avx512(SB), $8-8
+TEXT ·narrow4x3_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), BX
@@ -24755,9 +24786,8 @@ TEXT ·narrow4x3_avx512(SB), $8-8
 	ADDQ DI, R10
 	MOVQ 16(R8), R8
 	ADDQ DI, R8
-	MOVQ 56(AX), DI
-	MOVQ 64(AX), R11
-	MOVQ 104(AX), R13
+	MOVQ 104(AX), R11
+	MOVQ 112(AX), R12
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24772,57 +24802,56 @@ panel:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	XORQ   R12, R12
-	CMPQ   R12, 32(AX)
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R12*1), Z12
-	VMOVUPS     (BX)(R12*1), Z13
-	VMOVUPS     (SI)(R12*1), Z14
-	VMOVUPS     (DX)(R12*1), Z15
-	VMOVUPS     (R9)(R12*1), Z16
+	VMOVUPS     (CX)(DI*1), Z12
+	VMOVUPS     (BX)(DI*1), Z13
+	VMOVUPS     (SI)(DI*1), Z14
+	VMOVUPS     (DX)(DI*1), Z15
+	VMOVUPS     (R9)(DI*1), Z16
 	VFMADD231PS Z12, Z16, Z0
 	VFMADD231PS Z13, Z16, Z3
 	VFMADD231PS Z14, Z16, Z6
 	VFMADD231PS Z15, Z16, Z9
-	VMOVUPS     (R10)(R12*1), Z16
+	VMOVUPS     (R10)(DI*1), Z16
 	VFMADD231PS Z12, Z16, Z1
 	VFMADD231PS Z13, Z16, Z4
 	VFMADD231PS Z14, Z16, Z7
 	VFMADD231PS Z15, Z16, Z10
-	VMOVUPS     (R8)(R12*1), Z16
+	VMOVUPS     (R8)(DI*1), Z16
 	VFMADD231PS Z12, Z16, Z2
 	VFMADD231PS Z13, Z16, Z5
 	VFMADD231PS Z14, Z16, Z8
 	VFMADD231PS Z15, Z16, Z11
-	PREFETCHT0  (R13)
-	PREFETCHT0  64(R13)
-	ADDQ        112(AX), R13
-	ADDQ        $0x40, R12
-	CMPQ        R12, 32(AX)
+	PREFETCHT0  (R11)(DI*1)
+	PREFETCHT0  (R12)(DI*1)
+	ADDQ        $0x40, DI
+	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R14
-	TESTQ       R14, R14
+	MOVQ        40(AX), R13
+	TESTQ       R13, R13
 	JEQ         summed
-	KMOVW       (R14), K1
-	VMOVUPS.Z   (CX)(R12*1), K1, Z12
-	VMOVUPS.Z   (BX)(R12*1), K1, Z13
-	VMOVUPS.Z   (SI)(R12*1), K1, Z14
-	VMOVUPS.Z   (DX)(R12*1), K1, Z15
-	VMOVUPS.Z   (R9)(R12*1), K1, Z16
+	KMOVW       (R13), K1
+	VMOVUPS.Z   (CX)(DI*1), K1, Z12
+	VMOVUPS.Z   (BX)(DI*1), K1, Z13
+	VMOVUPS.Z   (SI)(DI*1), K1, Z14
+	VMOVUPS.Z   (DX)(DI*1), K1, Z15
+	VMOVUPS.Z   (R9)(DI*1), K1, Z16
 	VFMADD231PS Z12, Z16, Z0
 	VFMADD231PS Z13, Z16, Z3
 	VFMADD231PS Z14, Z16, Z6
 	VFMADD231PS Z15, Z16, Z9
-	VMOVUPS.Z   (R10)(R12*1), K1, Z16
+	VMOVUPS.Z   (R10)(DI*1), K1, Z16
 	VFMADD231PS Z12, Z16, Z1
 	VFMADD231PS Z13, Z16, Z4
 	VFMADD231PS Z14, Z16, Z7
 	VFMADD231PS Z15, Z16, Z10
-	VMOVUPS.Z   (R8)(R12*1), K1, Z16
+	VMOVUPS.Z   (R8)(DI*1), K1, Z16
 	VFMADD231PS Z12, Z16, Z2
 	VFMADD231PS Z13, Z16, Z5
 	VFMADD231PS Z14, Z16, Z8
@@ -24870,30 +24899,31 @@ summed:
 	VEXTRACTF32X4 $0x03, Z14, X15
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          DI, R12
-	VMOVSD        (R12), X16
-	VINSERTPS     $0x20, 8(R12), X16, X16
+	MOVQ          64(AX), R13
+	MOVQ          8(SP), DI
+	VMOVSD        (DI), X16
+	VINSERTPS     $0x20, 8(DI), X16, X16
 	VADDPS        X14, X16, X14
-	ADDQ          R11, R12
-	VMOVSD        (R12), X16
-	VINSERTPS     $0x20, 8(R12), X16, X16
+	ADDQ          R13, DI
+	VMOVSD        (DI), X16
+	VINSERTPS     $0x20, 8(DI), X16, X16
 	VADDPS        X12, X16, X12
-	ADDQ          R11, R12
-	VMOVSD        (R12), X16
-	VINSERTPS     $0x20, 8(R12), X16, X16
+	ADDQ          R13, DI
+	VMOVSD        (DI), X16
+	VINSERTPS     $0x20, 8(DI), X16, X16
 	VADDPS        X13, X16, X13
-	ADDQ          R11, R12
-	VMOVSD        (R12), X16
-	VINSERTPS     $0x20, 8(R12), X16, X16
+	ADDQ          R13, DI
+	VMOVSD        (DI), X16
+	VINSERTPS     $0x20, 8(DI), X16, X16
 	VADDPS        X15, X16, X15
-	ADDQ          R11, R12
+	ADDQ          R13, DI
 
 begun0:
-	MOVQ      72(AX), R12
-	TESTQ     R12, R12
+	MOVQ      72(AX), DI
+	TESTQ     DI, DI
 	JEQ       unbiased0
-	VMOVSD    (R12), X16
-	VINSERTPS $0x20, 8(R12), X16, X16
+	VMOVSD    (DI), X16
+	VINSERTPS $0x20, 8(DI), X16, X16
 	VADDPS    X16, X14, X14
 	VADDPS    X16, X12, X12
 	VADDPS    X16, X13, X13
@@ -24909,26 +24939,31 @@ unbiased0:
 	VMAXPS X15, X16, X15
 
 rectified0:
-	MOVQ       DI, R12
-	VMOVLPS    X14, (R12)
-	VEXTRACTPS $0x02, X14, 8(R12)
-	ADDQ       R11, R12
-	VMOVLPS    X12, (R12)
-	VEXTRACTPS $0x02, X12, 8(R12)
-	ADDQ       R11, R12
-	VMOVLPS    X13, (R12)
-	VEXTRACTPS $0x02, X13, 8(R12)
-	ADDQ       R11, R12
-	VMOVLPS    X15, (R12)
-	VEXTRACTPS $0x02, X15, 8(R12)
-	ADDQ       R11, R12
-	LEAQ       (DI)(R11*4), DI
-	MOVQ       16(AX), R12
-	SHLQ       $0x02, R12
-	ADDQ       R12, CX
-	ADDQ       R12, BX
-	ADDQ       R12, SI
-	ADDQ       R12, DX
+	MOVQ       64(AX), R13
+	MOVQ       8(SP), DI
+	VMOVLPS    X14, (DI)
+	VEXTRACTPS $0x02, X14, 8(DI)
+	ADDQ       R13, DI
+	VMOVLPS    X12, (DI)
+	VEXTRACTPS $0x02, X12, 8(DI)
+	ADDQ       R13, DI
+	VMOVLPS    X13, (DI)
+	VEXTRACTPS $0x02, X13, 8(DI)
+	ADDQ       R13, DI
+	VMOVLPS    X15, (DI)
+	VEXTRACTPS $0x02, X15, 8(DI)
+	ADDQ       R13, DI
+	MOVQ       64(AX), DI
+	SHLQ       $0x02, DI
+	ADDQ       DI, 8(SP)
+	MOVQ       16(AX), DI
+	SHLQ       $0x02, DI
+	ADDQ       DI, CX
+	ADDQ       DI, BX
+	ADDQ       DI, SI
+	ADDQ       DI, DX
+	ADDQ       DI, R11
+	ADDQ       DI, R12
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER
@@ -24936,10 +24971,12 @@ rectified0:
 
 // func narrow4x4_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow4x4_avx512(SB), $8-8
+TEXT ·narrow4x4_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), BX
@@ -24955,9 +24992,8 @@ TEXT ·narrow4x4_avx512(SB), $8-8
 	ADDQ DI, R11
 	MOVQ 24(R8), R8
 	ADDQ DI, R8
-	MOVQ 56(AX), DI
-	MOVQ 64(AX), R12
-	MOVQ 104(AX), R14
+	MOVQ 104(AX), R12
+	MOVQ 112(AX), R13
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -24976,67 +25012,66 @@ panel:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	XORQ   R13, R13
-	CMPQ   R13, 32(AX)
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R13*1), Z16
-	VMOVUPS     (BX)(R13*1), Z17
-	VMOVUPS     (SI)(R13*1), Z18
-	VMOVUPS     (DX)(R13*1), Z19
-	VMOVUPS     (R9)(R13*1), Z20
+	VMOVUPS     (CX)(DI*1), Z16
+	VMOVUPS     (BX)(DI*1), Z17
+	VMOVUPS     (SI)(DI*1), Z18
+	VMOVUPS     (DX)(DI*1), Z19
+	VMOVUPS     (R9)(DI*1), Z20
 	VFMADD231PS Z16, Z20, Z0
 	VFMADD231PS Z17, Z20, Z4
 	VFMADD231PS Z18, Z20, Z8
 	VFMADD231PS Z19, Z20, Z12
-	VMOVUPS     (R10)(R13*1), Z20
+	VMOVUPS     (R10)(DI*1), Z20
 	VFMADD231PS Z16, Z20, Z1
 	VFMADD231PS Z17, Z20, Z5
 	VFMADD231PS Z18, Z20, Z9
 	VFMADD231PS Z19, Z20, Z13
-	VMOVUPS     (R11)(R13*1), Z20
+	VMOVUPS     (R11)(DI*1), Z20
 	VFMADD231PS Z16, Z20, Z2
 	VFMADD231PS Z17, Z20, Z6
 	VFMADD231PS Z18, Z20, Z10
 	VFMADD231PS Z19, Z20, Z14
-	VMOVUPS     (R8)(R13*1), Z20
+	VMOVUPS     (R8)(DI*1), Z20
 	VFMADD231PS Z16, Z20, Z3
 	VFMADD231PS Z17, Z20, Z7
 	VFMADD231PS Z18, Z20, Z11
 	VFMADD231PS Z19, Z20, Z15
-	PREFETCHT0  (R14)
-	PREFETCHT0  64(R14)
-	ADDQ        112(AX), R14
-	ADDQ        $0x40, R13
-	CMPQ        R13, 32(AX)
+	PREFETCHT0  (R12)(DI*1)
+	PREFETCHT0  (R13)(DI*1)
+	ADDQ        $0x40, DI
+	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R15
-	TESTQ       R15, R15
+	MOVQ        40(AX), R14
+	TESTQ       R14, R14
 	JEQ         summed
-	KMOVW       (R15), K1
-	VMOVUPS.Z   (CX)(R13*1), K1, Z16
-	VMOVUPS.Z   (BX)(R13*1), K1, Z17
-	VMOVUPS.Z   (SI)(R13*1), K1, Z18
-	VMOVUPS.Z   (DX)(R13*1), K1, Z19
-	VMOVUPS.Z   (R9)(R13*1), K1, Z20
+	KMOVW       (R14), K1
+	VMOVUPS.Z   (CX)(DI*1), K1, Z16
+	VMOVUPS.Z   (BX)(DI*1), K1, Z17
+	VMOVUPS.Z   (SI)(DI*1), K1, Z18
+	VMOVUPS.Z   (DX)(DI*1), K1, Z19
+	VMOVUPS.Z   (R9)(DI*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z0
 	VFMADD231PS Z17, Z20, Z4
 	VFMADD231PS Z18, Z20, Z8
 	VFMADD231PS Z19, Z20, Z12
-	VMOVUPS.Z   (R10)(R13*1), K1, Z20
+	VMOVUPS.Z   (R10)(DI*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z1
 	VFMADD231PS Z17, Z20, Z5
 	VFMADD231PS Z18, Z20, Z9
 	VFMADD231PS Z19, Z20, Z13
-	VMOVUPS.Z   (R11)(R13*1), K1, Z20
+	VMOVUPS.Z   (R11)(DI*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z2
 	VFMADD231PS Z17, Z20, Z6
 	VFMADD231PS Z18, Z20, Z10
 	VFMADD231PS Z19, Z20, Z14
-	VMOVUPS.Z   (R8)(R13*1), K1, Z20
+	VMOVUPS.Z   (R8)(DI*1), K1, Z20
 	VFMADD231PS Z16, Z20, Z3
 	VFMADD231PS Z17, Z20, Z7
 	VFMADD231PS Z18, Z20, Z11
@@ -25093,25 +25128,26 @@ summed:
 	VEXTRACTF32X4 $0x03, Z18, X19
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          DI, R13
-	VMOVUPS       (R13), X20
+	MOVQ          64(AX), R14
+	MOVQ          8(SP), DI
+	VMOVUPS       (DI), X20
 	VADDPS        X18, X20, X18
-	ADDQ          R12, R13
-	VMOVUPS       (R13), X20
+	ADDQ          R14, DI
+	VMOVUPS       (DI), X20
 	VADDPS        X16, X20, X16
-	ADDQ          R12, R13
-	VMOVUPS       (R13), X20
+	ADDQ          R14, DI
+	VMOVUPS       (DI), X20
 	VADDPS        X17, X20, X17
-	ADDQ          R12, R13
-	VMOVUPS       (R13), X20
+	ADDQ          R14, DI
+	VMOVUPS       (DI), X20
 	VADDPS        X19, X20, X19
-	ADDQ          R12, R13
+	ADDQ          R14, DI
 
 begun0:
-	MOVQ    72(AX), R13
-	TESTQ   R13, R13
+	MOVQ    72(AX), DI
+	TESTQ   DI, DI
 	JEQ     unbiased0
-	VMOVUPS (R13), X20
+	VMOVUPS (DI), X20
 	VADDPS  X20, X18, X18
 	VADDPS  X20, X16, X16
 	VADDPS  X20, X17, X17
@@ -25127,22 +25163,27 @@ unbiased0:
 	VMAXPS X19, X20, X19
 
 rectified0:
-	MOVQ    DI, R13
-	VMOVUPS X18, (R13)
-	ADDQ    R12, R13
-	VMOVUPS X16, (R13)
-	ADDQ    R12, R13
-	VMOVUPS X17, (R13)
-	ADDQ    R12, R13
-	VMOVUPS X19, (R13)
-	ADDQ    R12, R13
-	LEAQ    (DI)(R12*4), DI
-	MOVQ    16(AX), R13
-	SHLQ    $0x02, R13
-	ADDQ    R13, CX
-	ADDQ    R13, BX
-	ADDQ    R13, SI
-	ADDQ    R13, DX
+	MOVQ    64(AX), R14
+	MOVQ    8(SP), DI
+	VMOVUPS X18, (DI)
+	ADDQ    R14, DI
+	VMOVUPS X16, (DI)
+	ADDQ    R14, DI
+	VMOVUPS X17, (DI)
+	ADDQ    R14, DI
+	VMOVUPS X19, (DI)
+	ADDQ    R14, DI
+	MOVQ    64(AX), DI
+	SHLQ    $0x02, DI
+	ADDQ    DI, 8(SP)
+	MOVQ    16(AX), DI
+	SHLQ    $0x02, DI
+	ADDQ    DI, CX
+	ADDQ    DI, BX
+	ADDQ    DI, SI
+	ADDQ    DI, DX
+	ADDQ    DI, R12
+	ADDQ    DI, R13
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -25150,10 +25191,12 @@ rectified0:
 
 // func narrow4x5_avx512(p *narrow)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·narrow4x5_avx512(SB), $8-8
+TEXT ·narrow4x5_avx512(SB), $16-8
 	MOVQ p+0(FP), AX
 	MOVQ 96(AX), CX
 	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	LEAQ (CX)(DX*1), BX
@@ -25171,9 +25214,8 @@ TEXT ·narrow4x5_avx512(SB), $8-8
 	ADDQ DI, R12
 	MOVQ 32(R8), R8
 	ADDQ DI, R8
-	MOVQ 56(AX), DI
-	MOVQ 64(AX), R13
-	MOVQ 104(AX), R15
+	MOVQ 104(AX), R13
+	MOVQ 112(AX), R14
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -25196,77 +25238,76 @@ panel:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	XORQ   R14, R14
-	CMPQ   R14, 32(AX)
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
 	JEQ    tail
 
 run:
-	VMOVUPS     (CX)(R14*1), Z20
-	VMOVUPS     (BX)(R14*1), Z21
-	VMOVUPS     (SI)(R14*1), Z22
-	VMOVUPS     (DX)(R14*1), Z23
-	VMOVUPS     (R9)(R14*1), Z24
+	VMOVUPS     (CX)(DI*1), Z20
+	VMOVUPS     (BX)(DI*1), Z21
+	VMOVUPS     (SI)(DI*1), Z22
+	VMOVUPS     (DX)(DI*1), Z23
+	VMOVUPS     (R9)(DI*1), Z24
 	VFMADD231PS Z20, Z24, Z0
 	VFMADD231PS Z21, Z24, Z5
 	VFMADD231PS Z22, Z24, Z10
 	VFMADD231PS Z23, Z24, Z15
-	VMOVUPS     (R10)(R14*1), Z24
+	VMOVUPS     (R10)(DI*1), Z24
 	VFMADD231PS Z20, Z24, Z1
 	VFMADD231PS Z21, Z24, Z6
 	VFMADD231PS Z22, Z24, Z11
 	VFMADD231PS Z23, Z24, Z16
-	VMOVUPS     (R11)(R14*1), Z24
+	VMOVUPS     (R11)(DI*1), Z24
 	VFMADD231PS Z20, Z24, Z2
 	VFMADD231PS Z21, Z24, Z7
 	VFMADD231PS Z22, Z24, Z12
 	VFMADD231PS Z23, Z24, Z17
-	VMOVUPS     (R12)(R14*1), Z24
+	VMOVUPS     (R12)(DI*1), Z24
 	VFMADD231PS Z20, Z24, Z3
 	VFMADD231PS Z21, Z24, Z8
 	VFMADD231PS Z22, Z24, Z13
 	VFMADD231PS Z23, Z24, Z18
-	VMOVUPS     (R8)(R14*1), Z24
+	VMOVUPS     (R8)(DI*1), Z24
 	VFMADD231PS Z20, Z24, Z4
 	VFMADD231PS Z21, Z24, Z9
 	VFMADD231PS Z22, Z24, Z14
 	VFMADD231PS Z23, Z24, Z19
-	PREFETCHT0  (R15)
-	PREFETCHT0  64(R15)
-	ADDQ        112(AX), R15
-	ADDQ        $0x40, R14
-	CMPQ        R14, 32(AX)
+	PREFETCHT0  (R13)(DI*1)
+	PREFETCHT0  (R14)(DI*1)
+	ADDQ        $0x40, DI
+	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), BP
-	TESTQ       BP, BP
+	MOVQ        40(AX), R15
+	TESTQ       R15, R15
 	JEQ         summed
-	KMOVW       (BP), K1
-	VMOVUPS.Z   (CX)(R14*1), K1, Z20
-	VMOVUPS.Z   (BX)(R14*1), K1, Z21
-	VMOVUPS.Z   (SI)(R14*1), K1, Z22
-	VMOVUPS.Z   (DX)(R14*1), K1, Z23
-	VMOVUPS.Z   (R9)(R14*1), K1, Z24
+	KMOVW       (R15), K1
+	VMOVUPS.Z   (CX)(DI*1), K1, Z20
+	VMOVUPS.Z   (BX)(DI*1), K1, Z21
+	VMOVUPS.Z   (SI)(DI*1), K1, Z22
+	VMOVUPS.Z   (DX)(DI*1), K1, Z23
+	VMOVUPS.Z   (R9)(DI*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z0
 	VFMADD231PS Z21, Z24, Z5
 	VFMADD231PS Z22, Z24, Z10
 	VFMADD231PS Z23, Z24, Z15
-	VMOVUPS.Z   (R10)(R14*1), K1, Z24
+	VMOVUPS.Z   (R10)(DI*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z1
 	VFMADD231PS Z21, Z24, Z6
 	VFMADD231PS Z22, Z24, Z11
 	VFMADD231PS Z23, Z24, Z16
-	VMOVUPS.Z   (R11)(R14*1), K1, Z24
+	VMOVUPS.Z   (R11)(DI*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z2
 	VFMADD231PS Z21, Z24, Z7
 	VFMADD231PS Z22, Z24, Z12
 	VFMADD231PS Z23, Z24, Z17
-	VMOVUPS.Z   (R12)(R14*1), K1, Z24
+	VMOVUPS.Z   (R12)(DI*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z3
 	VFMADD231PS Z21, Z24, Z8
 	VFMADD231PS Z22, Z24, Z13
 	VFMADD231PS Z23, Z24, Z18
-	VMOVUPS.Z   (R8)(R14*1), K1, Z24
+	VMOVUPS.Z   (R8)(DI*1), K1, Z24
 	VFMADD231PS Z20, Z24, Z4
 	VFMADD231PS Z21, Z24, Z9
 	VFMADD231PS Z22, Z24, Z14
@@ -25323,25 +25364,26 @@ summed:
 	VEXTRACTF32X4 $0x03, Z22, X23
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          DI, R14
-	VMOVUPS       (R14), X24
+	MOVQ          64(AX), R15
+	MOVQ          8(SP), DI
+	VMOVUPS       (DI), X24
 	VADDPS        X22, X24, X22
-	ADDQ          R13, R14
-	VMOVUPS       (R14), X24
+	ADDQ          R15, DI
+	VMOVUPS       (DI), X24
 	VADDPS        X20, X24, X20
-	ADDQ          R13, R14
-	VMOVUPS       (R14), X24
+	ADDQ          R15, DI
+	VMOVUPS       (DI), X24
 	VADDPS        X21, X24, X21
-	ADDQ          R13, R14
-	VMOVUPS       (R14), X24
+	ADDQ          R15, DI
+	VMOVUPS       (DI), X24
 	VADDPS        X23, X24, X23
-	ADDQ          R13, R14
+	ADDQ          R15, DI
 
 begun0:
-	MOVQ    72(AX), R14
-	TESTQ   R14, R14
+	MOVQ    72(AX), DI
+	TESTQ   DI, DI
 	JEQ     unbiased0
-	VMOVUPS (R14), X24
+	VMOVUPS (DI), X24
 	VADDPS  X24, X22, X22
 	VADDPS  X24, X20, X20
 	VADDPS  X24, X21, X21
@@ -25357,15 +25399,16 @@ unbiased0:
 	VMAXPS X23, X24, X23
 
 rectified0:
-	MOVQ          DI, R14
-	VMOVUPS       X22, (R14)
-	ADDQ          R13, R14
-	VMOVUPS       X20, (R14)
-	ADDQ          R13, R14
-	VMOVUPS       X21, (R14)
-	ADDQ          R13, R14
-	VMOVUPS       X23, (R14)
-	ADDQ          R13, R14
+	MOVQ          64(AX), R15
+	MOVQ          8(SP), DI
+	VMOVUPS       X22, (DI)
+	ADDQ          R15, DI
+	VMOVUPS       X20, (DI)
+	ADDQ          R15, DI
+	VMOVUPS       X21, (DI)
+	ADDQ          R15, DI
+	VMOVUPS       X23, (DI)
+	ADDQ          R15, DI
 	VSHUFF32X4    $0x44, Z9, Z4, Z20
 	VSHUFF32X4    $0xee, Z9, Z4, Z21
 	VADDPS        Z21, Z20, Z20
@@ -25386,25 +25429,26 @@ rectified0:
 	VEXTRACTF32X4 $0x03, Z21, X23
 	CMPQ          80(AX), $0x00
 	JEQ           begun4
-	MOVQ          DI, R14
-	VMOVSS        16(R14), X24
+	MOVQ          64(AX), R15
+	MOVQ          8(SP), DI
+	VMOVSS        16(DI), X24
 	VADDPS        X21, X24, X21
-	ADDQ          R13, R14
-	VMOVSS        16(R14), X24
+	ADDQ          R15, DI
+	VMOVSS        16(DI), X24
 	VADDPS        X20, X24, X20
-	ADDQ          R13, R14
-	VMOVSS        16(R14), X24
+	ADDQ          R15, DI
+	VMOVSS        16(DI), X24
 	VADDPS        X22, X24, X22
-	ADDQ          R13, R14
-	VMOVSS        16(R14), X24
+	ADDQ          R15, DI
+	VMOVSS        16(DI), X24
 	VADDPS        X23, X24, X23
-	ADDQ          R13, R14
+	ADDQ          R15, DI
 
 begun4:
-	MOVQ   72(AX), R14
-	TESTQ  R14, R14
+	MOVQ   72(AX), DI
+	TESTQ  DI, DI
 	JEQ    unbiased4
-	VMOVSS 16(R14), X24
+	VMOVSS 16(DI), X24
 	VADDPS X24, X21, X21
 	VADDPS X24, X20, X20
 	VADDPS X24, X22, X22
@@ -25420,22 +25464,27 @@ unbiased4:
 	VMAXPS X23, X24, X23
 
 rectified4:
-	MOVQ   DI, R14
-	VMOVSS X21, 16(R14)
-	ADDQ   R13, R14
-	VMOVSS X20, 16(R14)
-	ADDQ   R13, R14
-	VMOVSS X22, 16(R14)
-	ADDQ   R13, R14
-	VMOVSS X23, 16(R14)
-	ADDQ   R13, R14
-	LEAQ   (DI)(R13*4), DI
-	MOVQ   16(AX), R14
-	SHLQ   $0x02, R14
-	ADDQ   R14, CX
-	ADDQ   R14, BX
-	ADDQ   R14, SI
-	ADDQ   R14, DX
+	MOVQ   64(AX), R15
+	MOVQ   8(SP), DI
+	VMOVSS X21, 16(DI)
+	ADDQ   R15, DI
+	VMOVSS X20, 16(DI)
+	ADDQ   R15, DI
+	VMOVSS X22, 16(DI)
+	ADDQ   R15, DI
+	VMOVSS X23, 16(DI)
+	ADDQ   R15, DI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	ADDQ   DI, 8(SP)
+	MOVQ   16(AX), DI
+	SHLQ   $0x02, DI
+	ADDQ   DI, CX
+	ADDQ   DI, BX
+	ADDQ   DI, SI
+	ADDQ   DI, DX
+	ADDQ   DI, R13
+	ADDQ   DI, R14
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER

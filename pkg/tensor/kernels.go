@@ -60,8 +60,7 @@ type narrow struct {
 	bias        unsafe.Pointer // nil, or a number for each column
 	load, relu  int            // not 0: begin with C; max(0, x) at the end
 	panels      int            // groups of rows, below each other
-	soon        uintptr        // what comes into the cache: two cache lines with every 16 ks
-	soonStep    int            // from there to the next
+	soon, soon2 uintptr        // rows that come into the cache meanwhile; the next ones with the next panel
 }
 
 // across is what the inner kernel of a convolution is told whose vectors lie

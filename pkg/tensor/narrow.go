@@ -28,8 +28,8 @@ func (w *worker) aimNarrow(p *product) {
 }
 
 // narrowRows computes so many panels from row i on, of one row or of several, and the
-// columns from j on whose rows of B are given. Each group of columns asks for its share
-// of as many rows of A that come next.
+// columns from j on whose rows of B are given. Each group of columns asks for two of the
+// rows of A that come next.
 func (w *worker) narrowRows(p *product, rows []int64, several, i, panels, j int) {
 	if panels == 0 {
 		return
@@ -40,8 +40,8 @@ func (w *worker) narrowRows(p *product, rows []int64, several, i, panels, j int)
 		from, to := len(rows)*g/groups, len(rows)*(g+1)/groups
 		n.a, n.b, n.bRows = pointer(p.a, i*p.aRow), pointer(p.b, 0), pointer(rows, from)
 		n.c, n.bias, n.panels = pointer(p.c, i*p.cRow+j+from), pointer(p.colBias, j+from), panels
-		n.soonStep = 4 * sums * high / groups
-		n.soon = uintptr(n.a) + uintptr(panels*high)*n.aRow + uintptr(g*panels*n.whole*high/groups)
+		n.soon = uintptr(n.a) + uintptr(panels*high+(g*high+1)/2%high)*n.aRow
+		n.soon2 = n.soon + n.aRow
 		kernels[to-from-1](n)
 	}
 }

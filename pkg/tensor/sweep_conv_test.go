@@ -86,15 +86,23 @@ func (c *trial) tapConvolution() Conv {
 	return Conv{InC: 1 + i%25, OutC: c.upTo(16) + 16*(i/25%2), H: c.upTo(1 + more), W: 3 + c.r.IntN(5+more), KH: 1, KW: 1 + 2*(i/50%2)}
 }
 
-// narrowConvolution has a narrow gradient: every number of weights, and of elements of
-// a plane behind whole runs of 16, with any stride, padding, dilation and groups.
+// narrowConvolution has a narrow gradient: every number of weights, any number of
+// elements, stride, padding, dilation and groups, now and then in several runs.
 func (c *trial) narrowConvolution() Conv {
 	groups := 1 + c.r.IntN(2)*c.r.IntN(3)
 	s := Conv{N: 1, InC: groups * (1 + c.i%narrowColumns), OutC: groups * c.upTo(20), H: 8 + c.r.IntN(10), W: 16 + c.r.IntN(30), KH: 1, KW: 1, Groups: groups}
+	switch c.r.IntN(12) {
+	case 0:
+		s.H, s.W = 20+c.r.IntN(30), 50+c.r.IntN(40)
+	case 1:
+		s.H, s.W = c.upTo(2), 1000+c.r.IntN(2000)
+	case 2:
+		s.H, s.OutC = c.upTo(4), groups*c.upTo(narrowFilters-1)
+	}
 	if c.r.IntN(2) == 0 {
 		s.KH, s.KW, s.StrideH, s.StrideW = c.upTo(3), c.upTo(5), c.upTo(2), c.upTo(2)
 		s.PadH, s.PadW, s.DilH, s.DilW = c.r.IntN(3), c.r.IntN(3), c.upTo(2), c.upTo(2)
-		s.InC = groups * c.upTo(narrowColumns/(s.KH*s.KW))
+		s.InC, s.H = groups*c.upTo(narrowColumns/(s.KH*s.KW)), s.H+4
 	}
 	return s
 }
@@ -221,29 +229,46 @@ func sweepConvWeight(c *trial) {
 	c.ofLanes(g, rows, func(g *Grad, rows []int) { c.e.ConvBackwardWeightLanes(g, x, dy, s, rows) })
 	s = s.full()
 	oh, ow, ic, oc := s.OutH(), s.OutW(), s.InC/s.Groups, s.OutC/s.Groups
-	narrow := s.depth() < 16 && oh*ow >= 8*s.depth()
+	narrow := s.depth() < 16 && (oh*ow >= 20*s.depth() || oc < 8)
 	c.checkGrad(g, rows, s.N*oh*ow+1, func(sum num, i, from, to int) num {
 		kw, kh := i%s.KW, i/s.KW%s.KH
 		ch, o := i/(s.KW*s.KH)%ic, i/(s.KW*s.KH*ic)
 		for n := from; n < to; n++ {
 			product := func(sum num, at int) num {
-				if at >= oh*ow {
-					return fma(num{}, num{}, sum) // as if zeros followed
-				}
 				h, v := at/ow, at%ow
 				tap := place(s.InC, s.H, s.W, n, o/oc*ic+ch, h*s.StrideH-s.PadH+kh*s.DilH, v*s.StrideW-s.PadW+kw*s.DilW)
 				return fma(exact(dy[(n*s.OutC+o)*oh*ow+at]), padded(x, tap), sum)
 			}
-			if narrow {
-				sum = sum.add(stridedNum((oh*ow+sums-1)/sums*sums, product))
+			if !narrow {
+				for at := range oh * ow {
+					sum = product(sum, at)
+				}
 				continue
 			}
-			for at := range oh * ow {
-				sum = product(sum, at)
-			}
+			eachRun(oh, ow, func(from, to int) {
+				sum = sum.add(stridedNum((to-from+sums-1)/sums*sums, func(sum num, i int) num {
+					if from+i >= to {
+						return fma(num{}, num{}, sum) // as if zeros followed
+					}
+					return product(sum, from+i)
+				}))
+			})
 		}
 		return sum
 	})
+}
+
+// eachRun cuts a plane: into the fewest runs of lines that have 1024 elements at most,
+// or lines, and these again.
+func eachRun(oh, ow int, f func(from, to int)) {
+	high := max(1024/ow, 1)
+	cuts, pieces := (oh+high-1)/high, (ow+1023)/1024
+	for i := range cuts {
+		first, size := oh*i/cuts*ow, (oh*(i+1)/cuts-oh*i/cuts)*ow
+		for j := range pieces {
+			f(first+size*j/pieces, first+size*(j+1)/pieces)
+		}
+	}
 }
 
 func sweepConvBias(c *trial) {
