@@ -106,7 +106,7 @@ func (j *weightJob) narrowImages(w *worker, sums []float32, group, out, n0, n1 i
 	c, t, depth := &j.plan.c, j.plan.narrow, j.plan.c.depth()
 	ic, oc, plane := c.InC/c.Groups, c.OutC/c.Groups, t.outH*t.outW
 	p := &w.product
-	*p = product{m: len(sums) / depth, n: depth, aRow: plane, aCol: 1, bRow: 1, c: sums, cRow: depth, load: true}
+	*p = product{m: len(sums) / depth, n: depth, aRow: plane, aCol: 1, bRow: 1, c: sums, cRow: depth, load: true, far: true}
 	cuts, pieces := t.runs()
 	for n := n0; n < n1; n++ {
 		image := w.image(&t.grid, j.x[(n*c.InC+group*ic)*c.H*c.W:], ic)

@@ -28,8 +28,8 @@ func (w *worker) aimNarrow(p *product) {
 }
 
 // narrowRows computes so many panels from row i on, of one row or of several, and the
-// columns from j on whose rows of B are given. Each group of columns asks for two of the
-// rows of A that come next.
+// columns from j on whose rows of B are given. If A comes from far, each group of
+// columns asks for some of the rows that come next.
 func (w *worker) narrowRows(p *product, rows []int64, several, i, panels, j int) {
 	if panels == 0 {
 		return
@@ -40,7 +40,10 @@ func (w *worker) narrowRows(p *product, rows []int64, several, i, panels, j int)
 		from, to := len(rows)*g/groups, len(rows)*(g+1)/groups
 		n.a, n.b, n.bRows = pointer(p.a, i*p.aRow), pointer(p.b, 0), pointer(rows, from)
 		n.c, n.bias, n.panels = pointer(p.c, i*p.cRow+j+from), pointer(p.colBias, j+from), panels
-		n.soon = uintptr(n.a) + uintptr(panels*high+(g*high+1)/2%high)*n.aRow
+		n.soon = uintptr(n.a)
+		if p.far {
+			n.soon += uintptr(panels*high+(g*high+1)/2%high) * n.aRow
+		}
 		n.soon2 = n.soon + n.aRow
 		kernels[to-from-1](n)
 	}

@@ -57,6 +57,7 @@ type product struct {
 	banded     bool      // for taps: filters of bands may be used
 	packed     []float32 // not nil: all of B, in panels of all ks
 	narrow     bool      // strided sums in place of chains
+	far        bool      // narrow: A is in none of a core's caches, as a rule
 
 	// How parts are cut: rows or columns, in pieces of step.
 	byRows bool
