@@ -18,8 +18,8 @@ g++ -O2 -std=c++17 -I/usr/include/"$(uname -m)"-linux-gnu/openblas-pthread -o "$
 versions=$(dpkg-query -W -f '${Package} ${Version}, ' libopenblas-dev libdnnl-dev 2>/dev/null | sed 's/, $//' || true)
 isa=${LOCKSTEP_ISA:-portable}
 if [ -z "${LOCKSTEP_ISA:-}" ]; then
-	for best in avx2 avx512f; do
-		if grep -qw "$best" /proc/cpuinfo 2>/dev/null; then isa=${best%f}; fi
+	for best in avx2 avx512vl; do
+		if grep -qw "$best" /proc/cpuinfo 2>/dev/null; then isa=${best%vl}; fi
 	done
 fi
 # OpenBLAS takes the slowest kernels on a CPU that it does not know.

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 	out := flags.String("out", "", "where the table goes")
 	cpu := flags.String("cpu", "", "name of the processor, for the head of the table")
 	versions := flags.String("versions", "", "versions of the libraries, for the head of the table")
-	isa := flags.String("isa", "", "instruction set of all sides, avx2 or avx512, for the head of the table too")
+	isa := flags.String("isa", "", "instruction set of lockstep, named in the table; peers take theirs from the environment")
 	runs := flags.Int("runs", 15, "runs to take the median of")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -91,7 +91,7 @@ func (n *narrow) write() {
 	n.step(func(int) func(operand.Mem, reg.VecVirtual) {
 		return func(m operand.Mem, v reg.VecVirtual) { n.VMOVUPS(m, v) }
 	})
-	// What comes next is no stream of the processor's: rows are short, and taken by fours.
+	// What comes next is no stream of the processor's: rows are short, and taken by twos or fours.
 	for _, p := range n.soon {
 		n.PREFETCHT0(operand.Mem{Base: p, Index: n.at, Scale: 1})
 	}

@@ -115,12 +115,13 @@ func (e *Engine) ConvBackwardInput(dx, dy, w []float32, c Conv) {
 
 // ConvBackwardWeightLanes adds the gradient of w; rows are the images of the
 // lanes. A chain of fused multiply-adds runs over (image, oh, ow), ascending;
-// taps in the padding multiply +0. But if a filter has less than 16 weights, and a
-// plane of dy 20 elements or more for each of them or a group less than 8 filters,
-// it is as for Gemm: a chain of additions over the images, ascending, of 16 strided
-// chains over (oh, ow) each, joined by halves; and of a plane of more than 1024
-// elements over runs of lines, the fewest that have no more, about equally high, or
-// a line each, cut again.
+// taps in the padding multiply +0. But if a filter has less than 16 weights, and
+// either a plane of dy 20 elements or more for each of them or a group less than 8
+// filters, it is as for Gemm: a chain of additions over the images, ascending, of 16
+// strided chains over (oh, ow) each, joined by halves. A plane of more than 1024
+// elements is cut into the fewest runs of whole lines that have no more, or single
+// lines: run i of n begins at line OH*i/n, rounded down. Longer lines are cut in the
+// same way.
 func (e *Engine) ConvBackwardWeightLanes(dst *Grad, x, dy []float32, c Conv, rows []int) {
 	c = c.full()
 	c.N = laneRows("ConvBackwardWeightLanes", rows)

@@ -11,8 +11,8 @@
 //	  narrow        with B alone stored transposed, less than 16 columns, and 8 ks
 //	                or more for each: a row reduction of such chains, as if zeros
 //	                followed up to a multiple of 16 ks; C is added after it. So are
-//	                gradients of filters with less than 16 weights, image by image
-//	                and by runs of 1024 elements at most
+//	                most gradients of filters with less than 16 weights, image by
+//	                image and run by run: see ConvBackwardWeightLanes
 //	row reduction   16 strided partial sums (element i goes to partial i mod 16),
 //	                then a fixed tree by halves: 16, 8, 4, 2, 1
 //	exp, tanh, …    one polynomial, with the same fused multiply-adds everywhere
@@ -35,7 +35,8 @@
 //
 //	chain of k products     k*u*sum|a||b|, narrow (k/16 + 5)*u*sum|a||b|
 //	sum of n in a row       (n/16 + 5)*u*sum|x|
-//	narrow gradient         (n/16 + 5 + runs)*u*sum|a||b|, n elements in a run
+//	narrow gradient         (n/16 + 5 + runs)*u*sum|a||b|, n elements in a run,
+//	                        runs of all images together
 //	softmax                 u*(n/16 + 11 + 2*D) of the result, D = max x - min x
 //	log-sum-exp             u*(n/16 + 8 + D + 3*|log n| + |result|)
 //	normalised numbers h    u*(c + 8)*(1 + |h|)*(1 + mean|x|/deviation), with

@@ -60,7 +60,7 @@ type narrow struct {
 	bias        unsafe.Pointer // nil, or a number for each column
 	load, relu  int            // not 0: begin with C; max(0, x) at the end
 	panels      int            // groups of rows, below each other
-	soon, soon2 uintptr        // rows that come into the cache meanwhile; the next ones with the next panel
+	soon, soon2 uintptr        // rows of A that come into the cache, soon2 only for panels of four; the next with the next panel
 }
 
 // across is what the inner kernel of a convolution is told whose vectors lie

@@ -79,18 +79,19 @@ func (c *trial) acrossConvolution() Conv {
 }
 
 // tapConvolution has every number of taps in a line of filters, alone and by
-// threes. Planes are small, so that gradients are not narrow.
+// threes. Planes are small, so that gradients are narrow only
+// of less than 8 filters.
 func (c *trial) tapConvolution() Conv {
 	i := c.i / 2
 	more := i % 25 / 4
 	return Conv{InC: 1 + i%25, OutC: c.upTo(16) + 16*(i/25%2), H: c.upTo(1 + more), W: 3 + c.r.IntN(5+more), KH: 1, KW: 1 + 2*(i/50%2)}
 }
 
-// narrowConvolution has a narrow gradient: every number of weights, any number of
+// narrowConvolution has a narrow gradient, as a rule: every number of weights, any number of
 // elements, stride, padding, dilation and groups, now and then in several runs.
 func (c *trial) narrowConvolution() Conv {
 	groups := 1 + c.r.IntN(2)*c.r.IntN(3)
-	s := Conv{N: 1, InC: groups * (1 + c.i%narrowColumns), OutC: groups * c.upTo(20), H: 8 + c.r.IntN(10), W: 16 + c.r.IntN(30), KH: 1, KW: 1, Groups: groups}
+	s := Conv{InC: groups * (1 + c.i%narrowColumns), OutC: groups * c.upTo(20), H: 8 + c.r.IntN(10), W: 16 + c.r.IntN(30), KH: 1, KW: 1, Groups: groups}
 	switch c.r.IntN(12) {
 	case 0:
 		s.H, s.W = 20+c.r.IntN(30), 50+c.r.IntN(40)
