@@ -12,6 +12,7 @@ import (
 var allowed = map[string][]string{
 	"proto/lockstep/v1":      {},
 	"internal/arch":          {},
+	"internal/alloctest":     {},
 	"internal/philox":        {},
 	"internal/secure":        {},
 	"internal/config":        {"internal/nearest"},
@@ -50,7 +51,7 @@ var libraries = map[string][]string{
 	"github.com/hashicorp/raft": {"pkg/coordinator"},
 	"go.etcd.io/bbolt":          {"pkg/coordinator"},
 	"github.com/spf13/cobra":    {"cmd", "internal/cli", "internal/node", "internal/config"},
-	"testing":                   {"pkg/allreduce/linktest", "internal/bench", "internal/e2e", "internal/onnx/onnxtest"},
+	"testing":                   {"pkg/allreduce/linktest", "internal/bench", "internal/e2e", "internal/onnx/onnxtest", "internal/alloctest"},
 }
 
 func TestImportsInsideTheModule(t *testing.T) {

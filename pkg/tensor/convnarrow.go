@@ -45,8 +45,8 @@ type tapRows struct {
 	rows   []int64 // where each row begins, in bytes
 }
 
-// tapRows returns nil if the gradient of the weights is not narrow.
-func (p *convPlan) tapRows() *tapRows {
+// rowsOfTaps returns nil if the gradient of the weights is not narrow.
+func (p *convPlan) rowsOfTaps() *tapRows {
 	if !p.c.narrow() {
 		return nil
 	}
@@ -113,18 +113,19 @@ func (j *weightJob) narrowImages(w *worker, sums []float32, group, out, n0, n1 i
 		dy := j.dy[(n*c.OutC+group*oc+out)*plane:]
 		for i := range cuts {
 			from, to := t.outH*i/cuts, t.outH*(i+1)/cuts
-			rows, size := w.tapRows(t, image, from, to), (to-from)*t.outW
-			for i := range pieces {
-				k := size * i / pieces
-				p.a, p.b, p.k = dy[from*t.outW+k:], rows[k:], size*(i+1)/pieces-k
+			rows, size := w.copyTaps(t, image, from, to), (to-from)*t.outW
+			for piece := range pieces {
+				k := size * piece / pieces
+				p.a, p.b, p.k = dy[from*t.outW+k:], rows[k:], size*(piece+1)/pieces-k
 				w.multiplyNarrow(p, t.rows, 0, p.m, 0, p.n)
 			}
 		}
 	}
 }
 
-// tapRows returns what holds the rows of taps for lines from to to of the output.
-func (w *worker) tapRows(t *tapRows, image []float32, from, to int) []float32 {
+// copyTaps returns what holds the rows of taps for lines from to to of the output: the
+// image itself, or copies.
+func (w *worker) copyTaps(t *tapRows, image []float32, from, to int) []float32 {
 	if len(t.copies) == 0 {
 		return image[from*t.outRowStep:]
 	}

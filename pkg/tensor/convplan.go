@@ -66,7 +66,7 @@ func (e *Engine) convPlan(c Conv) *convPlan {
 	if p == nil {
 		p = &convPlan{c: c, x: inputGrid(c), phases: outputPhases(c)}
 		p.choose(e.k)
-		p.narrow = p.tapRows()
+		p.narrow = p.rowsOfTaps()
 		e.plans[c] = p
 	}
 	return p
