@@ -84,7 +84,7 @@ func (t *tile) load(name string) reg.GPVirtual {
 
 // moves are the fields that a kernel copies to its frame and changes there.
 // lanes becomes the end of the sizes of the lanes.
-var moves = []string{"a", "c", "rowBias", "panels", "lanes", "laneMax", "aheadSoon", "aheadLeft"}
+var moves = []string{"a", "b", "c", "rowBias", "colBias", "panels", "lanes", "laneMax", "aheadSoon", "aheadLeft"}
 
 // own is what else it keeps in its frame: ks that are left, what of the next tile
 // of C is still to be asked for, and how far apart what is asked for lies.
@@ -116,8 +116,9 @@ func (t *tile) write() {
 		t.MOVQ(t.load(name), t.moving(name))
 	}
 	t.Label("panel")
-	t.a, t.b = t.GP64(), t.load("b")
+	t.a, t.b = t.GP64(), t.GP64()
 	t.MOVQ(t.moving("a"), t.a)
+	t.MOVQ(t.moving("b"), t.b)
 	t.askForC()
 	if t.lanes {
 		t.laneLoop()
@@ -132,15 +133,20 @@ func (t *tile) write() {
 	t.RET()
 }
 
-// next goes on to the next rows of A and C while there are panels.
+// next goes on to the next rows of A or columns of B, and to C, while there are panels.
 func (t *tile) next() {
+	t.advance("a", "b", "c")
+	t.DECQ(t.moving("panels"))
+	t.JNE(operand.LabelRef("panel"))
+}
+
+// advance moves pointers to the next panel.
+func (t *tile) advance(names ...string) {
 	step := t.GP64()
-	for _, p := range []string{"a", "c"} {
+	for _, p := range names {
 		t.MOVQ(t.field(p+"Next"), step)
 		t.ADDQ(step, t.moving(p))
 	}
-	t.DECQ(t.moving("panels"))
-	t.JNE(operand.LabelRef("panel"))
 }
 
 // rowsOfA gets ready to reach rows of A from the first one.
@@ -257,7 +263,8 @@ func (t *tile) begin() {
 
 // finish adds the bias of columns or of rows, applies max(0, x), and stores.
 func (t *tile) finish() {
-	p := t.load("colBias")
+	p := t.GP64()
+	t.MOVQ(t.moving("colBias"), p)
 	t.TESTQ(p, p)
 	t.JEQ(operand.LabelRef("noColBias"))
 	t.parts("colBias", func(last *mask) {
@@ -268,6 +275,7 @@ func (t *tile) finish() {
 			}
 		}
 	})
+	t.advance("colBias")
 	t.Label("noColBias")
 	t.rowBias()
 	t.rectify(t.av[0])
@@ -289,7 +297,7 @@ func (t *tile) rectify(zero reg.VecVirtual) {
 	t.Label("rectified")
 }
 
-// rowBias adds one number to each row. The pointer moves with the panels.
+// rowBias adds one number to each row.
 func (t *tile) rowBias() {
 	p := t.GP64()
 	t.MOVQ(t.moving("rowBias"), p)
@@ -301,6 +309,6 @@ func (t *tile) rowBias() {
 			t.VADDPS(t.av[0], v, v)
 		}
 	}
-	t.ADDQ(operand.Imm(uint64(4*t.rows)), t.moving("rowBias"))
+	t.advance("rowBias")
 	t.Label("noRowBias")
 }

@@ -10,14 +10,14 @@ TEXT ·direct1x8x1_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -42,7 +42,7 @@ lines:
 	LEAQ    (R13)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R14
-	MOVQ    184(AX), R14
+	MOVQ    208(AX), R14
 	MOVQ    48(AX), R15
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -67,7 +67,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Y8, Y6
 	VFMADD231PS  (SI)(BP*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R14), BP
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(BP*1), Y8, Y0
@@ -89,7 +89,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Y8, Y6
 	VFMADD231PS  (SI)(BP*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R14), BP
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(BP*1), Y8, Y0
@@ -126,7 +126,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -140,7 +140,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -154,7 +154,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -178,8 +178,8 @@ rectified:
 	CMOVQLE    DI, SI
 	LEAQ       (R13)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R14
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R14
 	TESTQ      R14, R14
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*8)
@@ -449,10 +449,10 @@ part92One:
 
 part92None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x08, 16(SP)
@@ -468,14 +468,14 @@ TEXT ·direct1x4x2_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -488,7 +488,7 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    184(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    48(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -513,7 +513,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Y8, Y6
 	VFMADD231PS  32(SI)(R12*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R10), R12
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(R12*1), Y8, Y0
@@ -535,7 +535,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Y8, Y6
 	VFMADD231PS  32(SI)(R12*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R10), R12
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(R12*1), Y8, Y0
@@ -572,7 +572,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -586,7 +586,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -600,7 +600,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -612,8 +612,8 @@ rectified:
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R10
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R10
 	TESTQ      R10, R10
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*4)
@@ -759,10 +759,10 @@ part96One:
 
 part96None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -778,21 +778,21 @@ TEXT ·direct1x2x4_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    184(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    48(AX), R9
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -817,7 +817,7 @@ kSteps:
 	VFMADD231PS  64(SI)(R10*1), Y8, Y6
 	VFMADD231PS  96(SI)(R10*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(R10*1), Y8, Y0
@@ -839,7 +839,7 @@ kSteps:
 	VFMADD231PS  64(SI)(R10*1), Y8, Y6
 	VFMADD231PS  96(SI)(R10*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(R10*1), Y8, Y0
@@ -876,7 +876,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -890,7 +890,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -904,14 +904,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R8
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*2)
@@ -999,10 +999,10 @@ part98One:
 
 part98None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1018,14 +1018,14 @@ TEXT ·direct2x4x1_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1038,7 +1038,7 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    184(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    48(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1068,7 +1068,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Y8
 	VBROADCASTSS 4(DI)(R10*1), Y9
@@ -1100,7 +1100,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Y8
 	VBROADCASTSS 12(DI)(R10*1), Y9
@@ -1147,7 +1147,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1162,7 +1162,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1176,7 +1176,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -1188,8 +1188,8 @@ rectified:
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R10
-	MOVQ       80(AX), R11
+	MOVQ       232(AX), R10
+	MOVQ       88(AX), R11
 	TESTQ      R11, R11
 	JNE        storePart
 	PREFETCHT0 (BX)(R10*4)
@@ -1459,10 +1459,10 @@ part106One:
 
 part106None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -1478,21 +1478,21 @@ TEXT ·direct2x2x2_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    184(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    48(AX), R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -1522,7 +1522,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Y8
 	VBROADCASTSS 4(DI)(R8*1), Y9
@@ -1554,7 +1554,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Y8
 	VBROADCASTSS 12(DI)(R8*1), Y9
@@ -1601,7 +1601,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1616,7 +1616,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1630,14 +1630,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R8
-	MOVQ       80(AX), R9
+	MOVQ       232(AX), R8
+	MOVQ       88(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -1783,10 +1783,10 @@ part110One:
 
 part110None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1802,16 +1802,16 @@ TEXT ·direct2x1x4_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   184(AX), R8
+	MOVQ   208(AX), R8
 	MOVQ   48(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1841,7 +1841,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Y8
 	VBROADCASTSS 4(SI)(DI*1), Y9
@@ -1873,7 +1873,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Y8
 	VBROADCASTSS 12(SI)(DI*1), Y9
@@ -1920,7 +1920,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1935,7 +1935,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1950,8 +1950,8 @@ noRowBias:
 rectified:
 	MOVQ       8(SP), BX
 	MOVQ       40(AX), SI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R8
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -2039,10 +2039,10 @@ part112One:
 
 part112None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2058,14 +2058,14 @@ TEXT ·direct3x4x1_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2078,7 +2078,7 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    184(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    48(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2117,7 +2117,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Y12
 	VBROADCASTSS 4(DI)(R10*1), Y13
@@ -2159,7 +2159,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Y12
 	VBROADCASTSS 12(DI)(R10*1), Y13
@@ -2216,7 +2216,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -2236,7 +2236,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -2254,7 +2254,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -2266,8 +2266,8 @@ rectified:
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R10
-	MOVQ       80(AX), R11
+	MOVQ       232(AX), R10
+	MOVQ       88(AX), R11
 	TESTQ      R11, R11
 	JNE        storePart
 	PREFETCHT0 (BX)(R10*4)
@@ -2669,10 +2669,10 @@ part124One:
 
 part124None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -2688,21 +2688,21 @@ TEXT ·direct3x2x2_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    184(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    48(AX), R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -2741,7 +2741,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Y12
 	VBROADCASTSS 4(DI)(R8*1), Y13
@@ -2783,7 +2783,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Y12
 	VBROADCASTSS 12(DI)(R8*1), Y13
@@ -2840,7 +2840,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -2860,7 +2860,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -2878,14 +2878,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R8
-	MOVQ       80(AX), R9
+	MOVQ       232(AX), R8
+	MOVQ       88(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -3101,10 +3101,10 @@ part130One:
 
 part130None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3120,16 +3120,16 @@ TEXT ·direct3x1x4_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   184(AX), R8
+	MOVQ   208(AX), R8
 	MOVQ   48(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3168,7 +3168,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Y12
 	VBROADCASTSS 4(SI)(DI*1), Y13
@@ -3210,7 +3210,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Y12
 	VBROADCASTSS 12(SI)(DI*1), Y13
@@ -3267,7 +3267,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -3287,7 +3287,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -3306,8 +3306,8 @@ noRowBias:
 rectified:
 	MOVQ       8(SP), BX
 	MOVQ       40(AX), SI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R8
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -3436,10 +3436,10 @@ part133One:
 
 part133None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -3455,14 +3455,14 @@ TEXT ·direct4x2x1_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -3470,7 +3470,7 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    184(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    48(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -3500,7 +3500,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y8
 	VMOVUPS      (SI)(R12*1), Y9
@@ -3532,7 +3532,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y8
 	VMOVUPS      (SI)(R12*1), Y9
@@ -3579,7 +3579,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -3596,7 +3596,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -3610,14 +3610,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R8
-	MOVQ       80(AX), R9
+	MOVQ       232(AX), R8
+	MOVQ       88(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -3887,10 +3887,10 @@ part141One:
 
 part141None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3906,17 +3906,17 @@ TEXT ·direct4x1x2_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   184(AX), R9
+	MOVQ   208(AX), R9
 	MOVQ   48(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3946,7 +3946,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Y8
 	VMOVUPS      32(BX)(R11*1), Y9
@@ -3978,7 +3978,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Y8
 	VMOVUPS      32(BX)(R11*1), Y9
@@ -4025,7 +4025,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -4042,7 +4042,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -4057,8 +4057,8 @@ noRowBias:
 rectified:
 	MOVQ       8(SP), BX
 	MOVQ       40(AX), SI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R8
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -4204,10 +4204,10 @@ part145One:
 
 part145None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4223,14 +4223,14 @@ TEXT ·direct5x2x1_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4238,7 +4238,7 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    184(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    48(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -4273,7 +4273,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y10
 	VMOVUPS      (SI)(R12*1), Y11
@@ -4311,7 +4311,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y10
 	VMOVUPS      (SI)(R12*1), Y11
@@ -4364,7 +4364,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y10
@@ -4384,7 +4384,7 @@ kDone:
 	VADDPS       Y10, Y9, Y9
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4400,14 +4400,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R8
-	MOVQ       80(AX), R9
+	MOVQ       232(AX), R8
+	MOVQ       88(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -4743,10 +4743,10 @@ part155One:
 
 part155None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -4762,17 +4762,17 @@ TEXT ·direct5x1x2_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   184(AX), R9
+	MOVQ   208(AX), R9
 	MOVQ   48(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -4807,7 +4807,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Y10
 	VMOVUPS      32(BX)(R11*1), Y11
@@ -4845,7 +4845,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Y10
 	VMOVUPS      32(BX)(R11*1), Y11
@@ -4898,7 +4898,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y10
@@ -4918,7 +4918,7 @@ kDone:
 	VADDPS       Y10, Y9, Y9
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4935,8 +4935,8 @@ noRowBias:
 rectified:
 	MOVQ       8(SP), BX
 	MOVQ       40(AX), SI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R8
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -5117,10 +5117,10 @@ part160One:
 
 part160None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -5136,14 +5136,14 @@ TEXT ·direct6x2x1_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    200(AX), SI
+	MOVQ    224(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -5152,7 +5152,7 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    184(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    48(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
@@ -5192,7 +5192,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Y12
 	VMOVUPS      (SI)(R13*1), Y13
@@ -5236,7 +5236,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Y12
 	VMOVUPS      (SI)(R13*1), Y13
@@ -5295,7 +5295,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -5318,7 +5318,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5336,14 +5336,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
 	MOVQ       40(AX), DI
-	MOVQ       208(AX), R8
-	MOVQ       80(AX), R9
+	MOVQ       232(AX), R8
+	MOVQ       88(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -5745,10 +5745,10 @@ part172One:
 
 part172None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -5764,10 +5764,10 @@ TEXT ·direct6x1x2_avx2(SB), $24-8
 	MOVQ CX, (SP)
 	MOVQ 32(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 192(AX), CX
-	MOVQ CX, 16(SP)
 	MOVQ 216(AX), CX
-	MOVQ 224(AX), DX
+	MOVQ CX, 16(SP)
+	MOVQ 240(AX), CX
+	MOVQ 248(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -5775,7 +5775,7 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   184(AX), R10
+	MOVQ   208(AX), R10
 	MOVQ   48(AX), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -5815,7 +5815,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         232(AX), CX
+	ADDQ         256(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y12
 	VMOVUPS      32(BX)(R12*1), Y13
@@ -5859,7 +5859,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         240(AX), DX
+	ADDQ         264(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y12
 	VMOVUPS      32(BX)(R12*1), Y13
@@ -5918,7 +5918,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         112(AX), BX
+	MOVQ         120(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -5941,7 +5941,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5960,8 +5960,8 @@ noRowBias:
 rectified:
 	MOVQ       8(SP), BX
 	MOVQ       40(AX), SI
-	MOVQ       208(AX), DI
-	MOVQ       80(AX), R8
+	MOVQ       232(AX), DI
+	MOVQ       88(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -6177,10 +6177,10 @@ part178One:
 
 part178None:
 storeEnd:
-	MOVQ   200(AX), BX
+	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   208(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)

@@ -4,97 +4,101 @@
 
 // func tile1x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile1x1_avx2(SB), $96-8
+TEXT ·tile1x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+1, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+1, 96(SP)
 	VXORPS  Y0, Y0, Y0
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), BX
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	JMP     loadEnd
 
 loadPart:
 	VMOVUPS    (BX), Y0
 	MOVQ       40(AX), BX
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y0, Y0
 
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), BX
 	LEAQ (BX)(BX*2), SI
 
 ask:
-	MOVQ    64(SP), DI
+	MOVQ    80(SP), DI
 	SHRQ    $0x02, DI
 	JEQ     rest
-	MOVQ    80(SP), R8
+	MOVQ    96(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_c
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 80(SP)
-	MOVQ    72(SP), DI
+	SUBQ    R8, 96(SP)
+	MOVQ    88(SP), DI
 	MOVQ    40(AX), R9
-	MOVQ    R9, 88(SP)
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 72(SP)
+	ADDQ    R9, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R8
+	MOVQ    72(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_ahead
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 56(SP)
-	MOVQ    48(SP), DI
-	MOVQ    128(AX), R9
-	MOVQ    R9, 88(SP)
+	SUBQ    R8, 72(SP)
+	MOVQ    64(SP), DI
+	MOVQ    152(AX), R9
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 48(SP)
+	ADDQ    R9, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ DI, R8
 	MOVQ AX, DI
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R8, R9
 	SHLQ $0x02, R9
-	SUBQ R9, 64(SP)
+	SUBQ R9, 80(SP)
 
 steps:
 	PREFETCHT0   (DI)
@@ -112,13 +116,13 @@ steps:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(BX*4), DX
-	ADDQ         88(SP), DI
+	ADDQ         104(SP), DI
 	DECQ         R8
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R8
+	MOVQ  80(SP), R8
 	TESTQ R8, R8
 	JEQ   summed
 
@@ -132,10 +136,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y1
@@ -148,33 +152,37 @@ colBiasPart:
 	VADDPS     Y1, Y0, Y0
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y2
 	VADDPS       Y2, Y0, Y0
-	ADDQ         $0x04, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), CX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	JMP     storeEnd
 
 storePart:
 	VMOVUPS   (CX), Y1
 	MOVQ      40(AX), CX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVMSKPS Y1, DX
 	LEAQ      (CX), CX
 	VMOVAPS   Y0, Y0
@@ -208,94 +216,100 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane1x1_avx2(SB), $96-8
+TEXT ·lane1x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+1, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+1, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	MOVQ   8(AX), SI
 	MOVQ   24(AX), SI
 	LEAQ   (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -313,13 +327,13 @@ steps:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -333,18 +347,18 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y2
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y2
 	VMOVUPS      (SI), Y1
 	VANDPS       Y2, Y0, Y2
 	VPMAXSD      Y2, Y1, Y1
 	VMOVUPS      Y1, (SI)
-	VBROADCASTSS 176(AX), Y2
+	VBROADCASTSS 200(AX), Y2
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y2, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y2
@@ -354,16 +368,16 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y3
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y2
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y2
 	VMOVUPS      (SI), Y1
 	VANDPS       Y3, Y0, Y0
 	VANDPS       Y2, Y0, Y2
 	VPMAXSD      Y2, Y1, Y1
 	VMOVUPS      Y1, (SI)
-	VBROADCASTSS 176(AX), Y2
+	VBROADCASTSS 200(AX), Y2
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y2, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (SI), Y3, Y2
@@ -398,55 +412,61 @@ part2One:
 part2None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile1x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile1x2_avx2(SB), $96-8
+TEXT ·tile1x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+1, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+1, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), BX
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	JMP     loadEnd
@@ -454,58 +474,58 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y1
 	MOVQ       40(AX), BX
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y1, Y1
 
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), BX
 	LEAQ (BX)(BX*2), SI
 
 ask:
-	MOVQ    64(SP), DI
+	MOVQ    80(SP), DI
 	SHRQ    $0x02, DI
 	JEQ     rest
-	MOVQ    80(SP), R8
+	MOVQ    96(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_c
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 80(SP)
-	MOVQ    72(SP), DI
+	SUBQ    R8, 96(SP)
+	MOVQ    88(SP), DI
 	MOVQ    40(AX), R9
-	MOVQ    R9, 88(SP)
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 72(SP)
+	ADDQ    R9, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R8
+	MOVQ    72(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_ahead
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 56(SP)
-	MOVQ    48(SP), DI
-	MOVQ    128(AX), R9
-	MOVQ    R9, 88(SP)
+	SUBQ    R8, 72(SP)
+	MOVQ    64(SP), DI
+	MOVQ    152(AX), R9
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 48(SP)
+	ADDQ    R9, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ DI, R8
 	MOVQ AX, DI
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R8, R9
 	SHLQ $0x02, R9
-	SUBQ R9, 64(SP)
+	SUBQ R9, 80(SP)
 
 steps:
 	PREFETCHT0   (DI)
@@ -531,13 +551,13 @@ steps:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(BX*4), DX
-	ADDQ         88(SP), DI
+	ADDQ         104(SP), DI
 	DECQ         R8
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R8
+	MOVQ  80(SP), R8
 	TESTQ R8, R8
 	JEQ   summed
 
@@ -553,10 +573,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y2
@@ -573,28 +593,32 @@ colBiasPart:
 	VADDPS     Y3, Y1, Y1
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
-	ADDQ         $0x04, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), CX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	JMP     storeEnd
@@ -602,7 +626,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y2
 	MOVQ      40(AX), CX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y2, DX
 	LEAQ      32(CX), CX
@@ -637,49 +661,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane1x2_avx2(SB), $96-8
+TEXT ·lane1x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+1, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+1, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   8(AX), SI
@@ -687,45 +717,45 @@ lane:
 	LEAQ   (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -751,13 +781,13 @@ steps:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -773,20 +803,20 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y4
 	VMOVUPS      (SI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 176(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y3
@@ -801,8 +831,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y5
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y4
 	VMOVUPS      (SI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
@@ -810,9 +840,9 @@ lanePart:
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 176(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y3
@@ -852,55 +882,61 @@ part4One:
 part4None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile2x1_avx2(SB), $96-8
+TEXT ·tile2x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+2, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+2, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y1
@@ -909,7 +945,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y1
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y1, Y0
 	ADDQ       SI, BX
 	VMASKMOVPS (BX), Y1, Y1
@@ -917,51 +953,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -987,13 +1023,13 @@ steps:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -1009,10 +1045,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y2
@@ -1027,29 +1063,33 @@ colBiasPart:
 	VADDPS     Y2, Y1, Y1
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y3
 	VADDPS       Y3, Y0, Y0
 	VBROADCASTSS 4(CX), Y3
 	VADDPS       Y3, Y1, Y1
-	ADDQ         $0x08, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -1058,7 +1098,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y2
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVMSKPS Y2, BX
 	LEAQ      (CX), SI
 	VMOVAPS   Y0, Y0
@@ -1121,49 +1161,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane2x1_avx2(SB), $96-8
+TEXT ·lane2x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+2, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+2, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   8(AX), SI
@@ -1171,45 +1217,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -1235,13 +1281,13 @@ steps:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -1257,20 +1303,20 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y3
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y3
 	VMOVUPS      (SI), Y2
 	VANDPS       Y3, Y0, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 176(AX), Y3
+	VBROADCASTSS 200(AX), Y3
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y4
@@ -1286,8 +1332,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y5
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y3
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y3
 	VMOVUPS      (SI), Y2
 	VANDPS       Y5, Y0, Y0
 	VANDPS       Y3, Y0, Y4
@@ -1296,9 +1342,9 @@ lanePart:
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 176(AX), Y3
+	VBROADCASTSS 200(AX), Y3
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (SI), Y5, Y4
@@ -1366,57 +1412,63 @@ part8One:
 part8None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile2x2_avx2(SB), $96-8
+TEXT ·tile2x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+2, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+2, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	ADDQ    SI, BX
@@ -1427,7 +1479,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y3
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y3, Y1
 	ADDQ       SI, BX
@@ -1437,51 +1489,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -1519,13 +1571,13 @@ steps:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -1544,10 +1596,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y4
@@ -1568,8 +1620,11 @@ colBiasPart:
 	VADDPS     Y5, Y3, Y3
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y6
@@ -1578,10 +1633,11 @@ noColBias:
 	VBROADCASTSS 4(CX), Y6
 	VADDPS       Y6, Y2, Y2
 	VADDPS       Y6, Y3, Y3
-	ADDQ         $0x08, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
@@ -1590,11 +1646,11 @@ noRowBias:
 	VMAXPS Y3, Y6, Y3
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -1605,7 +1661,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y4
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y4, BX
 	LEAQ      32(CX), SI
@@ -1670,49 +1726,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane2x2_avx2(SB), $96-8
+TEXT ·lane2x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+2, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+2, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1722,45 +1784,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -1798,13 +1860,13 @@ steps:
 	VFMADD231PS  Y5, Y7, Y3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -1823,11 +1885,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y6
 	VMOVUPS      (SI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
@@ -1838,9 +1900,9 @@ summed:
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 176(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y7
@@ -1866,8 +1928,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y5
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y6
 	VMOVUPS      (SI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
@@ -1880,9 +1942,9 @@ lanePart:
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 176(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y7
@@ -1960,56 +2022,62 @@ part12One:
 part12None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile3x1_avx2(SB), $96-8
+TEXT ·tile3x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+3, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+3, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y1
@@ -2020,7 +2088,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y2
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y2, Y0
 	ADDQ       SI, BX
 	VMASKMOVPS (BX), Y2, Y1
@@ -2030,51 +2098,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -2108,13 +2176,13 @@ steps:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -2132,10 +2200,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y3
@@ -2152,8 +2220,11 @@ colBiasPart:
 	VADDPS     Y3, Y2, Y2
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y4
@@ -2162,10 +2233,11 @@ noColBias:
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS 8(CX), Y4
 	VADDPS       Y4, Y2, Y2
-	ADDQ         $0x0c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
@@ -2173,11 +2245,11 @@ noRowBias:
 	VMAXPS Y2, Y4, Y2
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -2188,7 +2260,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y3
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVMSKPS Y3, BX
 	LEAQ      (CX), SI
 	VMOVAPS   Y0, Y0
@@ -2280,49 +2352,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane3x1_avx2(SB), $96-8
+TEXT ·lane3x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+3, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+3, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2331,45 +2409,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -2403,13 +2481,13 @@ steps:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -2427,11 +2505,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y4
 	VMOVUPS      (SI), Y3
 	VANDPS       Y4, Y0, Y5
 	VPMAXSD      Y5, Y3, Y3
@@ -2440,9 +2518,9 @@ summed:
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VMOVUPS      Y3, (SI)
-	VBROADCASTSS 176(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y5
@@ -2464,8 +2542,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y6
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y4
 	VMOVUPS      (SI), Y3
 	VANDPS       Y6, Y0, Y0
 	VANDPS       Y4, Y0, Y5
@@ -2477,9 +2555,9 @@ lanePart:
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VMOVUPS      Y3, (SI)
-	VBROADCASTSS 176(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (SI), Y6, Y5
@@ -2580,59 +2658,65 @@ part18One:
 part18None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile3x2_avx2(SB), $96-8
+TEXT ·tile3x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+3, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+3, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	ADDQ    SI, BX
@@ -2646,7 +2730,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y5
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y5, Y1
 	ADDQ       SI, BX
@@ -2659,51 +2743,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -2753,13 +2837,13 @@ steps:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -2781,10 +2865,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y6
@@ -2809,8 +2893,11 @@ colBiasPart:
 	VADDPS     Y7, Y5, Y5
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y8
@@ -2822,10 +2909,11 @@ noColBias:
 	VBROADCASTSS 8(CX), Y8
 	VADDPS       Y8, Y4, Y4
 	VADDPS       Y8, Y5, Y5
-	ADDQ         $0x0c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -2836,11 +2924,11 @@ noRowBias:
 	VMAXPS Y5, Y8, Y5
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -2854,7 +2942,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y6
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y6, BX
 	LEAQ      32(CX), SI
@@ -2949,49 +3037,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane3x2_avx2(SB), $96-8
+TEXT ·lane3x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+3, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+3, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3003,45 +3097,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -3091,13 +3185,13 @@ steps:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -3119,11 +3213,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y8
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y8
 	VMOVUPS      (SI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
@@ -3138,9 +3232,9 @@ summed:
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 176(AX), Y8
+	VBROADCASTSS 200(AX), Y8
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y9
@@ -3177,8 +3271,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y7
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y8
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y8
 	VMOVUPS      (SI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
@@ -3196,9 +3290,9 @@ lanePart:
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 176(AX), Y8
+	VBROADCASTSS 200(AX), Y8
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y9
@@ -3314,57 +3408,63 @@ part24One:
 part24None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile4x1_avx2(SB), $96-8
+TEXT ·tile4x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+4, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+4, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y1
@@ -3377,7 +3477,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y3
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y3, Y0
 	ADDQ       SI, BX
 	VMASKMOVPS (BX), Y3, Y1
@@ -3389,52 +3489,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -3476,13 +3576,13 @@ steps:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -3502,10 +3602,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y4
@@ -3524,8 +3624,11 @@ colBiasPart:
 	VADDPS     Y4, Y3, Y3
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y5
@@ -3536,10 +3639,11 @@ noColBias:
 	VADDPS       Y5, Y2, Y2
 	VBROADCASTSS 12(CX), Y5
 	VADDPS       Y5, Y3, Y3
-	ADDQ         $0x10, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
@@ -3548,11 +3652,11 @@ noRowBias:
 	VMAXPS Y3, Y5, Y3
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -3565,7 +3669,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y4
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVMSKPS Y4, BX
 	LEAQ      (CX), SI
 	VMOVAPS   Y0, Y0
@@ -3686,49 +3790,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane4x1_avx2(SB), $96-8
+TEXT ·lane4x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+4, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+4, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3739,45 +3849,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -3819,13 +3929,13 @@ steps:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -3845,11 +3955,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y5
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y5
 	VMOVUPS      (SI), Y4
 	VANDPS       Y5, Y0, Y6
 	VPMAXSD      Y6, Y4, Y4
@@ -3860,9 +3970,9 @@ summed:
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 176(AX), Y5
+	VBROADCASTSS 200(AX), Y5
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y6
@@ -3890,8 +4000,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y7
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y5
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y5
 	VMOVUPS      (SI), Y4
 	VANDPS       Y7, Y0, Y0
 	VANDPS       Y5, Y0, Y6
@@ -3906,9 +4016,9 @@ lanePart:
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 176(AX), Y5
+	VBROADCASTSS 200(AX), Y5
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (SI), Y7, Y6
@@ -4042,46 +4152,52 @@ part32One:
 part32None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile4x2_avx2(SB), $96-8
+TEXT ·tile4x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+4, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+4, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -4090,13 +4206,13 @@ panel:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	ADDQ    SI, BX
@@ -4113,7 +4229,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y7
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y7, Y1
 	ADDQ       SI, BX
@@ -4129,52 +4245,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -4236,13 +4352,13 @@ steps:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -4267,10 +4383,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y8
@@ -4299,8 +4415,11 @@ colBiasPart:
 	VADDPS     Y9, Y7, Y7
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y10
@@ -4315,10 +4434,11 @@ noColBias:
 	VBROADCASTSS 12(CX), Y10
 	VADDPS       Y10, Y6, Y6
 	VADDPS       Y10, Y7, Y7
-	ADDQ         $0x10, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4331,11 +4451,11 @@ noRowBias:
 	VMAXPS Y7, Y10, Y7
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -4352,7 +4472,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y8
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y8, BX
 	LEAQ      32(CX), SI
@@ -4477,49 +4597,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane4x2_avx2(SB), $96-8
+TEXT ·lane4x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+4, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+4, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4534,45 +4660,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -4634,13 +4760,13 @@ steps:
 	VFMADD231PS  Y9, Y11, Y7
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -4665,11 +4791,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y10
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y10
 	VMOVUPS      (SI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
@@ -4688,9 +4814,9 @@ summed:
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VMOVUPS      Y8, (SI)
-	VBROADCASTSS 176(AX), Y10
+	VBROADCASTSS 200(AX), Y10
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y11
@@ -4738,8 +4864,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y9
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y10
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y10
 	VMOVUPS      (SI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
@@ -4762,9 +4888,9 @@ lanePart:
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VMOVUPS      Y8, (SI)
-	VBROADCASTSS 176(AX), Y10
+	VBROADCASTSS 200(AX), Y10
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y11
@@ -4918,58 +5044,64 @@ part40One:
 part40None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile5x1_avx2(SB), $96-8
+TEXT ·tile5x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+5, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+5, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y1
@@ -4984,7 +5116,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y4
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y4, Y0
 	ADDQ       SI, BX
 	VMASKMOVPS (BX), Y4, Y1
@@ -4998,52 +5130,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -5093,13 +5225,13 @@ steps:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -5121,10 +5253,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y5
@@ -5145,8 +5277,11 @@ colBiasPart:
 	VADDPS     Y5, Y4, Y4
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y6
@@ -5159,10 +5294,11 @@ noColBias:
 	VADDPS       Y6, Y3, Y3
 	VBROADCASTSS 16(CX), Y6
 	VADDPS       Y6, Y4, Y4
-	ADDQ         $0x14, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
@@ -5172,11 +5308,11 @@ noRowBias:
 	VMAXPS Y4, Y6, Y4
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -5191,7 +5327,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y5
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVMSKPS Y5, BX
 	LEAQ      (CX), SI
 	VMOVAPS   Y0, Y0
@@ -5341,49 +5477,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane5x1_avx2(SB), $96-8
+TEXT ·lane5x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+5, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+5, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5395,45 +5537,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -5483,13 +5625,13 @@ steps:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -5511,11 +5653,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y6
 	VMOVUPS      (SI), Y5
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y5, Y5
@@ -5528,9 +5670,9 @@ summed:
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
 	VMOVUPS      Y5, (SI)
-	VBROADCASTSS 176(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y7
@@ -5564,8 +5706,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y8
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y6
 	VMOVUPS      (SI), Y5
 	VANDPS       Y8, Y0, Y0
 	VANDPS       Y6, Y0, Y7
@@ -5583,9 +5725,9 @@ lanePart:
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
 	VMOVUPS      Y5, (SI)
-	VBROADCASTSS 176(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (SI), Y8, Y7
@@ -5752,46 +5894,52 @@ part50One:
 part50None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile5x2_avx2(SB), $96-8
+TEXT ·tile5x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+5, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+5, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -5802,13 +5950,13 @@ panel:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	ADDQ    SI, BX
@@ -5828,7 +5976,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y9
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y9, Y1
 	ADDQ       SI, BX
@@ -5847,52 +5995,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -5966,13 +6114,13 @@ steps:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -6000,10 +6148,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y10
@@ -6036,8 +6184,11 @@ colBiasPart:
 	VADDPS     Y11, Y9, Y9
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y12
@@ -6055,10 +6206,11 @@ noColBias:
 	VBROADCASTSS 16(CX), Y12
 	VADDPS       Y12, Y8, Y8
 	VADDPS       Y12, Y9, Y9
-	ADDQ         $0x14, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -6073,11 +6225,11 @@ noRowBias:
 	VMAXPS Y9, Y12, Y9
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -6097,7 +6249,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y10
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y10, BX
 	LEAQ      32(CX), SI
@@ -6252,49 +6404,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane5x2_avx2(SB), $96-8
+TEXT ·lane5x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+5, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+5, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6311,45 +6469,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -6423,13 +6581,13 @@ steps:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -6457,11 +6615,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y12
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y12
 	VMOVUPS      (SI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
@@ -6484,9 +6642,9 @@ summed:
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VMOVUPS      Y10, (SI)
-	VBROADCASTSS 176(AX), Y12
+	VBROADCASTSS 200(AX), Y12
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y13
@@ -6545,8 +6703,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y11
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y12
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y12
 	VMOVUPS      (SI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
@@ -6574,9 +6732,9 @@ lanePart:
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VMOVUPS      Y10, (SI)
-	VBROADCASTSS 176(AX), Y12
+	VBROADCASTSS 200(AX), Y12
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y13
@@ -6768,59 +6926,65 @@ part60One:
 part60None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x1_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile6x1_avx2(SB), $96-8
+TEXT ·tile6x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+6, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+6, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y1
@@ -6837,7 +7001,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y5
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y5, Y0
 	ADDQ       SI, BX
 	VMASKMOVPS (BX), Y5, Y1
@@ -6853,7 +7017,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -6861,45 +7025,45 @@ begun:
 	LEAQ (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -6957,13 +7121,13 @@ steps:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -6987,10 +7151,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y6
@@ -7013,8 +7177,11 @@ colBiasPart:
 	VADDPS     Y6, Y5, Y5
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y7
@@ -7029,10 +7196,11 @@ noColBias:
 	VADDPS       Y7, Y4, Y4
 	VBROADCASTSS 20(CX), Y7
 	VADDPS       Y7, Y5, Y5
-	ADDQ         $0x18, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
@@ -7043,11 +7211,11 @@ noRowBias:
 	VMAXPS Y5, Y7, Y5
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
@@ -7064,7 +7232,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y6
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVMSKPS Y6, BX
 	LEAQ      (CX), SI
 	VMOVAPS   Y0, Y0
@@ -7243,49 +7411,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x1_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane6x1_avx2(SB), $96-8
+TEXT ·lane6x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+6, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+6, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7299,45 +7473,45 @@ lane:
 	LEAQ   (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -7395,13 +7569,13 @@ steps:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -7425,11 +7599,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y7
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y7
 	VMOVUPS      (SI), Y6
 	VANDPS       Y7, Y0, Y8
 	VPMAXSD      Y8, Y6, Y6
@@ -7444,9 +7618,9 @@ summed:
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 176(AX), Y7
+	VBROADCASTSS 200(AX), Y7
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y8
@@ -7486,8 +7660,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y9
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y7
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y7
 	VMOVUPS      (SI), Y6
 	VANDPS       Y9, Y0, Y0
 	VANDPS       Y7, Y0, Y8
@@ -7508,9 +7682,9 @@ lanePart:
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 176(AX), Y7
+	VBROADCASTSS 200(AX), Y7
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMASKMOVPS   (SI), Y9, Y8
@@ -7710,46 +7884,52 @@ part72One:
 part72None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x2_avx2(p *tile)
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
-TEXT ·tile6x2_avx2(SB), $96-8
+TEXT ·tile6x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+6, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+6, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -7762,13 +7942,13 @@ panel:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	ADDQ    SI, BX
@@ -7791,7 +7971,7 @@ panel:
 loadPart:
 	VMOVUPS    (BX), Y11
 	MOVQ       40(AX), SI
-	MOVQ       8(SP), BX
+	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y11, Y1
 	ADDQ       SI, BX
@@ -7813,7 +7993,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -7821,45 +8001,45 @@ begun:
 	LEAQ (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -7945,13 +8125,13 @@ steps:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -7982,10 +8162,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y12
@@ -8022,8 +8202,11 @@ colBiasPart:
 	VADDPS     Y13, Y11, Y11
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y14
@@ -8044,10 +8227,11 @@ noColBias:
 	VBROADCASTSS 20(CX), Y14
 	VADDPS       Y14, Y10, Y10
 	VADDPS       Y14, Y11, Y11
-	ADDQ         $0x18, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
@@ -8064,11 +8248,11 @@ noRowBias:
 	VMAXPS Y11, Y14, Y11
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    DX, CX
@@ -8091,7 +8275,7 @@ rectified:
 storePart:
 	VMOVUPS   (CX), Y12
 	MOVQ      40(AX), DX
-	MOVQ      8(SP), CX
+	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y12, BX
 	LEAQ      32(CX), SI
@@ -8276,49 +8460,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x2_avx2(p *tile)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+, POPCNT
-TEXT ·lane6x2_avx2(SB), $96-8
+TEXT ·lane6x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+6, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+6, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8338,45 +8528,45 @@ lane:
 	LEAQ   (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -8462,13 +8652,13 @@ steps:
 	VFMADD231PS  Y13, Y15, Y11
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -8499,11 +8689,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y14
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y14
 	VMOVUPS      (SI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
@@ -8530,9 +8720,9 @@ summed:
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VMOVUPS      Y12, (SI)
-	VBROADCASTSS 176(AX), Y14
+	VBROADCASTSS 200(AX), Y14
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y15
@@ -8602,8 +8792,8 @@ summed:
 
 lanePart:
 	VMOVUPS      (SI), Y13
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Y14
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Y14
 	VMOVUPS      (SI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
@@ -8636,9 +8826,9 @@ lanePart:
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VMOVUPS      Y12, (SI)
-	VBROADCASTSS 176(AX), Y14
+	VBROADCASTSS 200(AX), Y14
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (SI), Y15
@@ -8868,14 +9058,16 @@ part84One:
 part84None:
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
@@ -9358,7 +9550,7 @@ TEXT ·turned1_avx2(SB), $0-8
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1

@@ -4,97 +4,101 @@
 
 // func tile1x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile1x1_avx512(SB), $96-8
+TEXT ·tile1x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+1, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+1, 96(SP)
 	VPXORD  Z0, Z0, Z0
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), BX
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	JMP     loadEnd
 
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), BX
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), BX
 	LEAQ (BX)(BX*2), SI
 
 ask:
-	MOVQ    64(SP), DI
+	MOVQ    80(SP), DI
 	SHRQ    $0x02, DI
 	JEQ     rest
-	MOVQ    80(SP), R8
+	MOVQ    96(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_c
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 80(SP)
-	MOVQ    72(SP), DI
+	SUBQ    R8, 96(SP)
+	MOVQ    88(SP), DI
 	MOVQ    40(AX), R9
-	MOVQ    R9, 88(SP)
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 72(SP)
+	ADDQ    R9, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R8
+	MOVQ    72(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_ahead
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 56(SP)
-	MOVQ    48(SP), DI
-	MOVQ    128(AX), R9
-	MOVQ    R9, 88(SP)
+	SUBQ    R8, 72(SP)
+	MOVQ    64(SP), DI
+	MOVQ    152(AX), R9
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 48(SP)
+	ADDQ    R9, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ DI, R8
 	MOVQ AX, DI
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R8, R9
 	SHLQ $0x02, R9
-	SUBQ R9, 64(SP)
+	SUBQ R9, 80(SP)
 
 steps:
 	PREFETCHT0   (DI)
@@ -113,13 +117,13 @@ steps:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(BX*4), DX
-	ADDQ         88(SP), DI
+	ADDQ         104(SP), DI
 	DECQ         R8
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R8
+	MOVQ  80(SP), R8
 	TESTQ R8, R8
 	JEQ   summed
 
@@ -133,10 +137,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z1
@@ -149,33 +153,37 @@ colBiasPart:
 	VADDPS    Z1, Z0, Z0
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z2
 	VADDPS       Z2, Z0, Z0
-	ADDQ         $0x04, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), CX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	JMP     storeEnd
 
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), CX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 
 storeEnd:
@@ -183,94 +191,100 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane1x1_avx512(SB), $96-8
+TEXT ·lane1x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+1, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+1, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	MOVQ   8(AX), SI
 	MOVQ   24(AX), SI
 	LEAQ   (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -289,13 +303,13 @@ steps:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -309,18 +323,18 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z2
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z2
 	VMOVUPS      (SI), Z1
 	VPANDD       Z2, Z0, Z2
 	VPMAXSD      Z2, Z1, Z1
 	VMOVUPS      Z1, (SI)
-	VBROADCASTSS 176(AX), Z2
+	VBROADCASTSS 200(AX), Z2
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z2, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z2
@@ -330,16 +344,16 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z2
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z2
 	VMOVUPS      (SI), Z1
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z2, Z0, Z2
 	VPMAXSD      Z2, Z1, Z1
 	VMOVUPS      Z1, (SI)
-	VBROADCASTSS 176(AX), Z2
+	VBROADCASTSS 200(AX), Z2
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z2, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z2
@@ -348,55 +362,61 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile1x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile1x2_avx512(SB), $96-8
+TEXT ·tile1x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+1, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+1, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), BX
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	JMP     loadEnd
@@ -404,58 +424,58 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), BX
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), BX
 	LEAQ (BX)(BX*2), SI
 
 ask:
-	MOVQ    64(SP), DI
+	MOVQ    80(SP), DI
 	SHRQ    $0x02, DI
 	JEQ     rest
-	MOVQ    80(SP), R8
+	MOVQ    96(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_c
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 80(SP)
-	MOVQ    72(SP), DI
+	SUBQ    R8, 96(SP)
+	MOVQ    88(SP), DI
 	MOVQ    40(AX), R9
-	MOVQ    R9, 88(SP)
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 72(SP)
+	ADDQ    R9, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R8
+	MOVQ    72(SP), R8
 	TESTQ   R8, R8
 	JEQ     no_ahead
 	CMPQ    R8, DI
 	CMOVQGT DI, R8
-	SUBQ    R8, 56(SP)
-	MOVQ    48(SP), DI
-	MOVQ    128(AX), R9
-	MOVQ    R9, 88(SP)
+	SUBQ    R8, 72(SP)
+	MOVQ    64(SP), DI
+	MOVQ    152(AX), R9
+	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
-	ADDQ    R9, 48(SP)
+	ADDQ    R9, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ DI, R8
 	MOVQ AX, DI
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R8, R9
 	SHLQ $0x02, R9
-	SUBQ R9, 64(SP)
+	SUBQ R9, 80(SP)
 
 steps:
 	PREFETCHT0   (DI)
@@ -482,13 +502,13 @@ steps:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(BX*4), DX
-	ADDQ         88(SP), DI
+	ADDQ         104(SP), DI
 	DECQ         R8
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R8
+	MOVQ  80(SP), R8
 	TESTQ R8, R8
 	JEQ   summed
 
@@ -504,10 +524,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z2
@@ -524,28 +544,32 @@ colBiasPart:
 	VADDPS    Z3, Z1, Z1
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z4
 	VADDPS       Z4, Z0, Z0
 	VADDPS       Z4, Z1, Z1
-	ADDQ         $0x04, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), CX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	JMP     storeEnd
@@ -553,7 +577,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), CX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 
@@ -562,49 +586,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane1x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane1x2_avx512(SB), $96-8
+TEXT ·lane1x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+1, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+1, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   8(AX), SI
@@ -612,45 +642,45 @@ lane:
 	LEAQ   (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -677,13 +707,13 @@ steps:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -699,20 +729,20 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z4
 	VMOVUPS      (SI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 176(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z3
@@ -727,8 +757,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z4
 	VMOVUPS      (SI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
@@ -736,9 +766,9 @@ lanePart:
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 176(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	MOVQ         40(AX), SI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z3
@@ -752,55 +782,61 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile2x1_avx512(SB), $96-8
+TEXT ·tile2x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+2, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+2, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -809,7 +845,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -817,51 +853,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -888,13 +924,13 @@ steps:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -910,10 +946,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z2
@@ -928,29 +964,33 @@ colBiasPart:
 	VADDPS    Z2, Z1, Z1
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z3
 	VADDPS       Z3, Z0, Z0
 	VBROADCASTSS 4(CX), Z3
 	VADDPS       Z3, Z1, Z1
-	ADDQ         $0x08, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -959,7 +999,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -969,49 +1009,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane2x1_avx512(SB), $96-8
+TEXT ·lane2x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+2, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+2, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   8(AX), SI
@@ -1019,45 +1065,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -1084,13 +1130,13 @@ steps:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -1106,20 +1152,20 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z3
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z3
 	VMOVUPS      (SI), Z2
 	VPANDD       Z3, Z0, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 176(AX), Z3
+	VBROADCASTSS 200(AX), Z3
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z4
@@ -1135,8 +1181,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z3
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z3
 	VMOVUPS      (SI), Z2
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z3, Z0, Z4
@@ -1145,9 +1191,9 @@ lanePart:
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 176(AX), Z3
+	VBROADCASTSS 200(AX), Z3
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z4
@@ -1162,57 +1208,63 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile2x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile2x2_avx512(SB), $96-8
+TEXT ·tile2x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+2, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+2, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -1223,7 +1275,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -1233,51 +1285,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -1316,13 +1368,13 @@ steps:
 	VFMADD231PS  Z5, Z7, Z3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -1341,10 +1393,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z4
@@ -1365,8 +1417,11 @@ colBiasPart:
 	VADDPS    Z5, Z3, Z3
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z6
@@ -1375,10 +1430,11 @@ noColBias:
 	VBROADCASTSS 4(CX), Z6
 	VADDPS       Z6, Z2, Z2
 	VADDPS       Z6, Z3, Z3
-	ADDQ         $0x08, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -1387,11 +1443,11 @@ noRowBias:
 	VMAXPS Z3, Z6, Z3
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -1402,7 +1458,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -1414,49 +1470,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane2x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane2x2_avx512(SB), $96-8
+TEXT ·lane2x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+2, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+2, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1466,45 +1528,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -1543,13 +1605,13 @@ steps:
 	VFMADD231PS  Z5, Z7, Z3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -1568,11 +1630,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z6
 	VMOVUPS      (SI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
@@ -1583,9 +1645,9 @@ summed:
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 176(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z7
@@ -1611,8 +1673,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z6
 	VMOVUPS      (SI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
@@ -1625,9 +1687,9 @@ lanePart:
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 176(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z7
@@ -1652,56 +1714,62 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile3x1_avx512(SB), $96-8
+TEXT ·tile3x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+3, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+3, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -1712,7 +1780,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -1722,51 +1790,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -1801,13 +1869,13 @@ steps:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -1825,10 +1893,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z3
@@ -1845,8 +1913,11 @@ colBiasPart:
 	VADDPS    Z3, Z2, Z2
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z4
@@ -1855,10 +1926,11 @@ noColBias:
 	VADDPS       Z4, Z1, Z1
 	VBROADCASTSS 8(CX), Z4
 	VADDPS       Z4, Z2, Z2
-	ADDQ         $0x0c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
@@ -1866,11 +1938,11 @@ noRowBias:
 	VMAXPS Z2, Z4, Z2
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -1881,7 +1953,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -1893,49 +1965,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane3x1_avx512(SB), $96-8
+TEXT ·lane3x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+3, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+3, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1944,45 +2022,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -2017,13 +2095,13 @@ steps:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -2041,11 +2119,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z4
 	VMOVUPS      (SI), Z3
 	VPANDD       Z4, Z0, Z5
 	VPMAXSD      Z5, Z3, Z3
@@ -2054,9 +2132,9 @@ summed:
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VMOVUPS      Z3, (SI)
-	VBROADCASTSS 176(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z5
@@ -2078,8 +2156,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z4
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z4
 	VMOVUPS      (SI), Z3
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z4, Z0, Z5
@@ -2091,9 +2169,9 @@ lanePart:
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VMOVUPS      Z3, (SI)
-	VBROADCASTSS 176(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z5
@@ -2114,59 +2192,65 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile3x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile3x2_avx512(SB), $96-8
+TEXT ·tile3x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+3, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+3, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -2180,7 +2264,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -2193,51 +2277,51 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	MOVQ 24(AX), SI
 	LEAQ (SI)(SI*2), DI
 
 ask:
-	MOVQ    64(SP), R8
+	MOVQ    80(SP), R8
 	SHRQ    $0x02, R8
 	JEQ     rest
-	MOVQ    80(SP), R9
+	MOVQ    96(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_c
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 80(SP)
-	MOVQ    72(SP), R8
+	SUBQ    R9, 96(SP)
+	MOVQ    88(SP), R8
 	MOVQ    40(AX), R10
-	MOVQ    R10, 88(SP)
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 72(SP)
+	ADDQ    R10, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R9
+	MOVQ    72(SP), R9
 	TESTQ   R9, R9
 	JEQ     no_ahead
 	CMPQ    R9, R8
 	CMOVQGT R8, R9
-	SUBQ    R9, 56(SP)
-	MOVQ    48(SP), R8
-	MOVQ    128(AX), R10
-	MOVQ    R10, 88(SP)
+	SUBQ    R9, 72(SP)
+	MOVQ    64(SP), R8
+	MOVQ    152(AX), R10
+	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
-	ADDQ    R10, 48(SP)
+	ADDQ    R10, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R8, R9
 	MOVQ AX, R8
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R9, R10
 	SHLQ $0x02, R10
-	SUBQ R10, 64(SP)
+	SUBQ R10, 80(SP)
 
 steps:
 	PREFETCHT0   (R8)
@@ -2288,13 +2372,13 @@ steps:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(SI*4), DX
-	ADDQ         88(SP), R8
+	ADDQ         104(SP), R8
 	DECQ         R9
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R9
+	MOVQ  80(SP), R9
 	TESTQ R9, R9
 	JEQ   summed
 
@@ -2316,10 +2400,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z6
@@ -2344,8 +2428,11 @@ colBiasPart:
 	VADDPS    Z7, Z5, Z5
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z8
@@ -2357,10 +2444,11 @@ noColBias:
 	VBROADCASTSS 8(CX), Z8
 	VADDPS       Z8, Z4, Z4
 	VADDPS       Z8, Z5, Z5
-	ADDQ         $0x0c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -2371,11 +2459,11 @@ noRowBias:
 	VMAXPS Z5, Z8, Z5
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -2389,7 +2477,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -2404,49 +2492,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane3x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane3x2_avx512(SB), $96-8
+TEXT ·lane3x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+3, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+3, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2458,45 +2552,45 @@ lane:
 	LEAQ   (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -2547,13 +2641,13 @@ steps:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -2575,11 +2669,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z8
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z8
 	VMOVUPS      (SI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
@@ -2594,9 +2688,9 @@ summed:
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 176(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z9
@@ -2633,8 +2727,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z8
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z8
 	VMOVUPS      (SI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
@@ -2652,9 +2746,9 @@ lanePart:
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 176(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z9
@@ -2690,57 +2784,63 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile4x1_avx512(SB), $96-8
+TEXT ·tile4x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+4, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+4, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -2753,7 +2853,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -2765,52 +2865,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -2853,13 +2953,13 @@ steps:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -2879,10 +2979,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z4
@@ -2901,8 +3001,11 @@ colBiasPart:
 	VADDPS    Z4, Z3, Z3
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z5
@@ -2913,10 +3016,11 @@ noColBias:
 	VADDPS       Z5, Z2, Z2
 	VBROADCASTSS 12(CX), Z5
 	VADDPS       Z5, Z3, Z3
-	ADDQ         $0x10, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
@@ -2925,11 +3029,11 @@ noRowBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -2942,7 +3046,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -2956,49 +3060,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane4x1_avx512(SB), $96-8
+TEXT ·lane4x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+4, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+4, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3009,45 +3119,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -3090,13 +3200,13 @@ steps:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -3116,11 +3226,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z5
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z5
 	VMOVUPS      (SI), Z4
 	VPANDD       Z5, Z0, Z6
 	VPMAXSD      Z6, Z4, Z4
@@ -3131,9 +3241,9 @@ summed:
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 176(AX), Z5
+	VBROADCASTSS 200(AX), Z5
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z6
@@ -3161,8 +3271,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z5
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z5
 	VMOVUPS      (SI), Z4
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z5, Z0, Z6
@@ -3177,9 +3287,9 @@ lanePart:
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 176(AX), Z5
+	VBROADCASTSS 200(AX), Z5
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z6
@@ -3206,46 +3316,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile4x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile4x2_avx512(SB), $96-8
+TEXT ·tile4x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+4, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+4, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -3254,13 +3370,13 @@ panel:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -3277,7 +3393,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -3293,52 +3409,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -3401,13 +3517,13 @@ steps:
 	VFMADD231PS  Z9, Z11, Z7
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -3432,10 +3548,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z8
@@ -3464,8 +3580,11 @@ colBiasPart:
 	VADDPS    Z9, Z7, Z7
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z10
@@ -3480,10 +3599,11 @@ noColBias:
 	VBROADCASTSS 12(CX), Z10
 	VADDPS       Z10, Z6, Z6
 	VADDPS       Z10, Z7, Z7
-	ADDQ         $0x10, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -3496,11 +3616,11 @@ noRowBias:
 	VMAXPS Z7, Z10, Z7
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -3517,7 +3637,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -3535,49 +3655,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane4x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane4x2_avx512(SB), $96-8
+TEXT ·lane4x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+4, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+4, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3592,45 +3718,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -3693,13 +3819,13 @@ steps:
 	VFMADD231PS  Z9, Z11, Z7
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -3724,11 +3850,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z10
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z10
 	VMOVUPS      (SI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
@@ -3747,9 +3873,9 @@ summed:
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 176(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z11
@@ -3797,8 +3923,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z10
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z10
 	VMOVUPS      (SI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
@@ -3821,9 +3947,9 @@ lanePart:
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 176(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z11
@@ -3870,58 +3996,64 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile5x1_avx512(SB), $96-8
+TEXT ·tile5x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+5, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+5, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -3936,7 +4068,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -3950,52 +4082,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -4046,13 +4178,13 @@ steps:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -4074,10 +4206,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z5
@@ -4098,8 +4230,11 @@ colBiasPart:
 	VADDPS    Z5, Z4, Z4
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z6
@@ -4112,10 +4247,11 @@ noColBias:
 	VADDPS       Z6, Z3, Z3
 	VBROADCASTSS 16(CX), Z6
 	VADDPS       Z6, Z4, Z4
-	ADDQ         $0x14, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -4125,11 +4261,11 @@ noRowBias:
 	VMAXPS Z4, Z6, Z4
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -4144,7 +4280,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -4160,49 +4296,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane5x1_avx512(SB), $96-8
+TEXT ·lane5x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+5, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+5, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4214,45 +4356,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -4303,13 +4445,13 @@ steps:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -4331,11 +4473,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z6
 	VMOVUPS      (SI), Z5
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z5, Z5
@@ -4348,9 +4490,9 @@ summed:
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
 	VMOVUPS      Z5, (SI)
-	VBROADCASTSS 176(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z7
@@ -4384,8 +4526,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z6
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z6
 	VMOVUPS      (SI), Z5
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z6, Z0, Z7
@@ -4403,9 +4545,9 @@ lanePart:
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
 	VMOVUPS      Z5, (SI)
-	VBROADCASTSS 176(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z7
@@ -4438,46 +4580,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile5x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile5x2_avx512(SB), $96-8
+TEXT ·tile5x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+5, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+5, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -4488,13 +4636,13 @@ panel:
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -4514,7 +4662,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -4533,52 +4681,52 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 24(AX), DI
 	LEAQ (DI)(DI*2), R8
 
 ask:
-	MOVQ    64(SP), R9
+	MOVQ    80(SP), R9
 	SHRQ    $0x02, R9
 	JEQ     rest
-	MOVQ    80(SP), R10
+	MOVQ    96(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_c
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 80(SP)
-	MOVQ    72(SP), R9
+	SUBQ    R10, 96(SP)
+	MOVQ    88(SP), R9
 	MOVQ    40(AX), R11
-	MOVQ    R11, 88(SP)
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 72(SP)
+	ADDQ    R11, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R10
+	MOVQ    72(SP), R10
 	TESTQ   R10, R10
 	JEQ     no_ahead
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
-	SUBQ    R10, 56(SP)
-	MOVQ    48(SP), R9
-	MOVQ    128(AX), R11
-	MOVQ    R11, 88(SP)
+	SUBQ    R10, 72(SP)
+	MOVQ    64(SP), R9
+	MOVQ    152(AX), R11
+	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
-	ADDQ    R11, 48(SP)
+	ADDQ    R11, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R9, R10
 	MOVQ AX, R9
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R10, R11
 	SHLQ $0x02, R11
-	SUBQ R11, 64(SP)
+	SUBQ R11, 80(SP)
 
 steps:
 	PREFETCHT0   (R9)
@@ -4653,13 +4801,13 @@ steps:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(DI*4), DX
-	ADDQ         88(SP), R9
+	ADDQ         104(SP), R9
 	DECQ         R10
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R10
+	MOVQ  80(SP), R10
 	TESTQ R10, R10
 	JEQ   summed
 
@@ -4687,10 +4835,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z10
@@ -4723,8 +4871,11 @@ colBiasPart:
 	VADDPS    Z11, Z9, Z9
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z12
@@ -4742,10 +4893,11 @@ noColBias:
 	VBROADCASTSS 16(CX), Z12
 	VADDPS       Z12, Z8, Z8
 	VADDPS       Z12, Z9, Z9
-	ADDQ         $0x14, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -4760,11 +4912,11 @@ noRowBias:
 	VMAXPS Z9, Z12, Z9
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -4784,7 +4936,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -4805,49 +4957,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane5x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane5x2_avx512(SB), $96-8
+TEXT ·lane5x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+5, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+5, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4864,45 +5022,45 @@ lane:
 	LEAQ   (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -4977,13 +5135,13 @@ steps:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -5011,11 +5169,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z12
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z12
 	VMOVUPS      (SI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
@@ -5038,9 +5196,9 @@ summed:
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 176(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z13
@@ -5099,8 +5257,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z12
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z12
 	VMOVUPS      (SI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
@@ -5128,9 +5286,9 @@ lanePart:
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 176(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z13
@@ -5188,59 +5346,65 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile6x1_avx512(SB), $96-8
+TEXT ·tile6x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+6, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+6, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -5257,7 +5421,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -5273,7 +5437,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -5281,45 +5445,45 @@ begun:
 	LEAQ (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -5378,13 +5542,13 @@ steps:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -5408,10 +5572,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z6
@@ -5434,8 +5598,11 @@ colBiasPart:
 	VADDPS    Z6, Z5, Z5
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z7
@@ -5450,10 +5617,11 @@ noColBias:
 	VADDPS       Z7, Z4, Z4
 	VBROADCASTSS 20(CX), Z7
 	VADDPS       Z7, Z5, Z5
-	ADDQ         $0x18, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
@@ -5464,11 +5632,11 @@ noRowBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -5485,7 +5653,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -5503,49 +5671,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane6x1_avx512(SB), $96-8
+TEXT ·lane6x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+6, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+6, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5559,45 +5733,45 @@ lane:
 	LEAQ   (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -5656,13 +5830,13 @@ steps:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -5686,11 +5860,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z7
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z7
 	VMOVUPS      (SI), Z6
 	VPANDD       Z7, Z0, Z8
 	VPMAXSD      Z8, Z6, Z6
@@ -5705,9 +5879,9 @@ summed:
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 176(AX), Z7
+	VBROADCASTSS 200(AX), Z7
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z8
@@ -5747,8 +5921,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z7
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z7
 	VMOVUPS      (SI), Z6
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z7, Z0, Z8
@@ -5769,9 +5943,9 @@ lanePart:
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 176(AX), Z7
+	VBROADCASTSS 200(AX), Z7
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z8
@@ -5810,46 +5984,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile6x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile6x2_avx512(SB), $96-8
+TEXT ·tile6x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+6, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+6, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -5862,13 +6042,13 @@ panel:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -5891,7 +6071,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -5913,7 +6093,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -5921,45 +6101,45 @@ begun:
 	LEAQ (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -6046,13 +6226,13 @@ steps:
 	VFMADD231PS  Z13, Z15, Z11
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -6083,10 +6263,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z12
@@ -6123,8 +6303,11 @@ colBiasPart:
 	VADDPS    Z13, Z11, Z11
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z14
@@ -6145,10 +6328,11 @@ noColBias:
 	VBROADCASTSS 20(CX), Z14
 	VADDPS       Z14, Z10, Z10
 	VADDPS       Z14, Z11, Z11
-	ADDQ         $0x18, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
@@ -6165,11 +6349,11 @@ noRowBias:
 	VMAXPS Z11, Z14, Z11
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -6192,7 +6376,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -6216,49 +6400,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane6x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane6x2_avx512(SB), $96-8
+TEXT ·lane6x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+6, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+6, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6278,45 +6468,45 @@ lane:
 	LEAQ   (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -6403,13 +6593,13 @@ steps:
 	VFMADD231PS  Z13, Z15, Z11
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -6440,11 +6630,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z14
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z14
 	VMOVUPS      (SI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
@@ -6471,9 +6661,9 @@ summed:
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 176(AX), Z14
+	VBROADCASTSS 200(AX), Z14
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z15
@@ -6543,8 +6733,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z14
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z14
 	VMOVUPS      (SI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
@@ -6577,9 +6767,9 @@ lanePart:
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 176(AX), Z14
+	VBROADCASTSS 200(AX), Z14
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z15
@@ -6648,46 +6838,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile7x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile7x1_avx512(SB), $96-8
+TEXT ·tile7x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+7, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+7, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -6695,13 +6891,13 @@ panel:
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -6720,7 +6916,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -6738,7 +6934,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -6746,45 +6942,45 @@ begun:
 	LEAQ (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -6851,13 +7047,13 @@ steps:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -6883,10 +7079,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z7
@@ -6911,8 +7107,11 @@ colBiasPart:
 	VADDPS    Z7, Z6, Z6
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z8
@@ -6929,10 +7128,11 @@ noColBias:
 	VADDPS       Z8, Z5, Z5
 	VBROADCASTSS 24(CX), Z8
 	VADDPS       Z8, Z6, Z6
-	ADDQ         $0x1c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -6944,11 +7144,11 @@ noRowBias:
 	VMAXPS Z6, Z8, Z6
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -6967,7 +7167,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -6987,49 +7187,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane7x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane7x1_avx512(SB), $96-8
+TEXT ·lane7x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+7, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+7, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7044,45 +7250,45 @@ lane:
 	LEAQ   (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -7149,13 +7355,13 @@ steps:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -7181,11 +7387,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z8
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z8
 	VMOVUPS      (SI), Z7
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z7, Z7
@@ -7202,9 +7408,9 @@ summed:
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
 	VMOVUPS      Z7, (SI)
-	VBROADCASTSS 176(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z9
@@ -7250,8 +7456,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z8
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z8
 	VMOVUPS      (SI), Z7
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z8, Z0, Z9
@@ -7275,9 +7481,9 @@ lanePart:
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
 	VMOVUPS      Z7, (SI)
-	VBROADCASTSS 176(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z9
@@ -7322,46 +7528,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile7x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile7x2_avx512(SB), $96-8
+TEXT ·tile7x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+7, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+7, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -7376,13 +7588,13 @@ panel:
 	VPXORD  Z11, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -7408,7 +7620,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -7433,7 +7645,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -7441,45 +7653,45 @@ begun:
 	LEAQ (R8)(R8*2), R9
 
 ask:
-	MOVQ    64(SP), R10
+	MOVQ    80(SP), R10
 	SHRQ    $0x02, R10
 	JEQ     rest
-	MOVQ    80(SP), R11
+	MOVQ    96(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_c
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 80(SP)
-	MOVQ    72(SP), R10
+	SUBQ    R11, 96(SP)
+	MOVQ    88(SP), R10
 	MOVQ    40(AX), R12
-	MOVQ    R12, 88(SP)
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 72(SP)
+	ADDQ    R12, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R11
+	MOVQ    72(SP), R11
 	TESTQ   R11, R11
 	JEQ     no_ahead
 	CMPQ    R11, R10
 	CMOVQGT R10, R11
-	SUBQ    R11, 56(SP)
-	MOVQ    48(SP), R10
-	MOVQ    128(AX), R12
-	MOVQ    R12, 88(SP)
+	SUBQ    R11, 72(SP)
+	MOVQ    64(SP), R10
+	MOVQ    152(AX), R12
+	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
-	ADDQ    R12, 48(SP)
+	ADDQ    R12, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R10, R11
 	MOVQ AX, R10
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R11, R12
 	SHLQ $0x02, R12
-	SUBQ R12, 64(SP)
+	SUBQ R12, 80(SP)
 
 steps:
 	PREFETCHT0   (R10)
@@ -7578,13 +7790,13 @@ steps:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R8*4), DX
-	ADDQ         88(SP), R10
+	ADDQ         104(SP), R10
 	DECQ         R11
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R11
+	MOVQ  80(SP), R11
 	TESTQ R11, R11
 	JEQ   summed
 
@@ -7618,10 +7830,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z14
@@ -7662,8 +7874,11 @@ colBiasPart:
 	VADDPS    Z15, Z13, Z13
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z16
@@ -7687,10 +7902,11 @@ noColBias:
 	VBROADCASTSS 24(CX), Z16
 	VADDPS       Z16, Z12, Z12
 	VADDPS       Z16, Z13, Z13
-	ADDQ         $0x1c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -7709,11 +7925,11 @@ noRowBias:
 	VMAXPS Z13, Z16, Z13
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -7739,7 +7955,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -7766,49 +7982,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane7x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane7x2_avx512(SB), $96-8
+TEXT ·lane7x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+7, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+7, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7830,45 +8052,45 @@ lane:
 	LEAQ   (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -7967,13 +8189,13 @@ steps:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -8007,11 +8229,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z16
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z16
 	VMOVUPS      (SI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
@@ -8042,9 +8264,9 @@ summed:
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VMOVUPS      Z14, (SI)
-	VBROADCASTSS 176(AX), Z16
+	VBROADCASTSS 200(AX), Z16
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z17
@@ -8125,8 +8347,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z16
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z16
 	VMOVUPS      (SI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
@@ -8164,9 +8386,9 @@ lanePart:
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VMOVUPS      Z14, (SI)
-	VBROADCASTSS 176(AX), Z16
+	VBROADCASTSS 200(AX), Z16
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z17
@@ -8246,46 +8468,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile8x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile8x1_avx512(SB), $96-8
+TEXT ·tile8x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+8, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+8, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -8294,13 +8522,13 @@ panel:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -8321,7 +8549,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -8341,7 +8569,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -8350,45 +8578,45 @@ begun:
 	LEAQ (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -8463,13 +8691,13 @@ steps:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -8497,10 +8725,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z8
@@ -8527,8 +8755,11 @@ colBiasPart:
 	VADDPS    Z8, Z7, Z7
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z9
@@ -8547,10 +8778,11 @@ noColBias:
 	VADDPS       Z9, Z6, Z6
 	VBROADCASTSS 28(CX), Z9
 	VADDPS       Z9, Z7, Z7
-	ADDQ         $0x20, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -8563,11 +8795,11 @@ noRowBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -8588,7 +8820,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -8610,49 +8842,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane8x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane8x1_avx512(SB), $96-8
+TEXT ·lane8x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+8, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+8, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8669,45 +8907,45 @@ lane:
 	LEAQ   (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -8782,13 +9020,13 @@ steps:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -8816,11 +9054,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z9
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z9
 	VMOVUPS      (SI), Z8
 	VPANDD       Z9, Z0, Z10
 	VPMAXSD      Z10, Z8, Z8
@@ -8839,9 +9077,9 @@ summed:
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 176(AX), Z9
+	VBROADCASTSS 200(AX), Z9
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z10
@@ -8893,8 +9131,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z9
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z9
 	VMOVUPS      (SI), Z8
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z9, Z0, Z10
@@ -8921,9 +9159,9 @@ lanePart:
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 176(AX), Z9
+	VBROADCASTSS 200(AX), Z9
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z10
@@ -8974,46 +9212,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile8x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile8x2_avx512(SB), $96-8
+TEXT ·tile8x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+8, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+8, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -9030,13 +9274,13 @@ panel:
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
 	VPXORD  Z15, Z15, Z15
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -9065,7 +9309,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -9093,7 +9337,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -9102,45 +9346,45 @@ begun:
 	LEAQ (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -9251,13 +9495,13 @@ steps:
 	VFMADD231PS  Z17, Z19, Z15
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -9294,10 +9538,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z16
@@ -9342,8 +9586,11 @@ colBiasPart:
 	VADDPS    Z17, Z15, Z15
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z18
@@ -9370,10 +9617,11 @@ noColBias:
 	VBROADCASTSS 28(CX), Z18
 	VADDPS       Z18, Z14, Z14
 	VADDPS       Z18, Z15, Z15
-	ADDQ         $0x20, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
@@ -9394,11 +9642,11 @@ noRowBias:
 	VMAXPS Z15, Z18, Z15
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -9427,7 +9675,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -9457,49 +9705,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane8x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane8x2_avx512(SB), $96-8
+TEXT ·lane8x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+8, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+8, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9524,45 +9778,45 @@ lane:
 	LEAQ   (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -9673,13 +9927,13 @@ steps:
 	VFMADD231PS  Z17, Z19, Z15
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -9716,11 +9970,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z18
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z18
 	VMOVUPS      (SI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
@@ -9755,9 +10009,9 @@ summed:
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VMOVUPS      Z16, (SI)
-	VBROADCASTSS 176(AX), Z18
+	VBROADCASTSS 200(AX), Z18
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z19
@@ -9849,8 +10103,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z18
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z18
 	VMOVUPS      (SI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
@@ -9893,9 +10147,9 @@ lanePart:
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VMOVUPS      Z16, (SI)
-	VBROADCASTSS 176(AX), Z18
+	VBROADCASTSS 200(AX), Z18
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z19
@@ -9986,46 +10240,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile9x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile9x1_avx512(SB), $96-8
+TEXT ·tile9x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+9, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+9, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -10035,13 +10295,13 @@ panel:
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -10064,7 +10324,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -10086,7 +10346,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -10095,45 +10355,45 @@ begun:
 	LEAQ (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -10216,13 +10476,13 @@ steps:
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -10252,10 +10512,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z9
@@ -10284,8 +10544,11 @@ colBiasPart:
 	VADDPS    Z9, Z8, Z8
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z10
@@ -10306,10 +10569,11 @@ noColBias:
 	VADDPS       Z10, Z7, Z7
 	VBROADCASTSS 32(CX), Z10
 	VADDPS       Z10, Z8, Z8
-	ADDQ         $0x24, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -10323,11 +10587,11 @@ noRowBias:
 	VMAXPS Z8, Z10, Z8
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -10350,7 +10614,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -10374,49 +10638,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane9x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane9x1_avx512(SB), $96-8
+TEXT ·lane9x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+9, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+9, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -10434,45 +10704,45 @@ lane:
 	LEAQ   (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -10555,13 +10825,13 @@ steps:
 	VFMADD231PS  Z9, Z10, Z8
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -10591,11 +10861,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z10
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z10
 	VMOVUPS      (SI), Z9
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z9, Z9
@@ -10616,9 +10886,9 @@ summed:
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
 	VMOVUPS      Z9, (SI)
-	VBROADCASTSS 176(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z11
@@ -10676,8 +10946,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z10
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z10
 	VMOVUPS      (SI), Z9
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z10, Z0, Z11
@@ -10707,9 +10977,9 @@ lanePart:
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
 	VMOVUPS      Z9, (SI)
-	VBROADCASTSS 176(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z11
@@ -10766,46 +11036,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile9x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile9x2_avx512(SB), $96-8
+TEXT ·tile9x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+9, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+9, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -10824,13 +11100,13 @@ panel:
 	VPXORD  Z15, Z15, Z15
 	VPXORD  Z16, Z16, Z16
 	VPXORD  Z17, Z17, Z17
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -10862,7 +11138,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -10893,7 +11169,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -10902,45 +11178,45 @@ begun:
 	LEAQ (R9)(R9*2), R10
 
 ask:
-	MOVQ    64(SP), R11
+	MOVQ    80(SP), R11
 	SHRQ    $0x02, R11
 	JEQ     rest
-	MOVQ    80(SP), R12
+	MOVQ    96(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_c
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 80(SP)
-	MOVQ    72(SP), R11
+	SUBQ    R12, 96(SP)
+	MOVQ    88(SP), R11
 	MOVQ    40(AX), R13
-	MOVQ    R13, 88(SP)
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 72(SP)
+	ADDQ    R13, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R12
+	MOVQ    72(SP), R12
 	TESTQ   R12, R12
 	JEQ     no_ahead
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
-	SUBQ    R12, 56(SP)
-	MOVQ    48(SP), R11
-	MOVQ    128(AX), R13
-	MOVQ    R13, 88(SP)
+	SUBQ    R12, 72(SP)
+	MOVQ    64(SP), R11
+	MOVQ    152(AX), R13
+	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
-	ADDQ    R13, 48(SP)
+	ADDQ    R13, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R11, R12
 	MOVQ AX, R11
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R12, R13
 	SHLQ $0x02, R13
-	SUBQ R13, 64(SP)
+	SUBQ R13, 80(SP)
 
 steps:
 	PREFETCHT0   (R11)
@@ -11063,13 +11339,13 @@ steps:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R9*4), DX
-	ADDQ         88(SP), R11
+	ADDQ         104(SP), R11
 	DECQ         R12
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R12
+	MOVQ  80(SP), R12
 	TESTQ R12, R12
 	JEQ   summed
 
@@ -11109,10 +11385,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z18
@@ -11161,8 +11437,11 @@ colBiasPart:
 	VADDPS    Z19, Z17, Z17
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z20
@@ -11192,10 +11471,11 @@ noColBias:
 	VBROADCASTSS 32(CX), Z20
 	VADDPS       Z20, Z16, Z16
 	VADDPS       Z20, Z17, Z17
-	ADDQ         $0x24, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
@@ -11218,11 +11498,11 @@ noRowBias:
 	VMAXPS Z17, Z20, Z17
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -11254,7 +11534,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -11287,49 +11567,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane9x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane9x2_avx512(SB), $96-8
+TEXT ·lane9x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+9, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+9, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -11356,45 +11642,45 @@ lane:
 	LEAQ   (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -11517,13 +11803,13 @@ steps:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -11563,11 +11849,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z20
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z20
 	VMOVUPS      (SI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
@@ -11606,9 +11892,9 @@ summed:
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)
-	VBROADCASTSS 176(AX), Z20
+	VBROADCASTSS 200(AX), Z20
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z21
@@ -11711,8 +11997,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z20
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z20
 	VMOVUPS      (SI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
@@ -11760,9 +12046,9 @@ lanePart:
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)
-	VBROADCASTSS 176(AX), Z20
+	VBROADCASTSS 200(AX), Z20
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z21
@@ -11864,46 +12150,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile10x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile10x1_avx512(SB), $96-8
+TEXT ·tile10x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+10, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+10, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -11914,13 +12206,13 @@ panel:
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -11945,7 +12237,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -11969,7 +12261,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -11979,45 +12271,45 @@ begun:
 	LEAQ (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -12108,13 +12400,13 @@ steps:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -12146,10 +12438,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z10
@@ -12180,8 +12472,11 @@ colBiasPart:
 	VADDPS    Z10, Z9, Z9
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z11
@@ -12204,10 +12499,11 @@ noColBias:
 	VADDPS       Z11, Z8, Z8
 	VBROADCASTSS 36(CX), Z11
 	VADDPS       Z11, Z9, Z9
-	ADDQ         $0x28, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -12222,11 +12518,11 @@ noRowBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -12251,7 +12547,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -12277,49 +12573,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane10x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane10x1_avx512(SB), $96-8
+TEXT ·lane10x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+10, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+10, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -12339,45 +12641,45 @@ lane:
 	LEAQ   (R11)(R11*2), R12
 
 ask:
-	MOVQ    64(SP), R13
+	MOVQ    80(SP), R13
 	SHRQ    $0x02, R13
 	JEQ     rest
-	MOVQ    80(SP), R14
+	MOVQ    96(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_c
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 80(SP)
-	MOVQ    72(SP), R13
+	SUBQ    R14, 96(SP)
+	MOVQ    88(SP), R13
 	MOVQ    40(AX), R15
-	MOVQ    R15, 88(SP)
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 72(SP)
+	ADDQ    R15, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R14
+	MOVQ    72(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_ahead
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 56(SP)
-	MOVQ    48(SP), R13
-	MOVQ    128(AX), R15
-	MOVQ    R15, 88(SP)
+	SUBQ    R14, 72(SP)
+	MOVQ    64(SP), R13
+	MOVQ    152(AX), R15
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 48(SP)
+	ADDQ    R15, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R13, R14
 	MOVQ AX, R13
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R14, R15
 	SHLQ $0x02, R15
-	SUBQ R15, 64(SP)
+	SUBQ R15, 80(SP)
 
 steps:
 	PREFETCHT0   (R13)
@@ -12468,13 +12770,13 @@ steps:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R11*4), DX
-	ADDQ         88(SP), R13
+	ADDQ         104(SP), R13
 	DECQ         R14
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R14
+	MOVQ  80(SP), R14
 	TESTQ R14, R14
 	JEQ   summed
 
@@ -12506,11 +12808,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z11
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z11
 	VMOVUPS      (SI), Z10
 	VPANDD       Z11, Z0, Z12
 	VPMAXSD      Z12, Z10, Z10
@@ -12533,9 +12835,9 @@ summed:
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 176(AX), Z11
+	VBROADCASTSS 200(AX), Z11
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z12
@@ -12599,8 +12901,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z11
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z11
 	VMOVUPS      (SI), Z10
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z11, Z0, Z12
@@ -12633,9 +12935,9 @@ lanePart:
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 176(AX), Z11
+	VBROADCASTSS 200(AX), Z11
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z12
@@ -12698,46 +13000,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile10x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile10x2_avx512(SB), $96-8
+TEXT ·tile10x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+10, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+10, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -12758,13 +13066,13 @@ panel:
 	VPXORD  Z17, Z17, Z17
 	VPXORD  Z18, Z18, Z18
 	VPXORD  Z19, Z19, Z19
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -12799,7 +13107,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -12833,7 +13141,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -12843,45 +13151,45 @@ begun:
 	LEAQ (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -13016,13 +13324,13 @@ steps:
 	VFMADD231PS  Z21, Z23, Z19
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -13065,10 +13373,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z20
@@ -13121,8 +13429,11 @@ colBiasPart:
 	VADDPS    Z21, Z19, Z19
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z22
@@ -13155,10 +13466,11 @@ noColBias:
 	VBROADCASTSS 36(CX), Z22
 	VADDPS       Z22, Z18, Z18
 	VADDPS       Z22, Z19, Z19
-	ADDQ         $0x28, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
@@ -13183,11 +13495,11 @@ noRowBias:
 	VMAXPS Z19, Z22, Z19
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -13222,7 +13534,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -13258,49 +13570,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane10x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane10x2_avx512(SB), $96-8
+TEXT ·lane10x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+10, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+10, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -13330,45 +13648,45 @@ lane:
 	LEAQ   (R11)(R11*2), R12
 
 ask:
-	MOVQ    64(SP), R13
+	MOVQ    80(SP), R13
 	SHRQ    $0x02, R13
 	JEQ     rest
-	MOVQ    80(SP), R14
+	MOVQ    96(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_c
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 80(SP)
-	MOVQ    72(SP), R13
+	SUBQ    R14, 96(SP)
+	MOVQ    88(SP), R13
 	MOVQ    40(AX), R15
-	MOVQ    R15, 88(SP)
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 72(SP)
+	ADDQ    R15, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R14
+	MOVQ    72(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_ahead
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 56(SP)
-	MOVQ    48(SP), R13
-	MOVQ    128(AX), R15
-	MOVQ    R15, 88(SP)
+	SUBQ    R14, 72(SP)
+	MOVQ    64(SP), R13
+	MOVQ    152(AX), R15
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 48(SP)
+	ADDQ    R15, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R13, R14
 	MOVQ AX, R13
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R14, R15
 	SHLQ $0x02, R15
-	SUBQ R15, 64(SP)
+	SUBQ R15, 80(SP)
 
 steps:
 	PREFETCHT0   (R13)
@@ -13503,13 +13821,13 @@ steps:
 	VFMADD231PS  Z21, Z23, Z19
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R11*4), DX
-	ADDQ         88(SP), R13
+	ADDQ         104(SP), R13
 	DECQ         R14
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R14
+	MOVQ  80(SP), R14
 	TESTQ R14, R14
 	JEQ   summed
 
@@ -13552,11 +13870,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z22
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z22
 	VMOVUPS      (SI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
@@ -13599,9 +13917,9 @@ summed:
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VMOVUPS      Z20, (SI)
-	VBROADCASTSS 176(AX), Z22
+	VBROADCASTSS 200(AX), Z22
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z23
@@ -13715,8 +14033,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z22
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z22
 	VMOVUPS      (SI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
@@ -13769,9 +14087,9 @@ lanePart:
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VMOVUPS      Z20, (SI)
-	VBROADCASTSS 176(AX), Z22
+	VBROADCASTSS 200(AX), Z22
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z23
@@ -13884,46 +14202,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile11x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile11x1_avx512(SB), $96-8
+TEXT ·tile11x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+11, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+11, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -13935,13 +14259,13 @@ panel:
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -13968,7 +14292,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -13994,7 +14318,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -14004,45 +14328,45 @@ begun:
 	LEAQ (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -14141,13 +14465,13 @@ steps:
 	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -14181,10 +14505,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z11
@@ -14217,8 +14541,11 @@ colBiasPart:
 	VADDPS    Z11, Z10, Z10
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z12
@@ -14243,10 +14570,11 @@ noColBias:
 	VADDPS       Z12, Z9, Z9
 	VBROADCASTSS 40(CX), Z12
 	VADDPS       Z12, Z10, Z10
-	ADDQ         $0x2c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -14262,11 +14590,11 @@ noRowBias:
 	VMAXPS Z10, Z12, Z10
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -14293,7 +14621,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -14321,49 +14649,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane11x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane11x1_avx512(SB), $96-8
+TEXT ·lane11x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+11, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+11, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -14384,45 +14718,45 @@ lane:
 	LEAQ   (R11)(R11*2), R12
 
 ask:
-	MOVQ    64(SP), R13
+	MOVQ    80(SP), R13
 	SHRQ    $0x02, R13
 	JEQ     rest
-	MOVQ    80(SP), R14
+	MOVQ    96(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_c
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 80(SP)
-	MOVQ    72(SP), R13
+	SUBQ    R14, 96(SP)
+	MOVQ    88(SP), R13
 	MOVQ    40(AX), R15
-	MOVQ    R15, 88(SP)
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 72(SP)
+	ADDQ    R15, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R14
+	MOVQ    72(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_ahead
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 56(SP)
-	MOVQ    48(SP), R13
-	MOVQ    128(AX), R15
-	MOVQ    R15, 88(SP)
+	SUBQ    R14, 72(SP)
+	MOVQ    64(SP), R13
+	MOVQ    152(AX), R15
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 48(SP)
+	ADDQ    R15, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R13, R14
 	MOVQ AX, R13
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R14, R15
 	SHLQ $0x02, R15
-	SUBQ R15, 64(SP)
+	SUBQ R15, 80(SP)
 
 steps:
 	PREFETCHT0   (R13)
@@ -14521,13 +14855,13 @@ steps:
 	VFMADD231PS  Z11, Z12, Z10
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R11*4), DX
-	ADDQ         88(SP), R13
+	ADDQ         104(SP), R13
 	DECQ         R14
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R14
+	MOVQ  80(SP), R14
 	TESTQ R14, R14
 	JEQ   summed
 
@@ -14561,11 +14895,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z12
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z12
 	VMOVUPS      (SI), Z11
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z11, Z11
@@ -14590,9 +14924,9 @@ summed:
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
 	VMOVUPS      Z11, (SI)
-	VBROADCASTSS 176(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z13
@@ -14662,8 +14996,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z12
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z12
 	VMOVUPS      (SI), Z11
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z12, Z0, Z13
@@ -14699,9 +15033,9 @@ lanePart:
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
 	VMOVUPS      Z11, (SI)
-	VBROADCASTSS 176(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z13
@@ -14770,46 +15104,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile11x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile11x2_avx512(SB), $96-8
+TEXT ·tile11x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+11, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+11, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -14832,13 +15172,13 @@ panel:
 	VPXORD  Z19, Z19, Z19
 	VPXORD  Z20, Z20, Z20
 	VPXORD  Z21, Z21, Z21
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -14876,7 +15216,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -14913,7 +15253,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -14923,45 +15263,45 @@ begun:
 	LEAQ (R10)(R10*2), R11
 
 ask:
-	MOVQ    64(SP), R12
+	MOVQ    80(SP), R12
 	SHRQ    $0x02, R12
 	JEQ     rest
-	MOVQ    80(SP), R13
+	MOVQ    96(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_c
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 80(SP)
-	MOVQ    72(SP), R12
+	SUBQ    R13, 96(SP)
+	MOVQ    88(SP), R12
 	MOVQ    40(AX), R14
-	MOVQ    R14, 88(SP)
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 72(SP)
+	ADDQ    R14, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R13
+	MOVQ    72(SP), R13
 	TESTQ   R13, R13
 	JEQ     no_ahead
 	CMPQ    R13, R12
 	CMOVQGT R12, R13
-	SUBQ    R13, 56(SP)
-	MOVQ    48(SP), R12
-	MOVQ    128(AX), R14
-	MOVQ    R14, 88(SP)
+	SUBQ    R13, 72(SP)
+	MOVQ    64(SP), R12
+	MOVQ    152(AX), R14
+	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
-	ADDQ    R14, 48(SP)
+	ADDQ    R14, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R12, R13
 	MOVQ AX, R12
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R13, R14
 	SHLQ $0x02, R14
-	SUBQ R14, 64(SP)
+	SUBQ R14, 80(SP)
 
 steps:
 	PREFETCHT0   (R12)
@@ -15108,13 +15448,13 @@ steps:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R10*4), DX
-	ADDQ         88(SP), R12
+	ADDQ         104(SP), R12
 	DECQ         R13
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R13
+	MOVQ  80(SP), R13
 	TESTQ R13, R13
 	JEQ   summed
 
@@ -15160,10 +15500,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z22
@@ -15220,8 +15560,11 @@ colBiasPart:
 	VADDPS    Z23, Z21, Z21
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z24
@@ -15257,10 +15600,11 @@ noColBias:
 	VBROADCASTSS 40(CX), Z24
 	VADDPS       Z24, Z20, Z20
 	VADDPS       Z24, Z21, Z21
-	ADDQ         $0x2c, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -15287,11 +15631,11 @@ noRowBias:
 	VMAXPS Z21, Z24, Z21
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -15329,7 +15673,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -15368,49 +15712,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane11x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane11x2_avx512(SB), $96-8
+TEXT ·lane11x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+11, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+11, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -15442,45 +15792,45 @@ lane:
 	LEAQ   (R11)(R11*2), R12
 
 ask:
-	MOVQ    64(SP), R13
+	MOVQ    80(SP), R13
 	SHRQ    $0x02, R13
 	JEQ     rest
-	MOVQ    80(SP), R14
+	MOVQ    96(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_c
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 80(SP)
-	MOVQ    72(SP), R13
+	SUBQ    R14, 96(SP)
+	MOVQ    88(SP), R13
 	MOVQ    40(AX), R15
-	MOVQ    R15, 88(SP)
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 72(SP)
+	ADDQ    R15, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R14
+	MOVQ    72(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_ahead
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 56(SP)
-	MOVQ    48(SP), R13
-	MOVQ    128(AX), R15
-	MOVQ    R15, 88(SP)
+	SUBQ    R14, 72(SP)
+	MOVQ    64(SP), R13
+	MOVQ    152(AX), R15
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 48(SP)
+	ADDQ    R15, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R13, R14
 	MOVQ AX, R13
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R14, R15
 	SHLQ $0x02, R15
-	SUBQ R15, 64(SP)
+	SUBQ R15, 80(SP)
 
 steps:
 	PREFETCHT0   (R13)
@@ -15627,13 +15977,13 @@ steps:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R11*4), DX
-	ADDQ         88(SP), R13
+	ADDQ         104(SP), R13
 	DECQ         R14
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R14
+	MOVQ  80(SP), R14
 	TESTQ R14, R14
 	JEQ   summed
 
@@ -15679,11 +16029,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z24
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z24
 	VMOVUPS      (SI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
@@ -15730,9 +16080,9 @@ summed:
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VMOVUPS      Z22, (SI)
-	VBROADCASTSS 176(AX), Z24
+	VBROADCASTSS 200(AX), Z24
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z25
@@ -15857,8 +16207,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z24
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z24
 	VMOVUPS      (SI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
@@ -15916,9 +16266,9 @@ lanePart:
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VMOVUPS      Z22, (SI)
-	VBROADCASTSS 176(AX), Z24
+	VBROADCASTSS 200(AX), Z24
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z25
@@ -16042,46 +16392,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile12x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile12x1_avx512(SB), $96-8
+TEXT ·tile12x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+12, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+12, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -16094,13 +16450,13 @@ panel:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
 	VMOVUPS (BX), Z1
@@ -16129,7 +16485,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
 	VMOVUPS.Z (BX), K1, Z1
@@ -16157,7 +16513,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -16168,45 +16524,45 @@ begun:
 	LEAQ (R11)(R11*2), R12
 
 ask:
-	MOVQ    64(SP), R13
+	MOVQ    80(SP), R13
 	SHRQ    $0x02, R13
 	JEQ     rest
-	MOVQ    80(SP), R14
+	MOVQ    96(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_c
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 80(SP)
-	MOVQ    72(SP), R13
+	SUBQ    R14, 96(SP)
+	MOVQ    88(SP), R13
 	MOVQ    40(AX), R15
-	MOVQ    R15, 88(SP)
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 72(SP)
+	ADDQ    R15, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R14
+	MOVQ    72(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_ahead
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 56(SP)
-	MOVQ    48(SP), R13
-	MOVQ    128(AX), R15
-	MOVQ    R15, 88(SP)
+	SUBQ    R14, 72(SP)
+	MOVQ    64(SP), R13
+	MOVQ    152(AX), R15
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 48(SP)
+	ADDQ    R15, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R13, R14
 	MOVQ AX, R13
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R14, R15
 	SHLQ $0x02, R15
-	SUBQ R15, 64(SP)
+	SUBQ R15, 80(SP)
 
 steps:
 	PREFETCHT0   (R13)
@@ -16313,13 +16669,13 @@ steps:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R11*4), DX
-	ADDQ         88(SP), R13
+	ADDQ         104(SP), R13
 	DECQ         R14
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R14
+	MOVQ  80(SP), R14
 	TESTQ R14, R14
 	JEQ   summed
 
@@ -16355,10 +16711,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z12
@@ -16393,8 +16749,11 @@ colBiasPart:
 	VADDPS    Z12, Z11, Z11
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z13
@@ -16421,10 +16780,11 @@ noColBias:
 	VADDPS       Z13, Z10, Z10
 	VBROADCASTSS 44(CX), Z13
 	VADDPS       Z13, Z11, Z11
-	ADDQ         $0x30, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -16441,11 +16801,11 @@ noRowBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
@@ -16474,7 +16834,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
@@ -16504,49 +16864,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane12x1_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane12x1_avx512(SB), $96-8
+TEXT ·lane12x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+12, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+12, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16569,45 +16935,45 @@ lane:
 	LEAQ   (R12)(R12*2), R13
 
 ask:
-	MOVQ    64(SP), R14
+	MOVQ    80(SP), R14
 	SHRQ    $0x02, R14
 	JEQ     rest
-	MOVQ    80(SP), R15
+	MOVQ    96(SP), R15
 	TESTQ   R15, R15
 	JEQ     no_c
 	CMPQ    R15, R14
 	CMOVQGT R14, R15
-	SUBQ    R15, 80(SP)
-	MOVQ    72(SP), R14
+	SUBQ    R15, 96(SP)
+	MOVQ    88(SP), R14
 	MOVQ    40(AX), BP
-	MOVQ    BP, 88(SP)
+	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
-	ADDQ    BP, 72(SP)
+	ADDQ    BP, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R15
+	MOVQ    72(SP), R15
 	TESTQ   R15, R15
 	JEQ     no_ahead
 	CMPQ    R15, R14
 	CMOVQGT R14, R15
-	SUBQ    R15, 56(SP)
-	MOVQ    48(SP), R14
-	MOVQ    128(AX), BP
-	MOVQ    BP, 88(SP)
+	SUBQ    R15, 72(SP)
+	MOVQ    64(SP), R14
+	MOVQ    152(AX), BP
+	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
-	ADDQ    BP, 48(SP)
+	ADDQ    BP, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R14, R15
 	MOVQ AX, R14
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R15, BP
 	SHLQ $0x02, BP
-	SUBQ BP, 64(SP)
+	SUBQ BP, 80(SP)
 
 steps:
 	PREFETCHT0   (R14)
@@ -16714,13 +17080,13 @@ steps:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R12*4), DX
-	ADDQ         88(SP), R14
+	ADDQ         104(SP), R14
 	DECQ         R15
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R15
+	MOVQ  80(SP), R15
 	TESTQ R15, R15
 	JEQ   summed
 
@@ -16756,11 +17122,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z13
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z13
 	VMOVUPS      (SI), Z12
 	VPANDD       Z13, Z0, Z14
 	VPMAXSD      Z14, Z12, Z12
@@ -16787,9 +17153,9 @@ summed:
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 176(AX), Z13
+	VBROADCASTSS 200(AX), Z13
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z14
@@ -16865,8 +17231,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z13
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z13
 	VMOVUPS      (SI), Z12
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z13, Z0, Z14
@@ -16905,9 +17271,9 @@ lanePart:
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 176(AX), Z13
+	VBROADCASTSS 200(AX), Z13
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS.Z    (SI), K1, Z14
@@ -16982,46 +17348,52 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func tile12x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·tile12x2_avx512(SB), $96-8
+TEXT ·tile12x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ    16(AX), DX
 	MOVQ    (SP), CX
-	MOVQ    8(SP), BX
-	ADDQ    72(AX), BX
-	MOVQ    BX, 72(SP)
-	MOVQ    $+12, 80(SP)
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	ADDQ    80(AX), BX
+	MOVQ    BX, 88(SP)
+	MOVQ    $+12, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -17046,13 +17418,13 @@ panel:
 	VPXORD  Z21, Z21, Z21
 	VPXORD  Z22, Z22, Z22
 	VPXORD  Z23, Z23, Z23
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
-	MOVQ    80(AX), BX
+	MOVQ    88(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
 	MOVQ    40(AX), SI
-	MOVQ    8(SP), BX
+	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ    SI, BX
@@ -17093,7 +17465,7 @@ panel:
 loadPart:
 	KMOVW     (BX), K1
 	MOVQ      40(AX), SI
-	MOVQ      8(SP), BX
+	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 	ADDQ      SI, BX
@@ -17133,7 +17505,7 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 48(AX), BX
-	MOVQ BX, 64(SP)
+	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -17144,45 +17516,45 @@ begun:
 	LEAQ (R11)(R11*2), R12
 
 ask:
-	MOVQ    64(SP), R13
+	MOVQ    80(SP), R13
 	SHRQ    $0x02, R13
 	JEQ     rest
-	MOVQ    80(SP), R14
+	MOVQ    96(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_c
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 80(SP)
-	MOVQ    72(SP), R13
+	SUBQ    R14, 96(SP)
+	MOVQ    88(SP), R13
 	MOVQ    40(AX), R15
-	MOVQ    R15, 88(SP)
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 72(SP)
+	ADDQ    R15, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R14
+	MOVQ    72(SP), R14
 	TESTQ   R14, R14
 	JEQ     no_ahead
 	CMPQ    R14, R13
 	CMOVQGT R13, R14
-	SUBQ    R14, 56(SP)
-	MOVQ    48(SP), R13
-	MOVQ    128(AX), R15
-	MOVQ    R15, 88(SP)
+	SUBQ    R14, 72(SP)
+	MOVQ    64(SP), R13
+	MOVQ    152(AX), R15
+	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
-	ADDQ    R15, 48(SP)
+	ADDQ    R15, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R13, R14
 	MOVQ AX, R13
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R14, R15
 	SHLQ $0x02, R15
-	SUBQ R15, 64(SP)
+	SUBQ R15, 80(SP)
 
 steps:
 	PREFETCHT0   (R13)
@@ -17341,13 +17713,13 @@ steps:
 	VFMADD231PS  Z25, Z27, Z23
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R11*4), DX
-	ADDQ         88(SP), R13
+	ADDQ         104(SP), R13
 	DECQ         R14
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R14
+	MOVQ  80(SP), R14
 	TESTQ R14, R14
 	JEQ   summed
 
@@ -17396,10 +17768,10 @@ one:
 	JNE          one
 
 summed:
-	MOVQ    104(AX), CX
+	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    80(AX), DX
+	MOVQ    88(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z24
@@ -17460,8 +17832,11 @@ colBiasPart:
 	VADDPS    Z25, Z23, Z23
 
 colBiasEnd:
+	MOVQ 128(AX), CX
+	ADDQ CX, 32(SP)
+
 noColBias:
-	MOVQ         16(SP), CX
+	MOVQ         24(SP), CX
 	TESTQ        CX, CX
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z26
@@ -17500,10 +17875,11 @@ noColBias:
 	VBROADCASTSS 44(CX), Z26
 	VADDPS       Z26, Z22, Z22
 	VADDPS       Z26, Z23, Z23
-	ADDQ         $0x30, 16(SP)
+	MOVQ         136(AX), CX
+	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   96(AX), $0x00
+	CMPQ   104(AX), $0x00
 	JEQ    rectified
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
@@ -17532,11 +17908,11 @@ noRowBias:
 	VMAXPS Z23, Z26, Z23
 
 rectified:
-	MOVQ    80(AX), CX
+	MOVQ    88(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    DX, CX
@@ -17577,7 +17953,7 @@ rectified:
 storePart:
 	KMOVW   (CX), K1
 	MOVQ    40(AX), DX
-	MOVQ    8(SP), CX
+	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
@@ -17619,49 +17995,55 @@ storeEnd:
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
 
 // func lane12x2_avx512(p *tile)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·lane12x2_avx512(SB), $96-8
+TEXT ·lane12x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 112(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 56(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ 152(AX), CX
-	MOVQ CX, 32(SP)
-	MOVQ 160(AX), CX
-	MOVQ CX, 40(SP)
 	MOVQ 120(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 32(SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 40(SP)
+	MOVQ 176(AX), CX
 	MOVQ CX, 48(SP)
-	MOVQ 136(AX), CX
+	MOVQ 184(AX), CX
 	MOVQ CX, 56(SP)
+	MOVQ 144(AX), CX
+	MOVQ CX, 64(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 72(SP)
 
 panel:
-	MOVQ 16(AX), DX
 	MOVQ (SP), CX
-	MOVQ 8(SP), BX
-	ADDQ 72(AX), BX
-	MOVQ BX, 72(SP)
-	MOVQ $+12, 80(SP)
-	MOVQ 144(AX), BX
-	MOVQ 152(AX), SI
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	ADDQ 80(AX), BX
+	MOVQ BX, 88(SP)
+	MOVQ $+12, 96(SP)
+	MOVQ 168(AX), BX
+	MOVQ 176(AX), SI
 	LEAQ (BX)(SI*8), SI
-	MOVQ SI, 32(SP)
-	MOVQ 160(AX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, 48(SP)
+	MOVQ 184(AX), SI
+	MOVQ SI, 56(SP)
 
 lane:
 	MOVQ   (BX), SI
-	MOVQ   SI, 64(SP)
+	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17696,45 +18078,45 @@ lane:
 	LEAQ   (R12)(R12*2), R13
 
 ask:
-	MOVQ    64(SP), R14
+	MOVQ    80(SP), R14
 	SHRQ    $0x02, R14
 	JEQ     rest
-	MOVQ    80(SP), R15
+	MOVQ    96(SP), R15
 	TESTQ   R15, R15
 	JEQ     no_c
 	CMPQ    R15, R14
 	CMOVQGT R14, R15
-	SUBQ    R15, 80(SP)
-	MOVQ    72(SP), R14
+	SUBQ    R15, 96(SP)
+	MOVQ    88(SP), R14
 	MOVQ    40(AX), BP
-	MOVQ    BP, 88(SP)
+	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
-	ADDQ    BP, 72(SP)
+	ADDQ    BP, 88(SP)
 	JMP     asked
 
 no_c:
-	MOVQ    56(SP), R15
+	MOVQ    72(SP), R15
 	TESTQ   R15, R15
 	JEQ     no_ahead
 	CMPQ    R15, R14
 	CMOVQGT R14, R15
-	SUBQ    R15, 56(SP)
-	MOVQ    48(SP), R14
-	MOVQ    128(AX), BP
-	MOVQ    BP, 88(SP)
+	SUBQ    R15, 72(SP)
+	MOVQ    64(SP), R14
+	MOVQ    152(AX), BP
+	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
-	ADDQ    BP, 48(SP)
+	ADDQ    BP, 64(SP)
 	JMP     asked
 
 no_ahead:
 	MOVQ R14, R15
 	MOVQ AX, R14
-	MOVQ $+0, 88(SP)
+	MOVQ $+0, 104(SP)
 
 asked:
 	MOVQ R15, BP
 	SHLQ $0x02, BP
-	SUBQ BP, 64(SP)
+	SUBQ BP, 80(SP)
 
 steps:
 	PREFETCHT0   (R14)
@@ -17893,13 +18275,13 @@ steps:
 	VFMADD231PS  Z25, Z27, Z23
 	ADDQ         $0x10, CX
 	LEAQ         (DX)(R12*4), DX
-	ADDQ         88(SP), R14
+	ADDQ         104(SP), R14
 	DECQ         R15
 	JNE          steps
 	JMP          ask
 
 rest:
-	MOVQ  64(SP), R15
+	MOVQ  80(SP), R15
 	TESTQ R15, R15
 	JEQ   summed
 
@@ -17948,11 +18330,11 @@ one:
 	JNE          one
 
 summed:
-	MOVQ         80(AX), SI
+	MOVQ         88(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z26
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z26
 	VMOVUPS      (SI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
@@ -18003,9 +18385,9 @@ summed:
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VMOVUPS      Z24, (SI)
-	VBROADCASTSS 176(AX), Z26
+	VBROADCASTSS 200(AX), Z26
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z27
@@ -18141,8 +18523,8 @@ summed:
 
 lanePart:
 	KMOVW        (SI), K1
-	MOVQ         40(SP), SI
-	VBROADCASTSS 168(AX), Z26
+	MOVQ         56(SP), SI
+	VBROADCASTSS 192(AX), Z26
 	VMOVUPS      (SI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
@@ -18205,9 +18587,9 @@ lanePart:
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VMOVUPS      Z24, (SI)
-	VBROADCASTSS 176(AX), Z26
+	VBROADCASTSS 200(AX), Z26
 	MOVQ         40(AX), DI
-	MOVQ         8(SP), SI
+	MOVQ         16(SP), SI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      (SI), Z27
@@ -18342,14 +18724,16 @@ lanePart:
 
 laneEnd:
 	ADDQ $0x08, BX
-	ADDQ $0x40, 40(SP)
-	CMPQ BX, 32(SP)
+	ADDQ $0x40, 56(SP)
+	CMPQ BX, 48(SP)
 	JNE  lane
 	MOVQ 64(AX), CX
 	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
 	ADDQ CX, 8(SP)
-	DECQ 24(SP)
+	MOVQ 80(AX), CX
+	ADDQ CX, 16(SP)
+	DECQ 40(SP)
 	JNE  panel
 	VZEROUPPER
 	RET
@@ -18418,7 +18802,7 @@ TEXT ·turned1_avx512(SB), $32-8
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -18722,7 +19106,7 @@ TEXT ·turned2_avx512(SB), $32-8
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -19064,7 +19448,7 @@ TEXT ·turned3_avx512(SB), $32-8
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -19454,7 +19838,7 @@ TEXT ·turned4_avx512(SB), $32-8
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -19893,7 +20277,7 @@ TEXT ·turned5_avx512(SB), $32-8
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -20380,7 +20764,7 @@ TEXT ·turned6_avx512(SB), $32-8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -20916,7 +21300,7 @@ TEXT ·turned7_avx512(SB), $32-8
 	VPXORD  Z11, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -21494,7 +21878,7 @@ columns:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -21898,7 +22282,7 @@ columns:
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -22331,7 +22715,7 @@ columns:
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -22794,7 +23178,7 @@ columns:
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX
@@ -23286,7 +23670,7 @@ columns:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    88(AX), $0x00
+	CMPQ    96(AX), $0x00
 	JEQ     begun
 	MOVQ    40(AX), DX
 	MOVQ    8(SP), CX

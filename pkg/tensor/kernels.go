@@ -5,8 +5,8 @@ import "unsafe"
 //go:generate go run -C ../../internal/asmgen . -out ../../pkg/tensor
 
 // tile is what the inner kernel of a matrix product is told: it computes panels
-// times rows x vecs*lanes elements of C, below each other. Distances are in
-// bytes. Assembly knows the fields by their order; all have 8 bytes.
+// times rows x vecs*lanes elements of C, below each other or side by side. Distances
+// are in bytes. Assembly knows the fields by their order; all have 8 bytes.
 type tile struct {
 	a       unsafe.Pointer // row 0, k 0
 	aRow    uintptr        // from row to row; ks follow each other
@@ -16,13 +16,16 @@ type tile struct {
 	cRow    uintptr
 	k       int
 	panels  int
-	aNext   uintptr        // from panel to panel
-	cNext   uintptr        // from panel to panel
+	aNext   uintptr // from panel to panel, as all that end so
+	bNext   uintptr
+	cNext   uintptr
 	mask    unsafe.Pointer // elements of the last vector that exist; nil: all
 	load    int            // not 0: go on with the chains in C
 	relu    int            // not 0: max(0, x) at the end
 	colBias unsafe.Pointer // nil, or a number for each column
-	rowBias unsafe.Pointer // nil, or a number for each row of all panels
+	rowBias unsafe.Pointer // nil, or a number for each row
+
+	colBiasNext, rowBiasNext uintptr
 
 	// While sums run, memory comes into the cache: a row of a panel of B, as it were,
 	// for every 4 ks, so many of them.

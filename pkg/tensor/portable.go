@@ -64,21 +64,21 @@ func (t *tile) run(rows, vecs int) {
 			if t.load != 0 {
 				copy(s[:], c[v:])
 			}
-			t.chains(&s, p*t.aNext+r*t.aRow, uintptr(4*v), t.k)
+			t.chains(&s, p*t.aNext+r*t.aRow, p*t.bNext+uintptr(4*v), t.k)
 			for j := v; j < min(v+4, n); j++ {
-				c[j] = t.end(s[j-v], j, i)
+				c[j] = t.end(s[j-v], p*t.colBiasNext+uintptr(4*j), p*t.rowBiasNext+4*r)
 			}
 		}
 	}
 }
 
-// end adds the biases to an element and applies max(0, x).
-func (t *tile) end(s float32, col, row int) float32 {
+// end adds the biases to an element, which lie so far in those, and applies max(0, x).
+func (t *tile) end(s float32, col, row uintptr) float32 {
 	if t.colBias != nil {
-		s += *at32(t.colBias, uintptr(4*col))
+		s += *at32(t.colBias, col)
 	}
 	if t.rowBias != nil {
-		s += *at32(t.rowBias, uintptr(4*row))
+		s += *at32(t.rowBias, row)
 	}
 	if t.relu != 0 {
 		s = max32(0, s)
@@ -162,7 +162,7 @@ func (t *tile) runLanes(rows, vecs int) {
 		p, r := uintptr(i/rows), uintptr(i%rows)
 		c := unsafe.Slice((*int32)(unsafe.Add(t.c, p*t.cNext+r*t.cRow)), n)
 		for v := 0; v < n; v += 4 {
-			a, b := p*t.aNext+r*t.aRow, uintptr(4*v)
+			a, b := p*t.aNext+r*t.aRow, p*t.bNext+uintptr(4*v)
 			for l, size := range sizes {
 				var s [4]float32
 				t.chains(&s, a, b, size)

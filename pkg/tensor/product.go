@@ -25,6 +25,9 @@ package tensor
 //	      for panels of B
 //	        one tile of C
 //
+// If ks are few it is C that passes by, in long lines: panels of A outside, too, and a
+// kernel does all panels of B, for a block of B.
+//
 // Rows of A are read k by k; an A that is stored transposed is turned. A B that is
 // stored transposed is turned too: on the way, in registers, for very few rows. If
 // it is much larger than A, the operands are swapped instead, and C is turned at the
