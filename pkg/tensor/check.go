@@ -3,6 +3,7 @@ package tensor
 import (
 	"fmt"
 	"math"
+	words "math/bits"
 	"unsafe"
 )
 
@@ -35,10 +36,11 @@ func volume(op string, sizes ...int) int {
 		if s < 0 {
 			fail(op, "a size is %d", s)
 		}
-		if s > 0 && n > math.MaxInt/8/s {
+		high, low := words.Mul64(uint64(n), uint64(s)) // a division would take as long as a small product
+		if high != 0 || low > math.MaxInt/8 {
 			fail(op, "a size is %d; that is too large", s)
 		}
-		n *= s
+		n = int(low)
 	}
 	return n
 }
