@@ -59,13 +59,17 @@ func (p *packer) begin(name string) {
 	p.p = function(p.Context, name+"_"+p.name, "pack")
 }
 
-func (p *packer) load(name string) reg.GPVirtual {
+func (p *packer) field(name string) operand.Mem {
 	at, ok := p.f[name]
 	if !ok {
 		panic("pack has no field " + name)
 	}
+	return operand.Mem{Base: p.p, Disp: at}
+}
+
+func (p *packer) load(name string) reg.GPVirtual {
 	r := p.GP64()
-	p.MOVQ(operand.Mem{Base: p.p, Disp: at}, r)
+	p.MOVQ(p.field(name), r)
 	return r
 }
 

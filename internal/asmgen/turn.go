@@ -6,8 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// turn writes the transpose of 16 rows that lie one step apart, in blocks of 8 by
-// 8. It uses vectors of 256 bits and serves both instruction sets.
+// turn writes the transpose of groups of 16 rows that lie one step apart, in blocks of
+// 8 by 8. It uses vectors of 256 bits and serves both instruction sets.
 type turn struct {
 	packer
 	row  func(r, disp int) operand.Mem
@@ -21,15 +21,20 @@ func turns(c *build.Context, s isa, f layout) {
 	t.row = t.third
 	t.begin("packTurn")
 	t.dst, t.step = t.load("dst"), t.load("srcStep")
-	n, dstStep := t.load("n"), t.load("dstStep")
+	n, dstStep := t.GP64(), t.load("dstStep")
 	ahead, aheadStep := t.load("ahead"), t.load("aheadStep")
-	t.rows = []reg.GPVirtual{t.load("src")}
-	for r := 3; r < 16; r += 3 {
-		p := t.GP64()
-		t.LEAQ(operand.Mem{Base: t.rows[len(t.rows)-1], Index: t.step, Scale: 2}, p)
-		t.ADDQ(t.step, p)
-		t.rows = append(t.rows, p)
+	for range 6 {
+		t.rows = append(t.rows, t.GP64())
 	}
+	local := t.AllocLocal(8 * 3)
+	src, dst, groups := local, local.Offset(8), local.Offset(16)
+	t.MOVQ(t.load("src"), src)
+	t.MOVQ(t.dst, dst)
+	t.MOVQ(t.load("first"), groups)
+
+	t.Label("group")
+	t.begins(src)
+	t.MOVQ(t.field("n"), n)
 	t.SUBQ(operand.Imm(8), n)
 	t.JLT(operand.LabelRef("rest"))
 	t.Label("block")
@@ -39,9 +44,7 @@ func turns(c *build.Context, s isa, f layout) {
 	t.ADDQ(aheadStep, ahead)
 	t.half(0, dstStep, nil)
 	t.half(1, dstStep, nil)
-	for _, p := range t.rows {
-		t.ADDQ(operand.Imm(32), p)
-	}
+	t.move(operand.Imm(32))
 	t.SUBQ(operand.Imm(8), n)
 	t.JGE(operand.LabelRef("block"))
 	t.Label("rest")
@@ -49,18 +52,57 @@ func turns(c *build.Context, s isa, f layout) {
 	t.JEQ(operand.LabelRef("done"))
 	t.CMPQ(n, operand.Imm(4))
 	t.JLT(operand.LabelRef("few"))
+	t.Label("four")
 	t.half(0, dstStep, nil)
 	t.SUBQ(operand.Imm(4), n)
 	t.JEQ(operand.LabelRef("done"))
-	for _, p := range t.rows {
-		t.ADDQ(operand.Imm(16), p)
-	}
+	t.move(operand.Imm(16))
 	t.Label("few")
+	t.CMPQ(t.field("n"), operand.Imm(4))
+	t.JLT(operand.LabelRef("masked"))
+	t.back(n, dstStep)
+	t.JMP(operand.LabelRef("four"))
+	t.Label("masked")
 	m := t.loadMask("mask")
 	t.half(0, dstStep, &m)
 	t.Label("done")
+	t.MOVQ(t.field("srcNext"), n)
+	t.ADDQ(n, src)
+	t.MOVQ(t.field("dstNext"), t.dst)
+	t.ADDQ(dst, t.dst)
+	t.MOVQ(t.dst, dst)
+	t.DECQ(groups)
+	t.JNE(operand.LabelRef("group"))
 	t.VZEROUPPER()
 	t.RET()
+}
+
+// begins sets the rows to those of the group that begins at src.
+func (t *turn) begins(src operand.Mem) {
+	t.MOVQ(src, t.rows[0])
+	for i, p := range t.rows[1:] {
+		t.LEAQ(operand.Mem{Base: t.rows[i], Index: t.step, Scale: 2}, p)
+		t.ADDQ(t.step, p)
+	}
+}
+
+// move goes on in all rows.
+func (t *turn) move(by operand.Op) {
+	for _, p := range t.rows {
+		t.ADDQ(by, p)
+	}
+}
+
+// back makes the last n elements, less than 4, the last 4: some are turned again.
+func (t *turn) back(n, dstStep reg.GPVirtual) {
+	by := t.GP64()
+	t.SUBQ(operand.Imm(4), n)
+	t.MOVQ(dstStep, by)
+	t.IMULQ(n, by)
+	t.ADDQ(by, t.dst)
+	t.SHLQ(operand.Imm(2), n)
+	t.move(n)
+	t.MOVQ(operand.I32(4), n)
 }
 
 // third reaches a row from every third one.

@@ -109,7 +109,7 @@ func (p *weightPart) turn(dst []float32, wide int, src []float32, step, n, count
 	w, col := p.w, 0
 	for ; w.k.turn != nil && col+16 <= min(n, wide); col += 16 {
 		w.p = pack{dst: pointer(dst, col), dstStep: uintptr(4 * wide), src: pointer(src, col*step), srcStep: uintptr(4 * step),
-			mask: w.k.masks8[count%4], n: count}
+			first: 1, mask: w.k.masks8[count%4], n: count}
 		w.p.ahead, w.p.aheadStep = p.ahead.take(8*turnCycles, count/8)
 		w.k.turn(&w.p)
 	}

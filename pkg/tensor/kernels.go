@@ -117,12 +117,13 @@ type weigh struct {
 type pack struct {
 	dst, src         unsafe.Pointer
 	dstStep, srcStep uintptr
-	first, second    int            // taps: bytes from src; panels: first is their number
+	first, second    int            // taps: bytes from src; panels, turn: first is the number of panels or groups
 	mask, mask2      unsafe.Pointer // taps: 8 words each
 	rows             unsafe.Pointer // transpose: 8 pointers
 	offsets          unsafe.Pointer // taps, gather: an int32 for each row, in bytes
 	columns          unsafe.Pointer // gather: 8 int32, in bytes
 	n                int
+	dstNext, srcNext uintptr // turn: to the next 16 columns
 	ahead            uintptr // turn: what comes into the cache meanwhile, 4 lines for every 8 rows
 	aheadStep        int     // to the next
 }
@@ -190,7 +191,8 @@ type kernels struct {
 	panels func(*pack)
 	// transpose is dst[k][j] = rows[j][k] for 8 columns j.
 	transpose func(*pack)
-	// turn is transpose for 16 columns whose rows lie srcStep apart. nil: there is none.
+	// turn is transpose for groups of 16 columns whose rows lie srcStep apart. nil:
+	// there is none.
 	turn func(*pack)
 	// taps is dst[k][j] = src[first+offsets[k]+4j] for the columns of mask, second
 	// in place of first for those of mask2, else +0.

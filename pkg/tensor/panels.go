@@ -70,6 +70,12 @@ func (w *worker) packPanels(p *product, dst []float32, k0, k1, j0, j1 int) {
 		w.k.panels(&w.p)
 		at = whole * panel
 	}
+	if whole := (j1 - j0) / panel; whole > 1 && p.bCol != 1 && w.k.turn != nil && kn > 0 {
+		for ; at < panel; at += 16 {
+			w.turnGroups(dst[at:], panel, panel*kn, p.b[k0+(j0+at)*p.bCol:], p.bCol, panel, whole, kn)
+		}
+		at = whole * panel
+	}
 	for ; at < j1-j0; at += panel {
 		w.packPanel(p, dst[at*kn:], k0, k1, j0+at, min(j0+at+panel, j1))
 	}
@@ -95,10 +101,9 @@ func (w *worker) packPanel(p *product, dst []float32, k0, k1, j0, j1 int) {
 // writes up to 7 rows behind the last.
 func (w *worker) turn(dst []float32, wide int, src []float32, step, n, count int) {
 	col := 0
-	for ; w.k.turn != nil && col+16 <= n; col += 16 {
-		w.p = pack{dst: pointer(dst, col), dstStep: uintptr(4 * wide), src: pointer(src, col*step), srcStep: uintptr(4 * step),
-			mask: w.k.masks8[count%4], n: count, ahead: uintptr(unsafe.Pointer(&w.p))}
-		w.k.turn(&w.p)
+	if groups := n / 16; w.k.turn != nil && groups > 0 {
+		w.turnGroups(dst, wide, 16, src, step, 16, groups, count)
+		col = 16 * groups
 	}
 	for ; col < n; col += 8 {
 		for r := range w.rows {
@@ -106,6 +111,14 @@ func (w *worker) turn(dst []float32, wide int, src []float32, step, n, count int
 		}
 		w.transpose(dst[col:], wide, count)
 	}
+}
+
+// turnGroups is turn for groups of 16 rows, which begin dstNext and srcNext apart.
+func (w *worker) turnGroups(dst []float32, wide, dstNext int, src []float32, step, srcNext, groups, count int) {
+	w.p = pack{dst: pointer(dst, 0), dstStep: uintptr(4 * wide), src: pointer(src, 0), srcStep: uintptr(4 * step),
+		first: groups, dstNext: uintptr(4 * dstNext), srcNext: uintptr(4 * step * srcNext),
+		mask: w.k.masks8[count%4], n: count, ahead: uintptr(unsafe.Pointer(&w.p))}
+	w.k.turn(&w.p)
 }
 
 // copyRows copies count rows of n floats that lie step apart, to dst with rows

@@ -2586,15 +2586,21 @@ done:
 
 // func packTurn_avx2(p *pack)
 // Requires: AVX, AVX2, MMX+
-TEXT ·packTurn_avx2(SB), $0-8
+TEXT ·packTurn_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 24(AX), DX
-	MOVQ 88(AX), BX
 	MOVQ 16(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	MOVQ 8(AX), R9
+	MOVQ 112(AX), DI
+	MOVQ 120(AX), R8
+	MOVQ 8(AX), BX
+	MOVQ BX, (SP)
+	MOVQ CX, 8(SP)
+	MOVQ 32(AX), BX
+	MOVQ BX, 16(SP)
+
+group:
+	MOVQ (SP), R9
 	LEAQ (R9)(DX*2), R10
 	ADDQ DX, R10
 	LEAQ (R10)(DX*2), R11
@@ -2605,6 +2611,7 @@ TEXT ·packTurn_avx2(SB), $0-8
 	ADDQ DX, R13
 	LEAQ (R13)(DX*2), R14
 	ADDQ DX, R14
+	MOVQ 88(AX), BX
 	SUBQ $0x08, BX
 	JLT  rest
 
@@ -2712,10 +2719,12 @@ block:
 	JGE            block
 
 rest:
-	ADDQ           $0x08, BX
-	JEQ            done
-	CMPQ           BX, $0x04
-	JLT            few
+	ADDQ $0x08, BX
+	JEQ  done
+	CMPQ BX, $0x04
+	JLT  few
+
+four:
 	VBROADCASTF128 (R9), Y0
 	VINSERTF128    $0x01, (R10)(DX*1), Y0, Y0
 	VBROADCASTF128 (R9)(DX*1), Y1
@@ -2770,8 +2779,25 @@ rest:
 	ADDQ           $0x10, R14
 
 few:
-	MOVQ        48(AX), AX
-	VMOVUPS     (AX), Y0
+	CMPQ  88(AX), $0x04
+	JLT   masked
+	SUBQ  $0x04, BX
+	MOVQ  SI, R15
+	IMULQ BX, R15
+	ADDQ  R15, CX
+	SHLQ  $0x02, BX
+	ADDQ  BX, R9
+	ADDQ  BX, R10
+	ADDQ  BX, R11
+	ADDQ  BX, R12
+	ADDQ  BX, R13
+	ADDQ  BX, R14
+	MOVQ  $+4, BX
+	JMP   four
+
+masked:
+	MOVQ        48(AX), BX
+	VMOVUPS     (BX), Y0
 	VMASKMOVPS  (R9), Y0, Y1
 	VMASKMOVPS  (R10)(DX*1), Y0, Y2
 	VPERM2F128  $0x20, Y2, Y1, Y1
@@ -2826,5 +2852,12 @@ few:
 	ADDQ        SI, CX
 
 done:
+	MOVQ 104(AX), BX
+	ADDQ BX, (SP)
+	MOVQ 96(AX), CX
+	ADDQ 8(SP), CX
+	MOVQ CX, 8(SP)
+	DECQ 16(SP)
+	JNE  group
 	VZEROUPPER
 	RET
