@@ -17,10 +17,8 @@ const (
 	// while panels of A, each in the first cache, pass by.
 	blockK = 512
 	blockN = 512
-	// Few ks, and few of a B that is turned, of so many panels at least: see
-	// product.shallow.
-	shallowK, shallowTurned = 128, 32
-	shallowPanels           = 4
+	// So many ks of a part of a panel are worth it to read B where it is.
+	partDepth = 64
 	// Columns that are computed from a transposed B without a copy.
 	turnedColumns = 32
 	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
@@ -65,12 +63,6 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 // many of its panels at once.
 func (p *product) plain() bool { return p.aCol == 1 && (p.bCol == 1 || p.taps != nil) }
 
-// shallow is whether ks are so few that it is C that passes by: it is written best row
-// by row.
-func (p *product) shallow(k *kernels) bool {
-	return p.k <= shallowK && (p.bCol == 1 || p.k <= shallowTurned) && p.n >= shallowPanels*k.panel() && p.taps == nil
-}
-
 // turned is whether a B that is stored transposed is best turned on the way: so
 // few rows are not worth a copy.
 func (p *product) turned(k *kernels, rows int) bool {
@@ -110,52 +102,6 @@ func flag(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// multiplyShallow goes through all ks at once, and through many panels of B in one
-// kernel: for blocks of A and B that stay in the caches.
-func (w *worker) multiplyShallow(p *product, i0, i1, j0, j1 int) {
-	t, panel := &w.t, w.k.panel()
-	w.depth(p, 0, 1)
-	direct := p.direct(w.k, i1-i0)
-	for i := i0; i < i1; i += blockRows {
-		rows := min(blockRows, i1-i)
-		src := w.packA(p, i, rows, 0)
-		for j := j0; j < j1; j += t.panels * panel {
-			t.panels = max(min(blockN, j1-j)/panel, 1)
-			cols := min(t.panels*panel, j1-j)
-			vecs := w.width(min(panel, cols))
-			if direct && t.mask == nil {
-				t.b, t.bRow, t.bNext = pointer(p.b, j), uintptr(4*p.bRow), uintptr(4*panel)
-			} else {
-				if p.packed == nil {
-					w.packB(p, 0, p.k, j, j+cols)
-				}
-				w.aimB(p, 0, vecs, 0, j)
-				t.bNext = uintptr(4 * panel * p.k)
-			}
-			w.sideBySide(p, src, w.k.tile[vecs-1], i, rows, j)
-		}
-	}
-}
-
-// sideBySide runs the kernels for panels of B that lie side by side, row by row of
-// panels of A.
-func (w *worker) sideBySide(p *product, src source, kernels []func(*tile), i, rows, j int) {
-	t := &w.t
-	t.cNext = uintptr(4 * w.k.panel())
-	t.colBias, t.colBiasNext, t.rowBiasNext = pointer(p.colBias, j), t.cNext, 0
-	high, few := w.heights(rows)
-	for first := 0; first < rows; first += high {
-		if few == 0 {
-			high--
-		}
-		few--
-		w.aim(src, high, first)
-		t.aNext, t.rowBias = 0, pointer(p.rowBias, i+first)
-		t.c = pointer(p.c, (i+first)*p.cRow+j)
-		kernels[high-1](t)
-	}
 }
 
 // multiplyMany goes through many rows panel by panel.
@@ -303,24 +249,45 @@ func (w *worker) multiplyBlocks(p *product, i0, i1, j0, j1 int) {
 
 // multiplyBlock goes through the panels of a block of B, for a block of A.
 func (w *worker) multiplyBlock(p *product, i, rows int, b *blockOfB) {
-	t, panel := &w.t, w.k.panel()
 	src := w.packA(p, i, rows, b.k0)
-	high, few := w.heights(rows)
-	for j := b.j0; j < b.j1; j += panel {
-		vecs := w.width(min(panel, b.j1-j))
-		if b.direct && t.mask == nil {
-			t.bRow = uintptr(4 * p.bRow)
-			t.b = pointer(p.b, b.k0*p.bRow+j)
-		} else {
-			w.aimB(p, w.copied(p, b, j), vecs, b.k0, j)
+	k, load, relu := w.t.k, w.t.load, w.t.relu
+	for j := b.j0; j < b.j1; j += w.k.panel() {
+		cols, rest := w.width(min(w.k.panel(), b.j1-j))*w.k.width, *b
+		if inside := min(p.inside(j+cols)-b.k0, k); w.t.mask != nil && inside < k {
+			rest.direct = false
+			if b.direct && inside >= partDepth {
+				head := *b
+				head.last, w.t.k, w.t.relu = false, inside, 0
+				w.multiplyPanel(p, src, i, rows, j, &head)
+				rest.k0, w.t.k, w.t.load, w.t.relu = b.k0+inside, k-inside, 1, relu
+			}
 		}
-		w.aheadB(p, b, j+panel)
-		t.colBias, t.rowBias = nil, nil
-		if b.last {
-			t.colBias = pointer(p.colBias, j)
-		}
-		w.tiles(p, src, w.k.tile[vecs-1], i, rows, j, high, few, b.last)
+		w.multiplyPanel(p, src.from(rest.k0-b.k0), i, rows, j, &rest)
+		w.t.k, w.t.load = k, load
 	}
+}
+
+// inside is how many ks of B may be read up to column end, beyond the last one, too:
+// with all of those that follow there is more of B.
+func (p *product) inside(end int) int {
+	return (len(p.b) - end + p.bRow) / max(p.bRow, 1)
+}
+
+// multiplyPanel does the panel of column j, for a block of A.
+func (w *worker) multiplyPanel(p *product, src source, i, rows, j int, b *blockOfB) {
+	t, vecs := &w.t, blocksOf(min(w.k.panel(), b.j1-j), w.k.width)
+	if b.direct {
+		t.b, t.bRow = pointer(p.b, b.k0*p.bRow+j), uintptr(4*p.bRow)
+	} else {
+		w.aimB(p, w.copied(p, b, j), vecs, b.k0, j)
+	}
+	w.aheadB(p, b, j+w.k.panel())
+	t.colBias, t.rowBias = nil, nil
+	if b.last {
+		t.colBias = pointer(p.colBias, j)
+	}
+	high, few := w.heights(rows)
+	w.tiles(p, src, w.k.tile[vecs-1], i, rows, j, high, few, b.last)
 }
 
 // copied copies the panel of column j, if that is still to be done, and returns the

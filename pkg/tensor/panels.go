@@ -31,6 +31,12 @@ type source struct {
 	at, row int // where row 0 begins, and how far rows lie apart
 }
 
+// from is the source from column k on.
+func (s source) from(k int) source {
+	s.at += k
+	return s
+}
+
 // aim points the tile at row r of the block, for panels of so many rows.
 func (w *worker) aim(s source, rows, r int) {
 	w.t.a = pointer(s.a, s.at+r*s.row)

@@ -1,0 +1,60 @@
+package tensor
+
+// Few ks, and few of a B that is turned, of so many panels at least: see
+// product.shallow.
+const (
+	shallowK, shallowTurned = 128, 32
+	shallowPanels           = 4
+)
+
+// shallow is whether ks are so few that it is C that passes by: it is written best row
+// by row.
+func (p *product) shallow(k *kernels) bool {
+	return p.k <= shallowK && (p.bCol == 1 || p.k <= shallowTurned) && p.n >= shallowPanels*k.panel() && p.taps == nil
+}
+
+// multiplyShallow goes through all ks at once, and through many panels of B in one
+// kernel: for blocks of A and B that stay in the caches.
+func (w *worker) multiplyShallow(p *product, i0, i1, j0, j1 int) {
+	t, panel := &w.t, w.k.panel()
+	w.depth(p, 0, 1)
+	direct := p.direct(w.k, i1-i0)
+	for i := i0; i < i1; i += blockRows {
+		rows := min(blockRows, i1-i)
+		src := w.packA(p, i, rows, 0)
+		for j := j0; j < j1; j += t.panels * panel {
+			t.panels = max(min(blockN, j1-j)/panel, 1)
+			cols := min(t.panels*panel, j1-j)
+			vecs := w.width(min(panel, cols))
+			if direct && t.mask == nil {
+				t.b, t.bRow, t.bNext = pointer(p.b, j), uintptr(4*p.bRow), uintptr(4*panel)
+			} else {
+				if p.packed == nil {
+					w.packB(p, 0, p.k, j, j+cols)
+				}
+				w.aimB(p, 0, vecs, 0, j)
+				t.bNext = uintptr(4 * panel * p.k)
+			}
+			w.sideBySide(p, src, w.k.tile[vecs-1], i, rows, j)
+		}
+	}
+}
+
+// sideBySide runs the kernels for panels of B that lie side by side, row by row of
+// panels of A.
+func (w *worker) sideBySide(p *product, src source, kernels []func(*tile), i, rows, j int) {
+	t := &w.t
+	t.cNext = uintptr(4 * w.k.panel())
+	t.colBias, t.colBiasNext, t.rowBiasNext = pointer(p.colBias, j), t.cNext, 0
+	high, few := w.heights(rows)
+	for first := 0; first < rows; first += high {
+		if few == 0 {
+			high--
+		}
+		few--
+		w.aim(src, high, first)
+		t.aNext, t.rowBias = 0, pointer(p.rowBias, i+first)
+		t.c = pointer(p.c, (i+first)*p.cRow+j)
+		kernels[high-1](t)
+	}
+}
