@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -10,8 +11,11 @@ import (
 
 // turneds writes products of few rows of A and a B that is stored transposed:
 // blocks of 16 columns by 8 ks are turned in registers and used right away. Such a
-// block costs 32 instructions in the places of products, 34 for one row, and each
-// row 8.
+// block costs 32 instructions in the two places of products, 34 for one row, and each
+// row 8: the one thing that it waits for while B is in the first or second cache.
+// Every vector is made from 16 others by twos, which takes four of them. Pieces of
+// rows copied side by side would save one or two, but copies take longer than that:
+// loads are not free either while both places are taken.
 func turneds(c *build.Context, s isa, f layout) {
 	for rows := 1; rows <= s.rows; rows++ {
 		t := &turned{tile: tile{Context: c, isa: s, f: f, rows: rows, vecs: 2}}
@@ -39,9 +43,12 @@ func turnedTable(s isa) string {
 // the other if there are many rows.
 type turned struct {
 	tile
+	as      []reg.GPVirtual // the first rows of A
+	aHigh   reg.GPVirtual   // from each of them to the one that is so many rows on
 	bs      []reg.GPVirtual // every eighth row of B
 	bOdd    map[int]reg.GPVirtual
 	columns [2][8]reg.VecVirtual // of two blocks, turned: see turning
+	upper   reg.OpmaskVirtual    // the second half of a vector
 	second  reg.OpmaskVirtual    // every second element, if it blends
 }
 
@@ -58,11 +65,9 @@ func (t *turned) write() {
 			t.columns[i][j] = t.ZMM()
 		}
 	}
+	t.upper = t.bits(0xf0)
 	if t.blends() {
-		bits := t.GP32()
-		t.second = t.K()
-		t.MOVL(operand.U32(0xaaaa), bits)
-		t.KMOVW(bits, t.second)
+		t.second = t.bits(0xaaaa)
 	}
 	t.local = t.AllocLocal(8 * 4)
 	for i, name := range []string{"b", "c"} {
@@ -72,8 +77,8 @@ func (t *turned) write() {
 	t.Label("columns")
 	t.MOVQ(t.load("k"), t.local.Offset(24))
 	t.start()
-	t.a, t.bs = t.load("a"), []reg.GPVirtual{t.GP64()}
-	t.odd, t.bOdd = t.oddMultiples(t.load("aRow"), t.rows), t.oddMultiples(t.load("bRow"), 8)
+	t.pointAtA()
+	t.bs, t.bOdd = []reg.GPVirtual{t.GP64()}, t.oddMultiples(t.load("bRow"), 8)
 	t.MOVQ(t.local, t.bs[0])
 	for i := 1; i < 2*t.vecs; i++ {
 		t.bs = append(t.bs, t.GP64())
@@ -86,6 +91,38 @@ func (t *turned) write() {
 	}
 	t.VZEROUPPER()
 	t.RET()
+}
+
+// bits is a mask.
+func (t *turned) bits(set uint32) reg.OpmaskVirtual {
+	r, k := t.GP32(), t.K()
+	t.MOVL(operand.U32(set), r)
+	t.KMOVW(r, k)
+	return k
+}
+
+// pointAtA points at as many rows of A as there are registers for: a product that
+// adds up two for its address is two instructions on their way to their places.
+func (t *turned) pointAtA() {
+	step := t.load("aRow")
+	t.as = []reg.GPVirtual{t.load("a")}
+	for r := 1; r < min(t.rows, 8-2*t.vecs); r++ {
+		t.as = append(t.as, t.GP64())
+		t.LEAQ(operand.Mem{Base: t.as[r-1], Index: step, Scale: 1}, t.as[r])
+	}
+	if n := len(t.as); n < t.rows {
+		t.aHigh = step
+		t.IMUL3Q(operand.Imm(uint64(n)), step, t.aHigh)
+	}
+}
+
+// rowOfA is the present number of row r.
+func (t *turned) rowOfA(r int) operand.Mem {
+	n := len(t.as)
+	if r < n {
+		return operand.Mem{Base: t.as[r]}
+	}
+	return operand.Mem{Base: t.as[r-n], Index: t.aHigh, Scale: 1}
 }
 
 // start sets the sums to +0, or to C.
@@ -119,8 +156,9 @@ func (t *turned) eachC(f func(r, v int, at operand.Mem)) {
 	}
 }
 
-// blocks runs over k, 16 at a time: two blocks of each vector, in turns. So each load
-// goes on by a whole cache line; by half of one, few rows take up to a sixth longer.
+// blocks runs over k, 16 at a time: both blocks of one vector, then of the next. So
+// each cache line is used up at once: of 32 rows that lie half a page apart, only a
+// part has room in the first cache.
 func (t *turned) blocks() {
 	for _, do := range t.turning(0, 0) {
 		do()
@@ -133,7 +171,7 @@ func (t *turned) blocks() {
 	t.SUBQ(operand.Imm(16), t.local.Offset(24))
 	t.JEQ(operand.LabelRef("last"))
 	t.block(last, t.turning(0, 16))
-	for _, p := range append([]reg.GPVirtual{t.a}, t.bs...) {
+	for _, p := range slices.Concat(t.as, t.bs) {
 		t.ADDQ(operand.Imm(4*16), p)
 	}
 	t.JMP(operand.LabelRef("blocks"))
@@ -142,8 +180,8 @@ func (t *turned) blocks() {
 }
 
 // vector is the one that a block belongs to, and place its first k.
-func (t *turned) vector(block int) int { return block % t.vecs }
-func (t *turned) place(block int) int  { return block / t.vecs * 8 }
+func (t *turned) vector(block int) int { return block / 2 }
+func (t *turned) place(block int) int  { return block % 2 * 8 }
 
 // block adds the products of the columns that are turned, and does what turns the
 // next ones meanwhile: an instruction here and there, for the processor looks
@@ -176,7 +214,7 @@ func (t *turned) turning(block, ks int) (list []func()) {
 		for i := range z {
 			z[i], u[i] = t.ZMM(), t.ZMM()
 			do(func() { t.VBROADCASTF64X4(at(i), z[i]) })
-			do(func() { t.VINSERTF64X4(operand.Imm(1), at(i+4), z[i], z[i]) })
+			do(func() { t.VBROADCASTF64X4(at(i+4), t.upper, z[i]) }) // one instruction less on its way than VINSERTF64X4
 		}
 		pair, of, picks := t.unpack, [4]int{0, 0, 1, 1}, [4]uint64{0x44, 0xee, 0x44, 0xee}
 		if t.blends() && q == 0 {

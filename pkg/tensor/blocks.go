@@ -194,13 +194,18 @@ func (w *worker) ahead(s []float32, from, n, step int) {
 }
 
 // multiplyTurned computes few rows without a copy of B, which is stored
-// transposed: 32 columns at once and a multiple of 16 of k. What is left, and what
-// comes after the sums, is done as for others.
+// transposed: 32 columns at once and a multiple of 16 of k. The last columns overlap
+// those before them, unless their chains go on from C: then what is left is done as for
+// others, and so is the rest of k and what comes after the sums.
 func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
 	t, whole := &w.t, p.k/16*16
-	last := j0 + (j1-j0)/turnedColumns*turnedColumns
+	last := j1
+	if p.load || j1-j0 < turnedColumns {
+		last -= (j1 - j0) % turnedColumns
+	}
 	t.aRow, t.bRow, t.k, t.load = uintptr(4*p.aRow), uintptr(4*p.bCol), whole, flag(p.load)
-	for j := j0; j < last; j += turnedColumns {
+	for at := j0; at < last; at += turnedColumns {
+		j := min(at, last-turnedColumns)
 		for i := i0; i < i1; i += len(w.k.turned) {
 			t.a, t.b, t.c = pointer(p.a, i*p.aRow), pointer(p.b, j*p.bCol), pointer(p.c, i*p.cRow+j)
 			w.k.turned[min(i1-i, len(w.k.turned))-1](t)
