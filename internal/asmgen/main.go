@@ -12,6 +12,7 @@
 //
 //	tile.go    the kernel of the matrix product, by register width
 //	tilesum.go its inner loop
+//	wide.go    its form for a B that is read where it is
 //	lane.go    its form for lanes, which adds integers
 //	direct.go  its form for convolutions, which reads images where they are
 //	weight.go  its form for the gradient of their weights
@@ -68,6 +69,7 @@ func run(dir string) error {
 		c := build.NewContext()
 		c.ConstraintExpr("!purego")
 		tiles(c, isa, fields["tile"])
+		wides(c, isa, fields["tile"])
 		peak(c, isa, fields["pack"])
 		if isa.name == "avx2" {
 			packs(c, isa, fields["pack"])
@@ -76,7 +78,7 @@ func run(dir string) error {
 			turneds(c, isa, fields["tile"])
 		}
 		narrows(c, isa, fields["narrow"])
-		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+turnedTable(isa)+narrowTable(isa)); err != nil {
+		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+wideTable(isa)+turnedTable(isa)+narrowTable(isa)); err != nil {
 			return err
 		}
 		if err := convolutions(dir, isa, fields); err != nil {

@@ -269,9 +269,10 @@ func (t *tile) finish() {
 	t.JEQ(operand.LabelRef("noColBias"))
 	t.parts("colBias", func(last *mask) {
 		for v := range t.vecs {
-			t.get(last, v, operand.Mem{Base: p, Disp: v * t.bytes()}, t.bv[v])
+			bias := t.bv[v%len(t.bv)]
+			t.get(last, v, operand.Mem{Base: p, Disp: v * t.bytes()}, bias)
 			for r := range t.rows {
-				t.VADDPS(t.bv[v], t.acc[r][v], t.acc[r][v])
+				t.VADDPS(bias, t.acc[r][v], t.acc[r][v])
 			}
 		}
 	})

@@ -1,7 +1,5 @@
 package tensor
 
-import "unsafe"
-
 const (
 	// A block of A, 1 MiB and so many ks at most, stays in the second cache while
 	// panels of B pass by. It has not so many rows that C goes from page to page.
@@ -23,8 +21,7 @@ const (
 	turnedColumns = 32
 	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
 	pageFloats = 1024
-	// Few rows: they are one block, and rows half a page apart do not crowd each
-	// other out yet.
+	// So many rows are one block.
 	fewRows = 192
 )
 
@@ -48,9 +45,11 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyNarrow(p, w.narrowAt[:], i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
-	case p.shallow(w.k):
+	case p.shallow(w.k, rows):
 		w.multiplyShallow(p, i0, i1, j0, j1)
-	case p.plain() && rows > fewRows && !p.direct(w.k, rows):
+	case p.direct(w.k, rows):
+		w.multiplyInPlace(p, i0, i1, j0, j1)
+	case p.plain() && rows > fewRows:
 		w.multiplyMany(p, i0, i1, j0, j1)
 	default:
 		w.multiplyBlocks(p, i0, i1, j0, j1)
@@ -67,22 +66,6 @@ func (p *product) plain() bool { return p.aCol == 1 && (p.bCol == 1 || p.taps !=
 // few rows are not worth a copy.
 func (p *product) turned(k *kernels, rows int) bool {
 	return rows <= max(2, len(k.turned)) && len(k.turned) > 0 && p.k >= 16 && p.aCol == 1 && p.bCol != 1 && p.bRow == 1 && p.taps == nil && p.packed == nil
-}
-
-// direct is whether B is best read where it is, for so many rows: it is not worth
-// a copy, or its rows begin with cache lines and do not share places in the
-// caches, as those do that lie a page apart, and many that lie half a page apart.
-func (p *product) direct(k *kernels, rows int) bool {
-	if p.bCol != 1 || p.taps != nil || p.packed != nil {
-		return false
-	}
-	if rows <= 2*k.rows {
-		return true
-	}
-	if uintptr(unsafe.Pointer(unsafe.SliceData(p.b)))%cacheLine != 0 || p.bRow%(cacheLine/4) != 0 {
-		return false
-	}
-	return p.bRow%(pageFloats/2) != 0 || p.bRow%pageFloats != 0 && min(rows, p.k) <= fewRows
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.
@@ -121,7 +104,7 @@ func (w *worker) multiplyMany(p *product, i0, i1, j0, j1 int) {
 
 // strips computes all panels of rows for one block of B.
 func (w *worker) strips(p *product, i0, i1, j, cols, k0 int, last bool) {
-	high, few := w.heights(i1 - i0)
+	high, few := heights(i1-i0, w.k.rows)
 	first := func(strip int) int { return min(i0+strip*high-max(0, strip-few), i1) }
 	for s := 0; first(s) < i1; s++ {
 		i, end := first(s), first(s+1)
@@ -287,12 +270,7 @@ func (w *worker) multiplyPanel(p *product, src source, i, rows, j int, b *blockO
 		w.aimB(p, w.copied(p, b, j), vecs, b.k0, j)
 	}
 	w.aheadB(p, b, j+w.k.panel())
-	t.colBias, t.rowBias = nil, nil
-	if b.last {
-		t.colBias = pointer(p.colBias, j)
-	}
-	high, few := w.heights(rows)
-	w.tiles(p, src, w.k.tile[vecs-1], i, rows, j, high, few, b.last)
+	w.tiles(p, src, w.k.tile[vecs-1], i, rows, j, b.last)
 }
 
 // copied copies the panel of column j, if that is still to be done, and returns the
@@ -329,31 +307,44 @@ func (w *worker) aheadB(p *product, b *blockOfB, j int) {
 	}
 }
 
-// tiles runs the kernels for one panel of B: few panels of A of height high, and
-// others that have one row less.
-func (w *worker) tiles(p *product, src source, kernels []func(*tile), i, rows, col, high, few int, last bool) {
-	t := &w.t
-	first := i
-	for _, g := range [2]struct{ panels, rows int }{{few, high}, {(rows - few*high) / max(high-1, 1), high - 1}} {
-		if g.panels == 0 || g.rows == 0 {
-			continue
+// tiles runs the kernels for one panel of B and a block of A that begins at row i.
+func (w *worker) tiles(p *product, src source, kernels []func(*tile), i, rows, col int, last bool) {
+	for _, g := range groups(rows, w.k.rows) {
+		if g.panels > 0 {
+			w.tile(p, src, kernels[g.rows-1], i, g, col, last)
 		}
-		w.aim(src, g.rows, first-i)
-		if last && p.rowBias != nil {
-			t.rowBias = pointer(p.rowBias, first)
-		}
-		t.panels, t.bNext, t.colBiasNext, t.rowBiasNext = g.panels, 0, 0, uintptr(4*g.rows)
-		t.c = pointer(p.c, first*p.cRow+col)
-		t.cNext = uintptr(g.rows) * t.cRow
-		kernels[g.rows-1](t)
-		first += g.panels * g.rows
 	}
 }
 
-// heights cuts so many rows of A into panels: few of height high, and others
-// that have one row less.
-func (w *worker) heights(rows int) (high, few int) {
-	panels := (rows + w.k.rows - 1) / w.k.rows
+// tile runs a kernel for one panel of B and some panels of a block of A that begins
+// at row i.
+func (w *worker) tile(p *product, src source, kernel func(*tile), i int, g group, col int, last bool) {
+	t := &w.t
+	w.aim(src, g.rows, g.first)
+	t.rowBias, t.colBias = nil, nil
+	if last {
+		t.rowBias, t.colBias = pointer(p.rowBias, i+g.first), pointer(p.colBias, col)
+	}
+	t.panels, t.bNext, t.colBiasNext, t.rowBiasNext = g.panels, 0, 0, uintptr(4*g.rows)
+	t.c = pointer(p.c, (i+g.first)*p.cRow+col)
+	t.cNext = uintptr(g.rows) * t.cRow
+	kernel(t)
+}
+
+// group is panels of equal height in a block of A.
+type group struct{ first, rows, panels int }
+
+// groups cuts so many rows of A into panels of about equal height, most at most.
+func groups(rows, most int) [2]group {
+	high, few := heights(rows, most)
+	at := few * high
+	return [2]group{{0, high, few}, {at, high - 1, (rows - at) / max(high-1, 1)}}
+}
+
+// heights is the same in other words: few panels of height high, and others that
+// have one row less.
+func heights(rows, most int) (high, few int) {
+	panels := (rows + most - 1) / most
 	high = (rows + panels - 1) / panels
 	return high, rows - panels*(high-1)
 }

@@ -215,29 +215,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R14, R14
 	TESTL      $0x00000008, R14
-	JEQ        part85Four
+	JEQ        part107Four
 	VMOVUPS    Y0, (BX)
 
-part85Four:
+part107Four:
 	TESTL      $0x00000004, R14
-	JEQ        part85Two
+	JEQ        part107Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part85Two:
+part107Two:
 	TESTL     $0x00000002, R14
-	JEQ       part85One
+	JEQ       part107One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part85One:
+part107One:
 	TESTL  $0x00000001, R14
-	JEQ    part85None
+	JEQ    part107None
 	VMOVSS X0, (BX)
 
-part85None:
+part107None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -245,29 +245,29 @@ part85None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part86Four
+	JEQ        part108Four
 	VMOVUPS    Y0, (BX)
 
-part86Four:
+part108Four:
 	TESTL      $0x00000004, R8
-	JEQ        part86Two
+	JEQ        part108Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part86Two:
+part108Two:
 	TESTL     $0x00000002, R8
-	JEQ       part86One
+	JEQ       part108One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part86One:
+part108One:
 	TESTL  $0x00000001, R8
-	JEQ    part86None
+	JEQ    part108None
 	VMOVSS X0, (BX)
 
-part86None:
+part108None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -275,29 +275,29 @@ part86None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part87Four
+	JEQ        part109Four
 	VMOVUPS    Y0, (BX)
 
-part87Four:
+part109Four:
 	TESTL      $0x00000004, R8
-	JEQ        part87Two
+	JEQ        part109Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part87Two:
+part109Two:
 	TESTL     $0x00000002, R8
-	JEQ       part87One
+	JEQ       part109One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part87One:
+part109One:
 	TESTL  $0x00000001, R8
-	JEQ    part87None
+	JEQ    part109None
 	VMOVSS X0, (BX)
 
-part87None:
+part109None:
 	MOVQ       R10, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -305,29 +305,29 @@ part87None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part88Four
+	JEQ        part110Four
 	VMOVUPS    Y0, (BX)
 
-part88Four:
+part110Four:
 	TESTL      $0x00000004, R8
-	JEQ        part88Two
+	JEQ        part110Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part88Two:
+part110Two:
 	TESTL     $0x00000002, R8
-	JEQ       part88One
+	JEQ       part110One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part88One:
+part110One:
 	TESTL  $0x00000001, R8
-	JEQ    part88None
+	JEQ    part110None
 	VMOVSS X0, (BX)
 
-part88None:
+part110None:
 	MOVQ       R11, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -335,29 +335,29 @@ part88None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part89Four
+	JEQ        part111Four
 	VMOVUPS    Y0, (BX)
 
-part89Four:
+part111Four:
 	TESTL      $0x00000004, R8
-	JEQ        part89Two
+	JEQ        part111Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part89Two:
+part111Two:
 	TESTL     $0x00000002, R8
-	JEQ       part89One
+	JEQ       part111One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part89One:
+part111One:
 	TESTL  $0x00000001, R8
-	JEQ    part89None
+	JEQ    part111None
 	VMOVSS X0, (BX)
 
-part89None:
+part111None:
 	MOVQ       R12, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -365,29 +365,29 @@ part89None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part90Four
+	JEQ        part112Four
 	VMOVUPS    Y0, (BX)
 
-part90Four:
+part112Four:
 	TESTL      $0x00000004, R8
-	JEQ        part90Two
+	JEQ        part112Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part90Two:
+part112Two:
 	TESTL     $0x00000002, R8
-	JEQ       part90One
+	JEQ       part112One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part90One:
+part112One:
 	TESTL  $0x00000001, R8
-	JEQ    part90None
+	JEQ    part112None
 	VMOVSS X0, (BX)
 
-part90None:
+part112None:
 	MOVQ       R13, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -395,29 +395,29 @@ part90None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part91Four
+	JEQ        part113Four
 	VMOVUPS    Y0, (BX)
 
-part91Four:
+part113Four:
 	TESTL      $0x00000004, R8
-	JEQ        part91Two
+	JEQ        part113Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part91Two:
+part113Two:
 	TESTL     $0x00000002, R8
-	JEQ       part91One
+	JEQ       part113One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part91One:
+part113One:
 	TESTL  $0x00000001, R8
-	JEQ    part91None
+	JEQ    part113None
 	VMOVSS X0, (BX)
 
-part91None:
+part113None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, SI
@@ -425,29 +425,29 @@ part91None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part92Four
+	JEQ        part114Four
 	VMOVUPS    Y0, (BX)
 
-part92Four:
+part114Four:
 	TESTL      $0x00000004, SI
-	JEQ        part92Two
+	JEQ        part114Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part92Two:
+part114Two:
 	TESTL     $0x00000002, SI
-	JEQ       part92One
+	JEQ       part114One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part92One:
+part114One:
 	TESTL  $0x00000001, SI
-	JEQ    part92None
+	JEQ    part114None
 	VMOVSS X0, (BX)
 
-part92None:
+part114None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x08, BX, BX
@@ -642,29 +642,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R10, R10
 	TESTL      $0x00000008, R10
-	JEQ        part93Four
+	JEQ        part115Four
 	VMOVUPS    Y0, (BX)
 
-part93Four:
+part115Four:
 	TESTL      $0x00000004, R10
-	JEQ        part93Two
+	JEQ        part115Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part93Two:
+part115Two:
 	TESTL     $0x00000002, R10
-	JEQ       part93One
+	JEQ       part115One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part93One:
+part115One:
 	TESTL  $0x00000001, R10
-	JEQ    part93None
+	JEQ    part115None
 	VMOVSS X0, (BX)
 
-part93None:
+part115None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(DI*4)
 	VMOVUPS    Y2, (BX)
@@ -673,29 +673,29 @@ part93None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part94Four
+	JEQ        part116Four
 	VMOVUPS    Y0, (BX)
 
-part94Four:
+part116Four:
 	TESTL      $0x00000004, R8
-	JEQ        part94Two
+	JEQ        part116Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part94Two:
+part116Two:
 	TESTL     $0x00000002, R8
-	JEQ       part94One
+	JEQ       part116One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part94One:
+part116One:
 	TESTL  $0x00000001, R8
-	JEQ    part94None
+	JEQ    part116None
 	VMOVSS X0, (BX)
 
-part94None:
+part116None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(DI*4)
 	VMOVUPS    Y4, (BX)
@@ -704,29 +704,29 @@ part94None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part95Four
+	JEQ        part117Four
 	VMOVUPS    Y0, (BX)
 
-part95Four:
+part117Four:
 	TESTL      $0x00000004, R8
-	JEQ        part95Two
+	JEQ        part117Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part95Two:
+part117Two:
 	TESTL     $0x00000002, R8
-	JEQ       part95One
+	JEQ       part117One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part95One:
+part117One:
 	TESTL  $0x00000001, R8
-	JEQ    part95None
+	JEQ    part117None
 	VMOVSS X0, (BX)
 
-part95None:
+part117None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(DI*4)
 	VMOVUPS    Y6, (BX)
@@ -735,29 +735,29 @@ part95None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part96Four
+	JEQ        part118Four
 	VMOVUPS    Y0, (BX)
 
-part96Four:
+part118Four:
 	TESTL      $0x00000004, SI
-	JEQ        part96Two
+	JEQ        part118Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part96Two:
+part118Two:
 	TESTL     $0x00000002, SI
-	JEQ       part96One
+	JEQ       part118One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part96One:
+part118One:
 	TESTL  $0x00000001, SI
-	JEQ    part96None
+	JEQ    part118None
 	VMOVSS X0, (BX)
 
-part96None:
+part118None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x04, BX, BX
@@ -941,29 +941,29 @@ storePart:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part97Four
+	JEQ        part119Four
 	VMOVUPS    Y0, (BX)
 
-part97Four:
+part119Four:
 	TESTL      $0x00000004, R8
-	JEQ        part97Two
+	JEQ        part119Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part97Two:
+part119Two:
 	TESTL     $0x00000002, R8
-	JEQ       part97One
+	JEQ       part119One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part97One:
+part119One:
 	TESTL  $0x00000001, R8
-	JEQ    part97None
+	JEQ    part119None
 	VMOVSS X0, (BX)
 
-part97None:
+part119None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(DI*2)
 	VMOVUPS    Y4, (BX)
@@ -975,29 +975,29 @@ part97None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part98Four
+	JEQ        part120Four
 	VMOVUPS    Y0, (BX)
 
-part98Four:
+part120Four:
 	TESTL      $0x00000004, SI
-	JEQ        part98Two
+	JEQ        part120Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part98Two:
+part120Two:
 	TESTL     $0x00000002, SI
-	JEQ       part98One
+	JEQ       part120One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part98One:
+part120One:
 	TESTL  $0x00000001, SI
-	JEQ    part98None
+	JEQ    part120None
 	VMOVSS X0, (BX)
 
-part98None:
+part120None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -1225,29 +1225,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part99Four
+	JEQ        part121Four
 	VMOVUPS    Y0, (R12)
 
-part99Four:
+part121Four:
 	TESTL      $0x00000004, R11
-	JEQ        part99Two
+	JEQ        part121Two
 	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R12
 
-part99Two:
+part121Two:
 	TESTL     $0x00000002, R11
-	JEQ       part99One
+	JEQ       part121One
 	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R12
 
-part99One:
+part121One:
 	TESTL  $0x00000001, R11
-	JEQ    part99None
+	JEQ    part121None
 	VMOVSS X0, (R12)
 
-part99None:
+part121None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R11
@@ -1255,29 +1255,29 @@ part99None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part100Four
+	JEQ        part122Four
 	VMOVUPS    Y0, (BX)
 
-part100Four:
+part122Four:
 	TESTL      $0x00000004, R11
-	JEQ        part100Two
+	JEQ        part122Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part100Two:
+part122Two:
 	TESTL     $0x00000002, R11
-	JEQ       part100One
+	JEQ       part122One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part100One:
+part122One:
 	TESTL  $0x00000001, R11
-	JEQ    part100None
+	JEQ    part122None
 	VMOVSS X0, (BX)
 
-part100None:
+part122None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1285,29 +1285,29 @@ part100None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part101Four
+	JEQ        part123Four
 	VMOVUPS    Y0, (R11)
 
-part101Four:
+part123Four:
 	TESTL      $0x00000004, R8
-	JEQ        part101Two
+	JEQ        part123Two
 	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R11
 
-part101Two:
+part123Two:
 	TESTL     $0x00000002, R8
-	JEQ       part101One
+	JEQ       part123One
 	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R11
 
-part101One:
+part123One:
 	TESTL  $0x00000001, R8
-	JEQ    part101None
+	JEQ    part123None
 	VMOVSS X0, (R11)
 
-part101None:
+part123None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1315,29 +1315,29 @@ part101None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part102Four
+	JEQ        part124Four
 	VMOVUPS    Y0, (BX)
 
-part102Four:
+part124Four:
 	TESTL      $0x00000004, R8
-	JEQ        part102Two
+	JEQ        part124Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part102Two:
+part124Two:
 	TESTL     $0x00000002, R8
-	JEQ       part102One
+	JEQ       part124One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part102One:
+part124One:
 	TESTL  $0x00000001, R8
-	JEQ    part102None
+	JEQ    part124None
 	VMOVSS X0, (BX)
 
-part102None:
+part124None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1345,29 +1345,29 @@ part102None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part103Four
+	JEQ        part125Four
 	VMOVUPS    Y0, (R9)
 
-part103Four:
+part125Four:
 	TESTL      $0x00000004, R8
-	JEQ        part103Two
+	JEQ        part125Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part103Two:
+part125Two:
 	TESTL     $0x00000002, R8
-	JEQ       part103One
+	JEQ       part125One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part103One:
+part125One:
 	TESTL  $0x00000001, R8
-	JEQ    part103None
+	JEQ    part125None
 	VMOVSS X0, (R9)
 
-part103None:
+part125None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1375,29 +1375,29 @@ part103None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part104Four
+	JEQ        part126Four
 	VMOVUPS    Y0, (BX)
 
-part104Four:
+part126Four:
 	TESTL      $0x00000004, R8
-	JEQ        part104Two
+	JEQ        part126Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part104Two:
+part126Two:
 	TESTL     $0x00000002, R8
-	JEQ       part104One
+	JEQ       part126One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part104One:
+part126One:
 	TESTL  $0x00000001, R8
-	JEQ    part104None
+	JEQ    part126None
 	VMOVSS X0, (BX)
 
-part104None:
+part126None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, SI
@@ -1405,29 +1405,29 @@ part104None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part105Four
+	JEQ        part127Four
 	VMOVUPS    Y0, (R8)
 
-part105Four:
+part127Four:
 	TESTL      $0x00000004, SI
-	JEQ        part105Two
+	JEQ        part127Two
 	VMOVUPS    X0, (R8)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R8
 
-part105Two:
+part127Two:
 	TESTL     $0x00000002, SI
-	JEQ       part105One
+	JEQ       part127One
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R8
 
-part105One:
+part127One:
 	TESTL  $0x00000001, SI
-	JEQ    part105None
+	JEQ    part127None
 	VMOVSS X0, (R8)
 
-part105None:
+part127None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, SI
@@ -1435,29 +1435,29 @@ part105None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part106Four
+	JEQ        part128Four
 	VMOVUPS    Y0, (BX)
 
-part106Four:
+part128Four:
 	TESTL      $0x00000004, SI
-	JEQ        part106Two
+	JEQ        part128Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part106Two:
+part128Two:
 	TESTL     $0x00000002, SI
-	JEQ       part106One
+	JEQ       part128One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part106One:
+part128One:
 	TESTL  $0x00000001, SI
-	JEQ    part106None
+	JEQ    part128None
 	VMOVSS X0, (BX)
 
-part106None:
+part128None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x04, BX, BX
@@ -1666,29 +1666,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part107Four
+	JEQ        part129Four
 	VMOVUPS    Y0, (R10)
 
-part107Four:
+part129Four:
 	TESTL      $0x00000004, R9
-	JEQ        part107Two
+	JEQ        part129Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part107Two:
+part129Two:
 	TESTL     $0x00000002, R9
-	JEQ       part107One
+	JEQ       part129One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part107One:
+part129One:
 	TESTL  $0x00000001, R9
-	JEQ    part107None
+	JEQ    part129None
 	VMOVSS X0, (R10)
 
-part107None:
+part129None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y4, (BX)
@@ -1697,29 +1697,29 @@ part107None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part108Four
+	JEQ        part130Four
 	VMOVUPS    Y0, (BX)
 
-part108Four:
+part130Four:
 	TESTL      $0x00000004, R9
-	JEQ        part108Two
+	JEQ        part130Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part108Two:
+part130Two:
 	TESTL     $0x00000002, R9
-	JEQ       part108One
+	JEQ       part130One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part108One:
+part130One:
 	TESTL  $0x00000001, R9
-	JEQ    part108None
+	JEQ    part130None
 	VMOVSS X0, (BX)
 
-part108None:
+part130None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y2, (BX)
@@ -1728,29 +1728,29 @@ part108None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part109Four
+	JEQ        part131Four
 	VMOVUPS    Y0, (R9)
 
-part109Four:
+part131Four:
 	TESTL      $0x00000004, SI
-	JEQ        part109Two
+	JEQ        part131Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part109Two:
+part131Two:
 	TESTL     $0x00000002, SI
-	JEQ       part109One
+	JEQ       part131One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part109One:
+part131One:
 	TESTL  $0x00000001, SI
-	JEQ    part109None
+	JEQ    part131None
 	VMOVSS X0, (R9)
 
-part109None:
+part131None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y6, (BX)
@@ -1759,29 +1759,29 @@ part109None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part110Four
+	JEQ        part132Four
 	VMOVUPS    Y0, (BX)
 
-part110Four:
+part132Four:
 	TESTL      $0x00000004, SI
-	JEQ        part110Two
+	JEQ        part132Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part110Two:
+part132Two:
 	TESTL     $0x00000002, SI
-	JEQ       part110One
+	JEQ       part132One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part110One:
+part132One:
 	TESTL  $0x00000001, SI
-	JEQ    part110None
+	JEQ    part132None
 	VMOVSS X0, (BX)
 
-part110None:
+part132None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -1981,29 +1981,29 @@ storePart:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part111Four
+	JEQ        part133Four
 	VMOVUPS    Y0, (R9)
 
-part111Four:
+part133Four:
 	TESTL      $0x00000004, R8
-	JEQ        part111Two
+	JEQ        part133Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part111Two:
+part133Two:
 	TESTL     $0x00000002, R8
-	JEQ       part111One
+	JEQ       part133One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part111One:
+part133One:
 	TESTL  $0x00000001, R8
-	JEQ    part111None
+	JEQ    part133None
 	VMOVSS X0, (R9)
 
-part111None:
+part133None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -2015,29 +2015,29 @@ part111None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part112Four
+	JEQ        part134Four
 	VMOVUPS    Y0, (BX)
 
-part112Four:
+part134Four:
 	TESTL      $0x00000004, SI
-	JEQ        part112Two
+	JEQ        part134Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part112Two:
+part134Two:
 	TESTL     $0x00000002, SI
-	JEQ       part112One
+	JEQ       part134One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part112One:
+part134One:
 	TESTL  $0x00000001, SI
-	JEQ    part112None
+	JEQ    part134None
 	VMOVSS X0, (BX)
 
-part112None:
+part134None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -2315,29 +2315,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part113Four
+	JEQ        part135Four
 	VMOVUPS    Y0, (R12)
 
-part113Four:
+part135Four:
 	TESTL      $0x00000004, R11
-	JEQ        part113Two
+	JEQ        part135Two
 	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R12
 
-part113Two:
+part135Two:
 	TESTL     $0x00000002, R11
-	JEQ       part113One
+	JEQ       part135One
 	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R12
 
-part113One:
+part135One:
 	TESTL  $0x00000001, R11
-	JEQ    part113None
+	JEQ    part135None
 	VMOVSS X0, (R12)
 
-part113None:
+part135None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R11
@@ -2345,29 +2345,29 @@ part113None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part114Four
+	JEQ        part136Four
 	VMOVUPS    Y0, (R12)
 
-part114Four:
+part136Four:
 	TESTL      $0x00000004, R11
-	JEQ        part114Two
+	JEQ        part136Two
 	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R12
 
-part114Two:
+part136Two:
 	TESTL     $0x00000002, R11
-	JEQ       part114One
+	JEQ       part136One
 	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R12
 
-part114One:
+part136One:
 	TESTL  $0x00000001, R11
-	JEQ    part114None
+	JEQ    part136None
 	VMOVSS X0, (R12)
 
-part114None:
+part136None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R11
@@ -2375,29 +2375,29 @@ part114None:
 	VMOVAPS    Y8, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part115Four
+	JEQ        part137Four
 	VMOVUPS    Y0, (BX)
 
-part115Four:
+part137Four:
 	TESTL      $0x00000004, R11
-	JEQ        part115Two
+	JEQ        part137Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part115Two:
+part137Two:
 	TESTL     $0x00000002, R11
-	JEQ       part115One
+	JEQ       part137One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part115One:
+part137One:
 	TESTL  $0x00000001, R11
-	JEQ    part115None
+	JEQ    part137None
 	VMOVSS X0, (BX)
 
-part115None:
+part137None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2405,29 +2405,29 @@ part115None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part116Four
+	JEQ        part138Four
 	VMOVUPS    Y0, (R11)
 
-part116Four:
+part138Four:
 	TESTL      $0x00000004, R8
-	JEQ        part116Two
+	JEQ        part138Two
 	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R11
 
-part116Two:
+part138Two:
 	TESTL     $0x00000002, R8
-	JEQ       part116One
+	JEQ       part138One
 	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R11
 
-part116One:
+part138One:
 	TESTL  $0x00000001, R8
-	JEQ    part116None
+	JEQ    part138None
 	VMOVSS X0, (R11)
 
-part116None:
+part138None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2435,29 +2435,29 @@ part116None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part117Four
+	JEQ        part139Four
 	VMOVUPS    Y0, (R11)
 
-part117Four:
+part139Four:
 	TESTL      $0x00000004, R8
-	JEQ        part117Two
+	JEQ        part139Two
 	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R11
 
-part117Two:
+part139Two:
 	TESTL     $0x00000002, R8
-	JEQ       part117One
+	JEQ       part139One
 	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R11
 
-part117One:
+part139One:
 	TESTL  $0x00000001, R8
-	JEQ    part117None
+	JEQ    part139None
 	VMOVSS X0, (R11)
 
-part117None:
+part139None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2465,29 +2465,29 @@ part117None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part118Four
+	JEQ        part140Four
 	VMOVUPS    Y0, (BX)
 
-part118Four:
+part140Four:
 	TESTL      $0x00000004, R8
-	JEQ        part118Two
+	JEQ        part140Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part118Two:
+part140Two:
 	TESTL     $0x00000002, R8
-	JEQ       part118One
+	JEQ       part140One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part118One:
+part140One:
 	TESTL  $0x00000001, R8
-	JEQ    part118None
+	JEQ    part140None
 	VMOVSS X0, (BX)
 
-part118None:
+part140None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2495,29 +2495,29 @@ part118None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part119Four
+	JEQ        part141Four
 	VMOVUPS    Y0, (R9)
 
-part119Four:
+part141Four:
 	TESTL      $0x00000004, R8
-	JEQ        part119Two
+	JEQ        part141Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part119Two:
+part141Two:
 	TESTL     $0x00000002, R8
-	JEQ       part119One
+	JEQ       part141One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part119One:
+part141One:
 	TESTL  $0x00000001, R8
-	JEQ    part119None
+	JEQ    part141None
 	VMOVSS X0, (R9)
 
-part119None:
+part141None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2525,29 +2525,29 @@ part119None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part120Four
+	JEQ        part142Four
 	VMOVUPS    Y0, (R9)
 
-part120Four:
+part142Four:
 	TESTL      $0x00000004, R8
-	JEQ        part120Two
+	JEQ        part142Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part120Two:
+part142Two:
 	TESTL     $0x00000002, R8
-	JEQ       part120One
+	JEQ       part142One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part120One:
+part142One:
 	TESTL  $0x00000001, R8
-	JEQ    part120None
+	JEQ    part142None
 	VMOVSS X0, (R9)
 
-part120None:
+part142None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2555,29 +2555,29 @@ part120None:
 	VMOVAPS    Y10, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part121Four
+	JEQ        part143Four
 	VMOVUPS    Y0, (BX)
 
-part121Four:
+part143Four:
 	TESTL      $0x00000004, R8
-	JEQ        part121Two
+	JEQ        part143Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part121Two:
+part143Two:
 	TESTL     $0x00000002, R8
-	JEQ       part121One
+	JEQ       part143One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part121One:
+part143One:
 	TESTL  $0x00000001, R8
-	JEQ    part121None
+	JEQ    part143None
 	VMOVSS X0, (BX)
 
-part121None:
+part143None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, SI
@@ -2585,29 +2585,29 @@ part121None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part122Four
+	JEQ        part144Four
 	VMOVUPS    Y0, (R8)
 
-part122Four:
+part144Four:
 	TESTL      $0x00000004, SI
-	JEQ        part122Two
+	JEQ        part144Two
 	VMOVUPS    X0, (R8)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R8
 
-part122Two:
+part144Two:
 	TESTL     $0x00000002, SI
-	JEQ       part122One
+	JEQ       part144One
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R8
 
-part122One:
+part144One:
 	TESTL  $0x00000001, SI
-	JEQ    part122None
+	JEQ    part144None
 	VMOVSS X0, (R8)
 
-part122None:
+part144None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, SI
@@ -2615,29 +2615,29 @@ part122None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part123Four
+	JEQ        part145Four
 	VMOVUPS    Y0, (R8)
 
-part123Four:
+part145Four:
 	TESTL      $0x00000004, SI
-	JEQ        part123Two
+	JEQ        part145Two
 	VMOVUPS    X0, (R8)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R8
 
-part123Two:
+part145Two:
 	TESTL     $0x00000002, SI
-	JEQ       part123One
+	JEQ       part145One
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R8
 
-part123One:
+part145One:
 	TESTL  $0x00000001, SI
-	JEQ    part123None
+	JEQ    part145None
 	VMOVSS X0, (R8)
 
-part123None:
+part145None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, SI
@@ -2645,29 +2645,29 @@ part123None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part124Four
+	JEQ        part146Four
 	VMOVUPS    Y0, (BX)
 
-part124Four:
+part146Four:
 	TESTL      $0x00000004, SI
-	JEQ        part124Two
+	JEQ        part146Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part124Two:
+part146Two:
 	TESTL     $0x00000002, SI
-	JEQ       part124One
+	JEQ       part146One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part124One:
+part146One:
 	TESTL  $0x00000001, SI
-	JEQ    part124None
+	JEQ    part146None
 	VMOVSS X0, (BX)
 
-part124None:
+part146None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x04, BX, BX
@@ -2922,29 +2922,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part125Four
+	JEQ        part147Four
 	VMOVUPS    Y0, (R10)
 
-part125Four:
+part147Four:
 	TESTL      $0x00000004, R9
-	JEQ        part125Two
+	JEQ        part147Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part125Two:
+part147Two:
 	TESTL     $0x00000002, R9
-	JEQ       part125One
+	JEQ       part147One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part125One:
+part147One:
 	TESTL  $0x00000001, R9
-	JEQ    part125None
+	JEQ    part147None
 	VMOVSS X0, (R10)
 
-part125None:
+part147None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y4, (BX)
@@ -2953,29 +2953,29 @@ part125None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part126Four
+	JEQ        part148Four
 	VMOVUPS    Y0, (R10)
 
-part126Four:
+part148Four:
 	TESTL      $0x00000004, R9
-	JEQ        part126Two
+	JEQ        part148Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part126Two:
+part148Two:
 	TESTL     $0x00000002, R9
-	JEQ       part126One
+	JEQ       part148One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part126One:
+part148One:
 	TESTL  $0x00000001, R9
-	JEQ    part126None
+	JEQ    part148None
 	VMOVSS X0, (R10)
 
-part126None:
+part148None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y8, (BX)
@@ -2984,29 +2984,29 @@ part126None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part127Four
+	JEQ        part149Four
 	VMOVUPS    Y0, (BX)
 
-part127Four:
+part149Four:
 	TESTL      $0x00000004, R9
-	JEQ        part127Two
+	JEQ        part149Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part127Two:
+part149Two:
 	TESTL     $0x00000002, R9
-	JEQ       part127One
+	JEQ       part149One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part127One:
+part149One:
 	TESTL  $0x00000001, R9
-	JEQ    part127None
+	JEQ    part149None
 	VMOVSS X0, (BX)
 
-part127None:
+part149None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y2, (BX)
@@ -3015,29 +3015,29 @@ part127None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part128Four
+	JEQ        part150Four
 	VMOVUPS    Y0, (R9)
 
-part128Four:
+part150Four:
 	TESTL      $0x00000004, SI
-	JEQ        part128Two
+	JEQ        part150Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part128Two:
+part150Two:
 	TESTL     $0x00000002, SI
-	JEQ       part128One
+	JEQ       part150One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part128One:
+part150One:
 	TESTL  $0x00000001, SI
-	JEQ    part128None
+	JEQ    part150None
 	VMOVSS X0, (R9)
 
-part128None:
+part150None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y6, (BX)
@@ -3046,29 +3046,29 @@ part128None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part129Four
+	JEQ        part151Four
 	VMOVUPS    Y0, (R9)
 
-part129Four:
+part151Four:
 	TESTL      $0x00000004, SI
-	JEQ        part129Two
+	JEQ        part151Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part129Two:
+part151Two:
 	TESTL     $0x00000002, SI
-	JEQ       part129One
+	JEQ       part151One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part129One:
+part151One:
 	TESTL  $0x00000001, SI
-	JEQ    part129None
+	JEQ    part151None
 	VMOVSS X0, (R9)
 
-part129None:
+part151None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y10, (BX)
@@ -3077,29 +3077,29 @@ part129None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part130Four
+	JEQ        part152Four
 	VMOVUPS    Y0, (BX)
 
-part130Four:
+part152Four:
 	TESTL      $0x00000004, SI
-	JEQ        part130Two
+	JEQ        part152Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part130Two:
+part152Two:
 	TESTL     $0x00000002, SI
-	JEQ       part130One
+	JEQ       part152One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part130One:
+part152One:
 	TESTL  $0x00000001, SI
-	JEQ    part130None
+	JEQ    part152None
 	VMOVSS X0, (BX)
 
-part130None:
+part152None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -3344,29 +3344,29 @@ storePart:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part131Four
+	JEQ        part153Four
 	VMOVUPS    Y0, (R9)
 
-part131Four:
+part153Four:
 	TESTL      $0x00000004, R8
-	JEQ        part131Two
+	JEQ        part153Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part131Two:
+part153Two:
 	TESTL     $0x00000002, R8
-	JEQ       part131One
+	JEQ       part153One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part131One:
+part153One:
 	TESTL  $0x00000001, R8
-	JEQ    part131None
+	JEQ    part153None
 	VMOVSS X0, (R9)
 
-part131None:
+part153None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -3378,29 +3378,29 @@ part131None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part132Four
+	JEQ        part154Four
 	VMOVUPS    Y0, (R9)
 
-part132Four:
+part154Four:
 	TESTL      $0x00000004, R8
-	JEQ        part132Two
+	JEQ        part154Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part132Two:
+part154Two:
 	TESTL     $0x00000002, R8
-	JEQ       part132One
+	JEQ       part154One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part132One:
+part154One:
 	TESTL  $0x00000001, R8
-	JEQ    part132None
+	JEQ    part154None
 	VMOVSS X0, (R9)
 
-part132None:
+part154None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y8, (BX)
@@ -3412,29 +3412,29 @@ part132None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part133Four
+	JEQ        part155Four
 	VMOVUPS    Y0, (BX)
 
-part133Four:
+part155Four:
 	TESTL      $0x00000004, SI
-	JEQ        part133Two
+	JEQ        part155Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part133Two:
+part155Two:
 	TESTL     $0x00000002, SI
-	JEQ       part133One
+	JEQ       part155One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part133One:
+part155One:
 	TESTL  $0x00000001, SI
-	JEQ    part133None
+	JEQ    part155None
 	VMOVSS X0, (BX)
 
-part133None:
+part155None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -3653,29 +3653,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part134Four
+	JEQ        part156Four
 	VMOVUPS    Y0, (R10)
 
-part134Four:
+part156Four:
 	TESTL      $0x00000004, R9
-	JEQ        part134Two
+	JEQ        part156Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part134Two:
+part156Two:
 	TESTL     $0x00000002, R9
-	JEQ       part134One
+	JEQ       part156One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part134One:
+part156One:
 	TESTL  $0x00000001, R9
-	JEQ    part134None
+	JEQ    part156None
 	VMOVSS X0, (R10)
 
-part134None:
+part156None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, R9
@@ -3683,29 +3683,29 @@ part134None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part135Four
+	JEQ        part157Four
 	VMOVUPS    Y0, (R10)
 
-part135Four:
+part157Four:
 	TESTL      $0x00000004, R9
-	JEQ        part135Two
+	JEQ        part157Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part135Two:
+part157Two:
 	TESTL     $0x00000002, R9
-	JEQ       part135One
+	JEQ       part157One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part135One:
+part157One:
 	TESTL  $0x00000001, R9
-	JEQ    part135None
+	JEQ    part157None
 	VMOVSS X0, (R10)
 
-part135None:
+part157None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, R9
@@ -3713,29 +3713,29 @@ part135None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part136Four
+	JEQ        part158Four
 	VMOVUPS    Y0, (R10)
 
-part136Four:
+part158Four:
 	TESTL      $0x00000004, R9
-	JEQ        part136Two
+	JEQ        part158Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part136Two:
+part158Two:
 	TESTL     $0x00000002, R9
-	JEQ       part136One
+	JEQ       part158One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part136One:
+part158One:
 	TESTL  $0x00000001, R9
-	JEQ    part136None
+	JEQ    part158None
 	VMOVSS X0, (R10)
 
-part136None:
+part158None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, R9
@@ -3743,29 +3743,29 @@ part136None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part137Four
+	JEQ        part159Four
 	VMOVUPS    Y0, (BX)
 
-part137Four:
+part159Four:
 	TESTL      $0x00000004, R9
-	JEQ        part137Two
+	JEQ        part159Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part137Two:
+part159Two:
 	TESTL     $0x00000002, R9
-	JEQ       part137One
+	JEQ       part159One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part137One:
+part159One:
 	TESTL  $0x00000001, R9
-	JEQ    part137None
+	JEQ    part159None
 	VMOVSS X0, (BX)
 
-part137None:
+part159None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3773,29 +3773,29 @@ part137None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part138Four
+	JEQ        part160Four
 	VMOVUPS    Y0, (R9)
 
-part138Four:
+part160Four:
 	TESTL      $0x00000004, SI
-	JEQ        part138Two
+	JEQ        part160Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part138Two:
+part160Two:
 	TESTL     $0x00000002, SI
-	JEQ       part138One
+	JEQ       part160One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part138One:
+part160One:
 	TESTL  $0x00000001, SI
-	JEQ    part138None
+	JEQ    part160None
 	VMOVSS X0, (R9)
 
-part138None:
+part160None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3803,29 +3803,29 @@ part138None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part139Four
+	JEQ        part161Four
 	VMOVUPS    Y0, (R9)
 
-part139Four:
+part161Four:
 	TESTL      $0x00000004, SI
-	JEQ        part139Two
+	JEQ        part161Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part139Two:
+part161Two:
 	TESTL     $0x00000002, SI
-	JEQ       part139One
+	JEQ       part161One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part139One:
+part161One:
 	TESTL  $0x00000001, SI
-	JEQ    part139None
+	JEQ    part161None
 	VMOVSS X0, (R9)
 
-part139None:
+part161None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3833,29 +3833,29 @@ part139None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part140Four
+	JEQ        part162Four
 	VMOVUPS    Y0, (R9)
 
-part140Four:
+part162Four:
 	TESTL      $0x00000004, SI
-	JEQ        part140Two
+	JEQ        part162Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part140Two:
+part162Two:
 	TESTL     $0x00000002, SI
-	JEQ       part140One
+	JEQ       part162One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part140One:
+part162One:
 	TESTL  $0x00000001, SI
-	JEQ    part140None
+	JEQ    part162None
 	VMOVSS X0, (R9)
 
-part140None:
+part162None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3863,29 +3863,29 @@ part140None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part141Four
+	JEQ        part163Four
 	VMOVUPS    Y0, (BX)
 
-part141Four:
+part163Four:
 	TESTL      $0x00000004, SI
-	JEQ        part141Two
+	JEQ        part163Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part141Two:
+part163Two:
 	TESTL     $0x00000002, SI
-	JEQ       part141One
+	JEQ       part163One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part141One:
+part163One:
 	TESTL  $0x00000001, SI
-	JEQ    part141None
+	JEQ    part163None
 	VMOVSS X0, (BX)
 
-part141None:
+part163None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -4087,29 +4087,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part142Four
+	JEQ        part164Four
 	VMOVUPS    Y0, (R9)
 
-part142Four:
+part164Four:
 	TESTL      $0x00000004, R8
-	JEQ        part142Two
+	JEQ        part164Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part142Two:
+part164Two:
 	TESTL     $0x00000002, R8
-	JEQ       part142One
+	JEQ       part164One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part142One:
+part164One:
 	TESTL  $0x00000001, R8
-	JEQ    part142None
+	JEQ    part164None
 	VMOVSS X0, (R9)
 
-part142None:
+part164None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y2, (BX)
@@ -4118,29 +4118,29 @@ part142None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part143Four
+	JEQ        part165Four
 	VMOVUPS    Y0, (R9)
 
-part143Four:
+part165Four:
 	TESTL      $0x00000004, R8
-	JEQ        part143Two
+	JEQ        part165Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part143Two:
+part165Two:
 	TESTL     $0x00000002, R8
-	JEQ       part143One
+	JEQ       part165One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part143One:
+part165One:
 	TESTL  $0x00000001, R8
-	JEQ    part143None
+	JEQ    part165None
 	VMOVSS X0, (R9)
 
-part143None:
+part165None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -4149,29 +4149,29 @@ part143None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part144Four
+	JEQ        part166Four
 	VMOVUPS    Y0, (R9)
 
-part144Four:
+part166Four:
 	TESTL      $0x00000004, R8
-	JEQ        part144Two
+	JEQ        part166Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part144Two:
+part166Two:
 	TESTL     $0x00000002, R8
-	JEQ       part144One
+	JEQ       part166One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part144One:
+part166One:
 	TESTL  $0x00000001, R8
-	JEQ    part144None
+	JEQ    part166None
 	VMOVSS X0, (R9)
 
-part144None:
+part166None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y6, (BX)
@@ -4180,29 +4180,29 @@ part144None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part145Four
+	JEQ        part167Four
 	VMOVUPS    Y0, (BX)
 
-part145Four:
+part167Four:
 	TESTL      $0x00000004, SI
-	JEQ        part145Two
+	JEQ        part167Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part145Two:
+part167Two:
 	TESTL     $0x00000002, SI
-	JEQ       part145One
+	JEQ       part167One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part145One:
+part167One:
 	TESTL  $0x00000001, SI
-	JEQ    part145None
+	JEQ    part167None
 	VMOVSS X0, (BX)
 
-part145None:
+part167None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -4449,29 +4449,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part146Four
+	JEQ        part168Four
 	VMOVUPS    Y0, (R10)
 
-part146Four:
+part168Four:
 	TESTL      $0x00000004, R9
-	JEQ        part146Two
+	JEQ        part168Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part146Two:
+part168Two:
 	TESTL     $0x00000002, R9
-	JEQ       part146One
+	JEQ       part168One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part146One:
+part168One:
 	TESTL  $0x00000001, R9
-	JEQ    part146None
+	JEQ    part168None
 	VMOVSS X0, (R10)
 
-part146None:
+part168None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4479,29 +4479,29 @@ part146None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part147Four
+	JEQ        part169Four
 	VMOVUPS    Y0, (R10)
 
-part147Four:
+part169Four:
 	TESTL      $0x00000004, R9
-	JEQ        part147Two
+	JEQ        part169Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part147Two:
+part169Two:
 	TESTL     $0x00000002, R9
-	JEQ       part147One
+	JEQ       part169One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part147One:
+part169One:
 	TESTL  $0x00000001, R9
-	JEQ    part147None
+	JEQ    part169None
 	VMOVSS X0, (R10)
 
-part147None:
+part169None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4509,29 +4509,29 @@ part147None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part148Four
+	JEQ        part170Four
 	VMOVUPS    Y0, (R10)
 
-part148Four:
+part170Four:
 	TESTL      $0x00000004, R9
-	JEQ        part148Two
+	JEQ        part170Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part148Two:
+part170Two:
 	TESTL     $0x00000002, R9
-	JEQ       part148One
+	JEQ       part170One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part148One:
+part170One:
 	TESTL  $0x00000001, R9
-	JEQ    part148None
+	JEQ    part170None
 	VMOVSS X0, (R10)
 
-part148None:
+part170None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4539,29 +4539,29 @@ part148None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part149Four
+	JEQ        part171Four
 	VMOVUPS    Y0, (R10)
 
-part149Four:
+part171Four:
 	TESTL      $0x00000004, R9
-	JEQ        part149Two
+	JEQ        part171Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part149Two:
+part171Two:
 	TESTL     $0x00000002, R9
-	JEQ       part149One
+	JEQ       part171One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part149One:
+part171One:
 	TESTL  $0x00000001, R9
-	JEQ    part149None
+	JEQ    part171None
 	VMOVSS X0, (R10)
 
-part149None:
+part171None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4569,29 +4569,29 @@ part149None:
 	VMOVAPS    Y8, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part150Four
+	JEQ        part172Four
 	VMOVUPS    Y0, (BX)
 
-part150Four:
+part172Four:
 	TESTL      $0x00000004, R9
-	JEQ        part150Two
+	JEQ        part172Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part150Two:
+part172Two:
 	TESTL     $0x00000002, R9
-	JEQ       part150One
+	JEQ       part172One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part150One:
+part172One:
 	TESTL  $0x00000001, R9
-	JEQ    part150None
+	JEQ    part172None
 	VMOVSS X0, (BX)
 
-part150None:
+part172None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4599,29 +4599,29 @@ part150None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part151Four
+	JEQ        part173Four
 	VMOVUPS    Y0, (R9)
 
-part151Four:
+part173Four:
 	TESTL      $0x00000004, SI
-	JEQ        part151Two
+	JEQ        part173Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part151Two:
+part173Two:
 	TESTL     $0x00000002, SI
-	JEQ       part151One
+	JEQ       part173One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part151One:
+part173One:
 	TESTL  $0x00000001, SI
-	JEQ    part151None
+	JEQ    part173None
 	VMOVSS X0, (R9)
 
-part151None:
+part173None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4629,29 +4629,29 @@ part151None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part152Four
+	JEQ        part174Four
 	VMOVUPS    Y0, (R9)
 
-part152Four:
+part174Four:
 	TESTL      $0x00000004, SI
-	JEQ        part152Two
+	JEQ        part174Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part152Two:
+part174Two:
 	TESTL     $0x00000002, SI
-	JEQ       part152One
+	JEQ       part174One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part152One:
+part174One:
 	TESTL  $0x00000001, SI
-	JEQ    part152None
+	JEQ    part174None
 	VMOVSS X0, (R9)
 
-part152None:
+part174None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4659,29 +4659,29 @@ part152None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part153Four
+	JEQ        part175Four
 	VMOVUPS    Y0, (R9)
 
-part153Four:
+part175Four:
 	TESTL      $0x00000004, SI
-	JEQ        part153Two
+	JEQ        part175Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part153Two:
+part175Two:
 	TESTL     $0x00000002, SI
-	JEQ       part153One
+	JEQ       part175One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part153One:
+part175One:
 	TESTL  $0x00000001, SI
-	JEQ    part153None
+	JEQ    part175None
 	VMOVSS X0, (R9)
 
-part153None:
+part175None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4689,29 +4689,29 @@ part153None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part154Four
+	JEQ        part176Four
 	VMOVUPS    Y0, (R9)
 
-part154Four:
+part176Four:
 	TESTL      $0x00000004, SI
-	JEQ        part154Two
+	JEQ        part176Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part154Two:
+part176Two:
 	TESTL     $0x00000002, SI
-	JEQ       part154One
+	JEQ       part176One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part154One:
+part176One:
 	TESTL  $0x00000001, SI
-	JEQ    part154None
+	JEQ    part176None
 	VMOVSS X0, (R9)
 
-part154None:
+part176None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4719,29 +4719,29 @@ part154None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part155Four
+	JEQ        part177Four
 	VMOVUPS    Y0, (BX)
 
-part155Four:
+part177Four:
 	TESTL      $0x00000004, SI
-	JEQ        part155Two
+	JEQ        part177Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part155Two:
+part177Two:
 	TESTL     $0x00000002, SI
-	JEQ       part155One
+	JEQ       part177One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part155One:
+part177One:
 	TESTL  $0x00000001, SI
-	JEQ    part155None
+	JEQ    part177None
 	VMOVSS X0, (BX)
 
-part155None:
+part177None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -4969,29 +4969,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part156Four
+	JEQ        part178Four
 	VMOVUPS    Y0, (R9)
 
-part156Four:
+part178Four:
 	TESTL      $0x00000004, R8
-	JEQ        part156Two
+	JEQ        part178Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part156Two:
+part178Two:
 	TESTL     $0x00000002, R8
-	JEQ       part156One
+	JEQ       part178One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part156One:
+part178One:
 	TESTL  $0x00000001, R8
-	JEQ    part156None
+	JEQ    part178None
 	VMOVSS X0, (R9)
 
-part156None:
+part178None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y2, (BX)
@@ -5000,29 +5000,29 @@ part156None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part157Four
+	JEQ        part179Four
 	VMOVUPS    Y0, (R9)
 
-part157Four:
+part179Four:
 	TESTL      $0x00000004, R8
-	JEQ        part157Two
+	JEQ        part179Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part157Two:
+part179Two:
 	TESTL     $0x00000002, R8
-	JEQ       part157One
+	JEQ       part179One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part157One:
+part179One:
 	TESTL  $0x00000001, R8
-	JEQ    part157None
+	JEQ    part179None
 	VMOVSS X0, (R9)
 
-part157None:
+part179None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -5031,29 +5031,29 @@ part157None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part158Four
+	JEQ        part180Four
 	VMOVUPS    Y0, (R9)
 
-part158Four:
+part180Four:
 	TESTL      $0x00000004, R8
-	JEQ        part158Two
+	JEQ        part180Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part158Two:
+part180Two:
 	TESTL     $0x00000002, R8
-	JEQ       part158One
+	JEQ       part180One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part158One:
+part180One:
 	TESTL  $0x00000001, R8
-	JEQ    part158None
+	JEQ    part180None
 	VMOVSS X0, (R9)
 
-part158None:
+part180None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y6, (BX)
@@ -5062,29 +5062,29 @@ part158None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part159Four
+	JEQ        part181Four
 	VMOVUPS    Y0, (R9)
 
-part159Four:
+part181Four:
 	TESTL      $0x00000004, R8
-	JEQ        part159Two
+	JEQ        part181Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part159Two:
+part181Two:
 	TESTL     $0x00000002, R8
-	JEQ       part159One
+	JEQ       part181One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part159One:
+part181One:
 	TESTL  $0x00000001, R8
-	JEQ    part159None
+	JEQ    part181None
 	VMOVSS X0, (R9)
 
-part159None:
+part181None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y8, (BX)
@@ -5093,29 +5093,29 @@ part159None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part160Four
+	JEQ        part182Four
 	VMOVUPS    Y0, (BX)
 
-part160Four:
+part182Four:
 	TESTL      $0x00000004, SI
-	JEQ        part160Two
+	JEQ        part182Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part160Two:
+part182Two:
 	TESTL     $0x00000002, SI
-	JEQ       part160One
+	JEQ       part182One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part160One:
+part182One:
 	TESTL  $0x00000001, SI
-	JEQ    part160None
+	JEQ    part182None
 	VMOVSS X0, (BX)
 
-part160None:
+part182None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -5391,29 +5391,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part161Four
+	JEQ        part183Four
 	VMOVUPS    Y0, (R10)
 
-part161Four:
+part183Four:
 	TESTL      $0x00000004, R9
-	JEQ        part161Two
+	JEQ        part183Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part161Two:
+part183Two:
 	TESTL     $0x00000002, R9
-	JEQ       part161One
+	JEQ       part183One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part161One:
+part183One:
 	TESTL  $0x00000001, R9
-	JEQ    part161None
+	JEQ    part183None
 	VMOVSS X0, (R10)
 
-part161None:
+part183None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5421,29 +5421,29 @@ part161None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part162Four
+	JEQ        part184Four
 	VMOVUPS    Y0, (R10)
 
-part162Four:
+part184Four:
 	TESTL      $0x00000004, R9
-	JEQ        part162Two
+	JEQ        part184Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part162Two:
+part184Two:
 	TESTL     $0x00000002, R9
-	JEQ       part162One
+	JEQ       part184One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part162One:
+part184One:
 	TESTL  $0x00000001, R9
-	JEQ    part162None
+	JEQ    part184None
 	VMOVSS X0, (R10)
 
-part162None:
+part184None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5451,29 +5451,29 @@ part162None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part163Four
+	JEQ        part185Four
 	VMOVUPS    Y0, (R10)
 
-part163Four:
+part185Four:
 	TESTL      $0x00000004, R9
-	JEQ        part163Two
+	JEQ        part185Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part163Two:
+part185Two:
 	TESTL     $0x00000002, R9
-	JEQ       part163One
+	JEQ       part185One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part163One:
+part185One:
 	TESTL  $0x00000001, R9
-	JEQ    part163None
+	JEQ    part185None
 	VMOVSS X0, (R10)
 
-part163None:
+part185None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5481,29 +5481,29 @@ part163None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part164Four
+	JEQ        part186Four
 	VMOVUPS    Y0, (R10)
 
-part164Four:
+part186Four:
 	TESTL      $0x00000004, R9
-	JEQ        part164Two
+	JEQ        part186Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part164Two:
+part186Two:
 	TESTL     $0x00000002, R9
-	JEQ       part164One
+	JEQ       part186One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part164One:
+part186One:
 	TESTL  $0x00000001, R9
-	JEQ    part164None
+	JEQ    part186None
 	VMOVSS X0, (R10)
 
-part164None:
+part186None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5511,29 +5511,29 @@ part164None:
 	VMOVAPS    Y8, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part165Four
+	JEQ        part187Four
 	VMOVUPS    Y0, (R10)
 
-part165Four:
+part187Four:
 	TESTL      $0x00000004, R9
-	JEQ        part165Two
+	JEQ        part187Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part165Two:
+part187Two:
 	TESTL     $0x00000002, R9
-	JEQ       part165One
+	JEQ       part187One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part165One:
+part187One:
 	TESTL  $0x00000001, R9
-	JEQ    part165None
+	JEQ    part187None
 	VMOVSS X0, (R10)
 
-part165None:
+part187None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5541,29 +5541,29 @@ part165None:
 	VMOVAPS    Y10, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part166Four
+	JEQ        part188Four
 	VMOVUPS    Y0, (BX)
 
-part166Four:
+part188Four:
 	TESTL      $0x00000004, R9
-	JEQ        part166Two
+	JEQ        part188Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part166Two:
+part188Two:
 	TESTL     $0x00000002, R9
-	JEQ       part166One
+	JEQ       part188One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part166One:
+part188One:
 	TESTL  $0x00000001, R9
-	JEQ    part166None
+	JEQ    part188None
 	VMOVSS X0, (BX)
 
-part166None:
+part188None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5571,29 +5571,29 @@ part166None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part167Four
+	JEQ        part189Four
 	VMOVUPS    Y0, (R9)
 
-part167Four:
+part189Four:
 	TESTL      $0x00000004, SI
-	JEQ        part167Two
+	JEQ        part189Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part167Two:
+part189Two:
 	TESTL     $0x00000002, SI
-	JEQ       part167One
+	JEQ       part189One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part167One:
+part189One:
 	TESTL  $0x00000001, SI
-	JEQ    part167None
+	JEQ    part189None
 	VMOVSS X0, (R9)
 
-part167None:
+part189None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5601,29 +5601,29 @@ part167None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part168Four
+	JEQ        part190Four
 	VMOVUPS    Y0, (R9)
 
-part168Four:
+part190Four:
 	TESTL      $0x00000004, SI
-	JEQ        part168Two
+	JEQ        part190Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part168Two:
+part190Two:
 	TESTL     $0x00000002, SI
-	JEQ       part168One
+	JEQ       part190One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part168One:
+part190One:
 	TESTL  $0x00000001, SI
-	JEQ    part168None
+	JEQ    part190None
 	VMOVSS X0, (R9)
 
-part168None:
+part190None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5631,29 +5631,29 @@ part168None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part169Four
+	JEQ        part191Four
 	VMOVUPS    Y0, (R9)
 
-part169Four:
+part191Four:
 	TESTL      $0x00000004, SI
-	JEQ        part169Two
+	JEQ        part191Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part169Two:
+part191Two:
 	TESTL     $0x00000002, SI
-	JEQ       part169One
+	JEQ       part191One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part169One:
+part191One:
 	TESTL  $0x00000001, SI
-	JEQ    part169None
+	JEQ    part191None
 	VMOVSS X0, (R9)
 
-part169None:
+part191None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5661,29 +5661,29 @@ part169None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part170Four
+	JEQ        part192Four
 	VMOVUPS    Y0, (R9)
 
-part170Four:
+part192Four:
 	TESTL      $0x00000004, SI
-	JEQ        part170Two
+	JEQ        part192Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part170Two:
+part192Two:
 	TESTL     $0x00000002, SI
-	JEQ       part170One
+	JEQ       part192One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part170One:
+part192One:
 	TESTL  $0x00000001, SI
-	JEQ    part170None
+	JEQ    part192None
 	VMOVSS X0, (R9)
 
-part170None:
+part192None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5691,29 +5691,29 @@ part170None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part171Four
+	JEQ        part193Four
 	VMOVUPS    Y0, (R9)
 
-part171Four:
+part193Four:
 	TESTL      $0x00000004, SI
-	JEQ        part171Two
+	JEQ        part193Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part171Two:
+part193Two:
 	TESTL     $0x00000002, SI
-	JEQ       part171One
+	JEQ       part193One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part171One:
+part193One:
 	TESTL  $0x00000001, SI
-	JEQ    part171None
+	JEQ    part193None
 	VMOVSS X0, (R9)
 
-part171None:
+part193None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5721,29 +5721,29 @@ part171None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part172Four
+	JEQ        part194Four
 	VMOVUPS    Y0, (BX)
 
-part172Four:
+part194Four:
 	TESTL      $0x00000004, SI
-	JEQ        part172Two
+	JEQ        part194Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part172Two:
+part194Two:
 	TESTL     $0x00000002, SI
-	JEQ       part172One
+	JEQ       part194One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part172One:
+part194One:
 	TESTL  $0x00000001, SI
-	JEQ    part172None
+	JEQ    part194None
 	VMOVSS X0, (BX)
 
-part172None:
+part194None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -5998,29 +5998,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part173Four
+	JEQ        part195Four
 	VMOVUPS    Y0, (R9)
 
-part173Four:
+part195Four:
 	TESTL      $0x00000004, R8
-	JEQ        part173Two
+	JEQ        part195Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part173Two:
+part195Two:
 	TESTL     $0x00000002, R8
-	JEQ       part173One
+	JEQ       part195One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part173One:
+part195One:
 	TESTL  $0x00000001, R8
-	JEQ    part173None
+	JEQ    part195None
 	VMOVSS X0, (R9)
 
-part173None:
+part195None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y2, (BX)
@@ -6029,29 +6029,29 @@ part173None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part174Four
+	JEQ        part196Four
 	VMOVUPS    Y0, (R9)
 
-part174Four:
+part196Four:
 	TESTL      $0x00000004, R8
-	JEQ        part174Two
+	JEQ        part196Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part174Two:
+part196Two:
 	TESTL     $0x00000002, R8
-	JEQ       part174One
+	JEQ       part196One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part174One:
+part196One:
 	TESTL  $0x00000001, R8
-	JEQ    part174None
+	JEQ    part196None
 	VMOVSS X0, (R9)
 
-part174None:
+part196None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -6060,29 +6060,29 @@ part174None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part175Four
+	JEQ        part197Four
 	VMOVUPS    Y0, (R9)
 
-part175Four:
+part197Four:
 	TESTL      $0x00000004, R8
-	JEQ        part175Two
+	JEQ        part197Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part175Two:
+part197Two:
 	TESTL     $0x00000002, R8
-	JEQ       part175One
+	JEQ       part197One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part175One:
+part197One:
 	TESTL  $0x00000001, R8
-	JEQ    part175None
+	JEQ    part197None
 	VMOVSS X0, (R9)
 
-part175None:
+part197None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y6, (BX)
@@ -6091,29 +6091,29 @@ part175None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part176Four
+	JEQ        part198Four
 	VMOVUPS    Y0, (R9)
 
-part176Four:
+part198Four:
 	TESTL      $0x00000004, R8
-	JEQ        part176Two
+	JEQ        part198Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part176Two:
+part198Two:
 	TESTL     $0x00000002, R8
-	JEQ       part176One
+	JEQ       part198One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part176One:
+part198One:
 	TESTL  $0x00000001, R8
-	JEQ    part176None
+	JEQ    part198None
 	VMOVSS X0, (R9)
 
-part176None:
+part198None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y8, (BX)
@@ -6122,29 +6122,29 @@ part176None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part177Four
+	JEQ        part199Four
 	VMOVUPS    Y0, (R9)
 
-part177Four:
+part199Four:
 	TESTL      $0x00000004, R8
-	JEQ        part177Two
+	JEQ        part199Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part177Two:
+part199Two:
 	TESTL     $0x00000002, R8
-	JEQ       part177One
+	JEQ       part199One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part177One:
+part199One:
 	TESTL  $0x00000001, R8
-	JEQ    part177None
+	JEQ    part199None
 	VMOVSS X0, (R9)
 
-part177None:
+part199None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y10, (BX)
@@ -6153,29 +6153,29 @@ part177None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part178Four
+	JEQ        part200Four
 	VMOVUPS    Y0, (BX)
 
-part178Four:
+part200Four:
 	TESTL      $0x00000004, SI
-	JEQ        part178Two
+	JEQ        part200Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part178Two:
+part200Two:
 	TESTL     $0x00000002, SI
-	JEQ       part178One
+	JEQ       part200One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part178One:
+part200One:
 	TESTL  $0x00000001, SI
-	JEQ    part178None
+	JEQ    part200None
 	VMOVSS X0, (BX)
 
-part178None:
+part200None:
 storeEnd:
 	MOVQ   224(AX), BX
 	IMUL3Q $0x01, BX, BX

@@ -83,7 +83,7 @@ func (p *product) border(w *worker) {
 
 // multiplyDirect computes all of C, with vectors of places.
 func (w *worker) multiplyDirect(p *product) {
-	high, few := w.heights(p.m)
+	high, few := heights(p.m, w.k.rows)
 	for r := 0; r < p.m; {
 		rows := high
 		if r >= few*high {

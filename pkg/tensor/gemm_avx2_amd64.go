@@ -77,6 +77,27 @@ func tile6x2_avx2(p *tile)
 func lane6x2_avx2(p *tile)
 
 //go:noescape
+func wide1x8_avx2(p *tile)
+
+//go:noescape
+func wide1x4_avx2(p *tile)
+
+//go:noescape
+func wide2x4_avx2(p *tile)
+
+//go:noescape
+func wide3x4_avx2(p *tile)
+
+//go:noescape
+func wide4x3_avx2(p *tile)
+
+//go:noescape
+func wide5x2_avx2(p *tile)
+
+//go:noescape
+func wide6x2_avx2(p *tile)
+
+//go:noescape
 func peak_avx2(p *pack)
 
 //go:noescape
@@ -144,6 +165,18 @@ func tiles_avx2() (tiles, lanes [2][]func(*tile)) {
 		{lane1x2_avx2, lane2x2_avx2, lane3x2_avx2, lane4x2_avx2, lane5x2_avx2, lane6x2_avx2},
 	}
 	return tiles, lanes
+}
+
+// wides_avx2 lists the kernels by rows.
+func wides_avx2() [][]wideTile {
+	return [][]wideTile{
+		{{8, wide1x8_avx2}, {4, wide1x4_avx2}},
+		{{4, wide2x4_avx2}},
+		{{4, wide3x4_avx2}},
+		{{3, wide4x3_avx2}},
+		{{2, wide5x2_avx2}},
+		{{2, wide6x2_avx2}},
+	}
 }
 
 // turneds_avx2 lists the kernels by rows.

@@ -149,6 +149,39 @@ func tile12x2_avx512(p *tile)
 func lane12x2_avx512(p *tile)
 
 //go:noescape
+func wide1x8_avx512(p *tile)
+
+//go:noescape
+func wide1x4_avx512(p *tile)
+
+//go:noescape
+func wide2x8_avx512(p *tile)
+
+//go:noescape
+func wide2x4_avx512(p *tile)
+
+//go:noescape
+func wide3x8_avx512(p *tile)
+
+//go:noescape
+func wide3x4_avx512(p *tile)
+
+//go:noescape
+func wide4x4_avx512(p *tile)
+
+//go:noescape
+func wide5x4_avx512(p *tile)
+
+//go:noescape
+func wide6x4_avx512(p *tile)
+
+//go:noescape
+func wide7x3_avx512(p *tile)
+
+//go:noescape
+func wide8x3_avx512(p *tile)
+
+//go:noescape
 func peak_avx512(p *pack)
 
 //go:noescape
@@ -228,6 +261,20 @@ func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
 		{lane1x2_avx512, lane2x2_avx512, lane3x2_avx512, lane4x2_avx512, lane5x2_avx512, lane6x2_avx512, lane7x2_avx512, lane8x2_avx512, lane9x2_avx512, lane10x2_avx512, lane11x2_avx512, lane12x2_avx512},
 	}
 	return tiles, lanes
+}
+
+// wides_avx512 lists the kernels by rows.
+func wides_avx512() [][]wideTile {
+	return [][]wideTile{
+		{{8, wide1x8_avx512}, {4, wide1x4_avx512}},
+		{{8, wide2x8_avx512}, {4, wide2x4_avx512}},
+		{{8, wide3x8_avx512}, {4, wide3x4_avx512}},
+		{{4, wide4x4_avx512}},
+		{{4, wide5x4_avx512}},
+		{{4, wide6x4_avx512}},
+		{{3, wide7x3_avx512}},
+		{{3, wide8x3_avx512}},
+	}
 }
 
 // turneds_avx512 lists the kernels by rows.

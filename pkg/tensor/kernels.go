@@ -145,6 +145,12 @@ type vector struct {
 	part0, part1 [16]float32
 }
 
+// wideTile is a kernel for so many vectors.
+type wideTile struct {
+	vecs int
+	run  func(*tile)
+}
+
 // kernels is one implementation of the inner loops. Every one that the machine
 // can run is listed by available, slowest first; the tests run them all.
 type kernels struct {
@@ -156,6 +162,10 @@ type kernels struct {
 	// tile[v-1][r-1] computes tiles of r rows and v vectors, in float32; lane does
 	// so for each lane by itself, scales, rounds and adds the integers to C.
 	tile, lane [2][]func(*tile)
+
+	// wide[r-1] computes tiles of r rows, widest first, from a B that is read where it
+	// is. nil: there are none.
+	wide [][]wideTile
 
 	// turned[r-1] computes 32 columns of r rows from a B whose columns lie bRow
 	// apart, over a multiple of 16 of k: it knows a, aRow, b, bRow, c, cRow, k and

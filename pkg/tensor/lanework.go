@@ -96,7 +96,6 @@ func (p *laneProduct) lanesOf(w *worker, g laneGroup, i0, i1, j0, j1 int) {
 func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int, direct bool) {
 	t := &w.t
 	src := w.packA(view, i, rows, 0)
-	high, few := w.heights(rows)
 	view.c = unsafe.Slice((*float32)(unsafe.Pointer(&p.c[0])), len(p.c))
 	view.cRow, t.cRow = p.n, uintptr(4*p.n)
 	t.abs, t.scale = 1<<31-1, uint64(math.Float32bits(p.scale))
@@ -111,7 +110,7 @@ func (w *worker) laneBlock(p *laneProduct, view *product, i, rows, j, cols int, 
 		default:
 			w.aimB(view, at, vecs, 0, 0)
 		}
-		w.tiles(view, src, w.k.lane[vecs-1], i, rows, j+at, high, few, false)
+		w.tiles(view, src, w.k.lane[vecs-1], i, rows, j+at, false)
 	}
 }
 

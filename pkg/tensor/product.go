@@ -15,6 +15,10 @@ package tensor
 //	        for panels of A
 //	          one tile of C, in registers
 //
+// A B that is not turned is read where it is, if the rows are few or B's do not share
+// places in the caches: tiles are wider then, and ask for the rows of B that come
+// next. See multiplyInPlace.
+//
 // With many rows of an A that is not turned, and a B that is copied as it is, a block of
 // B does:
 //
@@ -101,6 +105,9 @@ func (p *product) cost(k *kernels) int {
 		return vecs * p.k * (p.m + 4) / 2
 	}
 	chains := min(p.m, k.rows) * min(vecs, 2)
+	if p.direct(k, p.m) && k.wide != nil {
+		chains = p.m * vecs
+	}
 	sums := p.m * vecs * p.k * 4 / min(chains, 8)
 	switch {
 	case p.bCol != 1:

@@ -1,16 +1,17 @@
 package tensor
 
-// Few ks, and few of a B that is turned, of so many panels at least: see
-// product.shallow.
+// Few ks, and few of a B that is turned or of so few rows, of so many panels at least:
+// see product.shallow.
 const (
-	shallowK, shallowTurned = 128, 32
-	shallowPanels           = 4
+	shallowK, shallowFew = 128, 32
+	shallowRows          = 4
+	shallowPanels        = 4
 )
 
 // shallow is whether ks are so few that it is C that passes by: it is written best row
 // by row.
-func (p *product) shallow(k *kernels) bool {
-	return p.k <= shallowK && (p.bCol == 1 || p.k <= shallowTurned) && p.n >= shallowPanels*k.panel() && p.taps == nil
+func (p *product) shallow(k *kernels, rows int) bool {
+	return (p.k <= shallowFew || p.k <= shallowK && p.bCol == 1 && rows > shallowRows) && p.n >= shallowPanels*k.panel() && p.taps == nil
 }
 
 // multiplyShallow goes through all ks at once, and through many panels of B in one
@@ -46,7 +47,7 @@ func (w *worker) sideBySide(p *product, src source, kernels []func(*tile), i, ro
 	t := &w.t
 	t.cNext = uintptr(4 * w.k.panel())
 	t.colBias, t.colBiasNext, t.rowBiasNext = pointer(p.colBias, j), t.cNext, 0
-	high, few := w.heights(rows)
+	high, few := heights(rows, w.k.rows)
 	for first := 0; first < rows; first += high {
 		if few == 0 {
 			high--

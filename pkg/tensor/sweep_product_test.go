@@ -15,8 +15,12 @@ func productSweeps() []sweep {
 	}
 }
 
-// turnedKind draws few rows, and a B that is turned on the way.
-const turnedKind = 0
+// turnedKind draws few rows, and a B that is turned on the way; wideKind a B that is
+// read where it is, now and then with rows that share places in the caches.
+const (
+	turnedKind = 0
+	wideKind   = 15
+)
 
 // gemm draws a product: one row or few, few columns, every number of columns,
 // several blocks of k, of rows and of columns, enough for several threads, or
@@ -69,11 +73,17 @@ func (c *trial) gemm() Gemm {
 		if c.i%4 == 0 {
 			g.M, g.N, g.K = 256+c.r.IntN(10), c.upTo(40), 1020+c.r.IntN(40)
 		}
+	case wideKind:
+		g.M, g.N, g.K = 1+c.i%19, 1+c.upTo(300), 33+c.upTo(120)
+		if c.r.IntN(6) == 0 {
+			g.N, g.K = 512*(1+c.r.IntN(2)), 120+c.upTo(180)
+		}
 	}
 	g.TransA, g.TransB, g.Accumulate = c.r.IntN(2) == 0, c.r.IntN(2) == 0, c.r.IntN(3) == 0
 	if kind == turnedKind {
 		g.TransA, g.TransB = false, true
 	}
+	g.TransB = g.TransB && kind != wideKind
 	if c.r.IntN(2) == 0 {
 		g.Act = Act(c.r.IntN(int(ActSoftplus) + 1))
 	}

@@ -46,29 +46,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part179Four
+	JEQ        part201Four
 	VMOVUPS    Y0, (CX)
 
-part179Four:
+part201Four:
 	TESTL      $0x00000004, AX
-	JEQ        part179Two
+	JEQ        part201Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part179Two:
+part201Two:
 	TESTL     $0x00000002, AX
-	JEQ       part179One
+	JEQ       part201One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part179One:
+part201One:
 	TESTL  $0x00000001, AX
-	JEQ    part179None
+	JEQ    part201None
 	VMOVSS X0, (CX)
 
-part179None:
+part201None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -117,29 +117,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part180Four
+	JEQ        part202Four
 	VMOVUPS    Y0, (CX)
 
-part180Four:
+part202Four:
 	TESTL      $0x00000004, AX
-	JEQ        part180Two
+	JEQ        part202Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part180Two:
+part202Two:
 	TESTL     $0x00000002, AX
-	JEQ       part180One
+	JEQ       part202One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part180One:
+part202One:
 	TESTL  $0x00000001, AX
-	JEQ    part180None
+	JEQ    part202None
 	VMOVSS X0, (CX)
 
-part180None:
+part202None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -188,29 +188,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part181Four
+	JEQ        part203Four
 	VMOVUPS    Y0, (CX)
 
-part181Four:
+part203Four:
 	TESTL      $0x00000004, AX
-	JEQ        part181Two
+	JEQ        part203Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part181Two:
+part203Two:
 	TESTL     $0x00000002, AX
-	JEQ       part181One
+	JEQ       part203One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part181One:
+part203One:
 	TESTL  $0x00000001, AX
-	JEQ    part181None
+	JEQ    part203None
 	VMOVSS X0, (CX)
 
-part181None:
+part203None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -259,29 +259,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part182Four
+	JEQ        part204Four
 	VMOVUPS    Y0, (CX)
 
-part182Four:
+part204Four:
 	TESTL      $0x00000004, AX
-	JEQ        part182Two
+	JEQ        part204Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part182Two:
+part204Two:
 	TESTL     $0x00000002, AX
-	JEQ       part182One
+	JEQ       part204One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part182One:
+part204One:
 	TESTL  $0x00000001, AX
-	JEQ    part182None
+	JEQ    part204None
 	VMOVSS X0, (CX)
 
-part182None:
+part204None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -328,29 +328,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part183Four
+	JEQ        part205Four
 	VMOVUPS    Y0, (CX)
 
-part183Four:
+part205Four:
 	TESTL      $0x00000004, AX
-	JEQ        part183Two
+	JEQ        part205Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part183Two:
+part205Two:
 	TESTL     $0x00000002, AX
-	JEQ       part183One
+	JEQ       part205One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part183One:
+part205One:
 	TESTL  $0x00000001, AX
-	JEQ    part183None
+	JEQ    part205None
 	VMOVSS X0, (CX)
 
-part183None:
+part205None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -400,29 +400,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part184Four
+	JEQ         part206Four
 	VMOVUPS     Y0, (CX)
 
-part184Four:
+part206Four:
 	TESTL      $0x00000004, AX
-	JEQ        part184Two
+	JEQ        part206Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part184Two:
+part206Two:
 	TESTL     $0x00000002, AX
-	JEQ       part184One
+	JEQ       part206One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part184One:
+part206One:
 	TESTL  $0x00000001, AX
-	JEQ    part184None
+	JEQ    part206None
 	VMOVSS X0, (CX)
 
-part184None:
+part206None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -464,29 +464,29 @@ rest:
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part185Four
+	JEQ       part207Four
 	VMOVUPS   Y0, (CX)
 
-part185Four:
+part207Four:
 	TESTL      $0x00000004, AX
-	JEQ        part185Two
+	JEQ        part207Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part185Two:
+part207Two:
 	TESTL     $0x00000002, AX
-	JEQ       part185One
+	JEQ       part207One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part185One:
+part207One:
 	TESTL  $0x00000001, AX
-	JEQ    part185None
+	JEQ    part207None
 	VMOVSS X0, (CX)
 
-part185None:
+part207None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -584,29 +584,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part186Four
+	JEQ         part208Four
 	VMOVUPS     Y0, (CX)
 
-part186Four:
+part208Four:
 	TESTL      $0x00000004, AX
-	JEQ        part186Two
+	JEQ        part208Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part186Two:
+part208Two:
 	TESTL     $0x00000002, AX
-	JEQ       part186One
+	JEQ       part208One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part186One:
+part208One:
 	TESTL  $0x00000001, AX
-	JEQ    part186None
+	JEQ    part208None
 	VMOVSS X0, (CX)
 
-part186None:
+part208None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -728,29 +728,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part187Four
+	JEQ         part209Four
 	VMOVUPS     Y0, (CX)
 
-part187Four:
+part209Four:
 	TESTL      $0x00000004, AX
-	JEQ        part187Two
+	JEQ        part209Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part187Two:
+part209Two:
 	TESTL     $0x00000002, AX
-	JEQ       part187One
+	JEQ       part209One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part187One:
+part209One:
 	TESTL  $0x00000001, AX
-	JEQ    part187None
+	JEQ    part209None
 	VMOVSS X0, (CX)
 
-part187None:
+part209None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -848,29 +848,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part188Four
+	JEQ         part210Four
 	VMOVUPS     Y0, (CX)
 
-part188Four:
+part210Four:
 	TESTL      $0x00000004, AX
-	JEQ        part188Two
+	JEQ        part210Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part188Two:
+part210Two:
 	TESTL     $0x00000002, AX
-	JEQ       part188One
+	JEQ       part210One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part188One:
+part210One:
 	TESTL  $0x00000001, AX
-	JEQ    part188None
+	JEQ    part210None
 	VMOVSS X0, (CX)
 
-part188None:
+part210None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -984,29 +984,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part189Four
+	JEQ         part211Four
 	VMOVUPS     Y0, (CX)
 
-part189Four:
+part211Four:
 	TESTL      $0x00000004, AX
-	JEQ        part189Two
+	JEQ        part211Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part189Two:
+part211Two:
 	TESTL     $0x00000002, AX
-	JEQ       part189One
+	JEQ       part211One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part189One:
+part211One:
 	TESTL  $0x00000001, AX
-	JEQ    part189None
+	JEQ    part211None
 	VMOVSS X0, (CX)
 
-part189None:
+part211None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1168,29 +1168,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part190Four
+	JEQ         part212Four
 	VMOVUPS     Y0, (CX)
 
-part190Four:
+part212Four:
 	TESTL      $0x00000004, AX
-	JEQ        part190Two
+	JEQ        part212Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part190Two:
+part212Two:
 	TESTL     $0x00000002, AX
-	JEQ       part190One
+	JEQ       part212One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part190One:
+part212One:
 	TESTL  $0x00000001, AX
-	JEQ    part190None
+	JEQ    part212None
 	VMOVSS X0, (CX)
 
-part190None:
+part212None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1239,29 +1239,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part191Four
+	JEQ        part213Four
 	VMOVUPS    Y0, (CX)
 
-part191Four:
+part213Four:
 	TESTL      $0x00000004, AX
-	JEQ        part191Two
+	JEQ        part213Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part191Two:
+part213Two:
 	TESTL     $0x00000002, AX
-	JEQ       part191One
+	JEQ       part213One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part191One:
+part213One:
 	TESTL  $0x00000001, AX
-	JEQ    part191None
+	JEQ    part213None
 	VMOVSS X0, (CX)
 
-part191None:
+part213None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1333,29 +1333,29 @@ rest:
 	VMOVAPS    Y4, Y4
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part192Four
+	JEQ        part214Four
 	VMOVUPS    Y4, (R10)
 
-part192Four:
+part214Four:
 	TESTL      $0x00000004, R9
-	JEQ        part192Two
+	JEQ        part214Two
 	VMOVUPS    X4, (R10)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, R10
 
-part192Two:
+part214Two:
 	TESTL     $0x00000002, R9
-	JEQ       part192One
+	JEQ       part214One
 	VMOVLPS   X4, (R10)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, R10
 
-part192One:
+part214One:
 	TESTL  $0x00000001, R9
-	JEQ    part192None
+	JEQ    part214None
 	VMOVSS X4, (R10)
 
-part192None:
+part214None:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y5, Y4, Y4
 	VBLENDVPS  Y3, Y4, Y1, Y1
@@ -1381,29 +1381,29 @@ part192None:
 	VMOVAPS    Y0, Y0
 	POPCNTL    CX, CX
 	TESTL      $0x00000008, CX
-	JEQ        part193Four
+	JEQ        part215Four
 	VMOVUPS    Y0, (BX)
 
-part193Four:
+part215Four:
 	TESTL      $0x00000004, CX
-	JEQ        part193Two
+	JEQ        part215Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part193Two:
+part215Two:
 	TESTL     $0x00000002, CX
-	JEQ       part193One
+	JEQ       part215One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part193One:
+part215One:
 	TESTL  $0x00000001, CX
-	JEQ    part193None
+	JEQ    part215None
 	VMOVSS X0, (BX)
 
-part193None:
+part215None:
 	VMOVUPS   Y2, Y0
 	VPMAXSD   Y5, Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y2
@@ -1456,29 +1456,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part194Four
+	JEQ        part216Four
 	VMOVUPS    Y0, (CX)
 
-part194Four:
+part216Four:
 	TESTL      $0x00000004, AX
-	JEQ        part194Two
+	JEQ        part216Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part194Two:
+part216Two:
 	TESTL     $0x00000002, AX
-	JEQ       part194One
+	JEQ       part216One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part194One:
+part216One:
 	TESTL  $0x00000001, AX
-	JEQ    part194None
+	JEQ    part216None
 	VMOVSS X0, (CX)
 
-part194None:
+part216None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1529,29 +1529,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part195Four
+	JEQ        part217Four
 	VMOVUPS    Y0, (CX)
 
-part195Four:
+part217Four:
 	TESTL      $0x00000004, AX
-	JEQ        part195Two
+	JEQ        part217Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part195Two:
+part217Two:
 	TESTL     $0x00000002, AX
-	JEQ       part195One
+	JEQ       part217One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part195One:
+part217One:
 	TESTL  $0x00000001, AX
-	JEQ    part195None
+	JEQ    part217None
 	VMOVSS X0, (CX)
 
-part195None:
+part217None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1642,29 +1642,29 @@ rest:
 	VMOVAPS     Y0, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part196Four
+	JEQ         part218Four
 	VMOVUPS     Y0, (CX)
 
-part196Four:
+part218Four:
 	TESTL      $0x00000004, AX
-	JEQ        part196Two
+	JEQ        part218Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part196Two:
+part218Two:
 	TESTL     $0x00000002, AX
-	JEQ       part196One
+	JEQ       part218One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part196One:
+part218One:
 	TESTL  $0x00000001, AX
-	JEQ    part196None
+	JEQ    part218None
 	VMOVSS X0, (CX)
 
-part196None:
+part218None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1828,29 +1828,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part197Four
+	JEQ         part219Four
 	VMOVUPS     Y0, (CX)
 
-part197Four:
+part219Four:
 	TESTL      $0x00000004, AX
-	JEQ        part197Two
+	JEQ        part219Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part197Two:
+part219Two:
 	TESTL     $0x00000002, AX
-	JEQ       part197One
+	JEQ       part219One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part197One:
+part219One:
 	TESTL  $0x00000001, AX
-	JEQ    part197None
+	JEQ    part219None
 	VMOVSS X0, (CX)
 
-part197None:
+part219None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1966,29 +1966,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part198Four
+	JEQ         part220Four
 	VMOVUPS     Y0, (CX)
 
-part198Four:
+part220Four:
 	TESTL      $0x00000004, AX
-	JEQ        part198Two
+	JEQ        part220Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part198Two:
+part220Two:
 	TESTL     $0x00000002, AX
-	JEQ       part198One
+	JEQ       part220One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part198One:
+part220One:
 	TESTL  $0x00000001, AX
-	JEQ    part198None
+	JEQ    part220None
 	VMOVSS X0, (CX)
 
-part198None:
+part220None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2186,29 +2186,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part199Four
+	JEQ         part221Four
 	VMOVUPS     Y0, (CX)
 
-part199Four:
+part221Four:
 	TESTL      $0x00000004, AX
-	JEQ        part199Two
+	JEQ        part221Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part199Two:
+part221Two:
 	TESTL     $0x00000002, AX
-	JEQ       part199One
+	JEQ       part221One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part199One:
+part221One:
 	TESTL  $0x00000001, AX
-	JEQ    part199None
+	JEQ    part221None
 	VMOVSS X0, (CX)
 
-part199None:
+part221None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2261,29 +2261,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part200Four
+	JEQ        part222Four
 	VMOVUPS    Y0, (CX)
 
-part200Four:
+part222Four:
 	TESTL      $0x00000004, AX
-	JEQ        part200Two
+	JEQ        part222Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part200Two:
+part222Two:
 	TESTL     $0x00000002, AX
-	JEQ       part200One
+	JEQ       part222One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part200One:
+part222One:
 	TESTL  $0x00000001, AX
-	JEQ    part200None
+	JEQ    part222None
 	VMOVSS X0, (CX)
 
-part200None:
+part222None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2337,29 +2337,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part201Four
+	JEQ        part223Four
 	VMOVUPS    Y0, (CX)
 
-part201Four:
+part223Four:
 	TESTL      $0x00000004, AX
-	JEQ        part201Two
+	JEQ        part223Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part201Two:
+part223Two:
 	TESTL     $0x00000002, AX
-	JEQ       part201One
+	JEQ       part223One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part201One:
+part223One:
 	TESTL  $0x00000001, AX
-	JEQ    part201None
+	JEQ    part223None
 	VMOVSS X0, (CX)
 
-part201None:
+part223None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2415,29 +2415,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part202Four
+	JEQ        part224Four
 	VMOVUPS    Y0, (CX)
 
-part202Four:
+part224Four:
 	TESTL      $0x00000004, AX
-	JEQ        part202Two
+	JEQ        part224Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part202Two:
+part224Two:
 	TESTL     $0x00000002, AX
-	JEQ       part202One
+	JEQ       part224One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part202One:
+part224One:
 	TESTL  $0x00000001, AX
-	JEQ    part202None
+	JEQ    part224None
 	VMOVSS X0, (CX)
 
-part202None:
+part224None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2492,29 +2492,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part203Four
+	JEQ        part225Four
 	VMOVUPS    Y0, (CX)
 
-part203Four:
+part225Four:
 	TESTL      $0x00000004, AX
-	JEQ        part203Two
+	JEQ        part225Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part203Two:
+part225Two:
 	TESTL     $0x00000002, AX
-	JEQ       part203One
+	JEQ       part225One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part203One:
+part225One:
 	TESTL  $0x00000001, AX
-	JEQ    part203None
+	JEQ    part225None
 	VMOVSS X0, (CX)
 
-part203None:
+part225None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2569,29 +2569,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part204Four
+	JEQ         part226Four
 	VMOVUPS     Y0, (CX)
 
-part204Four:
+part226Four:
 	TESTL      $0x00000004, AX
-	JEQ        part204Two
+	JEQ        part226Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part204Two:
+part226Two:
 	TESTL     $0x00000002, AX
-	JEQ       part204One
+	JEQ       part226One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part204One:
+part226One:
 	TESTL  $0x00000001, AX
-	JEQ    part204None
+	JEQ    part226None
 	VMOVSS X0, (CX)
 
-part204None:
+part226None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2762,29 +2762,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part205Four
+	JEQ         part227Four
 	VMOVUPS     Y0, (CX)
 
-part205Four:
+part227Four:
 	TESTL      $0x00000004, AX
-	JEQ        part205Two
+	JEQ        part227Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part205Two:
+part227Two:
 	TESTL     $0x00000002, AX
-	JEQ       part205One
+	JEQ       part227One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part205One:
+part227One:
 	TESTL  $0x00000001, AX
-	JEQ    part205None
+	JEQ    part227None
 	VMOVSS X0, (CX)
 
-part205None:
+part227None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2911,29 +2911,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part206Four
+	JEQ         part228Four
 	VMOVUPS     Y0, (CX)
 
-part206Four:
+part228Four:
 	TESTL      $0x00000004, AX
-	JEQ        part206Two
+	JEQ        part228Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part206Two:
+part228Two:
 	TESTL     $0x00000002, AX
-	JEQ       part206One
+	JEQ       part228One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part206One:
+part228One:
 	TESTL  $0x00000001, AX
-	JEQ    part206None
+	JEQ    part228None
 	VMOVSS X0, (CX)
 
-part206None:
+part228None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3052,29 +3052,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part207Four
+	JEQ         part229Four
 	VMOVUPS     Y0, (CX)
 
-part207Four:
+part229Four:
 	TESTL      $0x00000004, AX
-	JEQ        part207Two
+	JEQ        part229Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part207Two:
+part229Two:
 	TESTL     $0x00000002, AX
-	JEQ       part207One
+	JEQ       part229One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part207One:
+part229One:
 	TESTL  $0x00000001, AX
-	JEQ    part207None
+	JEQ    part229None
 	VMOVSS X0, (CX)
 
-part207None:
+part229None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3468,29 +3468,29 @@ rest:
 	VMOVAPS     Y4, Y5
 	POPCNTL     R8, R8
 	TESTL       $0x00000008, R8
-	JEQ         part208Four
+	JEQ         part230Four
 	VMOVUPS     Y5, (R9)
 
-part208Four:
+part230Four:
 	TESTL      $0x00000004, R8
-	JEQ        part208Two
+	JEQ        part230Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part208Two:
+part230Two:
 	TESTL     $0x00000002, R8
-	JEQ       part208One
+	JEQ       part230One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part208One:
+part230One:
 	TESTL  $0x00000001, R8
-	JEQ    part208None
+	JEQ    part230None
 	VMOVSS X5, (R9)
 
-part208None:
+part230None:
 	VMOVUPS     Y1, Y5
 	VADDPS      Y4, Y5, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -3538,29 +3538,29 @@ part208None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part209Four
+	JEQ         part231Four
 	VMOVUPS     Y4, (BX)
 
-part209Four:
+part231Four:
 	TESTL      $0x00000004, CX
-	JEQ        part209Two
+	JEQ        part231Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part209Two:
+part231Two:
 	TESTL     $0x00000002, CX
-	JEQ       part209One
+	JEQ       part231One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part209One:
+part231One:
 	TESTL  $0x00000001, CX
-	JEQ    part209None
+	JEQ    part231None
 	VMOVSS X4, (BX)
 
-part209None:
+part231None:
 	VMOVUPS   Y2, Y4
 	VADDPS    Y0, Y4, Y4
 	VBLENDVPS Y3, Y4, Y2, Y2
@@ -3617,29 +3617,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part210Four
+	JEQ        part232Four
 	VMOVUPS    Y0, (CX)
 
-part210Four:
+part232Four:
 	TESTL      $0x00000004, AX
-	JEQ        part210Two
+	JEQ        part232Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part210Two:
+part232Two:
 	TESTL     $0x00000002, AX
-	JEQ       part210One
+	JEQ       part232One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part210One:
+part232One:
 	TESTL  $0x00000001, AX
-	JEQ    part210None
+	JEQ    part232None
 	VMOVSS X0, (CX)
 
-part210None:
+part232None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3689,29 +3689,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part211Four
+	JEQ        part233Four
 	VMOVUPS    Y0, (CX)
 
-part211Four:
+part233Four:
 	TESTL      $0x00000004, AX
-	JEQ        part211Two
+	JEQ        part233Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part211Two:
+part233Two:
 	TESTL     $0x00000002, AX
-	JEQ       part211One
+	JEQ       part233One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part211One:
+part233One:
 	TESTL  $0x00000001, AX
-	JEQ    part211None
+	JEQ    part233None
 	VMOVSS X0, (CX)
 
-part211None:
+part233None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3831,29 +3831,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part212Four
+	JEQ        part234Four
 	VMOVUPS    Y0, (CX)
 
-part212Four:
+part234Four:
 	TESTL      $0x00000004, AX
-	JEQ        part212Two
+	JEQ        part234Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part212Two:
+part234Two:
 	TESTL     $0x00000002, AX
-	JEQ       part212One
+	JEQ       part234One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part212One:
+part234One:
 	TESTL  $0x00000001, AX
-	JEQ    part212None
+	JEQ    part234None
 	VMOVSS X0, (CX)
 
-part212None:
+part234None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3911,29 +3911,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part213Four
+	JEQ        part235Four
 	VMOVUPS    Y0, (CX)
 
-part213Four:
+part235Four:
 	TESTL      $0x00000004, AX
-	JEQ        part213Two
+	JEQ        part235Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part213Two:
+part235Two:
 	TESTL     $0x00000002, AX
-	JEQ       part213One
+	JEQ       part235One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part213One:
+part235One:
 	TESTL  $0x00000001, AX
-	JEQ    part213None
+	JEQ    part235None
 	VMOVSS X0, (CX)
 
-part213None:
+part235None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4078,29 +4078,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part214Four
+	JEQ        part236Four
 	VMOVUPS    Y0, (CX)
 
-part214Four:
+part236Four:
 	TESTL      $0x00000004, AX
-	JEQ        part214Two
+	JEQ        part236Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part214Two:
+part236Two:
 	TESTL     $0x00000002, AX
-	JEQ       part214One
+	JEQ       part236One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part214One:
+part236One:
 	TESTL  $0x00000001, AX
-	JEQ    part214None
+	JEQ    part236None
 	VMOVSS X0, (CX)
 
-part214None:
+part236None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4157,29 +4157,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part215Four
+	JEQ        part237Four
 	VMOVUPS    Y0, (CX)
 
-part215Four:
+part237Four:
 	TESTL      $0x00000004, AX
-	JEQ        part215Two
+	JEQ        part237Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part215Two:
+part237Two:
 	TESTL     $0x00000002, AX
-	JEQ       part215One
+	JEQ       part237One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part215One:
+part237One:
 	TESTL  $0x00000001, AX
-	JEQ    part215None
+	JEQ    part237None
 	VMOVSS X0, (CX)
 
-part215None:
+part237None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4241,29 +4241,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part216Four
+	JEQ        part238Four
 	VMOVUPS    Y0, (CX)
 
-part216Four:
+part238Four:
 	TESTL      $0x00000004, AX
-	JEQ        part216Two
+	JEQ        part238Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part216Two:
+part238Two:
 	TESTL     $0x00000002, AX
-	JEQ       part216One
+	JEQ       part238One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part216One:
+part238One:
 	TESTL  $0x00000001, AX
-	JEQ    part216None
+	JEQ    part238None
 	VMOVSS X0, (CX)
 
-part216None:
+part238None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4434,29 +4434,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part217Four
+	JEQ        part239Four
 	VMOVUPS    Y0, (CX)
 
-part217Four:
+part239Four:
 	TESTL      $0x00000004, AX
-	JEQ        part217Two
+	JEQ        part239Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part217Two:
+part239Two:
 	TESTL     $0x00000002, AX
-	JEQ       part217One
+	JEQ       part239One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part217One:
+part239One:
 	TESTL  $0x00000001, AX
-	JEQ    part217None
+	JEQ    part239None
 	VMOVSS X0, (CX)
 
-part217None:
+part239None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4510,29 +4510,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part218Four
+	JEQ        part240Four
 	VMOVUPS    Y0, (CX)
 
-part218Four:
+part240Four:
 	TESTL      $0x00000004, AX
-	JEQ        part218Two
+	JEQ        part240Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part218Two:
+part240Two:
 	TESTL     $0x00000002, AX
-	JEQ       part218One
+	JEQ       part240One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part218One:
+part240One:
 	TESTL  $0x00000001, AX
-	JEQ    part218None
+	JEQ    part240None
 	VMOVSS X0, (CX)
 
-part218None:
+part240None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4596,29 +4596,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part219Four
+	JEQ        part241Four
 	VMOVUPS    Y0, (CX)
 
-part219Four:
+part241Four:
 	TESTL      $0x00000004, AX
-	JEQ        part219Two
+	JEQ        part241Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part219Two:
+part241Two:
 	TESTL     $0x00000002, AX
-	JEQ       part219One
+	JEQ       part241One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part219One:
+part241One:
 	TESTL  $0x00000001, AX
-	JEQ    part219None
+	JEQ    part241None
 	VMOVSS X0, (CX)
 
-part219None:
+part241None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4674,29 +4674,29 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part220Four
+	JEQ        part242Four
 	VMOVUPS    Y5, (R9)
 
-part220Four:
+part242Four:
 	TESTL      $0x00000004, R8
-	JEQ        part220Two
+	JEQ        part242Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part220Two:
+part242Two:
 	TESTL     $0x00000002, R8
-	JEQ       part220One
+	JEQ       part242One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part220One:
+part242One:
 	TESTL  $0x00000001, R8
-	JEQ    part220None
+	JEQ    part242None
 	VMOVSS X5, (R9)
 
-part220None:
+part242None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -4717,29 +4717,29 @@ part220None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part221Four
+	JEQ         part243Four
 	VMOVUPS     Y4, (BX)
 
-part221Four:
+part243Four:
 	TESTL      $0x00000004, CX
-	JEQ        part221Two
+	JEQ        part243Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part221Two:
+part243Two:
 	TESTL     $0x00000002, CX
-	JEQ       part221One
+	JEQ       part243One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part221One:
+part243One:
 	TESTL  $0x00000001, CX
-	JEQ    part221None
+	JEQ    part243None
 	VMOVSS X4, (BX)
 
-part221None:
+part243None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
@@ -4803,57 +4803,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part222Four
+	JEQ        part244Four
 	VMOVUPS    Y0, (CX)
 
-part222Four:
+part244Four:
 	TESTL      $0x00000004, AX
-	JEQ        part222Two
+	JEQ        part244Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part222Two:
+part244Two:
 	TESTL     $0x00000002, AX
-	JEQ       part222One
+	JEQ       part244One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part222One:
+part244One:
 	TESTL  $0x00000001, AX
-	JEQ    part222None
+	JEQ    part244None
 	VMOVSS X0, (CX)
 
-part222None:
+part244None:
 	VMOVMSKPS Y1, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part223Four
+	JEQ       part245Four
 	VMOVUPS   Y0, (CX)
 
-part223Four:
+part245Four:
 	TESTL      $0x00000004, AX
-	JEQ        part223Two
+	JEQ        part245Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part223Two:
+part245Two:
 	TESTL     $0x00000002, AX
-	JEQ       part223One
+	JEQ       part245One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part223One:
+part245One:
 	TESTL  $0x00000001, AX
-	JEQ    part223None
+	JEQ    part245None
 	VMOVSS X0, (CX)
 
-part223None:
+part245None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5004,29 +5004,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part224Four
+	JEQ        part246Four
 	VMOVUPS    Y0, (CX)
 
-part224Four:
+part246Four:
 	TESTL      $0x00000004, AX
-	JEQ        part224Two
+	JEQ        part246Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part224Two:
+part246Two:
 	TESTL     $0x00000002, AX
-	JEQ       part224One
+	JEQ       part246One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part224One:
+part246One:
 	TESTL  $0x00000001, AX
-	JEQ    part224None
+	JEQ    part246None
 	VMOVSS X0, (CX)
 
-part224None:
+part246None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5093,29 +5093,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part225Four
+	JEQ        part247Four
 	VMOVUPS    Y0, (CX)
 
-part225Four:
+part247Four:
 	TESTL      $0x00000004, AX
-	JEQ        part225Two
+	JEQ        part247Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part225Two:
+part247Two:
 	TESTL     $0x00000002, AX
-	JEQ       part225One
+	JEQ       part247One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part225One:
+part247One:
 	TESTL  $0x00000001, AX
-	JEQ    part225None
+	JEQ    part247None
 	VMOVSS X0, (CX)
 
-part225None:
+part247None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5172,29 +5172,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part226Four
+	JEQ        part248Four
 	VMOVUPS    Y0, (CX)
 
-part226Four:
+part248Four:
 	TESTL      $0x00000004, AX
-	JEQ        part226Two
+	JEQ        part248Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part226Two:
+part248Two:
 	TESTL     $0x00000002, AX
-	JEQ       part226One
+	JEQ       part248One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part226One:
+part248One:
 	TESTL  $0x00000001, AX
-	JEQ    part226None
+	JEQ    part248None
 	VMOVSS X0, (CX)
 
-part226None:
+part248None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5261,57 +5261,57 @@ rest:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part227Four
+	JEQ        part249Four
 	VMOVUPS    Y1, (CX)
 
-part227Four:
+part249Four:
 	TESTL      $0x00000004, AX
-	JEQ        part227Two
+	JEQ        part249Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part227Two:
+part249Two:
 	TESTL     $0x00000002, AX
-	JEQ       part227One
+	JEQ       part249One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part227One:
+part249One:
 	TESTL  $0x00000001, AX
-	JEQ    part227None
+	JEQ    part249None
 	VMOVSS X1, (CX)
 
-part227None:
+part249None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part228Four
+	JEQ       part250Four
 	VMOVUPS   Y0, (CX)
 
-part228Four:
+part250Four:
 	TESTL      $0x00000004, AX
-	JEQ        part228Two
+	JEQ        part250Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part228Two:
+part250Two:
 	TESTL     $0x00000002, AX
-	JEQ       part228One
+	JEQ       part250One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part228One:
+part250One:
 	TESTL  $0x00000001, AX
-	JEQ    part228None
+	JEQ    part250None
 	VMOVSS X0, (CX)
 
-part228None:
+part250None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5382,57 +5382,57 @@ rest:
 	VMOVAPS    Y5, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part229Four
+	JEQ        part251Four
 	VMOVUPS    Y1, (CX)
 
-part229Four:
+part251Four:
 	TESTL      $0x00000004, AX
-	JEQ        part229Two
+	JEQ        part251Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part229Two:
+part251Two:
 	TESTL     $0x00000002, AX
-	JEQ       part229One
+	JEQ       part251One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part229One:
+part251One:
 	TESTL  $0x00000001, AX
-	JEQ    part229None
+	JEQ    part251None
 	VMOVSS X1, (CX)
 
-part229None:
+part251None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part230Four
+	JEQ       part252Four
 	VMOVUPS   Y0, (CX)
 
-part230Four:
+part252Four:
 	TESTL      $0x00000004, AX
-	JEQ        part230Two
+	JEQ        part252Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part230Two:
+part252Two:
 	TESTL     $0x00000002, AX
-	JEQ       part230One
+	JEQ       part252One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part230One:
+part252One:
 	TESTL  $0x00000001, AX
-	JEQ    part230None
+	JEQ    part252None
 	VMOVSS X0, (CX)
 
-part230None:
+part252None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5530,85 +5530,85 @@ rest:
 	VMOVAPS    Y2, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part231Four
+	JEQ        part253Four
 	VMOVUPS    Y2, (CX)
 
-part231Four:
+part253Four:
 	TESTL      $0x00000004, AX
-	JEQ        part231Two
+	JEQ        part253Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part231Two:
+part253Two:
 	TESTL     $0x00000002, AX
-	JEQ       part231One
+	JEQ       part253One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part231One:
+part253One:
 	TESTL  $0x00000001, AX
-	JEQ    part231None
+	JEQ    part253None
 	VMOVSS X2, (CX)
 
-part231None:
+part253None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part232Four
+	JEQ       part254Four
 	VMOVUPS   Y1, (CX)
 
-part232Four:
+part254Four:
 	TESTL      $0x00000004, AX
-	JEQ        part232Two
+	JEQ        part254Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part232Two:
+part254Two:
 	TESTL     $0x00000002, AX
-	JEQ       part232One
+	JEQ       part254One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part232One:
+part254One:
 	TESTL  $0x00000001, AX
-	JEQ    part232None
+	JEQ    part254None
 	VMOVSS X1, (CX)
 
-part232None:
+part254None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part233Four
+	JEQ       part255Four
 	VMOVUPS   Y0, (CX)
 
-part233Four:
+part255Four:
 	TESTL      $0x00000004, AX
-	JEQ        part233Two
+	JEQ        part255Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part233Two:
+part255Two:
 	TESTL     $0x00000002, AX
-	JEQ       part233One
+	JEQ       part255One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part233One:
+part255One:
 	TESTL  $0x00000001, AX
-	JEQ    part233None
+	JEQ    part255None
 	VMOVSS X0, (CX)
 
-part233None:
+part255None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5666,29 +5666,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part234Four
+	JEQ        part256Four
 	VMOVUPS    Y0, (CX)
 
-part234Four:
+part256Four:
 	TESTL      $0x00000004, AX
-	JEQ        part234Two
+	JEQ        part256Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part234Two:
+part256Two:
 	TESTL     $0x00000002, AX
-	JEQ       part234One
+	JEQ       part256One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part234One:
+part256One:
 	TESTL  $0x00000001, AX
-	JEQ    part234None
+	JEQ    part256None
 	VMOVSS X0, (CX)
 
-part234None:
+part256None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5742,29 +5742,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part235Four
+	JEQ         part257Four
 	VMOVUPS     Y0, (CX)
 
-part235Four:
+part257Four:
 	TESTL      $0x00000004, AX
-	JEQ        part235Two
+	JEQ        part257Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part235Two:
+part257Two:
 	TESTL     $0x00000002, AX
-	JEQ       part235One
+	JEQ       part257One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part235One:
+part257One:
 	TESTL  $0x00000001, AX
-	JEQ    part235None
+	JEQ    part257None
 	VMOVSS X0, (CX)
 
-part235None:
+part257None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5907,57 +5907,57 @@ rest:
 	VMOVAPS      Y3, Y1
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part236Four
+	JEQ          part258Four
 	VMOVUPS      Y1, (CX)
 
-part236Four:
+part258Four:
 	TESTL      $0x00000004, AX
-	JEQ        part236Two
+	JEQ        part258Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part236Two:
+part258Two:
 	TESTL     $0x00000002, AX
-	JEQ       part236One
+	JEQ       part258One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part236One:
+part258One:
 	TESTL  $0x00000001, AX
-	JEQ    part236None
+	JEQ    part258None
 	VMOVSS X1, (CX)
 
-part236None:
+part258None:
 	VMOVMSKPS Y2, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part237Four
+	JEQ       part259Four
 	VMOVUPS   Y0, (CX)
 
-part237Four:
+part259Four:
 	TESTL      $0x00000004, AX
-	JEQ        part237Two
+	JEQ        part259Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part237Two:
+part259Two:
 	TESTL     $0x00000002, AX
-	JEQ       part237One
+	JEQ       part259One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part237One:
+part259One:
 	TESTL  $0x00000001, AX
-	JEQ    part237None
+	JEQ    part259None
 	VMOVSS X0, (CX)
 
-part237None:
+part259None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6088,57 +6088,57 @@ rest:
 	VMOVAPS      Y0, Y0
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part238Four
+	JEQ          part260Four
 	VMOVUPS      Y0, (CX)
 
-part238Four:
+part260Four:
 	TESTL      $0x00000004, AX
-	JEQ        part238Two
+	JEQ        part260Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part238Two:
+part260Two:
 	TESTL     $0x00000002, AX
-	JEQ       part238One
+	JEQ       part260One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part238One:
+part260One:
 	TESTL  $0x00000001, AX
-	JEQ    part238None
+	JEQ    part260None
 	VMOVSS X0, (CX)
 
-part238None:
+part260None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part239Four
+	JEQ       part261Four
 	VMOVUPS   Y0, (CX)
 
-part239Four:
+part261Four:
 	TESTL      $0x00000004, AX
-	JEQ        part239Two
+	JEQ        part261Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part239Two:
+part261Two:
 	TESTL     $0x00000002, AX
-	JEQ       part239One
+	JEQ       part261One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part239One:
+part261One:
 	TESTL  $0x00000001, AX
-	JEQ    part239None
+	JEQ    part261None
 	VMOVSS X0, (CX)
 
-part239None:
+part261None:
 	VUNPCKLPS  Y1, Y7, Y0
 	VUNPCKHPS  Y1, Y7, Y2
 	VPERM2F128 $0x20, Y2, Y0, Y1
@@ -6148,57 +6148,57 @@ part239None:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part240Four
+	JEQ        part262Four
 	VMOVUPS    Y1, (CX)
 
-part240Four:
+part262Four:
 	TESTL      $0x00000004, AX
-	JEQ        part240Two
+	JEQ        part262Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part240Two:
+part262Two:
 	TESTL     $0x00000002, AX
-	JEQ       part240One
+	JEQ       part262One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part240One:
+part262One:
 	TESTL  $0x00000001, AX
-	JEQ    part240None
+	JEQ    part262None
 	VMOVSS X1, (CX)
 
-part240None:
+part262None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(R8)(DX*2), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part241Four
+	JEQ       part263Four
 	VMOVUPS   Y0, (CX)
 
-part241Four:
+part263Four:
 	TESTL      $0x00000004, AX
-	JEQ        part241Two
+	JEQ        part263Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part241Two:
+part263Two:
 	TESTL     $0x00000002, AX
-	JEQ       part241One
+	JEQ       part263One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part241One:
+part263One:
 	TESTL  $0x00000001, AX
-	JEQ    part241None
+	JEQ    part263None
 	VMOVSS X0, (CX)
 
-part241None:
+part263None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6295,29 +6295,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part242Four
+	JEQ        part264Four
 	VMOVUPS    Y0, (CX)
 
-part242Four:
+part264Four:
 	TESTL      $0x00000004, AX
-	JEQ        part242Two
+	JEQ        part264Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part242Two:
+part264Two:
 	TESTL     $0x00000002, AX
-	JEQ       part242One
+	JEQ       part264One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part242One:
+part264One:
 	TESTL  $0x00000001, AX
-	JEQ    part242None
+	JEQ    part264None
 	VMOVSS X0, (CX)
 
-part242None:
+part264None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6395,57 +6395,57 @@ rest:
 	VMOVAPS    Y3, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part243Four
+	JEQ        part265Four
 	VMOVUPS    Y2, (CX)
 
-part243Four:
+part265Four:
 	TESTL      $0x00000004, AX
-	JEQ        part243Two
+	JEQ        part265Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part243Two:
+part265Two:
 	TESTL     $0x00000002, AX
-	JEQ       part243One
+	JEQ       part265One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part243One:
+part265One:
 	TESTL  $0x00000001, AX
-	JEQ    part243None
+	JEQ    part265None
 	VMOVSS X2, (CX)
 
-part243None:
+part265None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part244Four
+	JEQ       part266Four
 	VMOVUPS   Y0, (CX)
 
-part244Four:
+part266Four:
 	TESTL      $0x00000004, AX
-	JEQ        part244Two
+	JEQ        part266Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part244Two:
+part266Two:
 	TESTL     $0x00000002, AX
-	JEQ       part244One
+	JEQ       part266One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part244One:
+part266One:
 	TESTL  $0x00000001, AX
-	JEQ    part244None
+	JEQ    part266None
 	VMOVSS X0, (CX)
 
-part244None:
+part266None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6523,57 +6523,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part245Four
+	JEQ        part267Four
 	VMOVUPS    Y0, (CX)
 
-part245Four:
+part267Four:
 	TESTL      $0x00000004, AX
-	JEQ        part245Two
+	JEQ        part267Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part245Two:
+part267Two:
 	TESTL     $0x00000002, AX
-	JEQ       part245One
+	JEQ       part267One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part245One:
+part267One:
 	TESTL  $0x00000001, AX
-	JEQ    part245None
+	JEQ    part267None
 	VMOVSS X0, (CX)
 
-part245None:
+part267None:
 	VMOVMSKPS Y2, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y3, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part246Four
+	JEQ       part268Four
 	VMOVUPS   Y0, (CX)
 
-part246Four:
+part268Four:
 	TESTL      $0x00000004, AX
-	JEQ        part246Two
+	JEQ        part268Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part246Two:
+part268Two:
 	TESTL     $0x00000002, AX
-	JEQ       part246One
+	JEQ       part268One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part246One:
+part268One:
 	TESTL  $0x00000001, AX
-	JEQ    part246None
+	JEQ    part268None
 	VMOVSS X0, (CX)
 
-part246None:
+part268None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6965,197 +6965,197 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part247Four
+	JEQ         part269Four
 	VMOVUPS     Y1, (CX)
 
-part247Four:
+part269Four:
 	TESTL      $0x00000004, AX
-	JEQ        part247Two
+	JEQ        part269Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part247Two:
+part269Two:
 	TESTL     $0x00000002, AX
-	JEQ       part247One
+	JEQ       part269One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part247One:
+part269One:
 	TESTL  $0x00000001, AX
-	JEQ    part247None
+	JEQ    part269None
 	VMOVSS X1, (CX)
 
-part247None:
+part269None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part248Four
+	JEQ       part270Four
 	VMOVUPS   Y1, (CX)
 
-part248Four:
+part270Four:
 	TESTL      $0x00000004, AX
-	JEQ        part248Two
+	JEQ        part270Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part248Two:
+part270Two:
 	TESTL     $0x00000002, AX
-	JEQ       part248One
+	JEQ       part270One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part248One:
+part270One:
 	TESTL  $0x00000001, AX
-	JEQ    part248None
+	JEQ    part270None
 	VMOVSS X1, (CX)
 
-part248None:
+part270None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part249Four
+	JEQ       part271Four
 	VMOVUPS   Y1, (CX)
 
-part249Four:
+part271Four:
 	TESTL      $0x00000004, AX
-	JEQ        part249Two
+	JEQ        part271Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part249Two:
+part271Two:
 	TESTL     $0x00000002, AX
-	JEQ       part249One
+	JEQ       part271One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part249One:
+part271One:
 	TESTL  $0x00000001, AX
-	JEQ    part249None
+	JEQ    part271None
 	VMOVSS X1, (CX)
 
-part249None:
+part271None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part250Four
+	JEQ       part272Four
 	VMOVUPS   Y1, (CX)
 
-part250Four:
+part272Four:
 	TESTL      $0x00000004, AX
-	JEQ        part250Two
+	JEQ        part272Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part250Two:
+part272Two:
 	TESTL     $0x00000002, AX
-	JEQ       part250One
+	JEQ       part272One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part250One:
+part272One:
 	TESTL  $0x00000001, AX
-	JEQ    part250None
+	JEQ    part272None
 	VMOVSS X1, (CX)
 
-part250None:
+part272None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y5, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part251Four
+	JEQ       part273Four
 	VMOVUPS   Y1, (CX)
 
-part251Four:
+part273Four:
 	TESTL      $0x00000004, AX
-	JEQ        part251Two
+	JEQ        part273Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part251Two:
+part273Two:
 	TESTL     $0x00000002, AX
-	JEQ       part251One
+	JEQ       part273One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part251One:
+part273One:
 	TESTL  $0x00000001, AX
-	JEQ    part251None
+	JEQ    part273None
 	VMOVSS X1, (CX)
 
-part251None:
+part273None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y6, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part252Four
+	JEQ       part274Four
 	VMOVUPS   Y1, (CX)
 
-part252Four:
+part274Four:
 	TESTL      $0x00000004, AX
-	JEQ        part252Two
+	JEQ        part274Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part252Two:
+part274Two:
 	TESTL     $0x00000002, AX
-	JEQ       part252One
+	JEQ       part274One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part252One:
+part274One:
 	TESTL  $0x00000001, AX
-	JEQ    part252None
+	JEQ    part274None
 	VMOVSS X1, (CX)
 
-part252None:
+part274None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y7, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part253Four
+	JEQ       part275Four
 	VMOVUPS   Y0, (CX)
 
-part253Four:
+part275Four:
 	TESTL      $0x00000004, AX
-	JEQ        part253Two
+	JEQ        part275Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part253Two:
+part275Two:
 	TESTL     $0x00000002, AX
-	JEQ       part253One
+	JEQ       part275One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part253One:
+part275One:
 	TESTL  $0x00000001, AX
-	JEQ    part253None
+	JEQ    part275None
 	VMOVSS X0, (CX)
 
-part253None:
+part275None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7279,170 +7279,170 @@ rest:
 	VMOVAPS    Y4, Y3
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part254Four
+	JEQ        part276Four
 	VMOVUPS    Y3, (CX)
 
-part254Four:
+part276Four:
 	TESTL      $0x00000004, AX
-	JEQ        part254Two
+	JEQ        part276Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part254Two:
+part276Two:
 	TESTL     $0x00000002, AX
-	JEQ       part254One
+	JEQ       part276One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part254One:
+part276One:
 	TESTL  $0x00000001, AX
-	JEQ    part254None
+	JEQ    part276None
 	VMOVSS X3, (CX)
 
-part254None:
+part276None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (BX)(DX*1), CX
 	VMOVAPS   Y6, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part255Four
+	JEQ       part277Four
 	VMOVUPS   Y3, (CX)
 
-part255Four:
+part277Four:
 	TESTL      $0x00000004, AX
-	JEQ        part255Two
+	JEQ        part277Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part255Two:
+part277Two:
 	TESTL     $0x00000002, AX
-	JEQ       part255One
+	JEQ       part277One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part255One:
+part277One:
 	TESTL  $0x00000001, AX
-	JEQ    part255None
+	JEQ    part277None
 	VMOVSS X3, (CX)
 
-part255None:
+part277None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y5, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part256Four
+	JEQ       part278Four
 	VMOVUPS   Y3, (CX)
 
-part256Four:
+part278Four:
 	TESTL      $0x00000004, AX
-	JEQ        part256Two
+	JEQ        part278Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part256Two:
+part278Two:
 	TESTL     $0x00000002, AX
-	JEQ       part256One
+	JEQ       part278One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part256One:
+part278One:
 	TESTL  $0x00000001, AX
-	JEQ    part256None
+	JEQ    part278None
 	VMOVSS X3, (CX)
 
-part256None:
+part278None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part257Four
+	JEQ       part279Four
 	VMOVUPS   Y1, (CX)
 
-part257Four:
+part279Four:
 	TESTL      $0x00000004, AX
-	JEQ        part257Two
+	JEQ        part279Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part257Two:
+part279Two:
 	TESTL     $0x00000002, AX
-	JEQ       part257One
+	JEQ       part279One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part257One:
+part279One:
 	TESTL  $0x00000001, AX
-	JEQ    part257None
+	JEQ    part279None
 	VMOVSS X1, (CX)
 
-part257None:
+part279None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part258Four
+	JEQ       part280Four
 	VMOVUPS   Y1, (CX)
 
-part258Four:
+part280Four:
 	TESTL      $0x00000004, AX
-	JEQ        part258Two
+	JEQ        part280Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part258Two:
+part280Two:
 	TESTL     $0x00000002, AX
-	JEQ       part258One
+	JEQ       part280One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part258One:
+part280One:
 	TESTL  $0x00000001, AX
-	JEQ    part258None
+	JEQ    part280None
 	VMOVSS X1, (CX)
 
-part258None:
+part280None:
 	VMOVUPS   constants_avx2<>+1728(SB), Y1
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part259Four
+	JEQ       part281Four
 	VMOVUPS   Y0, (CX)
 
-part259Four:
+part281Four:
 	TESTL      $0x00000004, AX
-	JEQ        part259Two
+	JEQ        part281Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part259Two:
+part281Two:
 	TESTL     $0x00000002, AX
-	JEQ       part259One
+	JEQ       part281One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part259One:
+part281One:
 	TESTL  $0x00000001, AX
-	JEQ    part259None
+	JEQ    part281None
 	VMOVSS X0, (CX)
 
-part259None:
+part281None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7715,113 +7715,113 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part260Four
+	JEQ         part282Four
 	VMOVUPS     Y1, (CX)
 
-part260Four:
+part282Four:
 	TESTL      $0x00000004, AX
-	JEQ        part260Two
+	JEQ        part282Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part260Two:
+part282Two:
 	TESTL     $0x00000002, AX
-	JEQ       part260One
+	JEQ       part282One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part260One:
+part282One:
 	TESTL  $0x00000001, AX
-	JEQ    part260None
+	JEQ    part282None
 	VMOVSS X1, (CX)
 
-part260None:
+part282None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part261Four
+	JEQ       part283Four
 	VMOVUPS   Y1, (CX)
 
-part261Four:
+part283Four:
 	TESTL      $0x00000004, AX
-	JEQ        part261Two
+	JEQ        part283Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part261Two:
+part283Two:
 	TESTL     $0x00000002, AX
-	JEQ       part261One
+	JEQ       part283One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part261One:
+part283One:
 	TESTL  $0x00000001, AX
-	JEQ    part261None
+	JEQ    part283None
 	VMOVSS X1, (CX)
 
-part261None:
+part283None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part262Four
+	JEQ       part284Four
 	VMOVUPS   Y1, (CX)
 
-part262Four:
+part284Four:
 	TESTL      $0x00000004, AX
-	JEQ        part262Two
+	JEQ        part284Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part262Two:
+part284Two:
 	TESTL     $0x00000002, AX
-	JEQ       part262One
+	JEQ       part284One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part262One:
+part284One:
 	TESTL  $0x00000001, AX
-	JEQ    part262None
+	JEQ    part284None
 	VMOVSS X1, (CX)
 
-part262None:
+part284None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y4, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part263Four
+	JEQ       part285Four
 	VMOVUPS   Y0, (CX)
 
-part263Four:
+part285Four:
 	TESTL      $0x00000004, AX
-	JEQ        part263Two
+	JEQ        part285Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part263Two:
+part285Two:
 	TESTL     $0x00000002, AX
-	JEQ       part263One
+	JEQ       part285One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part263One:
+part285One:
 	TESTL  $0x00000001, AX
-	JEQ    part263None
+	JEQ    part285None
 	VMOVSS X0, (CX)
 
-part263None:
+part285None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7923,197 +7923,197 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part264Four
+	JEQ        part286Four
 	VMOVUPS    Y5, (CX)
 
-part264Four:
+part286Four:
 	TESTL      $0x00000004, AX
-	JEQ        part264Two
+	JEQ        part286Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part264Two:
+part286Two:
 	TESTL     $0x00000002, AX
-	JEQ       part264One
+	JEQ       part286One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part264One:
+part286One:
 	TESTL  $0x00000001, AX
-	JEQ    part264None
+	JEQ    part286None
 	VMOVSS X5, (CX)
 
-part264None:
+part286None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y3, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part265Four
+	JEQ       part287Four
 	VMOVUPS   Y5, (CX)
 
-part265Four:
+part287Four:
 	TESTL      $0x00000004, AX
-	JEQ        part265Two
+	JEQ        part287Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part265Two:
+part287Two:
 	TESTL     $0x00000002, AX
-	JEQ       part265One
+	JEQ       part287One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part265One:
+part287One:
 	TESTL  $0x00000001, AX
-	JEQ    part265None
+	JEQ    part287None
 	VMOVSS X5, (CX)
 
-part265None:
+part287None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y8, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part266Four
+	JEQ       part288Four
 	VMOVUPS   Y5, (CX)
 
-part266Four:
+part288Four:
 	TESTL      $0x00000004, AX
-	JEQ        part266Two
+	JEQ        part288Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part266Two:
+part288Two:
 	TESTL     $0x00000002, AX
-	JEQ       part266One
+	JEQ       part288One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part266One:
+part288One:
 	TESTL  $0x00000001, AX
-	JEQ    part266None
+	JEQ    part288None
 	VMOVSS X5, (CX)
 
-part266None:
+part288None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part267Four
+	JEQ       part289Four
 	VMOVUPS   Y1, (CX)
 
-part267Four:
+part289Four:
 	TESTL      $0x00000004, AX
-	JEQ        part267Two
+	JEQ        part289Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part267Two:
+part289Two:
 	TESTL     $0x00000002, AX
-	JEQ       part267One
+	JEQ       part289One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part267One:
+part289One:
 	TESTL  $0x00000001, AX
-	JEQ    part267None
+	JEQ    part289None
 	VMOVSS X1, (CX)
 
-part267None:
+part289None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part268Four
+	JEQ       part290Four
 	VMOVUPS   Y1, (CX)
 
-part268Four:
+part290Four:
 	TESTL      $0x00000004, AX
-	JEQ        part268Two
+	JEQ        part290Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part268Two:
+part290Two:
 	TESTL     $0x00000002, AX
-	JEQ       part268One
+	JEQ       part290One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part268One:
+part290One:
 	TESTL  $0x00000001, AX
-	JEQ    part268None
+	JEQ    part290None
 	VMOVSS X1, (CX)
 
-part268None:
+part290None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part269Four
+	JEQ       part291Four
 	VMOVUPS   Y1, (CX)
 
-part269Four:
+part291Four:
 	TESTL      $0x00000004, AX
-	JEQ        part269Two
+	JEQ        part291Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part269Two:
+part291Two:
 	TESTL     $0x00000002, AX
-	JEQ       part269One
+	JEQ       part291One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part269One:
+part291One:
 	TESTL  $0x00000001, AX
-	JEQ    part269None
+	JEQ    part291None
 	VMOVSS X1, (CX)
 
-part269None:
+part291None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part270Four
+	JEQ       part292Four
 	VMOVUPS   Y0, (CX)
 
-part270Four:
+part292Four:
 	TESTL      $0x00000004, AX
-	JEQ        part270Two
+	JEQ        part292Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part270Two:
+part292Two:
 	TESTL     $0x00000002, AX
-	JEQ       part270One
+	JEQ       part292One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part270One:
+part292One:
 	TESTL  $0x00000001, AX
-	JEQ    part270None
+	JEQ    part292None
 	VMOVSS X0, (CX)
 
-part270None:
+part292None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -8283,29 +8283,29 @@ restRow:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part271Four
+	JEQ        part293Four
 	VMOVUPS    Y0, (CX)
 
-part271Four:
+part293Four:
 	TESTL      $0x00000004, AX
-	JEQ        part271Two
+	JEQ        part293Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part271Two:
+part293Two:
 	TESTL     $0x00000002, AX
-	JEQ       part271One
+	JEQ       part293One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part271One:
+part293One:
 	TESTL  $0x00000001, AX
-	JEQ    part271None
+	JEQ    part293None
 	VMOVSS X0, (CX)
 
-part271None:
+part293None:
 done:
 	VZEROUPPER
 	RET
@@ -8436,29 +8436,29 @@ restRow:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part272Four
+	JEQ        part294Four
 	VMOVUPS    Y0, (CX)
 
-part272Four:
+part294Four:
 	TESTL      $0x00000004, AX
-	JEQ        part272Two
+	JEQ        part294Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part272Two:
+part294Two:
 	TESTL     $0x00000002, AX
-	JEQ       part272One
+	JEQ       part294One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part272One:
+part294One:
 	TESTL  $0x00000001, AX
-	JEQ    part272None
+	JEQ    part294None
 	VMOVSS X0, (CX)
 
-part272None:
+part294None:
 done:
 	VZEROUPPER
 	RET

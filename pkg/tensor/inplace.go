@@ -1,0 +1,102 @@
+package tensor
+
+import "unsafe"
+
+const (
+	// So few panels of rows are not worth a copy of B.
+	widePanels = 8
+	// More rows are better off with higher tiles, which read B less often, if the next
+	// panel of B, asked for meanwhile, finds room in the caches.
+	steepRows = 36
+	// Rows of B half a page apart share places in the first cache: a panel of so many
+	// ks has room there, while panels of A pass by.
+	crowdedDeep = 256
+)
+
+// direct is whether B is best read where it is, for so many rows: it is not worth
+// a copy, or its rows begin with cache lines and do not share places in the
+// caches, as those do that lie a page apart, and many that lie half a page apart.
+func (p *product) direct(k *kernels, rows int) bool {
+	switch {
+	case p.bCol != 1 || p.taps != nil || p.packed != nil:
+		return false
+	case rows <= max(widePanels*len(k.wide), 2*k.rows):
+		return true
+	case !p.aligned() || p.bRow%pageFloats == 0:
+		return false
+	}
+	return !p.crowded() || min(rows, p.k) <= fewRows
+}
+
+// aligned is whether rows of B begin with cache lines.
+func (p *product) aligned() bool {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(p.b)))%cacheLine == 0 && p.bRow%(cacheLine/4) == 0
+}
+
+// crowded is whether rows of B share places in the caches.
+func (p *product) crowded() bool { return p.bRow%(pageFloats/2) == 0 }
+
+// wide is whether wide tiles are best, for so many rows.
+func (p *product) wide(k *kernels, rows int) bool {
+	return k.wide != nil && (rows <= steepRows || p.crowded() || !p.aligned())
+}
+
+// multiplyInPlace reads B where it is. Columns that do not fill a vector are copied.
+func (w *worker) multiplyInPlace(p *product, i0, i1, j0, j1 int) {
+	rows, whole, deep := i1-i0, (j1-j0)/w.k.width*w.k.width, blockDeep
+	if rows > len(w.k.wide) && p.crowded() {
+		deep = crowdedDeep
+		if p.bRow%pageFloats == 0 {
+			deep /= 2
+		}
+	}
+	depths := blocksOf(p.k, deep)
+	heights := blocksOf(rows, min(max(blockA/max(1, min(p.k, deep)), w.k.rows), blockRows))
+	for d := range depths {
+		k0, last := w.depth(p, d, depths)
+		w.t.bRow, w.t.mask = uintptr(4*p.bRow), nil
+		for h := range heights {
+			from := rows * h / heights
+			w.inPlace(p, i0+from, rows*(h+1)/heights-from, k0, j0, j0+whole, last)
+		}
+	}
+	if j0+whole < j1 {
+		w.multiplyBlocks(p, i0, i1, j0+whole, j1)
+	}
+}
+
+// inPlace is multiplyInPlace for one block of A: all columns for each height of its
+// panels.
+func (w *worker) inPlace(p *product, i, rows, k0, j0, j1 int, last bool) {
+	src, most, wide := w.packA(p, i, rows, k0), w.k.rows, p.wide(w.k, rows)
+	if wide {
+		most = len(w.k.wide)
+	}
+	for _, g := range groups(rows, most) {
+		for j := j0; j < j1 && g.panels > 0; {
+			vecs, kernel := w.k.widest(g.rows, (j1-j)/w.k.width, wide)
+			next := j + vecs*w.k.width
+			w.ahead(nil, 0, 0, 0)
+			if next < j1 {
+				w.ahead(p.b, k0*p.bRow+next, w.t.k, p.bRow)
+			}
+			w.t.b = pointer(p.b, k0*p.bRow+j)
+			w.tile(p, src, kernel, i, g, j, last)
+			j = next
+		}
+	}
+}
+
+// widest is the kernel of the widest tile of so many rows, and at most so many
+// vectors.
+func (k *kernels) widest(rows, vecs int, wide bool) (int, func(*tile)) {
+	if wide {
+		for _, w := range k.wide[rows-1] {
+			if w.vecs <= vecs {
+				return w.vecs, w.run
+			}
+		}
+	}
+	vecs = min(vecs, len(k.tile))
+	return vecs, k.tile[vecs-1][rows-1]
+}
