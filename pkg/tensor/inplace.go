@@ -9,8 +9,11 @@ const (
 	// panel of B, asked for meanwhile, finds room in the caches.
 	steepRows = 36
 	// Rows of B half a page apart share places in the first cache: a panel of so many
-	// ks has room there, while panels of A pass by.
+	// ks has room there, while panels of A pass by; half of that if it is a page.
 	crowdedDeep = 256
+	// Rows of B so far apart, in floats, share places in the second cache too: so many
+	// ks have room there.
+	farFloats, farDeep = 4 * pageFloats, 16
 )
 
 // direct is whether B is best read where it is, for so many rows: it is not worth
@@ -20,7 +23,7 @@ func (p *product) direct(k *kernels, rows int) bool {
 	switch {
 	case p.bCol != 1 || p.taps != nil || p.packed != nil:
 		return false
-	case rows <= max(widePanels*len(k.wide), 2*k.rows):
+	case rows <= 2*k.rows || rows <= widePanels*len(k.wide) && p.bRow%farFloats != 0:
 		return true
 	case !p.aligned() || p.bRow%pageFloats == 0:
 		return false
@@ -41,15 +44,22 @@ func (p *product) wide(k *kernels, rows int) bool {
 	return k.wide != nil && (rows <= steepRows || p.crowded() || !p.aligned())
 }
 
+// deep is how many ks of B are read at once.
+func (p *product) deep(k *kernels, rows int) int {
+	switch {
+	case p.bRow%farFloats == 0:
+		return farDeep
+	case rows <= len(k.wide) || !p.crowded():
+		return blockDeep
+	case p.bRow%pageFloats == 0:
+		return crowdedDeep / 2
+	}
+	return crowdedDeep
+}
+
 // multiplyInPlace reads B where it is. Columns that do not fill a vector are copied.
 func (w *worker) multiplyInPlace(p *product, i0, i1, j0, j1 int) {
-	rows, whole, deep := i1-i0, (j1-j0)/w.k.width*w.k.width, blockDeep
-	if rows > len(w.k.wide) && p.crowded() {
-		deep = crowdedDeep
-		if p.bRow%pageFloats == 0 {
-			deep /= 2
-		}
-	}
+	rows, whole, deep := i1-i0, (j1-j0)/w.k.width*w.k.width, p.deep(w.k, i1-i0)
 	depths := blocksOf(p.k, deep)
 	heights := blocksOf(rows, min(max(blockA/max(1, min(p.k, deep)), w.k.rows), blockRows))
 	for d := range depths {

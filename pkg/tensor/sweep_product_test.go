@@ -75,8 +75,11 @@ func (c *trial) gemm() Gemm {
 		}
 	case wideKind:
 		g.M, g.N, g.K = 1+c.i%19, 1+c.upTo(300), 33+c.upTo(120)
-		if c.r.IntN(6) == 0 {
+		switch c.r.IntN(8) {
+		case 0:
 			g.N, g.K = 512*(1+c.r.IntN(2)), 120+c.upTo(180)
+		case 1:
+			g.Ldb = farFloats
 		}
 	}
 	g.TransA, g.TransB, g.Accumulate = c.r.IntN(2) == 0, c.r.IntN(2) == 0, c.r.IntN(3) == 0
