@@ -46,7 +46,7 @@ func tileTable(s isa) string {
 //
 //	acc[r][v] += a[r] * b[v]        r < rows, v < vecs
 //
-// Rows of A are reached from one pointer, and their ks follow each other.
+// Rows of A are reached from one pointer.
 type tile struct {
 	*build.Context
 	isa

@@ -5,11 +5,13 @@ import "github.com/mmcloughlin/avo/operand"
 // stepsOut is how many ks of a product are written out.
 const stepsOut = 4
 
-// sum runs over k.
+// sum runs over k: only ks of A that follow each other are written out.
 func (t *tile) sum() {
 	t.a, t.bRow, t.bRow3 = t.rowsOfA(t.a), t.load("bRow"), t.GP64()
 	t.LEAQ(operand.Mem{Base: t.bRow, Index: t.bRow, Scale: 2}, t.bRow3)
 	t.soon, t.left = t.GP64(), t.GP64()
+	t.CMPQ(t.field("aCol"), operand.Imm(4))
+	t.JNE(operand.LabelRef("rest"))
 	t.Label("ask")
 	t.ask()
 	t.Label("steps")
@@ -79,9 +81,18 @@ func (t *tile) step(i, n int) {
 		}
 	}
 	if i == n-1 {
-		t.ADDQ(operand.Imm(uint64(4*n)), t.a)
-		t.LEAQ(operand.Mem{Base: t.b, Index: t.bRow, Scale: uint8(n)}, t.b)
+		t.nextK(n)
 	}
+}
+
+// nextK goes on by so many ks, several if those of A follow each other.
+func (t *tile) nextK(n int) {
+	if n == 1 {
+		t.ADDQ(t.field("aCol"), t.a)
+	} else {
+		t.ADDQ(operand.Imm(uint64(4*n)), t.a)
+	}
+	t.LEAQ(operand.Mem{Base: t.b, Index: t.bRow, Scale: uint8(n)}, t.b)
 }
 
 // rowOfB is vector v of the i-th row of B from the present one on.

@@ -47,10 +47,9 @@ type turned struct {
 	aHigh   reg.GPVirtual   // from each of them to the one that is so many rows on
 	bs      []reg.GPVirtual // every eighth row of B
 	bOdd    map[int]reg.GPVirtual
-	columns [2][8]reg.VecVirtual // of the block that is used, and of the next: see turning
+	columns [2][8]reg.VecVirtual // of two blocks, turned: see turning
 	upper   reg.OpmaskVirtual    // the second half of a vector
 	second  reg.OpmaskVirtual    // every second element, if it blends
-	blended [4]reg.VecVirtual    // for all blocks: avo has it that a blend reads its result
 }
 
 func (t *turned) write() {
@@ -69,9 +68,6 @@ func (t *turned) write() {
 	t.upper = t.bits(0xf0)
 	if t.blends() {
 		t.second = t.bits(0xaaaa)
-		for i := range t.blended {
-			t.blended[i] = t.ZMM()
-		}
 	}
 	t.local = t.AllocLocal(8 * 4)
 	for i, name := range []string{"b", "c"} {
@@ -160,61 +156,43 @@ func (t *turned) eachC(f func(r, v int, at operand.Mem)) {
 	}
 }
 
-// place is where a block is: its vector and its first k.
-type place struct{ vector, k int }
-
 // blocks runs over k, 16 at a time: both blocks of one vector, then of the next. So
 // each cache line is used up at once: of 32 rows that lie half a page apart, only a
-// part has room in the first cache. A single row has too few chains for that:
-// its second vector takes turns with the first, and lags behind by a block.
+// part has room in the first cache.
 func (t *turned) blocks() {
-	var first []place // before the loop; then in it, and last what depends on whether it goes on
-	loop, again := []place{{0, 0}, {0, 8}, {1, 0}}[:2*t.vecs-1], []place{{t.vecs - 1, 8}}
-	last := again
-	if t.rows == 1 {
-		first, loop = []place{{0, 0}}, []place{{0, 8}}
-		again, last = []place{{1, 0}, {0, 16}, {1, 8}}, []place{{1, 0}, {1, 8}}
-	}
-	for _, do := range t.turning(place{}) {
+	for _, do := range t.turning(0, 0) {
 		do()
 	}
-	t.swap()
-	t.run(append(first, loop[0]))
+	last := 2*t.vecs - 1
 	t.Label("blocks")
-	t.run(append(loop, again[0]))
+	for i := range last {
+		t.block(i, t.turning(i+1, 0))
+	}
 	t.SUBQ(operand.Imm(16), t.local.Offset(24))
 	t.JEQ(operand.LabelRef("last"))
-	t.run(append(again, place{loop[0].vector, loop[0].k + 16}))
+	t.block(last, t.turning(0, 16))
 	for _, p := range slices.Concat(t.as, t.bs) {
 		t.ADDQ(operand.Imm(4*16), p)
 	}
 	t.JMP(operand.LabelRef("blocks"))
 	t.Label("last")
-	t.swap() // as before again, an odd number of blocks
-	t.run(last)
-	t.block(last[len(last)-1], nil)
+	t.block(last, nil)
 }
 
-func (t *turned) swap() { t.columns[0], t.columns[1] = t.columns[1], t.columns[0] }
-
-// run uses blocks, the first of which is turned, up to the last, which is turned then.
-func (t *turned) run(blocks []place) {
-	for i, next := range blocks[1:] {
-		t.block(blocks[i], t.turning(next))
-		t.swap()
-	}
-}
+// vector is the one that a block belongs to, and place its first k.
+func (t *turned) vector(block int) int { return block / 2 }
+func (t *turned) place(block int) int  { return block % 2 * 8 }
 
 // block adds the products of the columns that are turned, and does what turns the
 // next ones meanwhile: an instruction here and there, for the processor looks
 // ahead by less than a block.
-func (t *turned) block(p place, meanwhile []func()) {
-	now, done := t.columns[0], 0
+func (t *turned) block(block int, meanwhile []func()) {
+	now, done := t.columns[block%2], 0
 	for k := range 8 {
 		b, half := t.vec(t.Context), []uint64{0x88, 0xdd}[k/4] // ks 0 to 3, 4 to 7
 		t.VSHUFF64X2(operand.Imm(half), now[4+k%4], now[k%4], b)
 		for r := range t.rows {
-			t.VFMADD231PS_BCST(t.rowOfA(r).Offset(4*(p.k+k)), b, t.acc[r][p.vector])
+			t.VFMADD231PS_BCST(t.rowOfA(r).Offset(4*(t.place(block)+k)), b, t.acc[r][t.vector(block)])
 			for upTo := len(meanwhile) * (k*t.rows + r + 1) / (8 * t.rows); done < upTo; done++ {
 				meanwhile[done]()
 			}
@@ -222,15 +200,15 @@ func (t *turned) block(p place, meanwhile []func()) {
 	}
 }
 
-// turning lists what turns the 16 columns by 8 ks of the next block. Of its eight
-// vectors, i has columns 0 to 3 for k = i, then for k = i+4, and so columns 4 to 7;
-// vector 4+i the same of columns 8 to 15. Columns i and i+4 meet in one register, so
-// that only shuffles within 128 bits are left.
-func (t *turned) turning(p place) (list []func()) {
+// turning lists what turns the 16 columns by 8 ks of a block, so many ks behind
+// where B is. Of its eight vectors, i has columns 0 to 3 for k = i, then for
+// k = i+4, and so columns 4 to 7; vector 4+i the same of columns 8 to 15. Columns i
+// and i+4 meet in one register, so that only shuffles within 128 bits are left.
+func (t *turned) turning(block, ks int) (list []func()) {
 	do := func(f func()) { list = append(list, f) }
 	for q := range 2 {
 		at := func(r int) operand.Mem {
-			return multiple(t.bs[2*p.vector+q], t.bOdd, r).Offset(4 * p.k)
+			return multiple(t.bs[2*t.vector(block)+q], t.bOdd, r).Offset(4 * (t.place(block) + ks))
 		}
 		var z, u [4]reg.VecVirtual
 		for i := range z {
@@ -241,13 +219,12 @@ func (t *turned) turning(p place) (list []func()) {
 		pair, of, picks := t.unpack, [4]int{0, 0, 1, 1}, [4]uint64{0x44, 0xee, 0x44, 0xee}
 		if t.blends() && q == 0 {
 			pair, of, picks = t.blend, [4]int{0, 1, 0, 1}, [4]uint64{0x44, 0x11, 0xee, 0xbb}
-			u = t.blended
 		}
 		for i := range 2 {
 			list = append(list, pair(z[2*i], z[2*i+1], u[2*i], u[2*i+1])...)
 		}
 		// In the order of ks: two of these columns, then two of those.
-		for k, out := range t.columns[1][4*q : 4*q+4] {
+		for k, out := range t.columns[block%2][4*q : 4*q+4] {
 			do(func() { t.VSHUFPS(operand.Imm(picks[k]), u[2+of[k]], u[of[k]], out) })
 		}
 	}

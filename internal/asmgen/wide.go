@@ -94,11 +94,12 @@ func (w *wide) sum() {
 	w.k = w.load("k")
 	w.SUBQ(operand.Imm(stepsOut), w.k)
 	w.JLT(operand.LabelRef("rest"))
+	w.CMPQ(w.field("aCol"), operand.Imm(4))
+	w.JNE(operand.LabelRef("rest"))
 	w.Label("steps")
 	for i := range stepsOut {
 		w.step(i, stepsOut)
 	}
-	w.LEAQ(operand.Mem{Base: w.soon, Index: w.bRow, Scale: stepsOut}, w.soon)
 	w.SUBQ(operand.Imm(stepsOut), w.k)
 	w.JGE(operand.LabelRef("steps"))
 	w.Label("rest")
@@ -118,7 +119,7 @@ func (w *wide) step(i, n int) {
 		m.Base = base
 		return m
 	}
-	for at := 0; at < w.vecs*w.bytes() && n > 1 && w.rows > 1; at += 64 {
+	for at := 0; at < w.vecs*w.bytes() && w.rows > 1; at += 64 {
 		w.PREFETCHT0(b(w.soon, 0).Offset(at))
 	}
 	if w.low() {
@@ -144,7 +145,7 @@ func (w *wide) step(i, n int) {
 		}
 	}
 	if i == n-1 {
-		w.ADDQ(operand.Imm(uint64(4*n)), w.a)
-		w.LEAQ(operand.Mem{Base: w.b, Index: w.bRow, Scale: uint8(n)}, w.b)
+		w.nextK(n)
+		w.LEAQ(operand.Mem{Base: w.soon, Index: w.bRow, Scale: uint8(n)}, w.soon)
 	}
 }

@@ -6,18 +6,18 @@
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct1x8x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -42,8 +42,8 @@ lines:
 	LEAQ    (R13)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R14
-	MOVQ    208(AX), R14
-	MOVQ    48(AX), R15
+	MOVQ    216(AX), R14
+	MOVQ    56(AX), R15
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -67,7 +67,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Y8, Y6
 	VFMADD231PS  (SI)(BP*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R14), BP
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(BP*1), Y8, Y0
@@ -89,7 +89,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Y8, Y6
 	VFMADD231PS  (SI)(BP*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R14), BP
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(BP*1), Y8, Y0
@@ -126,7 +126,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -140,7 +140,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -154,7 +154,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -177,9 +177,9 @@ rectified:
 	CMPQ       16(SP), $0x07
 	CMOVQLE    DI, SI
 	LEAQ       (R13)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R14
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R14
 	TESTQ      R14, R14
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*8)
@@ -449,10 +449,10 @@ part114One:
 
 part114None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x08, 16(SP)
@@ -464,18 +464,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct1x4x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -488,8 +488,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    208(AX), R10
-	MOVQ    48(AX), R11
+	MOVQ    216(AX), R10
+	MOVQ    56(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -513,7 +513,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Y8, Y6
 	VFMADD231PS  32(SI)(R12*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(R12*1), Y8, Y0
@@ -535,7 +535,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Y8, Y6
 	VFMADD231PS  32(SI)(R12*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(R12*1), Y8, Y0
@@ -572,7 +572,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -586,7 +586,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -600,7 +600,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -611,9 +611,9 @@ rectified:
 	CMPQ       16(SP), $0x03
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R10
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R10
 	TESTQ      R10, R10
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*4)
@@ -759,10 +759,10 @@ part118One:
 
 part118None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -774,26 +774,26 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct1x2x4_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    208(AX), R8
-	MOVQ    48(AX), R9
+	MOVQ    216(AX), R8
+	MOVQ    56(AX), R9
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -817,7 +817,7 @@ kSteps:
 	VFMADD231PS  64(SI)(R10*1), Y8, Y6
 	VFMADD231PS  96(SI)(R10*1), Y8, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  (BX)(R10*1), Y8, Y0
@@ -839,7 +839,7 @@ kSteps:
 	VFMADD231PS  64(SI)(R10*1), Y8, Y6
 	VFMADD231PS  96(SI)(R10*1), Y8, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  (BX)(R10*1), Y8, Y0
@@ -876,7 +876,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -890,7 +890,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -904,14 +904,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*2)
@@ -999,10 +999,10 @@ part120One:
 
 part120None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1014,18 +1014,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct2x4x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1038,8 +1038,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1068,7 +1068,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Y8
 	VBROADCASTSS 4(DI)(R10*1), Y9
@@ -1100,7 +1100,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Y8
 	VBROADCASTSS 12(DI)(R10*1), Y9
@@ -1147,7 +1147,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1162,7 +1162,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1176,7 +1176,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -1187,9 +1187,9 @@ rectified:
 	CMPQ       16(SP), $0x03
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R10
-	MOVQ       88(AX), R11
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R10
+	MOVQ       96(AX), R11
 	TESTQ      R11, R11
 	JNE        storePart
 	PREFETCHT0 (BX)(R10*4)
@@ -1459,10 +1459,10 @@ part128One:
 
 part128None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -1474,26 +1474,26 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct2x2x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    208(AX), R9
-	MOVQ    48(AX), R10
+	MOVQ    216(AX), R9
+	MOVQ    56(AX), R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1522,7 +1522,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Y8
 	VBROADCASTSS 4(DI)(R8*1), Y9
@@ -1554,7 +1554,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Y8
 	VBROADCASTSS 12(DI)(R8*1), Y9
@@ -1601,7 +1601,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1616,7 +1616,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1630,14 +1630,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -1783,10 +1783,10 @@ part132One:
 
 part132None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1798,21 +1798,21 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct2x1x4_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   208(AX), R8
-	MOVQ   48(AX), R9
+	MOVQ   216(AX), R8
+	MOVQ   56(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1841,7 +1841,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Y8
 	VBROADCASTSS 4(SI)(DI*1), Y9
@@ -1873,7 +1873,7 @@ kSteps:
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Y8
 	VBROADCASTSS 12(SI)(DI*1), Y9
@@ -1920,7 +1920,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -1935,7 +1935,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -1949,9 +1949,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -2039,10 +2039,10 @@ part134One:
 
 part134None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2054,18 +2054,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct3x4x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2078,8 +2078,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2117,7 +2117,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Y12
 	VBROADCASTSS 4(DI)(R10*1), Y13
@@ -2159,7 +2159,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Y12
 	VBROADCASTSS 12(DI)(R10*1), Y13
@@ -2216,7 +2216,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -2236,7 +2236,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -2254,7 +2254,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -2265,9 +2265,9 @@ rectified:
 	CMPQ       16(SP), $0x03
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R10
-	MOVQ       88(AX), R11
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R10
+	MOVQ       96(AX), R11
 	TESTQ      R11, R11
 	JNE        storePart
 	PREFETCHT0 (BX)(R10*4)
@@ -2669,10 +2669,10 @@ part146One:
 
 part146None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -2684,26 +2684,26 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct3x2x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    208(AX), R9
-	MOVQ    48(AX), R10
+	MOVQ    216(AX), R9
+	MOVQ    56(AX), R10
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -2741,7 +2741,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Y12
 	VBROADCASTSS 4(DI)(R8*1), Y13
@@ -2783,7 +2783,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Y12
 	VBROADCASTSS 12(DI)(R8*1), Y13
@@ -2840,7 +2840,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -2860,7 +2860,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -2878,14 +2878,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -3101,10 +3101,10 @@ part152One:
 
 part152None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3116,21 +3116,21 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct3x1x4_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   208(AX), R8
-	MOVQ   48(AX), R9
+	MOVQ   216(AX), R8
+	MOVQ   56(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3168,7 +3168,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Y12
 	VBROADCASTSS 4(SI)(DI*1), Y13
@@ -3210,7 +3210,7 @@ kSteps:
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Y12
 	VBROADCASTSS 12(SI)(DI*1), Y13
@@ -3267,7 +3267,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -3287,7 +3287,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -3305,9 +3305,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -3436,10 +3436,10 @@ part155One:
 
 part155None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -3451,18 +3451,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct4x2x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -3470,8 +3470,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    208(AX), R10
-	MOVQ    48(AX), R11
+	MOVQ    216(AX), R10
+	MOVQ    56(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -3500,7 +3500,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y8
 	VMOVUPS      (SI)(R12*1), Y9
@@ -3532,7 +3532,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y8
 	VMOVUPS      (SI)(R12*1), Y9
@@ -3579,7 +3579,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -3596,7 +3596,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -3610,14 +3610,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -3887,10 +3887,10 @@ part163One:
 
 part163None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3902,22 +3902,22 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct4x1x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   208(AX), R9
-	MOVQ   48(AX), R10
+	MOVQ   216(AX), R9
+	MOVQ   56(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3946,7 +3946,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Y8
 	VMOVUPS      32(BX)(R11*1), Y9
@@ -3978,7 +3978,7 @@ kSteps:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Y8
 	VMOVUPS      32(BX)(R11*1), Y9
@@ -4025,7 +4025,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y8
@@ -4042,7 +4042,7 @@ kDone:
 	VADDPS       Y8, Y7, Y7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -4056,9 +4056,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -4204,10 +4204,10 @@ part167One:
 
 part167None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4219,18 +4219,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct5x2x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4238,8 +4238,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    208(AX), R10
-	MOVQ    48(AX), R11
+	MOVQ    216(AX), R10
+	MOVQ    56(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -4273,7 +4273,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y10
 	VMOVUPS      (SI)(R12*1), Y11
@@ -4311,7 +4311,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y10
 	VMOVUPS      (SI)(R12*1), Y11
@@ -4364,7 +4364,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y10
@@ -4384,7 +4384,7 @@ kDone:
 	VADDPS       Y10, Y9, Y9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4400,14 +4400,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -4743,10 +4743,10 @@ part177One:
 
 part177None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -4758,22 +4758,22 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct5x1x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   208(AX), R9
-	MOVQ   48(AX), R10
+	MOVQ   216(AX), R9
+	MOVQ   56(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4807,7 +4807,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Y10
 	VMOVUPS      32(BX)(R11*1), Y11
@@ -4845,7 +4845,7 @@ kSteps:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Y10
 	VMOVUPS      32(BX)(R11*1), Y11
@@ -4898,7 +4898,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y10
@@ -4918,7 +4918,7 @@ kDone:
 	VADDPS       Y10, Y9, Y9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4934,9 +4934,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -5117,10 +5117,10 @@ part182One:
 
 part182None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -5132,18 +5132,18 @@ storeEnd:
 // Requires: AVX, CMOV, FMA3, MMX+, POPCNT
 TEXT ·direct6x2x1_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -5152,8 +5152,8 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -5192,7 +5192,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Y12
 	VMOVUPS      (SI)(R13*1), Y13
@@ -5236,7 +5236,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Y12
 	VMOVUPS      (SI)(R13*1), Y13
@@ -5295,7 +5295,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -5318,7 +5318,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5336,14 +5336,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -5745,10 +5745,10 @@ part194One:
 
 part194None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -5760,14 +5760,14 @@ storeEnd:
 // Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·direct6x1x2_avx2(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -5775,8 +5775,8 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   208(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   216(AX), R10
+	MOVQ   56(AX), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5815,7 +5815,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Y12
 	VMOVUPS      32(BX)(R12*1), Y13
@@ -5859,7 +5859,7 @@ kSteps:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Y12
 	VMOVUPS      32(BX)(R12*1), Y13
@@ -5918,7 +5918,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Y12
@@ -5941,7 +5941,7 @@ kDone:
 	VADDPS       Y12, Y11, Y11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -5959,9 +5959,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -6177,10 +6177,10 @@ part200One:
 
 part200None:
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)

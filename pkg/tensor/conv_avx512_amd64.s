@@ -6,18 +6,18 @@
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct1x8x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -42,8 +42,8 @@ lines:
 	LEAQ    (R13)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R14
-	MOVQ    208(AX), R14
-	MOVQ    48(AX), R15
+	MOVQ    216(AX), R14
+	MOVQ    56(AX), R15
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -67,7 +67,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Z8, Z6
 	VFMADD231PS  (SI)(BP*1), Z8, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R14), BP
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  (BX)(BP*1), Z8, Z0
@@ -89,7 +89,7 @@ kSteps:
 	VFMADD231PS  (R13)(BP*1), Z8, Z6
 	VFMADD231PS  (SI)(BP*1), Z8, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R14), BP
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  (BX)(BP*1), Z8, Z0
@@ -126,7 +126,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z9
@@ -140,7 +140,7 @@ kDone:
 	VADDPS       Z9, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -154,7 +154,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -177,9 +177,9 @@ rectified:
 	CMPQ       16(SP), $0x07
 	CMOVQLE    DI, SI
 	LEAQ       (R13)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R14
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R14
 	TESTQ      R14, R14
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*8)
@@ -234,10 +234,10 @@ storePart:
 	VMOVUPS    Z7, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x08, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x08, 16(SP)
@@ -249,18 +249,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct1x4x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -273,8 +273,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    208(AX), R10
-	MOVQ    48(AX), R11
+	MOVQ    216(AX), R10
+	MOVQ    56(AX), R11
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -298,7 +298,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Z8, Z6
 	VFMADD231PS  64(SI)(R12*1), Z8, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  (BX)(R12*1), Z8, Z0
@@ -320,7 +320,7 @@ kSteps:
 	VFMADD231PS  (SI)(R12*1), Z8, Z6
 	VFMADD231PS  64(SI)(R12*1), Z8, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  (BX)(R12*1), Z8, Z0
@@ -357,7 +357,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z9
@@ -371,7 +371,7 @@ kDone:
 	VADDPS       Z9, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -385,7 +385,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -396,9 +396,9 @@ rectified:
 	CMPQ       16(SP), $0x03
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R10
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R10
 	TESTQ      R10, R10
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*4)
@@ -445,10 +445,10 @@ storePart:
 	VMOVUPS    Z7, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -460,26 +460,26 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct1x2x4_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    208(AX), R8
-	MOVQ    48(AX), R9
+	MOVQ    216(AX), R8
+	MOVQ    56(AX), R9
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -503,7 +503,7 @@ kSteps:
 	VFMADD231PS  128(SI)(R10*1), Z8, Z6
 	VFMADD231PS  192(SI)(R10*1), Z8, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  (BX)(R10*1), Z8, Z0
@@ -525,7 +525,7 @@ kSteps:
 	VFMADD231PS  128(SI)(R10*1), Z8, Z6
 	VFMADD231PS  192(SI)(R10*1), Z8, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  (BX)(R10*1), Z8, Z0
@@ -562,7 +562,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z9
@@ -576,7 +576,7 @@ kDone:
 	VADDPS       Z9, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -590,14 +590,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*2)
@@ -640,10 +640,10 @@ storePart:
 	VMOVUPS    Z7, K1, 192(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -655,18 +655,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct2x4x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -679,8 +679,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -709,7 +709,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Z8
 	VBROADCASTSS 4(DI)(R10*1), Z9
@@ -741,7 +741,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Z8
 	VBROADCASTSS 12(DI)(R10*1), Z9
@@ -788,7 +788,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -803,7 +803,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -817,7 +817,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -828,9 +828,9 @@ rectified:
 	CMPQ       16(SP), $0x03
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R10
-	MOVQ       88(AX), R11
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R10
+	MOVQ       96(AX), R11
 	TESTQ      R11, R11
 	JNE        storePart
 	PREFETCHT0 (BX)(R10*4)
@@ -885,10 +885,10 @@ storePart:
 	VMOVUPS    Z7, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -900,26 +900,26 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct2x2x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    208(AX), R9
-	MOVQ    48(AX), R10
+	MOVQ    216(AX), R9
+	MOVQ    56(AX), R10
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -948,7 +948,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Z8
 	VBROADCASTSS 4(DI)(R8*1), Z9
@@ -980,7 +980,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Z8
 	VBROADCASTSS 12(DI)(R8*1), Z9
@@ -1027,7 +1027,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -1042,7 +1042,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -1056,14 +1056,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -1110,10 +1110,10 @@ storePart:
 	VMOVUPS    Z7, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1125,21 +1125,21 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct2x1x4_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   208(AX), R8
-	MOVQ   48(AX), R9
+	MOVQ   216(AX), R8
+	MOVQ   56(AX), R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1168,7 +1168,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Z8
 	VBROADCASTSS 4(SI)(DI*1), Z9
@@ -1200,7 +1200,7 @@ kSteps:
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Z8
 	VBROADCASTSS 12(SI)(DI*1), Z9
@@ -1247,7 +1247,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -1262,7 +1262,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -1276,9 +1276,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -1321,10 +1321,10 @@ storePart:
 	VMOVUPS    Z7, K1, 192(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -1336,18 +1336,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct3x4x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -1360,8 +1360,8 @@ lines:
 	LEAQ    (R9)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -1399,7 +1399,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VBROADCASTSS 4(DI), Z12
 	VBROADCASTSS 4(DI)(R10*1), Z13
@@ -1441,7 +1441,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VBROADCASTSS 12(DI), Z12
 	VBROADCASTSS 12(DI)(R10*1), Z13
@@ -1498,7 +1498,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z16
@@ -1518,7 +1518,7 @@ kDone:
 	VADDPS       Z16, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -1536,7 +1536,7 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
@@ -1547,9 +1547,9 @@ rectified:
 	CMPQ       16(SP), $0x03
 	CMOVQLE    DI, SI
 	LEAQ       (R9)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R10
-	MOVQ       88(AX), R11
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R10
+	MOVQ       96(AX), R11
 	TESTQ      R11, R11
 	JNE        storePart
 	PREFETCHT0 (BX)(R10*4)
@@ -1628,10 +1628,10 @@ storePart:
 	VMOVUPS    Z11, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x04, 16(SP)
@@ -1643,26 +1643,26 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct3x2x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
 	LEAQ    (BX)(SI*1), SI
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
-	MOVQ    208(AX), R9
-	MOVQ    48(AX), R10
+	MOVQ    216(AX), R9
+	MOVQ    56(AX), R10
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -1700,7 +1700,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VBROADCASTSS 4(DI), Z12
 	VBROADCASTSS 4(DI)(R8*1), Z13
@@ -1742,7 +1742,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VBROADCASTSS 12(DI), Z12
 	VBROADCASTSS 12(DI)(R8*1), Z13
@@ -1799,7 +1799,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z16
@@ -1819,7 +1819,7 @@ kDone:
 	VADDPS       Z16, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -1837,14 +1837,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -1911,10 +1911,10 @@ storePart:
 	VMOVUPS    Z11, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -1926,21 +1926,21 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct3x1x4_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
-	MOVQ   208(AX), R8
-	MOVQ   48(AX), R9
+	MOVQ   216(AX), R8
+	MOVQ   56(AX), R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1978,7 +1978,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R8), R10
 	VBROADCASTSS 4(SI), Z12
 	VBROADCASTSS 4(SI)(DI*1), Z13
@@ -2020,7 +2020,7 @@ kSteps:
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R8), R10
 	VBROADCASTSS 12(SI), Z12
 	VBROADCASTSS 12(SI)(DI*1), Z13
@@ -2077,7 +2077,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z16
@@ -2097,7 +2097,7 @@ kDone:
 	VADDPS       Z16, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -2115,9 +2115,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -2178,10 +2178,10 @@ storePart:
 	VMOVUPS    Z11, K1, 192(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2193,18 +2193,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct4x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2212,8 +2212,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    208(AX), R10
-	MOVQ    48(AX), R11
+	MOVQ    216(AX), R10
+	MOVQ    56(AX), R11
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -2242,7 +2242,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z8
 	VMOVUPS      (SI)(R12*1), Z9
@@ -2274,7 +2274,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z8
 	VMOVUPS      (SI)(R12*1), Z9
@@ -2321,7 +2321,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -2338,7 +2338,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -2352,14 +2352,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -2414,10 +2414,10 @@ storePart:
 	VMOVUPS    Z7, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -2429,22 +2429,22 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct4x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   208(AX), R9
-	MOVQ   48(AX), R10
+	MOVQ   216(AX), R9
+	MOVQ   56(AX), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2473,7 +2473,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Z8
 	VMOVUPS      64(BX)(R11*1), Z9
@@ -2505,7 +2505,7 @@ kSteps:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Z8
 	VMOVUPS      64(BX)(R11*1), Z9
@@ -2552,7 +2552,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z11
@@ -2569,7 +2569,7 @@ kDone:
 	VADDPS       Z11, Z7, Z7
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -2583,9 +2583,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -2632,10 +2632,10 @@ storePart:
 	VMOVUPS    Z7, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -2647,18 +2647,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct5x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -2666,8 +2666,8 @@ lines:
 	MOVQ    (AX), DI
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    208(AX), R10
-	MOVQ    48(AX), R11
+	MOVQ    216(AX), R10
+	MOVQ    56(AX), R11
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -2701,7 +2701,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z10
 	VMOVUPS      (SI)(R12*1), Z11
@@ -2739,7 +2739,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z10
 	VMOVUPS      (SI)(R12*1), Z11
@@ -2792,7 +2792,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z13
@@ -2812,7 +2812,7 @@ kDone:
 	VADDPS       Z13, Z9, Z9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -2828,14 +2828,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -2902,10 +2902,10 @@ storePart:
 	VMOVUPS    Z9, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -2917,22 +2917,22 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct5x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
 	MOVQ   (AX), SI
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   208(AX), R9
-	MOVQ   48(AX), R10
+	MOVQ   216(AX), R9
+	MOVQ   56(AX), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2966,7 +2966,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R9), R11
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
@@ -3004,7 +3004,7 @@ kSteps:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R9), R11
 	VMOVUPS      (BX)(R11*1), Z10
 	VMOVUPS      64(BX)(R11*1), Z11
@@ -3057,7 +3057,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z13
@@ -3077,7 +3077,7 @@ kDone:
 	VADDPS       Z13, Z9, Z9
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -3093,9 +3093,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -3152,10 +3152,10 @@ storePart:
 	VMOVUPS    Z9, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -3167,18 +3167,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct6x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -3187,8 +3187,8 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -3227,7 +3227,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z12
 	VMOVUPS      (SI)(R13*1), Z13
@@ -3271,7 +3271,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z12
 	VMOVUPS      (SI)(R13*1), Z13
@@ -3330,7 +3330,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z15
@@ -3353,7 +3353,7 @@ kDone:
 	VADDPS       Z15, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
@@ -3371,14 +3371,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -3457,10 +3457,10 @@ storePart:
 	VMOVUPS    Z11, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -3472,14 +3472,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct6x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -3487,8 +3487,8 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   208(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   216(AX), R10
+	MOVQ   56(AX), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3527,7 +3527,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z12
 	VMOVUPS      64(BX)(R12*1), Z13
@@ -3571,7 +3571,7 @@ kSteps:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z12
 	VMOVUPS      64(BX)(R12*1), Z13
@@ -3630,7 +3630,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z15
@@ -3653,7 +3653,7 @@ kDone:
 	VADDPS       Z15, Z11, Z11
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z15, Z15, Z15
 	VMAXPS Z0, Z15, Z0
@@ -3671,9 +3671,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -3740,10 +3740,10 @@ storePart:
 	VMOVUPS    Z11, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -3755,18 +3755,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct7x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -3775,8 +3775,8 @@ lines:
 	MOVQ    8(AX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
-	MOVQ    208(AX), R11
-	MOVQ    48(AX), R12
+	MOVQ    216(AX), R11
+	MOVQ    56(AX), R12
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -3820,7 +3820,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z14
 	VMOVUPS      (SI)(R13*1), Z15
@@ -3870,7 +3870,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z14
 	VMOVUPS      (SI)(R13*1), Z15
@@ -3935,7 +3935,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z17
@@ -3961,7 +3961,7 @@ kDone:
 	VADDPS       Z17, Z13, Z13
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z17, Z17, Z17
 	VMAXPS Z0, Z17, Z0
@@ -3981,14 +3981,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -4079,10 +4079,10 @@ storePart:
 	VMOVUPS    Z13, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -4094,14 +4094,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct7x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -4109,8 +4109,8 @@ lines:
 	MOVQ   8(AX), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
-	MOVQ   208(AX), R10
-	MOVQ   48(AX), R11
+	MOVQ   216(AX), R10
+	MOVQ   56(AX), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4154,7 +4154,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R10), R12
 	VMOVUPS      (BX)(R12*1), Z14
 	VMOVUPS      64(BX)(R12*1), Z15
@@ -4204,7 +4204,7 @@ kSteps:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R10), R12
 	VMOVUPS      (BX)(R12*1), Z14
 	VMOVUPS      64(BX)(R12*1), Z15
@@ -4269,7 +4269,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z17
@@ -4295,7 +4295,7 @@ kDone:
 	VADDPS       Z17, Z13, Z13
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z17, Z17, Z17
 	VMAXPS Z0, Z17, Z0
@@ -4315,9 +4315,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -4394,10 +4394,10 @@ storePart:
 	VMOVUPS    Z13, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -4409,18 +4409,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct8x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -4430,8 +4430,8 @@ lines:
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
-	MOVQ    208(AX), R12
-	MOVQ    48(AX), R13
+	MOVQ    216(AX), R12
+	MOVQ    56(AX), R13
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -4480,7 +4480,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z16
 	VMOVUPS      (SI)(R14*1), Z17
@@ -4536,7 +4536,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z16
 	VMOVUPS      (SI)(R14*1), Z17
@@ -4607,7 +4607,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z19
@@ -4636,7 +4636,7 @@ kDone:
 	VADDPS       Z19, Z15, Z15
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z19, Z19, Z19
 	VMAXPS Z0, Z19, Z0
@@ -4658,14 +4658,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -4768,10 +4768,10 @@ storePart:
 	VMOVUPS    Z15, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -4783,14 +4783,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct8x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -4799,8 +4799,8 @@ lines:
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
-	MOVQ   208(AX), R11
-	MOVQ   48(AX), R12
+	MOVQ   216(AX), R11
+	MOVQ   56(AX), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4849,7 +4849,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z16
 	VMOVUPS      64(BX)(R13*1), Z17
@@ -4905,7 +4905,7 @@ kSteps:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z16
 	VMOVUPS      64(BX)(R13*1), Z17
@@ -4976,7 +4976,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z19
@@ -5005,7 +5005,7 @@ kDone:
 	VADDPS       Z19, Z15, Z15
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z19, Z19, Z19
 	VMAXPS Z0, Z19, Z0
@@ -5027,9 +5027,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -5116,10 +5116,10 @@ storePart:
 	VMOVUPS    Z15, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -5131,18 +5131,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct9x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -5152,8 +5152,8 @@ lines:
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
-	MOVQ    208(AX), R12
-	MOVQ    48(AX), R13
+	MOVQ    216(AX), R12
+	MOVQ    56(AX), R13
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -5207,7 +5207,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z18
 	VMOVUPS      (SI)(R14*1), Z19
@@ -5269,7 +5269,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z18
 	VMOVUPS      (SI)(R14*1), Z19
@@ -5346,7 +5346,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z21
@@ -5378,7 +5378,7 @@ kDone:
 	VADDPS       Z21, Z17, Z17
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z21, Z21, Z21
 	VMAXPS Z0, Z21, Z0
@@ -5402,14 +5402,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -5524,10 +5524,10 @@ storePart:
 	VMOVUPS    Z17, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -5539,14 +5539,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct9x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -5555,8 +5555,8 @@ lines:
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
-	MOVQ   208(AX), R11
-	MOVQ   48(AX), R12
+	MOVQ   216(AX), R11
+	MOVQ   56(AX), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5610,7 +5610,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R11), R13
 	VMOVUPS      (BX)(R13*1), Z18
 	VMOVUPS      64(BX)(R13*1), Z19
@@ -5672,7 +5672,7 @@ kSteps:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R11), R13
 	VMOVUPS      (BX)(R13*1), Z18
 	VMOVUPS      64(BX)(R13*1), Z19
@@ -5749,7 +5749,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z21
@@ -5781,7 +5781,7 @@ kDone:
 	VADDPS       Z21, Z17, Z17
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z21, Z21, Z21
 	VMAXPS Z0, Z21, Z0
@@ -5805,9 +5805,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -5904,10 +5904,10 @@ storePart:
 	VMOVUPS    Z17, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -5919,18 +5919,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct10x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -5941,8 +5941,8 @@ lines:
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
 	LEAQ    (R11)(R8*2), R12
-	MOVQ    208(AX), R13
-	MOVQ    48(AX), R14
+	MOVQ    216(AX), R13
+	MOVQ    56(AX), R14
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -6001,7 +6001,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R13), R15
 	VMOVUPS      (BX)(R15*1), Z20
 	VMOVUPS      (SI)(R15*1), Z21
@@ -6069,7 +6069,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R13), R15
 	VMOVUPS      (BX)(R15*1), Z20
 	VMOVUPS      (SI)(R15*1), Z21
@@ -6152,7 +6152,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z23
@@ -6187,7 +6187,7 @@ kDone:
 	VADDPS       Z23, Z19, Z19
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z23, Z23, Z23
 	VMAXPS Z0, Z23, Z0
@@ -6213,14 +6213,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -6347,10 +6347,10 @@ storePart:
 	VMOVUPS    Z19, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -6362,14 +6362,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct10x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -6379,8 +6379,8 @@ lines:
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
 	LEAQ   (R10)(DI*2), R11
-	MOVQ   208(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   216(AX), R12
+	MOVQ   56(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6439,7 +6439,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z20
 	VMOVUPS      64(BX)(R14*1), Z21
@@ -6507,7 +6507,7 @@ kSteps:
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z20
 	VMOVUPS      64(BX)(R14*1), Z21
@@ -6590,7 +6590,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z23
@@ -6625,7 +6625,7 @@ kDone:
 	VADDPS       Z23, Z19, Z19
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z23, Z23, Z23
 	VMAXPS Z0, Z23, Z0
@@ -6651,9 +6651,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -6760,10 +6760,10 @@ storePart:
 	VMOVUPS    Z19, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -6775,18 +6775,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct11x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -6797,8 +6797,8 @@ lines:
 	LEAQ    (R9)(R8*2), R10
 	LEAQ    (R10)(R8*2), R11
 	LEAQ    (R11)(R8*2), R12
-	MOVQ    208(AX), R13
-	MOVQ    48(AX), R14
+	MOVQ    216(AX), R13
+	MOVQ    56(AX), R14
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -6862,7 +6862,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R13), R15
 	VMOVUPS      (BX)(R15*1), Z22
 	VMOVUPS      (SI)(R15*1), Z23
@@ -6936,7 +6936,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R13), R15
 	VMOVUPS      (BX)(R15*1), Z22
 	VMOVUPS      (SI)(R15*1), Z23
@@ -7025,7 +7025,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z25
@@ -7063,7 +7063,7 @@ kDone:
 	VADDPS       Z25, Z21, Z21
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z25, Z25, Z25
 	VMAXPS Z0, Z25, Z0
@@ -7091,14 +7091,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -7237,10 +7237,10 @@ storePart:
 	VMOVUPS    Z21, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -7252,14 +7252,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct11x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -7269,8 +7269,8 @@ lines:
 	LEAQ   (R8)(DI*2), R9
 	LEAQ   (R9)(DI*2), R10
 	LEAQ   (R10)(DI*2), R11
-	MOVQ   208(AX), R12
-	MOVQ   48(AX), R13
+	MOVQ   216(AX), R12
+	MOVQ   56(AX), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7334,7 +7334,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R12), R14
 	VMOVUPS      (BX)(R14*1), Z22
 	VMOVUPS      64(BX)(R14*1), Z23
@@ -7408,7 +7408,7 @@ kSteps:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R12), R14
 	VMOVUPS      (BX)(R14*1), Z22
 	VMOVUPS      64(BX)(R14*1), Z23
@@ -7497,7 +7497,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z25
@@ -7535,7 +7535,7 @@ kDone:
 	VADDPS       Z25, Z21, Z21
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z25, Z25, Z25
 	VMAXPS Z0, Z25, Z0
@@ -7563,9 +7563,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -7682,10 +7682,10 @@ storePart:
 	VMOVUPS    Z21, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)
@@ -7697,18 +7697,18 @@ storeEnd:
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·direct12x2x1_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ    (SP), BX
-	MOVQ    224(AX), SI
+	MOVQ    232(AX), SI
 	XORQ    DI, DI
 	CMPQ    16(SP), $0x01
 	CMOVQLE DI, SI
@@ -7720,8 +7720,8 @@ lines:
 	LEAQ    (R10)(R8*2), R11
 	LEAQ    (R11)(R8*2), R12
 	LEAQ    (R12)(R8*2), R13
-	MOVQ    208(AX), R14
-	MOVQ    48(AX), R15
+	MOVQ    216(AX), R14
+	MOVQ    56(AX), R15
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
@@ -7790,7 +7790,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R14), BP
 	VMOVUPS      (BX)(BP*1), Z24
 	VMOVUPS      (SI)(BP*1), Z25
@@ -7870,7 +7870,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R14), BP
 	VMOVUPS      (BX)(BP*1), Z24
 	VMOVUPS      (SI)(BP*1), Z25
@@ -7965,7 +7965,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z27
@@ -8006,7 +8006,7 @@ kDone:
 	VADDPS       Z27, Z23, Z23
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z27, Z27, Z27
 	VMAXPS Z0, Z27, Z0
@@ -8036,14 +8036,14 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       232(AX), SI
+	MOVQ       240(AX), SI
 	XORQ       DI, DI
 	CMPQ       16(SP), $0x01
 	CMOVQLE    DI, SI
 	LEAQ       (BX)(SI*1), SI
-	MOVQ       40(AX), DI
-	MOVQ       232(AX), R8
-	MOVQ       88(AX), R9
+	MOVQ       48(AX), DI
+	MOVQ       240(AX), R8
+	MOVQ       96(AX), R9
 	TESTQ      R9, R9
 	JNE        storePart
 	PREFETCHT0 (BX)(R8*2)
@@ -8194,10 +8194,10 @@ storePart:
 	VMOVUPS    Z23, K1, (BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x02, 16(SP)
@@ -8209,14 +8209,14 @@ storeEnd:
 // Requires: AVX, AVX512F, MMX+
 TEXT ·direct12x1x2_avx512(SB), $24-8
 	MOVQ p+0(FP), AX
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, (SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 216(AX), CX
+	MOVQ 224(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 240(AX), CX
-	MOVQ 248(AX), DX
+	MOVQ 248(AX), CX
+	MOVQ 256(AX), DX
 
 lines:
 	MOVQ   (SP), BX
@@ -8227,8 +8227,8 @@ lines:
 	LEAQ   (R9)(DI*2), R10
 	LEAQ   (R10)(DI*2), R11
 	LEAQ   (R11)(DI*2), R12
-	MOVQ   208(AX), R13
-	MOVQ   48(AX), R14
+	MOVQ   216(AX), R13
+	MOVQ   56(AX), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8297,7 +8297,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (CX)
-	ADDQ         256(AX), CX
+	ADDQ         264(AX), CX
 	MOVLQSX      4(R13), R15
 	VMOVUPS      (BX)(R15*1), Z24
 	VMOVUPS      64(BX)(R15*1), Z25
@@ -8377,7 +8377,7 @@ kSteps:
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT0   (DX)
-	ADDQ         264(AX), DX
+	ADDQ         272(AX), DX
 	MOVLQSX      12(R13), R15
 	VMOVUPS      (BX)(R15*1), Z24
 	VMOVUPS      64(BX)(R15*1), Z25
@@ -8472,7 +8472,7 @@ kOne:
 	JNE          kOne
 
 kDone:
-	MOVQ         120(AX), BX
+	MOVQ         128(AX), BX
 	TESTQ        BX, BX
 	JEQ          noRowBias
 	VBROADCASTSS (BX), Z27
@@ -8513,7 +8513,7 @@ kDone:
 	VADDPS       Z27, Z23, Z23
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z27, Z27, Z27
 	VMAXPS Z0, Z27, Z0
@@ -8543,9 +8543,9 @@ noRowBias:
 
 rectified:
 	MOVQ       8(SP), BX
-	MOVQ       40(AX), SI
-	MOVQ       232(AX), DI
-	MOVQ       88(AX), R8
+	MOVQ       48(AX), SI
+	MOVQ       240(AX), DI
+	MOVQ       96(AX), R8
 	TESTQ      R8, R8
 	JNE        storePart
 	PREFETCHT0 (BX)(DI*1)
@@ -8672,10 +8672,10 @@ storePart:
 	VMOVUPS    Z23, K1, 64(BX)
 
 storeEnd:
-	MOVQ   224(AX), BX
+	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, (SP)
-	MOVQ   232(AX), BX
+	MOVQ   240(AX), BX
 	IMUL3Q $0x01, BX, BX
 	ADDQ   BX, 8(SP)
 	SUBQ   $0x01, 16(SP)

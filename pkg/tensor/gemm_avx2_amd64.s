@@ -8,56 +8,58 @@ TEXT ·tile1x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+1, 96(SP)
 	VXORPS  Y0, Y0, Y0
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	JMP     loadEnd
 
 loadPart:
 	VMOVUPS    (BX), Y0
-	MOVQ       40(AX), BX
+	MOVQ       48(AX), BX
 	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y0, Y0
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), DI
@@ -70,7 +72,7 @@ ask:
 	CMOVQGT DI, R8
 	SUBQ    R8, 96(SP)
 	MOVQ    88(SP), DI
-	MOVQ    40(AX), R9
+	MOVQ    48(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 88(SP)
@@ -84,7 +86,7 @@ no_c:
 	CMOVQGT DI, R8
 	SUBQ    R8, 72(SP)
 	MOVQ    64(SP), DI
-	MOVQ    152(AX), R9
+	MOVQ    160(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 64(SP)
@@ -130,7 +132,7 @@ one:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
 	DECQ         R8
 	JNE          one
@@ -139,7 +141,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y1
@@ -152,7 +154,7 @@ colBiasPart:
 	VADDPS     Y1, Y0, Y0
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -161,27 +163,27 @@ noColBias:
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Y2
 	VADDPS       Y2, Y0, Y0
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y2, Y2, Y2
 	VMAXPS Y0, Y2, Y0
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	JMP     storeEnd
 
 storePart:
 	VMOVUPS   (CX), Y1
-	MOVQ      40(AX), CX
+	MOVQ      48(AX), CX
 	MOVQ      16(SP), CX
 	VMOVMSKPS Y1, DX
 	LEAQ      (CX), CX
@@ -212,11 +214,11 @@ part1One:
 
 part1None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -229,37 +231,37 @@ TEXT ·lane1x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+1, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -267,8 +269,10 @@ lane:
 	MOVQ   SI, 80(SP)
 	VXORPS Y0, Y0, Y0
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), SI
+	MOVQ   32(AX), SI
 	LEAQ   (SI)(SI*2), DI
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -281,7 +285,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -295,7 +299,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -341,23 +345,23 @@ one:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y2
+	VBROADCASTSS 200(AX), Y2
 	VMOVUPS      (SI), Y1
 	VANDPS       Y2, Y0, Y2
 	VPMAXSD      Y2, Y1, Y1
 	VMOVUPS      Y1, (SI)
-	VBROADCASTSS 200(AX), Y2
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Y2
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Y2, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -369,14 +373,14 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y3
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y2
+	VBROADCASTSS 200(AX), Y2
 	VMOVUPS      (SI), Y1
 	VANDPS       Y3, Y0, Y0
 	VANDPS       Y2, Y0, Y2
 	VPMAXSD      Y2, Y1, Y1
 	VMOVUPS      Y1, (SI)
-	VBROADCASTSS 200(AX), Y2
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Y2
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Y2, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -415,11 +419,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -432,40 +436,40 @@ TEXT ·tile1x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+1, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -473,18 +477,20 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y1
-	MOVQ       40(AX), BX
+	MOVQ       48(AX), BX
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y1, Y1
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), DI
@@ -497,7 +503,7 @@ ask:
 	CMOVQGT DI, R8
 	SUBQ    R8, 96(SP)
 	MOVQ    88(SP), DI
-	MOVQ    40(AX), R9
+	MOVQ    48(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 88(SP)
@@ -511,7 +517,7 @@ no_c:
 	CMOVQGT DI, R8
 	SUBQ    R8, 72(SP)
 	MOVQ    64(SP), DI
-	MOVQ    152(AX), R9
+	MOVQ    160(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 64(SP)
@@ -567,7 +573,7 @@ one:
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
 	DECQ         R8
 	JNE          one
@@ -576,7 +582,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y2
@@ -593,7 +599,7 @@ colBiasPart:
 	VADDPS     Y3, Y1, Y1
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -603,21 +609,21 @@ noColBias:
 	VBROADCASTSS (CX), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -625,7 +631,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y2
-	MOVQ      40(AX), CX
+	MOVQ      48(AX), CX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y2, DX
@@ -657,11 +663,11 @@ part3One:
 
 part3None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -674,37 +680,37 @@ TEXT ·lane1x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+1, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -713,8 +719,10 @@ lane:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), SI
+	MOVQ   32(AX), SI
 	LEAQ   (SI)(SI*2), DI
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -727,7 +735,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -741,7 +749,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -797,25 +805,25 @@ one:
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	VMOVUPS      (SI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 200(AX), Y4
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Y4
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -832,7 +840,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y5
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	VMOVUPS      (SI), Y2
 	VANDPS       Y4, Y0, Y3
 	VPMAXSD      Y3, Y2, Y2
@@ -840,8 +848,8 @@ lanePart:
 	VANDPS       Y4, Y1, Y3
 	VPMAXSD      Y3, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 200(AX), Y4
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Y4
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -885,11 +893,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -902,40 +910,40 @@ TEXT ·tile2x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+2, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
@@ -944,7 +952,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y1
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y1, Y0
 	ADDQ       SI, BX
@@ -952,11 +960,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -969,7 +979,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -983,7 +993,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -1039,7 +1049,7 @@ one:
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (CX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -1048,7 +1058,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y2
@@ -1063,7 +1073,7 @@ colBiasPart:
 	VADDPS     Y2, Y1, Y1
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -1074,21 +1084,21 @@ noColBias:
 	VADDPS       Y3, Y0, Y0
 	VBROADCASTSS 4(CX), Y3
 	VADDPS       Y3, Y1, Y1
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y3, Y3, Y3
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
@@ -1097,7 +1107,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y2
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVMSKPS Y2, BX
 	LEAQ      (CX), SI
@@ -1157,11 +1167,11 @@ part6One:
 
 part6None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1174,37 +1184,37 @@ TEXT ·lane2x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+2, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -1213,8 +1223,10 @@ lane:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -1227,7 +1239,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -1241,7 +1253,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -1297,25 +1309,25 @@ one:
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (CX)(SI*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y3
+	VBROADCASTSS 200(AX), Y3
 	VMOVUPS      (SI), Y2
 	VANDPS       Y3, Y0, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 200(AX), Y3
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y3
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -1333,7 +1345,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y5
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y3
+	VBROADCASTSS 200(AX), Y3
 	VMOVUPS      (SI), Y2
 	VANDPS       Y5, Y0, Y0
 	VANDPS       Y3, Y0, Y4
@@ -1342,8 +1354,8 @@ lanePart:
 	VANDPS       Y3, Y1, Y4
 	VPMAXSD      Y4, Y2, Y2
 	VMOVUPS      Y2, (SI)
-	VBROADCASTSS 200(AX), Y3
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y3
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y3, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -1415,11 +1427,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1432,42 +1444,42 @@ TEXT ·tile2x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+2, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -1478,7 +1490,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y3
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y3, Y1
@@ -1488,11 +1500,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -1505,7 +1519,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -1519,7 +1533,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -1590,7 +1604,7 @@ one:
 	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -1599,7 +1613,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y4
@@ -1620,7 +1634,7 @@ colBiasPart:
 	VADDPS     Y5, Y3, Y3
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -1633,11 +1647,11 @@ noColBias:
 	VBROADCASTSS 4(CX), Y6
 	VADDPS       Y6, Y2, Y2
 	VADDPS       Y6, Y3, Y3
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
@@ -1646,10 +1660,10 @@ noRowBias:
 	VMAXPS Y3, Y6, Y3
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -1660,7 +1674,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y4
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y4, BX
@@ -1722,11 +1736,11 @@ part10One:
 
 part10None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1739,37 +1753,37 @@ TEXT ·lane2x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+2, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -1780,8 +1794,10 @@ lane:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -1794,7 +1810,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -1808,7 +1824,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -1879,17 +1895,17 @@ one:
 	VBROADCASTSS (CX)(SI*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	VMOVUPS      (SI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
@@ -1900,8 +1916,8 @@ summed:
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 200(AX), Y6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -1929,7 +1945,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y5
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	VMOVUPS      (SI), Y4
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y4, Y4
@@ -1942,8 +1958,8 @@ lanePart:
 	VANDPS       Y6, Y3, Y7
 	VPMAXSD      Y7, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 200(AX), Y6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -2025,11 +2041,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -2042,41 +2058,41 @@ TEXT ·tile3x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+3, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
@@ -2087,7 +2103,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y2
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y2, Y0
 	ADDQ       SI, BX
@@ -2097,11 +2113,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -2114,7 +2132,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -2128,7 +2146,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -2194,7 +2212,7 @@ one:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS (CX)(BX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -2203,7 +2221,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y3
@@ -2220,7 +2238,7 @@ colBiasPart:
 	VADDPS     Y3, Y2, Y2
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -2233,11 +2251,11 @@ noColBias:
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS 8(CX), Y4
 	VADDPS       Y4, Y2, Y2
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
@@ -2245,10 +2263,10 @@ noRowBias:
 	VMAXPS Y2, Y4, Y2
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
@@ -2259,7 +2277,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y3
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVMSKPS Y3, BX
 	LEAQ      (CX), SI
@@ -2348,11 +2366,11 @@ part15One:
 
 part15None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -2365,37 +2383,37 @@ TEXT ·lane3x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+3, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -2405,8 +2423,10 @@ lane:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -2419,7 +2439,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -2433,7 +2453,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -2499,17 +2519,17 @@ one:
 	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS (CX)(SI*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	VMOVUPS      (SI), Y3
 	VANDPS       Y4, Y0, Y5
 	VPMAXSD      Y5, Y3, Y3
@@ -2518,8 +2538,8 @@ summed:
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VMOVUPS      Y3, (SI)
-	VBROADCASTSS 200(AX), Y4
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y4
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -2543,7 +2563,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y6
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y4
+	VBROADCASTSS 200(AX), Y4
 	VMOVUPS      (SI), Y3
 	VANDPS       Y6, Y0, Y0
 	VANDPS       Y4, Y0, Y5
@@ -2555,8 +2575,8 @@ lanePart:
 	VANDPS       Y4, Y2, Y5
 	VPMAXSD      Y5, Y3, Y3
 	VMOVUPS      Y3, (SI)
-	VBROADCASTSS 200(AX), Y4
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y4
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y4, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -2661,11 +2681,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -2678,30 +2698,30 @@ TEXT ·tile3x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+3, 96(SP)
 	VXORPS  Y0, Y0, Y0
@@ -2710,12 +2730,12 @@ panel:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -2729,7 +2749,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y5
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y5, Y1
@@ -2742,11 +2762,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -2759,7 +2781,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -2773,7 +2795,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -2859,7 +2881,7 @@ one:
 	VBROADCASTSS (CX)(BX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -2868,7 +2890,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y6
@@ -2893,7 +2915,7 @@ colBiasPart:
 	VADDPS     Y7, Y5, Y5
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -2909,11 +2931,11 @@ noColBias:
 	VBROADCASTSS 8(CX), Y8
 	VADDPS       Y8, Y4, Y4
 	VADDPS       Y8, Y5, Y5
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -2924,10 +2946,10 @@ noRowBias:
 	VMAXPS Y5, Y8, Y5
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -2941,7 +2963,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y6
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y6, BX
@@ -3033,11 +3055,11 @@ part21One:
 
 part21None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -3050,37 +3072,37 @@ TEXT ·lane3x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+3, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -3093,8 +3115,10 @@ lane:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -3107,7 +3131,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -3121,7 +3145,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -3207,17 +3231,17 @@ one:
 	VBROADCASTSS (CX)(SI*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y8
+	VBROADCASTSS 200(AX), Y8
 	VMOVUPS      (SI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
@@ -3232,8 +3256,8 @@ summed:
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 200(AX), Y8
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y8
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -3272,7 +3296,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y7
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y8
+	VBROADCASTSS 200(AX), Y8
 	VMOVUPS      (SI), Y6
 	VANDPS       Y8, Y0, Y9
 	VPMAXSD      Y9, Y6, Y6
@@ -3290,8 +3314,8 @@ lanePart:
 	VANDPS       Y8, Y5, Y9
 	VPMAXSD      Y9, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 200(AX), Y8
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y8
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y8, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -3411,11 +3435,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -3428,42 +3452,42 @@ TEXT ·tile4x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+4, 96(SP)
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
@@ -3476,7 +3500,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y3
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y3, Y0
 	ADDQ       SI, BX
@@ -3488,12 +3512,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -3506,7 +3532,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -3520,7 +3546,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -3596,7 +3622,7 @@ one:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS (CX)(SI*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -3605,7 +3631,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y4
@@ -3624,7 +3650,7 @@ colBiasPart:
 	VADDPS     Y4, Y3, Y3
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -3639,11 +3665,11 @@ noColBias:
 	VADDPS       Y5, Y2, Y2
 	VBROADCASTSS 12(CX), Y5
 	VADDPS       Y5, Y3, Y3
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y5, Y5, Y5
 	VMAXPS Y0, Y5, Y0
@@ -3652,10 +3678,10 @@ noRowBias:
 	VMAXPS Y3, Y5, Y3
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
@@ -3668,7 +3694,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y4
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVMSKPS Y4, BX
 	LEAQ      (CX), SI
@@ -3786,11 +3812,11 @@ part28One:
 
 part28None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -3803,37 +3829,37 @@ TEXT ·lane4x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+4, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -3845,8 +3871,10 @@ lane:
 	VXORPS Y3, Y3, Y3
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -3859,7 +3887,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -3873,7 +3901,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -3949,17 +3977,17 @@ one:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS (CX)(DI*1), Y6
 	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y5
+	VBROADCASTSS 200(AX), Y5
 	VMOVUPS      (SI), Y4
 	VANDPS       Y5, Y0, Y6
 	VPMAXSD      Y6, Y4, Y4
@@ -3970,8 +3998,8 @@ summed:
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 200(AX), Y5
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y5
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -4001,7 +4029,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y7
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y5
+	VBROADCASTSS 200(AX), Y5
 	VMOVUPS      (SI), Y4
 	VANDPS       Y7, Y0, Y0
 	VANDPS       Y5, Y0, Y6
@@ -4016,8 +4044,8 @@ lanePart:
 	VANDPS       Y5, Y3, Y6
 	VPMAXSD      Y6, Y4, Y4
 	VMOVUPS      Y4, (SI)
-	VBROADCASTSS 200(AX), Y5
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y5
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y5, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -4155,11 +4183,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -4172,30 +4200,30 @@ TEXT ·tile4x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+4, 96(SP)
 	VXORPS  Y0, Y0, Y0
@@ -4206,12 +4234,12 @@ panel:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -4228,7 +4256,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y7
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y7, Y1
@@ -4244,12 +4272,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -4262,7 +4292,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -4276,7 +4306,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -4377,7 +4407,7 @@ one:
 	VBROADCASTSS (CX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -4386,7 +4416,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y8
@@ -4415,7 +4445,7 @@ colBiasPart:
 	VADDPS     Y9, Y7, Y7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -4434,11 +4464,11 @@ noColBias:
 	VBROADCASTSS 12(CX), Y10
 	VADDPS       Y10, Y6, Y6
 	VADDPS       Y10, Y7, Y7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -4451,10 +4481,10 @@ noRowBias:
 	VMAXPS Y7, Y10, Y7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -4471,7 +4501,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y8
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y8, BX
@@ -4593,11 +4623,11 @@ part36One:
 
 part36None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -4610,37 +4640,37 @@ TEXT ·lane4x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+4, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -4656,8 +4686,10 @@ lane:
 	VXORPS Y7, Y7, Y7
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -4670,7 +4702,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -4684,7 +4716,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -4785,17 +4817,17 @@ one:
 	VBROADCASTSS (CX)(DI*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y10
+	VBROADCASTSS 200(AX), Y10
 	VMOVUPS      (SI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
@@ -4814,8 +4846,8 @@ summed:
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VMOVUPS      Y8, (SI)
-	VBROADCASTSS 200(AX), Y10
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y10
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -4865,7 +4897,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y9
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y10
+	VBROADCASTSS 200(AX), Y10
 	VMOVUPS      (SI), Y8
 	VANDPS       Y10, Y0, Y11
 	VPMAXSD      Y11, Y8, Y8
@@ -4888,8 +4920,8 @@ lanePart:
 	VANDPS       Y10, Y7, Y11
 	VPMAXSD      Y11, Y8, Y8
 	VMOVUPS      Y8, (SI)
-	VBROADCASTSS 200(AX), Y10
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y10
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y10, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -5047,11 +5079,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -5064,30 +5096,30 @@ TEXT ·tile5x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+5, 96(SP)
 	VXORPS  Y0, Y0, Y0
@@ -5095,12 +5127,12 @@ panel:
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
@@ -5115,7 +5147,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y4
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y4, Y0
 	ADDQ       SI, BX
@@ -5129,12 +5161,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -5147,7 +5181,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -5161,7 +5195,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -5247,7 +5281,7 @@ one:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS (CX)(BX*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -5256,7 +5290,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y5
@@ -5277,7 +5311,7 @@ colBiasPart:
 	VADDPS     Y5, Y4, Y4
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -5294,11 +5328,11 @@ noColBias:
 	VADDPS       Y6, Y3, Y3
 	VBROADCASTSS 16(CX), Y6
 	VADDPS       Y6, Y4, Y4
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y6, Y6, Y6
 	VMAXPS Y0, Y6, Y0
@@ -5308,10 +5342,10 @@ noRowBias:
 	VMAXPS Y4, Y6, Y4
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
@@ -5326,7 +5360,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y5
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVMSKPS Y5, BX
 	LEAQ      (CX), SI
@@ -5473,11 +5507,11 @@ part45One:
 
 part45None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -5490,37 +5524,37 @@ TEXT ·lane5x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+5, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -5533,8 +5567,10 @@ lane:
 	VXORPS Y4, Y4, Y4
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -5547,7 +5583,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -5561,7 +5597,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -5647,17 +5683,17 @@ one:
 	VFMADD231PS  Y5, Y7, Y3
 	VBROADCASTSS (CX)(SI*4), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	VMOVUPS      (SI), Y5
 	VANDPS       Y6, Y0, Y7
 	VPMAXSD      Y7, Y5, Y5
@@ -5670,8 +5706,8 @@ summed:
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
 	VMOVUPS      Y5, (SI)
-	VBROADCASTSS 200(AX), Y6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -5707,7 +5743,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y8
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y6
+	VBROADCASTSS 200(AX), Y6
 	VMOVUPS      (SI), Y5
 	VANDPS       Y8, Y0, Y0
 	VANDPS       Y6, Y0, Y7
@@ -5725,8 +5761,8 @@ lanePart:
 	VANDPS       Y6, Y4, Y7
 	VPMAXSD      Y7, Y5, Y5
 	VMOVUPS      Y5, (SI)
-	VBROADCASTSS 200(AX), Y6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y6, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -5897,11 +5933,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -5914,30 +5950,30 @@ TEXT ·tile5x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+5, 96(SP)
 	VXORPS  Y0, Y0, Y0
@@ -5950,12 +5986,12 @@ panel:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -5975,7 +6011,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y9
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y9, Y1
@@ -5994,12 +6030,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -6012,7 +6050,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -6026,7 +6064,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -6142,7 +6180,7 @@ one:
 	VBROADCASTSS (CX)(BX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -6151,7 +6189,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y10
@@ -6184,7 +6222,7 @@ colBiasPart:
 	VADDPS     Y11, Y9, Y9
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -6206,11 +6244,11 @@ noColBias:
 	VBROADCASTSS 16(CX), Y12
 	VADDPS       Y12, Y8, Y8
 	VADDPS       Y12, Y9, Y9
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -6225,10 +6263,10 @@ noRowBias:
 	VMAXPS Y9, Y12, Y9
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -6248,7 +6286,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y10
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y10, BX
@@ -6400,11 +6438,11 @@ part55One:
 
 part55None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -6417,37 +6455,37 @@ TEXT ·lane5x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+5, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -6465,8 +6503,10 @@ lane:
 	VXORPS Y9, Y9, Y9
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -6479,7 +6519,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -6493,7 +6533,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -6609,17 +6649,17 @@ one:
 	VBROADCASTSS (CX)(SI*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y12
+	VBROADCASTSS 200(AX), Y12
 	VMOVUPS      (SI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
@@ -6642,8 +6682,8 @@ summed:
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VMOVUPS      Y10, (SI)
-	VBROADCASTSS 200(AX), Y12
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y12
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -6704,7 +6744,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y11
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y12
+	VBROADCASTSS 200(AX), Y12
 	VMOVUPS      (SI), Y10
 	VANDPS       Y12, Y0, Y13
 	VPMAXSD      Y13, Y10, Y10
@@ -6732,8 +6772,8 @@ lanePart:
 	VANDPS       Y12, Y9, Y13
 	VPMAXSD      Y13, Y10, Y10
 	VMOVUPS      Y10, (SI)
-	VBROADCASTSS 200(AX), Y12
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y12
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -6929,11 +6969,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -6946,30 +6986,30 @@ TEXT ·tile6x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+6, 96(SP)
 	VXORPS  Y0, Y0, Y0
@@ -6978,12 +7018,12 @@ panel:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	ADDQ    SI, BX
@@ -7000,7 +7040,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y5
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMASKMOVPS (BX), Y5, Y0
 	ADDQ       SI, BX
@@ -7016,13 +7056,15 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -7035,7 +7077,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -7049,7 +7091,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -7145,7 +7187,7 @@ one:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS (CX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
@@ -7154,7 +7196,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y6
@@ -7177,7 +7219,7 @@ colBiasPart:
 	VADDPS     Y6, Y5, Y5
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -7196,11 +7238,11 @@ noColBias:
 	VADDPS       Y7, Y4, Y4
 	VBROADCASTSS 20(CX), Y7
 	VADDPS       Y7, Y5, Y5
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y7, Y7, Y7
 	VMAXPS Y0, Y7, Y0
@@ -7211,10 +7253,10 @@ noRowBias:
 	VMAXPS Y5, Y7, Y5
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
@@ -7231,7 +7273,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y6
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVMSKPS Y6, BX
 	LEAQ      (CX), SI
@@ -7407,11 +7449,11 @@ part66One:
 
 part66None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -7424,37 +7466,37 @@ TEXT ·lane6x1_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+6, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -7469,8 +7511,10 @@ lane:
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
-	MOVQ   24(AX), R9
+	MOVQ   32(AX), R9
 	LEAQ   (R9)(R9*2), R10
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -7483,7 +7527,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -7497,7 +7541,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -7593,17 +7637,17 @@ one:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS (CX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y7
+	VBROADCASTSS 200(AX), Y7
 	VMOVUPS      (SI), Y6
 	VANDPS       Y7, Y0, Y8
 	VPMAXSD      Y8, Y6, Y6
@@ -7618,8 +7662,8 @@ summed:
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 200(AX), Y7
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y7
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -7661,7 +7705,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y9
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y7
+	VBROADCASTSS 200(AX), Y7
 	VMOVUPS      (SI), Y6
 	VANDPS       Y9, Y0, Y0
 	VANDPS       Y7, Y0, Y8
@@ -7682,8 +7726,8 @@ lanePart:
 	VANDPS       Y7, Y5, Y8
 	VPMAXSD      Y8, Y6, Y6
 	VMOVUPS      Y6, (SI)
-	VBROADCASTSS 200(AX), Y7
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y7
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y7, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -7887,11 +7931,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -7904,30 +7948,30 @@ TEXT ·tile6x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+6, 96(SP)
 	VXORPS  Y0, Y0, Y0
@@ -7942,12 +7986,12 @@ panel:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -7970,7 +8014,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y11
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y11, Y1
@@ -7992,13 +8036,15 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -8011,7 +8057,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -8025,7 +8071,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -8156,7 +8202,7 @@ one:
 	VBROADCASTSS (CX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
@@ -8165,7 +8211,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y12
@@ -8202,7 +8248,7 @@ colBiasPart:
 	VADDPS     Y13, Y11, Y11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -8227,11 +8273,11 @@ noColBias:
 	VBROADCASTSS 20(CX), Y14
 	VADDPS       Y14, Y10, Y10
 	VADDPS       Y14, Y11, Y11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y14, Y14, Y14
 	VMAXPS Y0, Y14, Y0
@@ -8248,10 +8294,10 @@ noRowBias:
 	VMAXPS Y11, Y14, Y11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -8274,7 +8320,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y12
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y12, BX
@@ -8456,11 +8502,11 @@ part78One:
 
 part78None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -8473,37 +8519,37 @@ TEXT ·lane6x2_avx2(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+6, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -8524,8 +8570,10 @@ lane:
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
-	MOVQ   24(AX), R9
+	MOVQ   32(AX), R9
 	LEAQ   (R9)(R9*2), R10
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -8538,7 +8586,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -8552,7 +8600,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -8683,17 +8731,17 @@ one:
 	VBROADCASTSS (CX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y14
+	VBROADCASTSS 200(AX), Y14
 	VMOVUPS      (SI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
@@ -8720,8 +8768,8 @@ summed:
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VMOVUPS      Y12, (SI)
-	VBROADCASTSS 200(AX), Y14
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y14
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -8793,7 +8841,7 @@ summed:
 lanePart:
 	VMOVUPS      (SI), Y13
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Y14
+	VBROADCASTSS 200(AX), Y14
 	VMOVUPS      (SI), Y12
 	VANDPS       Y14, Y0, Y15
 	VPMAXSD      Y15, Y12, Y12
@@ -8826,8 +8874,8 @@ lanePart:
 	VANDPS       Y14, Y11, Y15
 	VPMAXSD      Y15, Y12, Y12
 	VMOVUPS      Y12, (SI)
-	VBROADCASTSS 200(AX), Y14
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Y14
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Y14, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
@@ -9061,11 +9109,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -9078,15 +9126,15 @@ TEXT ·wide1x8_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -9100,12 +9148,12 @@ panel:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -9119,7 +9167,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y7
-	MOVQ       40(AX), BX
+	MOVQ       48(AX), BX
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMOVUPS    32(BX), Y1
@@ -9133,12 +9181,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (DX)(BX*8), DI
-	MOVQ 48(AX), R8
+	MOVQ 56(AX), R8
 	SUBQ $0x04, R8
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	VBROADCASTSS (CX), Y8
@@ -9237,8 +9287,9 @@ one:
 	VFMADD231PS  Y9, Y8, Y6
 	VMOVUPS      224(DX), Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
+	LEAQ         (DI)(BX*1), DI
 	DECQ         R8
 	JNE          one
 
@@ -9246,7 +9297,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y9
@@ -9287,7 +9338,7 @@ colBiasPart:
 	VADDPS     Y9, Y7, Y7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -9303,11 +9354,11 @@ noColBias:
 	VADDPS       Y8, Y5, Y5
 	VADDPS       Y8, Y6, Y6
 	VADDPS       Y8, Y7, Y7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -9320,10 +9371,10 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -9337,7 +9388,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y8
-	MOVQ      40(AX), CX
+	MOVQ      48(AX), CX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVUPS   Y1, 32(CX)
@@ -9375,11 +9426,11 @@ part85One:
 
 part85None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -9392,15 +9443,15 @@ TEXT ·wide1x4_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -9410,12 +9461,12 @@ panel:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -9425,7 +9476,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y3
-	MOVQ       40(AX), BX
+	MOVQ       48(AX), BX
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMOVUPS    32(BX), Y1
@@ -9435,12 +9486,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (DX)(BX*8), DI
-	MOVQ 48(AX), R8
+	MOVQ 56(AX), R8
 	SUBQ $0x04, R8
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	VBROADCASTSS (CX), Y4
@@ -9499,8 +9552,9 @@ one:
 	VFMADD231PS  Y5, Y4, Y2
 	VMOVUPS      96(DX), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
+	LEAQ         (DI)(BX*1), DI
 	DECQ         R8
 	JNE          one
 
@@ -9508,7 +9562,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y5
@@ -9533,7 +9587,7 @@ colBiasPart:
 	VADDPS     Y5, Y3, Y3
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -9545,11 +9599,11 @@ noColBias:
 	VADDPS       Y4, Y1, Y1
 	VADDPS       Y4, Y2, Y2
 	VADDPS       Y4, Y3, Y3
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y4, Y4, Y4
 	VMAXPS Y0, Y4, Y0
@@ -9558,10 +9612,10 @@ noRowBias:
 	VMAXPS Y3, Y4, Y3
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -9571,7 +9625,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y4
-	MOVQ      40(AX), CX
+	MOVQ      48(AX), CX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVUPS   Y1, 32(CX)
@@ -9605,11 +9659,11 @@ part86One:
 
 part86None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -9622,15 +9676,15 @@ TEXT ·wide2x4_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -9644,12 +9698,12 @@ panel:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -9664,7 +9718,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y7
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMOVUPS    32(BX), Y1
@@ -9679,12 +9733,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
 	LEAQ (DX)(SI*8), R8
-	MOVQ 48(AX), R9
+	MOVQ 56(AX), R9
 	SUBQ $0x04, R9
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R8)
@@ -9762,6 +9818,8 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(BX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -9776,8 +9834,9 @@ one:
 	VMOVUPS      96(DX), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
+	LEAQ         (R8)(SI*1), R8
 	DECQ         R9
 	JNE          one
 
@@ -9785,7 +9844,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y10
@@ -9818,7 +9877,7 @@ colBiasPart:
 	VADDPS     Y10, Y7, Y7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -9835,11 +9894,11 @@ noColBias:
 	VADDPS       Y8, Y5, Y5
 	VADDPS       Y8, Y6, Y6
 	VADDPS       Y8, Y7, Y7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
@@ -9852,10 +9911,10 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -9870,7 +9929,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y8
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVUPS   Y1, 32(CX)
@@ -9936,11 +9995,11 @@ part88One:
 
 part88None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -9953,15 +10012,15 @@ TEXT ·wide3x4_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -9979,12 +10038,12 @@ panel:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -10004,7 +10063,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y11
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMOVUPS    32(BX), Y1
@@ -10024,12 +10083,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
 	LEAQ (DX)(SI*8), R8
-	MOVQ 48(AX), R9
+	MOVQ 56(AX), R9
 	SUBQ $0x04, R9
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R8)
@@ -10127,6 +10188,8 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
 	VBROADCASTSS (CX), Y12
 	VBROADCASTSS (CX)(BX*1), Y13
 	VBROADCASTSS (CX)(BX*2), Y14
@@ -10146,8 +10209,9 @@ one:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
+	LEAQ         (R8)(SI*1), R8
 	DECQ         R9
 	JNE          one
 
@@ -10155,7 +10219,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y15
@@ -10196,7 +10260,7 @@ colBiasPart:
 	VADDPS     Y15, Y11, Y11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -10218,11 +10282,11 @@ noColBias:
 	VADDPS       Y12, Y9, Y9
 	VADDPS       Y12, Y10, Y10
 	VADDPS       Y12, Y11, Y11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -10239,10 +10303,10 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -10262,7 +10326,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y12
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVUPS   Y1, 32(CX)
@@ -10360,11 +10424,11 @@ part91One:
 
 part91None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -10377,15 +10441,15 @@ TEXT ·wide4x3_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -10403,12 +10467,12 @@ panel:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -10429,7 +10493,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y11
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMOVUPS    32(BX), Y1
@@ -10451,12 +10515,14 @@ loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DX)(DI*8), R9
-	MOVQ 48(AX), R10
+	MOVQ 56(AX), R10
 	SUBQ $0x04, R10
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R9)
@@ -10554,6 +10620,8 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
 	VMOVUPS      (DX), Y13
 	VMOVUPS      32(DX), Y14
 	VMOVUPS      64(DX), Y15
@@ -10573,8 +10641,9 @@ one:
 	VFMADD231PS  Y13, Y12, Y9
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y15, Y12, Y11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
+	LEAQ         (R9)(DI*1), R9
 	DECQ         R10
 	JNE          one
 
@@ -10582,7 +10651,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y13
@@ -10621,7 +10690,7 @@ colBiasPart:
 	VADDPS     Y15, Y11, Y11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -10644,11 +10713,11 @@ noColBias:
 	VADDPS       Y12, Y9, Y9
 	VADDPS       Y12, Y10, Y10
 	VADDPS       Y12, Y11, Y11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -10665,10 +10734,10 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -10689,7 +10758,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y12
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVUPS   Y1, 32(CX)
@@ -10815,11 +10884,11 @@ part95One:
 
 part95None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -10832,15 +10901,15 @@ TEXT ·wide5x2_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -10856,12 +10925,12 @@ panel:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -10881,7 +10950,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y9
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y9, Y1
@@ -10902,12 +10971,14 @@ loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DX)(DI*8), R9
-	MOVQ 48(AX), R10
+	MOVQ 56(AX), R10
 	SUBQ $0x04, R10
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R9)
@@ -10993,6 +11064,7 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R9)
 	VMOVUPS      (DX), Y11
 	VMOVUPS      32(DX), Y12
 	VBROADCASTSS (CX), Y10
@@ -11010,8 +11082,9 @@ one:
 	VBROADCASTSS (CX)(BX*4), Y10
 	VFMADD231PS  Y11, Y10, Y8
 	VFMADD231PS  Y12, Y10, Y9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
+	LEAQ         (R9)(DI*1), R9
 	DECQ         R10
 	JNE          one
 
@@ -11019,7 +11092,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y11
@@ -11052,7 +11125,7 @@ colBiasPart:
 	VADDPS     Y12, Y9, Y9
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -11074,11 +11147,11 @@ noColBias:
 	VBROADCASTSS 16(CX), Y10
 	VADDPS       Y10, Y8, Y8
 	VADDPS       Y10, Y9, Y9
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y10, Y10, Y10
 	VMAXPS Y0, Y10, Y0
@@ -11093,10 +11166,10 @@ noRowBias:
 	VMAXPS Y9, Y10, Y9
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -11116,7 +11189,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y10
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y10, BX
@@ -11268,11 +11341,11 @@ part100One:
 
 part100None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -11285,15 +11358,15 @@ TEXT ·wide6x2_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -11311,12 +11384,12 @@ panel:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -11339,7 +11412,7 @@ panel:
 
 loadPart:
 	VMOVUPS    (BX), Y11
-	MOVQ       40(AX), SI
+	MOVQ       48(AX), SI
 	MOVQ       16(SP), BX
 	VMOVUPS    (BX), Y0
 	VMASKMOVPS 32(BX), Y11, Y1
@@ -11364,12 +11437,14 @@ begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (DX)(R8*8), R10
-	MOVQ 48(AX), R11
+	MOVQ 56(AX), R11
 	SUBQ $0x04, R11
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R10)
@@ -11467,6 +11542,7 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R10)
 	VMOVUPS      (DX), Y13
 	VMOVUPS      32(DX), Y14
 	VBROADCASTSS (CX), Y12
@@ -11487,8 +11563,9 @@ one:
 	VBROADCASTSS (CX)(DI*1), Y12
 	VFMADD231PS  Y13, Y12, Y10
 	VFMADD231PS  Y14, Y12, Y11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
+	LEAQ         (R10)(R8*1), R10
 	DECQ         R11
 	JNE          one
 
@@ -11496,7 +11573,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Y13
@@ -11533,7 +11610,7 @@ colBiasPart:
 	VADDPS     Y14, Y11, Y11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -11558,11 +11635,11 @@ noColBias:
 	VBROADCASTSS 20(CX), Y12
 	VADDPS       Y12, Y10, Y10
 	VADDPS       Y12, Y11, Y11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VXORPS Y12, Y12, Y12
 	VMAXPS Y0, Y12, Y0
@@ -11579,10 +11656,10 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -11605,7 +11682,7 @@ rectified:
 
 storePart:
 	VMOVUPS   (CX), Y12
-	MOVQ      40(AX), DX
+	MOVQ      48(AX), DX
 	MOVQ      16(SP), CX
 	VMOVUPS   Y0, (CX)
 	VMOVMSKPS Y12, BX
@@ -11787,11 +11864,11 @@ part106One:
 
 part106None:
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -12263,20 +12340,20 @@ row:
 // Requires: AVX, AVX2, FMA3
 TEXT ·turned1_avx2(SB), $0-8
 	MOVQ    p+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    24(AX), DX
+	MOVQ    24(AX), CX
+	MOVQ    32(AX), DX
 	LEAQ    (DX)(DX*2), BX
 	LEAQ    (BX)(DX*2), SI
 	LEAQ    (SI)(DX*2), DI
 	LEAQ    (CX)(DX*8), R8
 	LEAQ    (R8)(DX*8), R9
 	LEAQ    (R9)(DX*8), R10
-	MOVQ    32(AX), R11
+	MOVQ    40(AX), R11
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -12285,7 +12362,7 @@ TEXT ·turned1_avx2(SB), $0-8
 
 begun:
 	MOVQ (AX), R12
-	MOVQ 48(AX), AX
+	MOVQ 56(AX), AX
 
 block:
 	VBROADCASTF128 (CX), Y4

@@ -8,56 +8,58 @@ TEXT ·tile1x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+1, 96(SP)
 	VPXORD  Z0, Z0, Z0
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	JMP     loadEnd
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), BX
+	MOVQ      48(AX), BX
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), DI
@@ -70,7 +72,7 @@ ask:
 	CMOVQGT DI, R8
 	SUBQ    R8, 96(SP)
 	MOVQ    88(SP), DI
-	MOVQ    40(AX), R9
+	MOVQ    48(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 88(SP)
@@ -84,7 +86,7 @@ no_c:
 	CMOVQGT DI, R8
 	SUBQ    R8, 72(SP)
 	MOVQ    64(SP), DI
-	MOVQ    152(AX), R9
+	MOVQ    160(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 64(SP)
@@ -131,7 +133,7 @@ one:
 	VMOVUPS      (DX), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
 	DECQ         R8
 	JNE          one
@@ -140,7 +142,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z1
@@ -153,7 +155,7 @@ colBiasPart:
 	VADDPS    Z1, Z0, Z0
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -162,36 +164,36 @@ noColBias:
 	JEQ          noRowBias
 	VBROADCASTSS (CX), Z2
 	VADDPS       Z2, Z0, Z0
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	JMP     storeEnd
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -204,37 +206,37 @@ TEXT ·lane1x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+1, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -242,8 +244,10 @@ lane:
 	MOVQ   SI, 80(SP)
 	VPXORD Z0, Z0, Z0
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), SI
+	MOVQ   32(AX), SI
 	LEAQ   (SI)(SI*2), DI
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -256,7 +260,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -270,7 +274,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -317,23 +321,23 @@ one:
 	VMOVUPS      (DX), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z2
+	VBROADCASTSS 200(AX), Z2
 	VMOVUPS      (SI), Z1
 	VPANDD       Z2, Z0, Z2
 	VPMAXSD      Z2, Z1, Z1
 	VMOVUPS      Z1, (SI)
-	VBROADCASTSS 200(AX), Z2
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Z2
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Z2, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -345,14 +349,14 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z2
+	VBROADCASTSS 200(AX), Z2
 	VMOVUPS      (SI), Z1
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z2, Z0, Z2
 	VPMAXSD      Z2, Z1, Z1
 	VMOVUPS      Z1, (SI)
-	VBROADCASTSS 200(AX), Z2
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Z2
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Z2, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -365,11 +369,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -382,40 +386,40 @@ TEXT ·tile1x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+1, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -423,18 +427,20 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), BX
+	MOVQ      48(AX), BX
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), DI
@@ -447,7 +453,7 @@ ask:
 	CMOVQGT DI, R8
 	SUBQ    R8, 96(SP)
 	MOVQ    88(SP), DI
-	MOVQ    40(AX), R9
+	MOVQ    48(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 88(SP)
@@ -461,7 +467,7 @@ no_c:
 	CMOVQGT DI, R8
 	SUBQ    R8, 72(SP)
 	MOVQ    64(SP), DI
-	MOVQ    152(AX), R9
+	MOVQ    160(AX), R9
 	MOVQ    R9, 104(SP)
 	IMULQ   R8, R9
 	ADDQ    R9, 64(SP)
@@ -518,7 +524,7 @@ one:
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
 	DECQ         R8
 	JNE          one
@@ -527,7 +533,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z2
@@ -544,7 +550,7 @@ colBiasPart:
 	VADDPS    Z3, Z1, Z1
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -554,21 +560,21 @@ noColBias:
 	VBROADCASTSS (CX), Z4
 	VADDPS       Z4, Z0, Z0
 	VADDPS       Z4, Z1, Z1
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -576,17 +582,17 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -599,37 +605,37 @@ TEXT ·lane1x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+1, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -638,8 +644,10 @@ lane:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), SI
+	MOVQ   32(AX), SI
 	LEAQ   (SI)(SI*2), DI
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -652,7 +660,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -666,7 +674,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -723,25 +731,25 @@ one:
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	VMOVUPS      (SI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 200(AX), Z4
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Z4
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -758,7 +766,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	VMOVUPS      (SI), Z2
 	VPANDD       Z4, Z0, Z3
 	VPMAXSD      Z3, Z2, Z2
@@ -766,8 +774,8 @@ lanePart:
 	VPANDD       Z4, Z1, Z3
 	VPMAXSD      Z3, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 200(AX), Z4
-	MOVQ         40(AX), SI
+	VBROADCASTSS 208(AX), Z4
+	MOVQ         48(AX), SI
 	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -785,11 +793,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -802,40 +810,40 @@ TEXT ·tile2x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+2, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -844,7 +852,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -852,11 +860,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -869,7 +879,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -883,7 +893,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -940,7 +950,7 @@ one:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -949,7 +959,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z2
@@ -964,7 +974,7 @@ colBiasPart:
 	VADDPS    Z2, Z1, Z1
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -975,21 +985,21 @@ noColBias:
 	VADDPS       Z3, Z0, Z0
 	VBROADCASTSS 4(CX), Z3
 	VADDPS       Z3, Z1, Z1
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z3, Z3, Z3
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -998,18 +1008,18 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1022,37 +1032,37 @@ TEXT ·lane2x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+2, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -1061,8 +1071,10 @@ lane:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -1075,7 +1087,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -1089,7 +1101,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -1146,25 +1158,25 @@ one:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (CX)(SI*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z3
+	VBROADCASTSS 200(AX), Z3
 	VMOVUPS      (SI), Z2
 	VPANDD       Z3, Z0, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 200(AX), Z3
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z3
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -1182,7 +1194,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z3
+	VBROADCASTSS 200(AX), Z3
 	VMOVUPS      (SI), Z2
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z3, Z0, Z4
@@ -1191,8 +1203,8 @@ lanePart:
 	VPANDD       Z3, Z1, Z4
 	VPMAXSD      Z4, Z2, Z2
 	VMOVUPS      Z2, (SI)
-	VBROADCASTSS 200(AX), Z3
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z3
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z3, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -1211,11 +1223,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1228,42 +1240,42 @@ TEXT ·tile2x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+2, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1274,7 +1286,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -1284,11 +1296,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -1301,7 +1315,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -1315,7 +1329,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -1387,7 +1401,7 @@ one:
 	VBROADCASTSS (CX)(BX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -1396,7 +1410,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z4
@@ -1417,7 +1431,7 @@ colBiasPart:
 	VADDPS    Z5, Z3, Z3
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -1430,11 +1444,11 @@ noColBias:
 	VBROADCASTSS 4(CX), Z6
 	VADDPS       Z6, Z2, Z2
 	VADDPS       Z6, Z3, Z3
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -1443,10 +1457,10 @@ noRowBias:
 	VMAXPS Z3, Z6, Z3
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -1457,7 +1471,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -1466,11 +1480,11 @@ storePart:
 	VMOVUPS Z3, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1483,37 +1497,37 @@ TEXT ·lane2x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+2, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -1524,8 +1538,10 @@ lane:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -1538,7 +1554,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -1552,7 +1568,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -1624,17 +1640,17 @@ one:
 	VBROADCASTSS (CX)(SI*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	VMOVUPS      (SI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
@@ -1645,8 +1661,8 @@ summed:
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 200(AX), Z6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -1674,7 +1690,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	VMOVUPS      (SI), Z4
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z4, Z4
@@ -1687,8 +1703,8 @@ lanePart:
 	VPANDD       Z6, Z3, Z7
 	VPMAXSD      Z7, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 200(AX), Z6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -1717,11 +1733,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1734,41 +1750,41 @@ TEXT ·tile3x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+3, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -1779,7 +1795,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -1789,11 +1805,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -1806,7 +1824,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -1820,7 +1838,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -1887,7 +1905,7 @@ one:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS (CX)(BX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -1896,7 +1914,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z3
@@ -1913,7 +1931,7 @@ colBiasPart:
 	VADDPS    Z3, Z2, Z2
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -1926,11 +1944,11 @@ noColBias:
 	VADDPS       Z4, Z1, Z1
 	VBROADCASTSS 8(CX), Z4
 	VADDPS       Z4, Z2, Z2
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
@@ -1938,10 +1956,10 @@ noRowBias:
 	VMAXPS Z2, Z4, Z2
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -1952,7 +1970,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -1961,11 +1979,11 @@ storePart:
 	VMOVUPS Z2, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -1978,37 +1996,37 @@ TEXT ·lane3x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+3, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -2018,8 +2036,10 @@ lane:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -2032,7 +2052,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -2046,7 +2066,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -2113,17 +2133,17 @@ one:
 	VFMADD231PS  Z3, Z5, Z1
 	VBROADCASTSS (CX)(SI*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	VMOVUPS      (SI), Z3
 	VPANDD       Z4, Z0, Z5
 	VPMAXSD      Z5, Z3, Z3
@@ -2132,8 +2152,8 @@ summed:
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VMOVUPS      Z3, (SI)
-	VBROADCASTSS 200(AX), Z4
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z4
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -2157,7 +2177,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z4
+	VBROADCASTSS 200(AX), Z4
 	VMOVUPS      (SI), Z3
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z4, Z0, Z5
@@ -2169,8 +2189,8 @@ lanePart:
 	VPANDD       Z4, Z2, Z5
 	VPMAXSD      Z5, Z3, Z3
 	VMOVUPS      Z3, (SI)
-	VBROADCASTSS 200(AX), Z4
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z4
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z4, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -2195,11 +2215,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -2212,30 +2232,30 @@ TEXT ·tile3x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+3, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -2244,12 +2264,12 @@ panel:
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2263,7 +2283,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -2276,11 +2296,13 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R8
@@ -2293,7 +2315,7 @@ ask:
 	CMOVQGT R8, R9
 	SUBQ    R9, 96(SP)
 	MOVQ    88(SP), R8
-	MOVQ    40(AX), R10
+	MOVQ    48(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 88(SP)
@@ -2307,7 +2329,7 @@ no_c:
 	CMOVQGT R8, R9
 	SUBQ    R9, 72(SP)
 	MOVQ    64(SP), R8
-	MOVQ    152(AX), R10
+	MOVQ    160(AX), R10
 	MOVQ    R10, 104(SP)
 	IMULQ   R9, R10
 	ADDQ    R10, 64(SP)
@@ -2394,7 +2416,7 @@ one:
 	VBROADCASTSS (CX)(BX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
 	DECQ         R9
 	JNE          one
@@ -2403,7 +2425,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z6
@@ -2428,7 +2450,7 @@ colBiasPart:
 	VADDPS    Z7, Z5, Z5
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -2444,11 +2466,11 @@ noColBias:
 	VBROADCASTSS 8(CX), Z8
 	VADDPS       Z8, Z4, Z4
 	VADDPS       Z8, Z5, Z5
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -2459,10 +2481,10 @@ noRowBias:
 	VMAXPS Z5, Z8, Z5
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -2476,7 +2498,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -2488,11 +2510,11 @@ storePart:
 	VMOVUPS Z5, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -2505,37 +2527,37 @@ TEXT ·lane3x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+3, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -2548,8 +2570,10 @@ lane:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	MOVQ   8(AX), SI
-	MOVQ   24(AX), DI
+	MOVQ   32(AX), DI
 	LEAQ   (DI)(DI*2), R8
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -2562,7 +2586,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -2576,7 +2600,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -2663,17 +2687,17 @@ one:
 	VBROADCASTSS (CX)(SI*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	VMOVUPS      (SI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
@@ -2688,8 +2712,8 @@ summed:
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 200(AX), Z8
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z8
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -2728,7 +2752,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	VMOVUPS      (SI), Z6
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z6, Z6
@@ -2746,8 +2770,8 @@ lanePart:
 	VPANDD       Z8, Z5, Z9
 	VPMAXSD      Z9, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 200(AX), Z8
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z8
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -2787,11 +2811,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -2804,42 +2828,42 @@ TEXT ·tile4x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+4, 96(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -2852,7 +2876,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -2864,12 +2888,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -2882,7 +2908,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -2896,7 +2922,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -2973,7 +2999,7 @@ one:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (CX)(SI*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -2982,7 +3008,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z4
@@ -3001,7 +3027,7 @@ colBiasPart:
 	VADDPS    Z4, Z3, Z3
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -3016,11 +3042,11 @@ noColBias:
 	VADDPS       Z5, Z2, Z2
 	VBROADCASTSS 12(CX), Z5
 	VADDPS       Z5, Z3, Z3
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z5, Z5, Z5
 	VMAXPS Z0, Z5, Z0
@@ -3029,10 +3055,10 @@ noRowBias:
 	VMAXPS Z3, Z5, Z3
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -3045,7 +3071,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -3056,11 +3082,11 @@ storePart:
 	VMOVUPS Z3, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -3073,37 +3099,37 @@ TEXT ·lane4x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+4, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -3115,8 +3141,10 @@ lane:
 	VPXORD Z3, Z3, Z3
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -3129,7 +3157,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -3143,7 +3171,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -3220,17 +3248,17 @@ one:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (CX)(DI*1), Z6
 	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z5
+	VBROADCASTSS 200(AX), Z5
 	VMOVUPS      (SI), Z4
 	VPANDD       Z5, Z0, Z6
 	VPMAXSD      Z6, Z4, Z4
@@ -3241,8 +3269,8 @@ summed:
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 200(AX), Z5
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z5
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -3272,7 +3300,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z5
+	VBROADCASTSS 200(AX), Z5
 	VMOVUPS      (SI), Z4
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z5, Z0, Z6
@@ -3287,8 +3315,8 @@ lanePart:
 	VPANDD       Z5, Z3, Z6
 	VPMAXSD      Z6, Z4, Z4
 	VMOVUPS      Z4, (SI)
-	VBROADCASTSS 200(AX), Z5
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z5
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z5, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -3319,11 +3347,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -3336,30 +3364,30 @@ TEXT ·tile4x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+4, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -3370,12 +3398,12 @@ panel:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -3392,7 +3420,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -3408,12 +3436,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -3426,7 +3456,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -3440,7 +3470,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -3542,7 +3572,7 @@ one:
 	VBROADCASTSS (CX)(SI*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -3551,7 +3581,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z8
@@ -3580,7 +3610,7 @@ colBiasPart:
 	VADDPS    Z9, Z7, Z7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -3599,11 +3629,11 @@ noColBias:
 	VBROADCASTSS 12(CX), Z10
 	VADDPS       Z10, Z6, Z6
 	VADDPS       Z10, Z7, Z7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -3616,10 +3646,10 @@ noRowBias:
 	VMAXPS Z7, Z10, Z7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -3636,7 +3666,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -3651,11 +3681,11 @@ storePart:
 	VMOVUPS Z7, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -3668,37 +3698,37 @@ TEXT ·lane4x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+4, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -3714,8 +3744,10 @@ lane:
 	VPXORD Z7, Z7, Z7
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -3728,7 +3760,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -3742,7 +3774,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -3844,17 +3876,17 @@ one:
 	VBROADCASTSS (CX)(DI*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	VMOVUPS      (SI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
@@ -3873,8 +3905,8 @@ summed:
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 200(AX), Z10
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z10
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -3924,7 +3956,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	VMOVUPS      (SI), Z8
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z8, Z8
@@ -3947,8 +3979,8 @@ lanePart:
 	VPANDD       Z10, Z7, Z11
 	VPMAXSD      Z11, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 200(AX), Z10
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z10
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -3999,11 +4031,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -4016,30 +4048,30 @@ TEXT ·tile5x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+5, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -4047,12 +4079,12 @@ panel:
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -4067,7 +4099,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -4081,12 +4113,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -4099,7 +4133,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -4113,7 +4147,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -4200,7 +4234,7 @@ one:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS (CX)(BX*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -4209,7 +4243,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z5
@@ -4230,7 +4264,7 @@ colBiasPart:
 	VADDPS    Z5, Z4, Z4
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -4247,11 +4281,11 @@ noColBias:
 	VADDPS       Z6, Z3, Z3
 	VBROADCASTSS 16(CX), Z6
 	VADDPS       Z6, Z4, Z4
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -4261,10 +4295,10 @@ noRowBias:
 	VMAXPS Z4, Z6, Z4
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -4279,7 +4313,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -4292,11 +4326,11 @@ storePart:
 	VMOVUPS Z4, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -4309,37 +4343,37 @@ TEXT ·lane5x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+5, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -4352,8 +4386,10 @@ lane:
 	VPXORD Z4, Z4, Z4
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -4366,7 +4402,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -4380,7 +4416,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -4467,17 +4503,17 @@ one:
 	VFMADD231PS  Z5, Z7, Z3
 	VBROADCASTSS (CX)(SI*4), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	VMOVUPS      (SI), Z5
 	VPANDD       Z6, Z0, Z7
 	VPMAXSD      Z7, Z5, Z5
@@ -4490,8 +4526,8 @@ summed:
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
 	VMOVUPS      Z5, (SI)
-	VBROADCASTSS 200(AX), Z6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -4527,7 +4563,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z6
+	VBROADCASTSS 200(AX), Z6
 	VMOVUPS      (SI), Z5
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z6, Z0, Z7
@@ -4545,8 +4581,8 @@ lanePart:
 	VPANDD       Z6, Z4, Z7
 	VPMAXSD      Z7, Z5, Z5
 	VMOVUPS      Z5, (SI)
-	VBROADCASTSS 200(AX), Z6
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z6
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z6, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -4583,11 +4619,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -4600,30 +4636,30 @@ TEXT ·tile5x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+5, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -4636,12 +4672,12 @@ panel:
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -4661,7 +4697,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -4680,12 +4716,14 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R9
@@ -4698,7 +4736,7 @@ ask:
 	CMOVQGT R9, R10
 	SUBQ    R10, 96(SP)
 	MOVQ    88(SP), R9
-	MOVQ    40(AX), R11
+	MOVQ    48(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 88(SP)
@@ -4712,7 +4750,7 @@ no_c:
 	CMOVQGT R9, R10
 	SUBQ    R10, 72(SP)
 	MOVQ    64(SP), R9
-	MOVQ    152(AX), R11
+	MOVQ    160(AX), R11
 	MOVQ    R11, 104(SP)
 	IMULQ   R10, R11
 	ADDQ    R11, 64(SP)
@@ -4829,7 +4867,7 @@ one:
 	VBROADCASTSS (CX)(BX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
 	DECQ         R10
 	JNE          one
@@ -4838,7 +4876,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z10
@@ -4871,7 +4909,7 @@ colBiasPart:
 	VADDPS    Z11, Z9, Z9
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -4893,11 +4931,11 @@ noColBias:
 	VBROADCASTSS 16(CX), Z12
 	VADDPS       Z12, Z8, Z8
 	VADDPS       Z12, Z9, Z9
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -4912,10 +4950,10 @@ noRowBias:
 	VMAXPS Z9, Z12, Z9
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -4935,7 +4973,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -4953,11 +4991,11 @@ storePart:
 	VMOVUPS Z9, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -4970,37 +5008,37 @@ TEXT ·lane5x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+5, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -5018,8 +5056,10 @@ lane:
 	VPXORD Z9, Z9, Z9
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   24(AX), R8
+	MOVQ   32(AX), R8
 	LEAQ   (R8)(R8*2), R9
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -5032,7 +5072,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -5046,7 +5086,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -5163,17 +5203,17 @@ one:
 	VBROADCASTSS (CX)(SI*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	VMOVUPS      (SI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
@@ -5196,8 +5236,8 @@ summed:
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 200(AX), Z12
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z12
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -5258,7 +5298,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	VMOVUPS      (SI), Z10
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z10, Z10
@@ -5286,8 +5326,8 @@ lanePart:
 	VPANDD       Z12, Z9, Z13
 	VPMAXSD      Z13, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 200(AX), Z12
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z12
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -5349,11 +5389,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -5366,30 +5406,30 @@ TEXT ·tile6x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+6, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -5398,12 +5438,12 @@ panel:
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -5420,7 +5460,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -5436,13 +5476,15 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -5455,7 +5497,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -5469,7 +5511,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -5566,7 +5608,7 @@ one:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (CX)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
@@ -5575,7 +5617,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z6
@@ -5598,7 +5640,7 @@ colBiasPart:
 	VADDPS    Z6, Z5, Z5
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -5617,11 +5659,11 @@ noColBias:
 	VADDPS       Z7, Z4, Z4
 	VBROADCASTSS 20(CX), Z7
 	VADDPS       Z7, Z5, Z5
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z7, Z7, Z7
 	VMAXPS Z0, Z7, Z0
@@ -5632,10 +5674,10 @@ noRowBias:
 	VMAXPS Z5, Z7, Z5
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -5652,7 +5694,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -5667,11 +5709,11 @@ storePart:
 	VMOVUPS Z5, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -5684,37 +5726,37 @@ TEXT ·lane6x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+6, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -5729,8 +5771,10 @@ lane:
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
-	MOVQ   24(AX), R9
+	MOVQ   32(AX), R9
 	LEAQ   (R9)(R9*2), R10
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -5743,7 +5787,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -5757,7 +5801,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -5854,17 +5898,17 @@ one:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (CX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z7
+	VBROADCASTSS 200(AX), Z7
 	VMOVUPS      (SI), Z6
 	VPANDD       Z7, Z0, Z8
 	VPMAXSD      Z8, Z6, Z6
@@ -5879,8 +5923,8 @@ summed:
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 200(AX), Z7
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z7
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -5922,7 +5966,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z7
+	VBROADCASTSS 200(AX), Z7
 	VMOVUPS      (SI), Z6
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z7, Z0, Z8
@@ -5943,8 +5987,8 @@ lanePart:
 	VPANDD       Z7, Z5, Z8
 	VPMAXSD      Z8, Z6, Z6
 	VMOVUPS      Z6, (SI)
-	VBROADCASTSS 200(AX), Z7
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z7
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z7, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -5987,11 +6031,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -6004,30 +6048,30 @@ TEXT ·tile6x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+6, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -6042,12 +6086,12 @@ panel:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -6070,7 +6114,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -6092,13 +6136,15 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -6111,7 +6157,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -6125,7 +6171,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -6257,7 +6303,7 @@ one:
 	VBROADCASTSS (CX)(DI*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
@@ -6266,7 +6312,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z12
@@ -6303,7 +6349,7 @@ colBiasPart:
 	VADDPS    Z13, Z11, Z11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -6328,11 +6374,11 @@ noColBias:
 	VBROADCASTSS 20(CX), Z14
 	VADDPS       Z14, Z10, Z10
 	VADDPS       Z14, Z11, Z11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
@@ -6349,10 +6395,10 @@ noRowBias:
 	VMAXPS Z11, Z14, Z11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -6375,7 +6421,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -6396,11 +6442,11 @@ storePart:
 	VMOVUPS Z11, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -6413,37 +6459,37 @@ TEXT ·lane6x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+6, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -6464,8 +6510,10 @@ lane:
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
-	MOVQ   24(AX), R9
+	MOVQ   32(AX), R9
 	LEAQ   (R9)(R9*2), R10
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -6478,7 +6526,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -6492,7 +6540,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -6624,17 +6672,17 @@ one:
 	VBROADCASTSS (CX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z14
+	VBROADCASTSS 200(AX), Z14
 	VMOVUPS      (SI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
@@ -6661,8 +6709,8 @@ summed:
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 200(AX), Z14
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z14
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -6734,7 +6782,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z14
+	VBROADCASTSS 200(AX), Z14
 	VMOVUPS      (SI), Z12
 	VPANDD       Z14, Z0, Z15
 	VPMAXSD      Z15, Z12, Z12
@@ -6767,8 +6815,8 @@ lanePart:
 	VPANDD       Z14, Z11, Z15
 	VPMAXSD      Z15, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 200(AX), Z14
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z14
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z14, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -6841,11 +6889,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -6858,30 +6906,30 @@ TEXT ·tile7x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+7, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -6891,12 +6939,12 @@ panel:
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -6915,7 +6963,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -6933,13 +6981,15 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -6952,7 +7002,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -6966,7 +7016,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -7073,7 +7123,7 @@ one:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS (CX)(SI*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
@@ -7082,7 +7132,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z7
@@ -7107,7 +7157,7 @@ colBiasPart:
 	VADDPS    Z7, Z6, Z6
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -7128,11 +7178,11 @@ noColBias:
 	VADDPS       Z8, Z5, Z5
 	VBROADCASTSS 24(CX), Z8
 	VADDPS       Z8, Z6, Z6
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -7144,10 +7194,10 @@ noRowBias:
 	VMAXPS Z6, Z8, Z6
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -7166,7 +7216,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -7183,11 +7233,11 @@ storePart:
 	VMOVUPS Z6, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -7200,37 +7250,37 @@ TEXT ·lane7x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+7, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -7246,8 +7296,10 @@ lane:
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
-	MOVQ   24(AX), R9
+	MOVQ   32(AX), R9
 	LEAQ   (R9)(R9*2), R10
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -7260,7 +7312,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -7274,7 +7326,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -7381,17 +7433,17 @@ one:
 	VFMADD231PS  Z7, Z9, Z5
 	VBROADCASTSS (CX)(DI*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	VMOVUPS      (SI), Z7
 	VPANDD       Z8, Z0, Z9
 	VPMAXSD      Z9, Z7, Z7
@@ -7408,8 +7460,8 @@ summed:
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
 	VMOVUPS      Z7, (SI)
-	VBROADCASTSS 200(AX), Z8
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z8
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -7457,7 +7509,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z8
+	VBROADCASTSS 200(AX), Z8
 	VMOVUPS      (SI), Z7
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z8, Z0, Z9
@@ -7481,8 +7533,8 @@ lanePart:
 	VPANDD       Z8, Z6, Z9
 	VPMAXSD      Z9, Z7, Z7
 	VMOVUPS      Z7, (SI)
-	VBROADCASTSS 200(AX), Z8
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z8
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z8, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -7531,11 +7583,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -7548,30 +7600,30 @@ TEXT ·tile7x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+7, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -7588,12 +7640,12 @@ panel:
 	VPXORD  Z11, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -7619,7 +7671,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -7644,13 +7696,15 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R10
@@ -7663,7 +7717,7 @@ ask:
 	CMOVQGT R10, R11
 	SUBQ    R11, 96(SP)
 	MOVQ    88(SP), R10
-	MOVQ    40(AX), R12
+	MOVQ    48(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 88(SP)
@@ -7677,7 +7731,7 @@ no_c:
 	CMOVQGT R10, R11
 	SUBQ    R11, 72(SP)
 	MOVQ    64(SP), R10
-	MOVQ    152(AX), R12
+	MOVQ    160(AX), R12
 	MOVQ    R12, 104(SP)
 	IMULQ   R11, R12
 	ADDQ    R12, 64(SP)
@@ -7824,7 +7878,7 @@ one:
 	VBROADCASTSS (CX)(SI*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
 	DECQ         R11
 	JNE          one
@@ -7833,7 +7887,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z14
@@ -7874,7 +7928,7 @@ colBiasPart:
 	VADDPS    Z15, Z13, Z13
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -7902,11 +7956,11 @@ noColBias:
 	VBROADCASTSS 24(CX), Z16
 	VADDPS       Z16, Z12, Z12
 	VADDPS       Z16, Z13, Z13
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -7925,10 +7979,10 @@ noRowBias:
 	VMAXPS Z13, Z16, Z13
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -7954,7 +8008,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -7978,11 +8032,11 @@ storePart:
 	VMOVUPS Z13, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -7995,37 +8049,37 @@ TEXT ·lane7x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+7, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -8048,8 +8102,10 @@ lane:
 	MOVQ   8(AX), SI
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
-	MOVQ   24(AX), R9
+	MOVQ   32(AX), R9
 	LEAQ   (R9)(R9*2), R10
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -8062,7 +8118,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -8076,7 +8132,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -8223,17 +8279,17 @@ one:
 	VBROADCASTSS (CX)(DI*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z16
+	VBROADCASTSS 200(AX), Z16
 	VMOVUPS      (SI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
@@ -8264,8 +8320,8 @@ summed:
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VMOVUPS      Z14, (SI)
-	VBROADCASTSS 200(AX), Z16
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z16
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -8348,7 +8404,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z16
+	VBROADCASTSS 200(AX), Z16
 	VMOVUPS      (SI), Z14
 	VPANDD       Z16, Z0, Z17
 	VPMAXSD      Z17, Z14, Z14
@@ -8386,8 +8442,8 @@ lanePart:
 	VPANDD       Z16, Z13, Z17
 	VPMAXSD      Z17, Z14, Z14
 	VMOVUPS      Z14, (SI)
-	VBROADCASTSS 200(AX), Z16
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z16
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z16, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -8471,11 +8527,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -8488,30 +8544,30 @@ TEXT ·tile8x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+8, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -8522,12 +8578,12 @@ panel:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -8548,7 +8604,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -8568,14 +8624,16 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 24(AX), R9
+	MOVQ 32(AX), R9
 	LEAQ (R9)(R9*2), R10
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -8588,7 +8646,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -8602,7 +8660,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -8719,7 +8777,7 @@ one:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (CX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
@@ -8728,7 +8786,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z8
@@ -8755,7 +8813,7 @@ colBiasPart:
 	VADDPS    Z8, Z7, Z7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -8778,11 +8836,11 @@ noColBias:
 	VADDPS       Z9, Z6, Z6
 	VBROADCASTSS 28(CX), Z9
 	VADDPS       Z9, Z7, Z7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z9, Z9, Z9
 	VMAXPS Z0, Z9, Z0
@@ -8795,10 +8853,10 @@ noRowBias:
 	VMAXPS Z7, Z9, Z7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -8819,7 +8877,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -8838,11 +8896,11 @@ storePart:
 	VMOVUPS Z7, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -8855,37 +8913,37 @@ TEXT ·lane8x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+8, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -8903,8 +8961,10 @@ lane:
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
-	MOVQ   24(AX), R10
+	MOVQ   32(AX), R10
 	LEAQ   (R10)(R10*2), R11
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -8917,7 +8977,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -8931,7 +8991,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -9048,17 +9108,17 @@ one:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (CX)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z9
+	VBROADCASTSS 200(AX), Z9
 	VMOVUPS      (SI), Z8
 	VPANDD       Z9, Z0, Z10
 	VPMAXSD      Z10, Z8, Z8
@@ -9077,8 +9137,8 @@ summed:
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 200(AX), Z9
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z9
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -9132,7 +9192,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z9
+	VBROADCASTSS 200(AX), Z9
 	VMOVUPS      (SI), Z8
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z9, Z0, Z10
@@ -9159,8 +9219,8 @@ lanePart:
 	VPANDD       Z9, Z7, Z10
 	VPMAXSD      Z10, Z8, Z8
 	VMOVUPS      Z8, (SI)
-	VBROADCASTSS 200(AX), Z9
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z9
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z9, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -9215,11 +9275,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -9232,30 +9292,30 @@ TEXT ·tile8x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+8, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -9274,12 +9334,12 @@ panel:
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
 	VPXORD  Z15, Z15, Z15
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -9308,7 +9368,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -9336,14 +9396,16 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 24(AX), R9
+	MOVQ 32(AX), R9
 	LEAQ (R9)(R9*2), R10
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -9356,7 +9418,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -9370,7 +9432,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -9532,7 +9594,7 @@ one:
 	VBROADCASTSS (CX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
@@ -9541,7 +9603,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z16
@@ -9586,7 +9648,7 @@ colBiasPart:
 	VADDPS    Z17, Z15, Z15
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -9617,11 +9679,11 @@ noColBias:
 	VBROADCASTSS 28(CX), Z18
 	VADDPS       Z18, Z14, Z14
 	VADDPS       Z18, Z15, Z15
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
@@ -9642,10 +9704,10 @@ noRowBias:
 	VMAXPS Z15, Z18, Z15
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -9674,7 +9736,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -9701,11 +9763,11 @@ storePart:
 	VMOVUPS Z15, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -9718,37 +9780,37 @@ TEXT ·lane8x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+8, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -9774,8 +9836,10 @@ lane:
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
-	MOVQ   24(AX), R10
+	MOVQ   32(AX), R10
 	LEAQ   (R10)(R10*2), R11
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -9788,7 +9852,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -9802,7 +9866,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -9964,17 +10028,17 @@ one:
 	VBROADCASTSS (CX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z18
+	VBROADCASTSS 200(AX), Z18
 	VMOVUPS      (SI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
@@ -10009,8 +10073,8 @@ summed:
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VMOVUPS      Z16, (SI)
-	VBROADCASTSS 200(AX), Z18
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z18
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -10104,7 +10168,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z18
+	VBROADCASTSS 200(AX), Z18
 	VMOVUPS      (SI), Z16
 	VPANDD       Z18, Z0, Z19
 	VPMAXSD      Z19, Z16, Z16
@@ -10147,8 +10211,8 @@ lanePart:
 	VPANDD       Z18, Z15, Z19
 	VPMAXSD      Z19, Z16, Z16
 	VMOVUPS      Z16, (SI)
-	VBROADCASTSS 200(AX), Z18
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z18
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z18, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -10243,11 +10307,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -10260,30 +10324,30 @@ TEXT ·tile9x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+9, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -10295,12 +10359,12 @@ panel:
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -10323,7 +10387,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -10345,14 +10409,16 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 24(AX), R9
+	MOVQ 32(AX), R9
 	LEAQ (R9)(R9*2), R10
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -10365,7 +10431,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -10379,7 +10445,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -10506,7 +10572,7 @@ one:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS (CX)(BX*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
@@ -10515,7 +10581,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z9
@@ -10544,7 +10610,7 @@ colBiasPart:
 	VADDPS    Z9, Z8, Z8
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -10569,11 +10635,11 @@ noColBias:
 	VADDPS       Z10, Z7, Z7
 	VBROADCASTSS 32(CX), Z10
 	VADDPS       Z10, Z8, Z8
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -10587,10 +10653,10 @@ noRowBias:
 	VMAXPS Z8, Z10, Z8
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -10613,7 +10679,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -10634,11 +10700,11 @@ storePart:
 	VMOVUPS Z8, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -10651,37 +10717,37 @@ TEXT ·lane9x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+9, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -10700,8 +10766,10 @@ lane:
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
-	MOVQ   24(AX), R10
+	MOVQ   32(AX), R10
 	LEAQ   (R10)(R10*2), R11
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -10714,7 +10782,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -10728,7 +10796,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -10855,17 +10923,17 @@ one:
 	VFMADD231PS  Z9, Z11, Z7
 	VBROADCASTSS (CX)(SI*8), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	VMOVUPS      (SI), Z9
 	VPANDD       Z10, Z0, Z11
 	VPMAXSD      Z11, Z9, Z9
@@ -10886,8 +10954,8 @@ summed:
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
 	VMOVUPS      Z9, (SI)
-	VBROADCASTSS 200(AX), Z10
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z10
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -10947,7 +11015,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z10
+	VBROADCASTSS 200(AX), Z10
 	VMOVUPS      (SI), Z9
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z10, Z0, Z11
@@ -10977,8 +11045,8 @@ lanePart:
 	VPANDD       Z10, Z8, Z11
 	VPMAXSD      Z11, Z9, Z9
 	VMOVUPS      Z9, (SI)
-	VBROADCASTSS 200(AX), Z10
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z10
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z10, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -11039,11 +11107,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -11056,30 +11124,30 @@ TEXT ·tile9x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+9, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -11100,12 +11168,12 @@ panel:
 	VPXORD  Z15, Z15, Z15
 	VPXORD  Z16, Z16, Z16
 	VPXORD  Z17, Z17, Z17
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -11137,7 +11205,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -11168,14 +11236,16 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 24(AX), R9
+	MOVQ 32(AX), R9
 	LEAQ (R9)(R9*2), R10
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R11
@@ -11188,7 +11258,7 @@ ask:
 	CMOVQGT R11, R12
 	SUBQ    R12, 96(SP)
 	MOVQ    88(SP), R11
-	MOVQ    40(AX), R13
+	MOVQ    48(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 88(SP)
@@ -11202,7 +11272,7 @@ no_c:
 	CMOVQGT R11, R12
 	SUBQ    R12, 72(SP)
 	MOVQ    64(SP), R11
-	MOVQ    152(AX), R13
+	MOVQ    160(AX), R13
 	MOVQ    R13, 104(SP)
 	IMULQ   R12, R13
 	ADDQ    R13, 64(SP)
@@ -11379,7 +11449,7 @@ one:
 	VBROADCASTSS (CX)(BX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
 	DECQ         R12
 	JNE          one
@@ -11388,7 +11458,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z18
@@ -11437,7 +11507,7 @@ colBiasPart:
 	VADDPS    Z19, Z17, Z17
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -11471,11 +11541,11 @@ noColBias:
 	VBROADCASTSS 32(CX), Z20
 	VADDPS       Z20, Z16, Z16
 	VADDPS       Z20, Z17, Z17
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
@@ -11498,10 +11568,10 @@ noRowBias:
 	VMAXPS Z17, Z20, Z17
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -11533,7 +11603,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -11563,11 +11633,11 @@ storePart:
 	VMOVUPS Z17, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -11580,37 +11650,37 @@ TEXT ·lane9x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+9, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -11638,8 +11708,10 @@ lane:
 	LEAQ   (SI)(SI*2), DI
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
-	MOVQ   24(AX), R10
+	MOVQ   32(AX), R10
 	LEAQ   (R10)(R10*2), R11
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -11652,7 +11724,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -11666,7 +11738,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -11843,17 +11915,17 @@ one:
 	VBROADCASTSS (CX)(SI*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z20
+	VBROADCASTSS 200(AX), Z20
 	VMOVUPS      (SI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
@@ -11892,8 +11964,8 @@ summed:
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)
-	VBROADCASTSS 200(AX), Z20
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z20
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -11998,7 +12070,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z20
+	VBROADCASTSS 200(AX), Z20
 	VMOVUPS      (SI), Z18
 	VPANDD       Z20, Z0, Z21
 	VPMAXSD      Z21, Z18, Z18
@@ -12046,8 +12118,8 @@ lanePart:
 	VPANDD       Z20, Z17, Z21
 	VPMAXSD      Z21, Z18, Z18
 	VMOVUPS      Z18, (SI)
-	VBROADCASTSS 200(AX), Z20
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z20
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z20, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -12153,11 +12225,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -12170,30 +12242,30 @@ TEXT ·tile10x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+10, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -12206,12 +12278,12 @@ panel:
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -12236,7 +12308,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -12260,15 +12332,17 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
 	LEAQ (R8)(BX*2), R9
-	MOVQ 24(AX), R10
+	MOVQ 32(AX), R10
 	LEAQ (R10)(R10*2), R11
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -12281,7 +12355,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -12295,7 +12369,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -12432,7 +12506,7 @@ one:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (CX)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
@@ -12441,7 +12515,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z10
@@ -12472,7 +12546,7 @@ colBiasPart:
 	VADDPS    Z10, Z9, Z9
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -12499,11 +12573,11 @@ noColBias:
 	VADDPS       Z11, Z8, Z8
 	VBROADCASTSS 36(CX), Z11
 	VADDPS       Z11, Z9, Z9
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z11, Z11, Z11
 	VMAXPS Z0, Z11, Z0
@@ -12518,10 +12592,10 @@ noRowBias:
 	VMAXPS Z9, Z11, Z9
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -12546,7 +12620,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -12569,11 +12643,11 @@ storePart:
 	VMOVUPS Z9, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -12586,37 +12660,37 @@ TEXT ·lane10x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+10, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -12637,8 +12711,10 @@ lane:
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
 	LEAQ   (R9)(SI*2), R10
-	MOVQ   24(AX), R11
+	MOVQ   32(AX), R11
 	LEAQ   (R11)(R11*2), R12
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R13
@@ -12651,7 +12727,7 @@ ask:
 	CMOVQGT R13, R14
 	SUBQ    R14, 96(SP)
 	MOVQ    88(SP), R13
-	MOVQ    40(AX), R15
+	MOVQ    48(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 88(SP)
@@ -12665,7 +12741,7 @@ no_c:
 	CMOVQGT R13, R14
 	SUBQ    R14, 72(SP)
 	MOVQ    64(SP), R13
-	MOVQ    152(AX), R15
+	MOVQ    160(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 64(SP)
@@ -12802,17 +12878,17 @@ one:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS (CX)(R10*1), Z12
 	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R11*1), DX
 	DECQ         R14
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z11
+	VBROADCASTSS 200(AX), Z11
 	VMOVUPS      (SI), Z10
 	VPANDD       Z11, Z0, Z12
 	VPMAXSD      Z12, Z10, Z10
@@ -12835,8 +12911,8 @@ summed:
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 200(AX), Z11
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z11
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -12902,7 +12978,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z11
+	VBROADCASTSS 200(AX), Z11
 	VMOVUPS      (SI), Z10
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z11, Z0, Z12
@@ -12935,8 +13011,8 @@ lanePart:
 	VPANDD       Z11, Z9, Z12
 	VPMAXSD      Z12, Z10, Z10
 	VMOVUPS      Z10, (SI)
-	VBROADCASTSS 200(AX), Z11
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z11
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z11, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -13003,11 +13079,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -13020,30 +13096,30 @@ TEXT ·tile10x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+10, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -13066,12 +13142,12 @@ panel:
 	VPXORD  Z17, Z17, Z17
 	VPXORD  Z18, Z18, Z18
 	VPXORD  Z19, Z19, Z19
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -13106,7 +13182,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -13140,15 +13216,17 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
 	LEAQ (R8)(BX*2), R9
-	MOVQ 24(AX), R10
+	MOVQ 32(AX), R10
 	LEAQ (R10)(R10*2), R11
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -13161,7 +13239,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -13175,7 +13253,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -13367,7 +13445,7 @@ one:
 	VBROADCASTSS (CX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
@@ -13376,7 +13454,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z20
@@ -13429,7 +13507,7 @@ colBiasPart:
 	VADDPS    Z21, Z19, Z19
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -13466,11 +13544,11 @@ noColBias:
 	VBROADCASTSS 36(CX), Z22
 	VADDPS       Z22, Z18, Z18
 	VADDPS       Z22, Z19, Z19
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
@@ -13495,10 +13573,10 @@ noRowBias:
 	VMAXPS Z19, Z22, Z19
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -13533,7 +13611,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -13566,11 +13644,11 @@ storePart:
 	VMOVUPS Z19, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -13583,37 +13661,37 @@ TEXT ·lane10x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+10, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -13644,8 +13722,10 @@ lane:
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
 	LEAQ   (R9)(SI*2), R10
-	MOVQ   24(AX), R11
+	MOVQ   32(AX), R11
 	LEAQ   (R11)(R11*2), R12
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R13
@@ -13658,7 +13738,7 @@ ask:
 	CMOVQGT R13, R14
 	SUBQ    R14, 96(SP)
 	MOVQ    88(SP), R13
-	MOVQ    40(AX), R15
+	MOVQ    48(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 88(SP)
@@ -13672,7 +13752,7 @@ no_c:
 	CMOVQGT R13, R14
 	SUBQ    R14, 72(SP)
 	MOVQ    64(SP), R13
-	MOVQ    152(AX), R15
+	MOVQ    160(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 64(SP)
@@ -13864,17 +13944,17 @@ one:
 	VBROADCASTSS (CX)(R10*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R11*1), DX
 	DECQ         R14
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z22
+	VBROADCASTSS 200(AX), Z22
 	VMOVUPS      (SI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
@@ -13917,8 +13997,8 @@ summed:
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VMOVUPS      Z20, (SI)
-	VBROADCASTSS 200(AX), Z22
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z22
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -14034,7 +14114,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z22
+	VBROADCASTSS 200(AX), Z22
 	VMOVUPS      (SI), Z20
 	VPANDD       Z22, Z0, Z23
 	VPMAXSD      Z23, Z20, Z20
@@ -14087,8 +14167,8 @@ lanePart:
 	VPANDD       Z22, Z19, Z23
 	VPMAXSD      Z23, Z20, Z20
 	VMOVUPS      Z20, (SI)
-	VBROADCASTSS 200(AX), Z22
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z22
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z22, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -14205,11 +14285,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -14222,30 +14302,30 @@ TEXT ·tile11x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+11, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -14259,12 +14339,12 @@ panel:
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -14291,7 +14371,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -14317,15 +14397,17 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
 	LEAQ (R8)(BX*2), R9
-	MOVQ 24(AX), R10
+	MOVQ 32(AX), R10
 	LEAQ (R10)(R10*2), R11
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -14338,7 +14420,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -14352,7 +14434,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -14499,7 +14581,7 @@ one:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS (CX)(DI*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
@@ -14508,7 +14590,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z11
@@ -14541,7 +14623,7 @@ colBiasPart:
 	VADDPS    Z11, Z10, Z10
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -14570,11 +14652,11 @@ noColBias:
 	VADDPS       Z12, Z9, Z9
 	VBROADCASTSS 40(CX), Z12
 	VADDPS       Z12, Z10, Z10
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -14590,10 +14672,10 @@ noRowBias:
 	VMAXPS Z10, Z12, Z10
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -14620,7 +14702,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -14645,11 +14727,11 @@ storePart:
 	VMOVUPS Z10, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -14662,37 +14744,37 @@ TEXT ·lane11x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+11, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -14714,8 +14796,10 @@ lane:
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
 	LEAQ   (R9)(SI*2), R10
-	MOVQ   24(AX), R11
+	MOVQ   32(AX), R11
 	LEAQ   (R11)(R11*2), R12
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R13
@@ -14728,7 +14812,7 @@ ask:
 	CMOVQGT R13, R14
 	SUBQ    R14, 96(SP)
 	MOVQ    88(SP), R13
-	MOVQ    40(AX), R15
+	MOVQ    48(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 88(SP)
@@ -14742,7 +14826,7 @@ no_c:
 	CMOVQGT R13, R14
 	SUBQ    R14, 72(SP)
 	MOVQ    64(SP), R13
-	MOVQ    152(AX), R15
+	MOVQ    160(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 64(SP)
@@ -14889,17 +14973,17 @@ one:
 	VFMADD231PS  Z11, Z13, Z9
 	VBROADCASTSS (CX)(R8*2), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R11*1), DX
 	DECQ         R14
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	VMOVUPS      (SI), Z11
 	VPANDD       Z12, Z0, Z13
 	VPMAXSD      Z13, Z11, Z11
@@ -14924,8 +15008,8 @@ summed:
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
 	VMOVUPS      Z11, (SI)
-	VBROADCASTSS 200(AX), Z12
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z12
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -14997,7 +15081,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z12
+	VBROADCASTSS 200(AX), Z12
 	VMOVUPS      (SI), Z11
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z12, Z0, Z13
@@ -15033,8 +15117,8 @@ lanePart:
 	VPANDD       Z12, Z10, Z13
 	VPMAXSD      Z13, Z11, Z11
 	VMOVUPS      Z11, (SI)
-	VBROADCASTSS 200(AX), Z12
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z12
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z12, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -15107,11 +15191,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -15124,30 +15208,30 @@ TEXT ·tile11x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+11, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -15172,12 +15256,12 @@ panel:
 	VPXORD  Z19, Z19, Z19
 	VPXORD  Z20, Z20, Z20
 	VPXORD  Z21, Z21, Z21
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -15215,7 +15299,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -15252,15 +15336,17 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
 	LEAQ (R8)(BX*2), R9
-	MOVQ 24(AX), R10
+	MOVQ 32(AX), R10
 	LEAQ (R10)(R10*2), R11
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R12
@@ -15273,7 +15359,7 @@ ask:
 	CMOVQGT R12, R13
 	SUBQ    R13, 96(SP)
 	MOVQ    88(SP), R12
-	MOVQ    40(AX), R14
+	MOVQ    48(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 88(SP)
@@ -15287,7 +15373,7 @@ no_c:
 	CMOVQGT R12, R13
 	SUBQ    R13, 72(SP)
 	MOVQ    64(SP), R12
-	MOVQ    152(AX), R14
+	MOVQ    160(AX), R14
 	MOVQ    R14, 104(SP)
 	IMULQ   R13, R14
 	ADDQ    R14, 64(SP)
@@ -15494,7 +15580,7 @@ one:
 	VBROADCASTSS (CX)(DI*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R10*1), DX
 	DECQ         R13
 	JNE          one
@@ -15503,7 +15589,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z22
@@ -15560,7 +15646,7 @@ colBiasPart:
 	VADDPS    Z23, Z21, Z21
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -15600,11 +15686,11 @@ noColBias:
 	VBROADCASTSS 40(CX), Z24
 	VADDPS       Z24, Z20, Z20
 	VADDPS       Z24, Z21, Z21
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -15631,10 +15717,10 @@ noRowBias:
 	VMAXPS Z21, Z24, Z21
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -15672,7 +15758,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -15708,11 +15794,11 @@ storePart:
 	VMOVUPS Z21, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -15725,37 +15811,37 @@ TEXT ·lane11x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+11, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -15788,8 +15874,10 @@ lane:
 	LEAQ   (DI)(SI*2), R8
 	LEAQ   (R8)(SI*2), R9
 	LEAQ   (R9)(SI*2), R10
-	MOVQ   24(AX), R11
+	MOVQ   32(AX), R11
 	LEAQ   (R11)(R11*2), R12
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R13
@@ -15802,7 +15890,7 @@ ask:
 	CMOVQGT R13, R14
 	SUBQ    R14, 96(SP)
 	MOVQ    88(SP), R13
-	MOVQ    40(AX), R15
+	MOVQ    48(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 88(SP)
@@ -15816,7 +15904,7 @@ no_c:
 	CMOVQGT R13, R14
 	SUBQ    R14, 72(SP)
 	MOVQ    64(SP), R13
-	MOVQ    152(AX), R15
+	MOVQ    160(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 64(SP)
@@ -16023,17 +16111,17 @@ one:
 	VBROADCASTSS (CX)(R8*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R11*1), DX
 	DECQ         R14
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z24
+	VBROADCASTSS 200(AX), Z24
 	VMOVUPS      (SI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
@@ -16080,8 +16168,8 @@ summed:
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VMOVUPS      Z22, (SI)
-	VBROADCASTSS 200(AX), Z24
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z24
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -16208,7 +16296,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z24
+	VBROADCASTSS 200(AX), Z24
 	VMOVUPS      (SI), Z22
 	VPANDD       Z24, Z0, Z25
 	VPMAXSD      Z25, Z22, Z22
@@ -16266,8 +16354,8 @@ lanePart:
 	VPANDD       Z24, Z21, Z25
 	VPMAXSD      Z25, Z22, Z22
 	VMOVUPS      Z22, (SI)
-	VBROADCASTSS 200(AX), Z24
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z24
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z24, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -16395,11 +16483,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -16412,30 +16500,30 @@ TEXT ·tile12x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+12, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -16450,12 +16538,12 @@ panel:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	ADDQ    SI, BX
@@ -16484,7 +16572,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ      SI, BX
@@ -16512,7 +16600,7 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
@@ -16520,8 +16608,10 @@ begun:
 	LEAQ (DI)(BX*2), R8
 	LEAQ (R8)(BX*2), R9
 	LEAQ (R9)(BX*2), R10
-	MOVQ 24(AX), R11
+	MOVQ 32(AX), R11
 	LEAQ (R11)(R11*2), R12
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R13
@@ -16534,7 +16624,7 @@ ask:
 	CMOVQGT R13, R14
 	SUBQ    R14, 96(SP)
 	MOVQ    88(SP), R13
-	MOVQ    40(AX), R15
+	MOVQ    48(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 88(SP)
@@ -16548,7 +16638,7 @@ no_c:
 	CMOVQGT R13, R14
 	SUBQ    R14, 72(SP)
 	MOVQ    64(SP), R13
-	MOVQ    152(AX), R15
+	MOVQ    160(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 64(SP)
@@ -16705,7 +16795,7 @@ one:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (CX)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R11*1), DX
 	DECQ         R14
 	JNE          one
@@ -16714,7 +16804,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z12
@@ -16749,7 +16839,7 @@ colBiasPart:
 	VADDPS    Z12, Z11, Z11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -16780,11 +16870,11 @@ noColBias:
 	VADDPS       Z13, Z10, Z10
 	VBROADCASTSS 44(CX), Z13
 	VADDPS       Z13, Z11, Z11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z13, Z13, Z13
 	VMAXPS Z0, Z13, Z0
@@ -16801,10 +16891,10 @@ noRowBias:
 	VMAXPS Z11, Z13, Z11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
@@ -16833,7 +16923,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -16860,11 +16950,11 @@ storePart:
 	VMOVUPS Z11, K1, (CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -16877,37 +16967,37 @@ TEXT ·lane12x1_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+12, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -16931,8 +17021,10 @@ lane:
 	LEAQ   (R8)(SI*2), R9
 	LEAQ   (R9)(SI*2), R10
 	LEAQ   (R10)(SI*2), R11
-	MOVQ   24(AX), R12
+	MOVQ   32(AX), R12
 	LEAQ   (R12)(R12*2), R13
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R14
@@ -16945,7 +17037,7 @@ ask:
 	CMOVQGT R14, R15
 	SUBQ    R15, 96(SP)
 	MOVQ    88(SP), R14
-	MOVQ    40(AX), BP
+	MOVQ    48(AX), BP
 	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
 	ADDQ    BP, 88(SP)
@@ -16959,7 +17051,7 @@ no_c:
 	CMOVQGT R14, R15
 	SUBQ    R15, 72(SP)
 	MOVQ    64(SP), R14
-	MOVQ    152(AX), BP
+	MOVQ    160(AX), BP
 	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
 	ADDQ    BP, 64(SP)
@@ -17116,17 +17208,17 @@ one:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS (CX)(R11*1), Z14
 	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R12*1), DX
 	DECQ         R15
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z13
+	VBROADCASTSS 200(AX), Z13
 	VMOVUPS      (SI), Z12
 	VPANDD       Z13, Z0, Z14
 	VPMAXSD      Z14, Z12, Z12
@@ -17153,8 +17245,8 @@ summed:
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 200(AX), Z13
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z13
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -17232,7 +17324,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z13
+	VBROADCASTSS 200(AX), Z13
 	VMOVUPS      (SI), Z12
 	VMOVAPS.Z    Z0, K1, Z0
 	VPANDD       Z13, Z0, Z14
@@ -17271,8 +17363,8 @@ lanePart:
 	VPANDD       Z13, Z11, Z14
 	VPMAXSD      Z14, Z12, Z12
 	VMOVUPS      Z12, (SI)
-	VBROADCASTSS 200(AX), Z13
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z13
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z13, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -17351,11 +17443,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -17368,30 +17460,30 @@ TEXT ·tile12x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), DX
 	MOVQ    16(SP), BX
-	ADDQ    80(AX), BX
+	ADDQ    88(AX), BX
 	MOVQ    BX, 88(SP)
 	MOVQ    $+12, 96(SP)
 	VPXORD  Z0, Z0, Z0
@@ -17418,12 +17510,12 @@ panel:
 	VPXORD  Z21, Z21, Z21
 	VPXORD  Z22, Z22, Z22
 	VPXORD  Z23, Z23, Z23
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -17464,7 +17556,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS.Z 64(BX), K1, Z1
@@ -17504,7 +17596,7 @@ loadPart:
 
 loadEnd:
 begun:
-	MOVQ 48(AX), BX
+	MOVQ 56(AX), BX
 	MOVQ BX, 80(SP)
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
@@ -17512,8 +17604,10 @@ begun:
 	LEAQ (DI)(BX*2), R8
 	LEAQ (R8)(BX*2), R9
 	LEAQ (R9)(BX*2), R10
-	MOVQ 24(AX), R11
+	MOVQ 32(AX), R11
 	LEAQ (R11)(R11*2), R12
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 ask:
 	MOVQ    80(SP), R13
@@ -17526,7 +17620,7 @@ ask:
 	CMOVQGT R13, R14
 	SUBQ    R14, 96(SP)
 	MOVQ    88(SP), R13
-	MOVQ    40(AX), R15
+	MOVQ    48(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 88(SP)
@@ -17540,7 +17634,7 @@ no_c:
 	CMOVQGT R13, R14
 	SUBQ    R14, 72(SP)
 	MOVQ    64(SP), R13
-	MOVQ    152(AX), R15
+	MOVQ    160(AX), R15
 	MOVQ    R15, 104(SP)
 	IMULQ   R14, R15
 	ADDQ    R15, 64(SP)
@@ -17762,7 +17856,7 @@ one:
 	VBROADCASTSS (CX)(R10*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R11*1), DX
 	DECQ         R14
 	JNE          one
@@ -17771,7 +17865,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z24
@@ -17832,7 +17926,7 @@ colBiasPart:
 	VADDPS    Z25, Z23, Z23
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -17875,11 +17969,11 @@ noColBias:
 	VBROADCASTSS 44(CX), Z26
 	VADDPS       Z26, Z22, Z22
 	VADDPS       Z26, Z23, Z23
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
@@ -17908,10 +18002,10 @@ noRowBias:
 	VMAXPS Z23, Z26, Z23
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -17952,7 +18046,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -17991,11 +18085,11 @@ storePart:
 	VMOVUPS Z23, K1, 64(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -18008,37 +18102,37 @@ TEXT ·lane12x2_avx512(SB), $112-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
-	MOVQ 176(AX), CX
-	MOVQ CX, 48(SP)
 	MOVQ 184(AX), CX
+	MOVQ CX, 48(SP)
+	MOVQ 192(AX), CX
 	MOVQ CX, 56(SP)
-	MOVQ 144(AX), CX
+	MOVQ 152(AX), CX
 	MOVQ CX, 64(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 72(SP)
 
 panel:
 	MOVQ (SP), CX
 	MOVQ 8(SP), DX
 	MOVQ 16(SP), BX
-	ADDQ 80(AX), BX
+	ADDQ 88(AX), BX
 	MOVQ BX, 88(SP)
 	MOVQ $+12, 96(SP)
-	MOVQ 168(AX), BX
-	MOVQ 176(AX), SI
+	MOVQ 176(AX), BX
+	MOVQ 184(AX), SI
 	LEAQ (BX)(SI*8), SI
 	MOVQ SI, 48(SP)
-	MOVQ 184(AX), SI
+	MOVQ 192(AX), SI
 	MOVQ SI, 56(SP)
 
 lane:
@@ -18074,8 +18168,10 @@ lane:
 	LEAQ   (R8)(SI*2), R9
 	LEAQ   (R9)(SI*2), R10
 	LEAQ   (R10)(SI*2), R11
-	MOVQ   24(AX), R12
+	MOVQ   32(AX), R12
 	LEAQ   (R12)(R12*2), R13
+	CMPQ   16(AX), $0x04
+	JNE    rest
 
 ask:
 	MOVQ    80(SP), R14
@@ -18088,7 +18184,7 @@ ask:
 	CMOVQGT R14, R15
 	SUBQ    R15, 96(SP)
 	MOVQ    88(SP), R14
-	MOVQ    40(AX), BP
+	MOVQ    48(AX), BP
 	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
 	ADDQ    BP, 88(SP)
@@ -18102,7 +18198,7 @@ no_c:
 	CMOVQGT R14, R15
 	SUBQ    R15, 72(SP)
 	MOVQ    64(SP), R14
-	MOVQ    152(AX), BP
+	MOVQ    160(AX), BP
 	MOVQ    BP, 104(SP)
 	IMULQ   R15, BP
 	ADDQ    BP, 64(SP)
@@ -18324,17 +18420,17 @@ one:
 	VBROADCASTSS (CX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R12*1), DX
 	DECQ         R15
 	JNE          one
 
 summed:
-	MOVQ         88(AX), SI
+	MOVQ         96(AX), SI
 	TESTQ        SI, SI
 	JNE          lanePart
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z26
+	VBROADCASTSS 200(AX), Z26
 	VMOVUPS      (SI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
@@ -18385,8 +18481,8 @@ summed:
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VMOVUPS      Z24, (SI)
-	VBROADCASTSS 200(AX), Z26
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z26
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -18524,7 +18620,7 @@ summed:
 lanePart:
 	KMOVW        (SI), K1
 	MOVQ         56(SP), SI
-	VBROADCASTSS 192(AX), Z26
+	VBROADCASTSS 200(AX), Z26
 	VMOVUPS      (SI), Z24
 	VPANDD       Z26, Z0, Z27
 	VPMAXSD      Z27, Z24, Z24
@@ -18587,8 +18683,8 @@ lanePart:
 	VPANDD       Z26, Z23, Z27
 	VPMAXSD      Z27, Z24, Z24
 	VMOVUPS      Z24, (SI)
-	VBROADCASTSS 200(AX), Z26
-	MOVQ         40(AX), DI
+	VBROADCASTSS 208(AX), Z26
+	MOVQ         48(AX), DI
 	MOVQ         16(SP), SI
 	VMULPS       Z26, Z0, Z0
 	VCVTPS2DQ    Z0, Z0
@@ -18727,11 +18823,11 @@ laneEnd:
 	ADDQ $0x40, 56(SP)
 	CMPQ BX, 48(SP)
 	JNE  lane
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -18744,15 +18840,15 @@ TEXT ·wide1x8_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -18766,12 +18862,12 @@ panel:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -18785,7 +18881,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), BX
+	MOVQ      48(AX), BX
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -18799,12 +18895,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (DX)(BX*8), DI
-	MOVQ 48(AX), R8
+	MOVQ 56(AX), R8
 	SUBQ $0x04, R8
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	VBROADCASTSS (CX), Z8
@@ -18903,8 +19001,9 @@ one:
 	VFMADD231PS  Z9, Z8, Z6
 	VMOVUPS      448(DX), Z9
 	VFMADD231PS  Z9, Z8, Z7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
+	LEAQ         (DI)(BX*1), DI
 	DECQ         R8
 	JNE          one
 
@@ -18912,7 +19011,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z9
@@ -18953,7 +19052,7 @@ colBiasPart:
 	VADDPS    Z9, Z7, Z7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -18969,11 +19068,11 @@ noColBias:
 	VADDPS       Z8, Z5, Z5
 	VADDPS       Z8, Z6, Z6
 	VADDPS       Z8, Z7, Z7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -18986,10 +19085,10 @@ noRowBias:
 	VMAXPS Z7, Z8, Z7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19003,7 +19102,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19015,11 +19114,11 @@ storePart:
 	VMOVUPS Z7, K1, 448(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -19032,15 +19131,15 @@ TEXT ·wide1x4_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -19050,12 +19149,12 @@ panel:
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), BX
+	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -19065,7 +19164,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), BX
+	MOVQ      48(AX), BX
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -19075,12 +19174,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), BX
+	MOVQ 32(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (DX)(BX*8), DI
-	MOVQ 48(AX), R8
+	MOVQ 56(AX), R8
 	SUBQ $0x04, R8
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	VBROADCASTSS (CX), Z4
@@ -19139,8 +19240,9 @@ one:
 	VFMADD231PS  Z5, Z4, Z2
 	VMOVUPS      192(DX), Z5
 	VFMADD231PS  Z5, Z4, Z3
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(BX*1), DX
+	LEAQ         (DI)(BX*1), DI
 	DECQ         R8
 	JNE          one
 
@@ -19148,7 +19250,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z5
@@ -19173,7 +19275,7 @@ colBiasPart:
 	VADDPS    Z5, Z3, Z3
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -19185,11 +19287,11 @@ noColBias:
 	VADDPS       Z4, Z1, Z1
 	VADDPS       Z4, Z2, Z2
 	VADDPS       Z4, Z3, Z3
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
@@ -19198,10 +19300,10 @@ noRowBias:
 	VMAXPS Z3, Z4, Z3
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19211,7 +19313,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), CX
+	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19219,11 +19321,11 @@ storePart:
 	VMOVUPS Z3, K1, 192(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -19236,15 +19338,15 @@ TEXT ·wide2x8_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -19266,12 +19368,12 @@ panel:
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
 	VPXORD  Z15, Z15, Z15
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -19294,7 +19396,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -19317,12 +19419,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
 	LEAQ (DX)(SI*8), R8
-	MOVQ 48(AX), R9
+	MOVQ 56(AX), R9
 	SUBQ $0x04, R9
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R8)
@@ -19472,6 +19576,14 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   192(R8)
+	PREFETCHT0   256(R8)
+	PREFETCHT0   320(R8)
+	PREFETCHT0   384(R8)
+	PREFETCHT0   448(R8)
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(BX*1), Z17
 	VMOVUPS      (DX), Z18
@@ -19498,8 +19610,9 @@ one:
 	VMOVUPS      448(DX), Z18
 	VFMADD231PS  Z18, Z16, Z7
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
+	LEAQ         (R8)(SI*1), R8
 	DECQ         R9
 	JNE          one
 
@@ -19507,7 +19620,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z18
@@ -19564,7 +19677,7 @@ colBiasPart:
 	VADDPS    Z18, Z15, Z15
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -19589,11 +19702,11 @@ noColBias:
 	VADDPS       Z16, Z13, Z13
 	VADDPS       Z16, Z14, Z14
 	VADDPS       Z16, Z15, Z15
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -19614,10 +19727,10 @@ noRowBias:
 	VMAXPS Z15, Z16, Z15
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19640,7 +19753,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19661,11 +19774,11 @@ storePart:
 	VMOVUPS Z15, K1, 448(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -19678,15 +19791,15 @@ TEXT ·wide2x4_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -19700,12 +19813,12 @@ panel:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -19720,7 +19833,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -19735,12 +19848,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
 	LEAQ (DX)(SI*8), R8
-	MOVQ 48(AX), R9
+	MOVQ 56(AX), R9
 	SUBQ $0x04, R9
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R8)
@@ -19826,6 +19941,10 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   192(R8)
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(BX*1), Z9
 	VMOVUPS      (DX), Z10
@@ -19840,8 +19959,9 @@ one:
 	VMOVUPS      192(DX), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
+	LEAQ         (R8)(SI*1), R8
 	DECQ         R9
 	JNE          one
 
@@ -19849,7 +19969,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z10
@@ -19882,7 +20002,7 @@ colBiasPart:
 	VADDPS    Z10, Z7, Z7
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -19899,11 +20019,11 @@ noColBias:
 	VADDPS       Z8, Z5, Z5
 	VADDPS       Z8, Z6, Z6
 	VADDPS       Z8, Z7, Z7
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -19916,10 +20036,10 @@ noRowBias:
 	VMAXPS Z7, Z8, Z7
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19934,7 +20054,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -19947,11 +20067,11 @@ storePart:
 	VMOVUPS Z7, K1, 192(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -19964,15 +20084,15 @@ TEXT ·wide3x8_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -20002,12 +20122,12 @@ panel:
 	VPXORD  Z21, Z21, Z21
 	VPXORD  Z22, Z22, Z22
 	VPXORD  Z23, Z23, Z23
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -20039,7 +20159,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -20071,12 +20191,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
 	LEAQ (DX)(SI*8), R8
-	MOVQ 48(AX), R9
+	MOVQ 56(AX), R9
 	SUBQ $0x04, R9
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R8)
@@ -20262,6 +20384,14 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   192(R8)
+	PREFETCHT0   256(R8)
+	PREFETCHT0   320(R8)
+	PREFETCHT0   384(R8)
+	PREFETCHT0   448(R8)
 	VBROADCASTSS (CX), Z24
 	VBROADCASTSS (CX)(BX*1), Z25
 	VBROADCASTSS (CX)(BX*2), Z26
@@ -20297,8 +20427,9 @@ one:
 	VFMADD231PS  Z27, Z24, Z7
 	VFMADD231PS  Z27, Z25, Z15
 	VFMADD231PS  Z27, Z26, Z23
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
+	LEAQ         (R8)(SI*1), R8
 	DECQ         R9
 	JNE          one
 
@@ -20306,7 +20437,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z27
@@ -20379,7 +20510,7 @@ colBiasPart:
 	VADDPS    Z27, Z23, Z23
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -20413,11 +20544,11 @@ noColBias:
 	VADDPS       Z24, Z21, Z21
 	VADDPS       Z24, Z22, Z22
 	VADDPS       Z24, Z23, Z23
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -20446,10 +20577,10 @@ noRowBias:
 	VMAXPS Z23, Z24, Z23
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -20481,7 +20612,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -20511,11 +20642,11 @@ storePart:
 	VMOVUPS Z23, K1, 448(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -20528,15 +20659,15 @@ TEXT ·wide3x4_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -20554,12 +20685,12 @@ panel:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -20579,7 +20710,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -20599,12 +20730,14 @@ loadPart:
 loadEnd:
 begun:
 	MOVQ 8(AX), BX
-	MOVQ 24(AX), SI
+	MOVQ 32(AX), SI
 	LEAQ (SI)(SI*2), DI
 	LEAQ (DX)(SI*8), R8
-	MOVQ 48(AX), R9
+	MOVQ 56(AX), R9
 	SUBQ $0x04, R9
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R8)
@@ -20710,6 +20843,10 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	PREFETCHT0   128(R8)
+	PREFETCHT0   192(R8)
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(BX*1), Z13
 	VBROADCASTSS (CX)(BX*2), Z14
@@ -20729,8 +20866,9 @@ one:
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(SI*1), DX
+	LEAQ         (R8)(SI*1), R8
 	DECQ         R9
 	JNE          one
 
@@ -20738,7 +20876,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z15
@@ -20779,7 +20917,7 @@ colBiasPart:
 	VADDPS    Z15, Z11, Z11
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -20801,11 +20939,11 @@ noColBias:
 	VADDPS       Z12, Z9, Z9
 	VADDPS       Z12, Z10, Z10
 	VADDPS       Z12, Z11, Z11
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -20822,10 +20960,10 @@ noRowBias:
 	VMAXPS Z11, Z12, Z11
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -20845,7 +20983,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -20863,11 +21001,11 @@ storePart:
 	VMOVUPS Z11, K1, 192(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -20880,15 +21018,15 @@ TEXT ·wide4x4_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -20910,12 +21048,12 @@ panel:
 	VPXORD  Z13, Z13, Z13
 	VPXORD  Z14, Z14, Z14
 	VPXORD  Z15, Z15, Z15
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -20940,7 +21078,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -20966,12 +21104,14 @@ loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DX)(DI*8), R9
-	MOVQ 48(AX), R10
+	MOVQ 56(AX), R10
 	SUBQ $0x04, R10
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R9)
@@ -21097,6 +21237,10 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	VMOVUPS      128(DX), Z20
@@ -21121,8 +21265,9 @@ one:
 	VFMADD231PS  Z19, Z17, Z13
 	VFMADD231PS  Z20, Z17, Z14
 	VFMADD231PS  Z21, Z17, Z15
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
+	LEAQ         (R9)(DI*1), R9
 	DECQ         R10
 	JNE          one
 
@@ -21130,7 +21275,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z18
@@ -21179,7 +21324,7 @@ colBiasPart:
 	VADDPS    Z21, Z15, Z15
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -21206,11 +21351,11 @@ noColBias:
 	VADDPS       Z16, Z13, Z13
 	VADDPS       Z16, Z14, Z14
 	VADDPS       Z16, Z15, Z15
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -21231,10 +21376,10 @@ noRowBias:
 	VMAXPS Z15, Z16, Z15
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -21259,7 +21404,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -21282,11 +21427,11 @@ storePart:
 	VMOVUPS Z15, K1, 192(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -21299,15 +21444,15 @@ TEXT ·wide5x4_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -21333,12 +21478,12 @@ panel:
 	VPXORD  Z17, Z17, Z17
 	VPXORD  Z18, Z18, Z18
 	VPXORD  Z19, Z19, Z19
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -21368,7 +21513,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -21399,12 +21544,14 @@ loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 24(AX), DI
+	MOVQ 32(AX), DI
 	LEAQ (DI)(DI*2), R8
 	LEAQ (DX)(DI*8), R9
-	MOVQ 48(AX), R10
+	MOVQ 56(AX), R10
 	SUBQ $0x04, R10
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R9)
@@ -21550,6 +21697,10 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   128(R9)
+	PREFETCHT0   192(R9)
 	VMOVUPS      (DX), Z21
 	VMOVUPS      64(DX), Z22
 	VMOVUPS      128(DX), Z23
@@ -21579,8 +21730,9 @@ one:
 	VFMADD231PS  Z22, Z20, Z17
 	VFMADD231PS  Z23, Z20, Z18
 	VFMADD231PS  Z24, Z20, Z19
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(DI*1), DX
+	LEAQ         (R9)(DI*1), R9
 	DECQ         R10
 	JNE          one
 
@@ -21588,7 +21740,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z21
@@ -21645,7 +21797,7 @@ colBiasPart:
 	VADDPS    Z24, Z19, Z19
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -21677,11 +21829,11 @@ noColBias:
 	VADDPS       Z20, Z17, Z17
 	VADDPS       Z20, Z18, Z18
 	VADDPS       Z20, Z19, Z19
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
@@ -21706,10 +21858,10 @@ noRowBias:
 	VMAXPS Z19, Z20, Z19
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -21739,7 +21891,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -21767,11 +21919,11 @@ storePart:
 	VMOVUPS Z19, K1, 192(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -21784,15 +21936,15 @@ TEXT ·wide6x4_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -21822,12 +21974,12 @@ panel:
 	VPXORD  Z21, Z21, Z21
 	VPXORD  Z22, Z22, Z22
 	VPXORD  Z23, Z23, Z23
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -21862,7 +22014,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -21899,12 +22051,14 @@ begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (DX)(R8*8), R10
-	MOVQ 48(AX), R11
+	MOVQ 56(AX), R11
 	SUBQ $0x04, R11
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R10)
@@ -22070,6 +22224,10 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   128(R10)
+	PREFETCHT0   192(R10)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	VMOVUPS      128(DX), Z28
@@ -22104,8 +22262,9 @@ one:
 	VFMADD231PS  Z27, Z25, Z21
 	VFMADD231PS  Z28, Z25, Z22
 	VFMADD231PS  Z29, Z25, Z23
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
+	LEAQ         (R10)(R8*1), R10
 	DECQ         R11
 	JNE          one
 
@@ -22113,7 +22272,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z26
@@ -22178,7 +22337,7 @@ colBiasPart:
 	VADDPS    Z29, Z23, Z23
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -22215,11 +22374,11 @@ noColBias:
 	VADDPS       Z24, Z21, Z21
 	VADDPS       Z24, Z22, Z22
 	VADDPS       Z24, Z23, Z23
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -22248,10 +22407,10 @@ noRowBias:
 	VMAXPS Z23, Z24, Z23
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -22286,7 +22445,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -22319,11 +22478,11 @@ storePart:
 	VMOVUPS Z23, K1, 192(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -22336,15 +22495,15 @@ TEXT ·wide7x3_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -22371,12 +22530,12 @@ panel:
 	VPXORD  Z18, Z18, Z18
 	VPXORD  Z19, Z19, Z19
 	VPXORD  Z20, Z20, Z20
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -22409,7 +22568,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -22444,12 +22603,14 @@ begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 24(AX), R8
+	MOVQ 32(AX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (DX)(R8*8), R10
-	MOVQ 48(AX), R11
+	MOVQ 56(AX), R11
 	SUBQ $0x04, R11
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R10)
@@ -22599,6 +22760,9 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   128(R10)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	VMOVUPS      128(DX), Z24
@@ -22630,8 +22794,9 @@ one:
 	VFMADD231PS  Z22, Z21, Z18
 	VFMADD231PS  Z23, Z21, Z19
 	VFMADD231PS  Z24, Z21, Z20
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R8*1), DX
+	LEAQ         (R10)(R8*1), R10
 	DECQ         R11
 	JNE          one
 
@@ -22639,7 +22804,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z22
@@ -22696,7 +22861,7 @@ colBiasPart:
 	VADDPS    Z24, Z20, Z20
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -22731,11 +22896,11 @@ noColBias:
 	VADDPS       Z21, Z18, Z18
 	VADDPS       Z21, Z19, Z19
 	VADDPS       Z21, Z20, Z20
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z21, Z21, Z21
 	VMAXPS Z0, Z21, Z0
@@ -22761,10 +22926,10 @@ noRowBias:
 	VMAXPS Z20, Z21, Z20
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -22797,7 +22962,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -22828,11 +22993,11 @@ storePart:
 	VMOVUPS Z20, K1, 128(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -22845,15 +23010,15 @@ TEXT ·wide8x3_avx512(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 16(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 32(AX), CX
+	MOVQ 40(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 120(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 112(AX), CX
+	MOVQ 120(AX), CX
 	MOVQ CX, 32(SP)
-	MOVQ 56(AX), CX
+	MOVQ 64(AX), CX
 	MOVQ CX, 40(SP)
 
 panel:
@@ -22883,12 +23048,12 @@ panel:
 	VPXORD  Z21, Z21, Z21
 	VPXORD  Z22, Z22, Z22
 	VPXORD  Z23, Z23, Z23
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    88(AX), BX
+	MOVQ    96(AX), BX
 	TESTQ   BX, BX
 	JNE     loadPart
-	MOVQ    40(AX), SI
+	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -22925,7 +23090,7 @@ panel:
 
 loadPart:
 	KMOVW     (BX), K1
-	MOVQ      40(AX), SI
+	MOVQ      48(AX), SI
 	MOVQ      16(SP), BX
 	VMOVUPS   (BX), Z0
 	VMOVUPS   64(BX), Z1
@@ -22965,12 +23130,14 @@ begun:
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 24(AX), R9
+	MOVQ 32(AX), R9
 	LEAQ (R9)(R9*2), R10
 	LEAQ (DX)(R9*8), R11
-	MOVQ 48(AX), R12
+	MOVQ 56(AX), R12
 	SUBQ $0x04, R12
 	JLT  rest
+	CMPQ 16(AX), $0x04
+	JNE  rest
 
 steps:
 	PREFETCHT0   (R11)
@@ -23136,6 +23303,9 @@ rest:
 	JEQ  summed
 
 one:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   128(R11)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	VMOVUPS      128(DX), Z28
@@ -23171,8 +23341,9 @@ one:
 	VFMADD231PS  Z26, Z25, Z21
 	VFMADD231PS  Z27, Z25, Z22
 	VFMADD231PS  Z28, Z25, Z23
-	ADDQ         $0x04, CX
+	ADDQ         16(AX), CX
 	LEAQ         (DX)(R9*1), DX
+	LEAQ         (R11)(R9*1), R11
 	DECQ         R12
 	JNE          one
 
@@ -23180,7 +23351,7 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    88(AX), DX
+	MOVQ    96(AX), DX
 	TESTQ   DX, DX
 	JNE     colBiasPart
 	VMOVUPS (CX), Z26
@@ -23243,7 +23414,7 @@ colBiasPart:
 	VADDPS    Z28, Z23, Z23
 
 colBiasEnd:
-	MOVQ 128(AX), CX
+	MOVQ 136(AX), CX
 	ADDQ CX, 32(SP)
 
 noColBias:
@@ -23282,11 +23453,11 @@ noColBias:
 	VADDPS       Z24, Z21, Z21
 	VADDPS       Z24, Z22, Z22
 	VADDPS       Z24, Z23, Z23
-	MOVQ         136(AX), CX
+	MOVQ         144(AX), CX
 	ADDQ         CX, 24(SP)
 
 noRowBias:
-	CMPQ   104(AX), $0x00
+	CMPQ   112(AX), $0x00
 	JEQ    rectified
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -23315,10 +23486,10 @@ noRowBias:
 	VMAXPS Z23, Z24, Z23
 
 rectified:
-	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
 	TESTQ   CX, CX
 	JNE     storePart
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -23355,7 +23526,7 @@ rectified:
 
 storePart:
 	KMOVW   (CX), K1
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
@@ -23390,11 +23561,11 @@ storePart:
 	VMOVUPS Z23, K1, 128(CX)
 
 storeEnd:
-	MOVQ 64(AX), CX
-	ADDQ CX, (SP)
 	MOVQ 72(AX), CX
-	ADDQ CX, 8(SP)
+	ADDQ CX, (SP)
 	MOVQ 80(AX), CX
+	ADDQ CX, 8(SP)
+	MOVQ 88(AX), CX
 	ADDQ CX, 16(SP)
 	DECQ 40(SP)
 	JNE  panel
@@ -23458,165 +23629,215 @@ TEXT ·turned1_avx512(SB), $32-8
 	KMOVW   CX, K1
 	MOVL    $0x0000aaaa, CX
 	KMOVW   CX, K2
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	ADDQ    DX, CX
 
 begun:
-	MOVQ             8(AX), CX
-	MOVQ             (AX), CX
-	MOVQ             24(AX), BX
-	LEAQ             (BX)(BX*2), SI
-	LEAQ             (SI)(BX*2), DI
-	LEAQ             (DI)(BX*2), R8
-	MOVQ             (SP), DX
-	LEAQ             (DX)(BX*8), R9
-	LEAQ             (R9)(BX*8), R10
-	LEAQ             (R10)(BX*8), R11
-	VBROADCASTF64X4  (DX), Z2
-	VBROADCASTF64X4  (DX)(BX*4), K1, Z2
-	VBROADCASTF64X4  (DX)(BX*1), Z3
-	VBROADCASTF64X4  (DX)(DI*1), K1, Z3
-	VBROADCASTF64X4  (DX)(BX*2), Z4
-	VBROADCASTF64X4  (DX)(SI*2), K1, Z4
-	VBROADCASTF64X4  (DX)(SI*1), Z5
-	VBROADCASTF64X4  (DX)(R8*1), K1, Z5
-	VPROLQ           $0x20, Z3, Z3
-	VBLENDMPS        Z3, Z2, K2, Z13
-	VBLENDMPS        Z2, Z3, K2, Z14
-	VPROLQ           $0x20, Z5, Z5
-	VBLENDMPS        Z5, Z4, K2, Z15
-	VBLENDMPS        Z4, Z5, K2, Z16
+	MOVQ            8(AX), CX
+	MOVQ            (AX), CX
+	MOVQ            32(AX), BX
+	LEAQ            (BX)(BX*2), SI
+	LEAQ            (SI)(BX*2), DI
+	LEAQ            (DI)(BX*2), R8
+	MOVQ            (SP), DX
+	LEAQ            (DX)(BX*8), R9
+	LEAQ            (R9)(BX*8), R10
+	LEAQ            (R10)(BX*8), R11
+	VBROADCASTF64X4 (DX), Z2
+	VBROADCASTF64X4 (DX)(BX*4), K1, Z2
+	VBROADCASTF64X4 (DX)(BX*1), Z3
+	VBROADCASTF64X4 (DX)(DI*1), K1, Z3
+	VBROADCASTF64X4 (DX)(BX*2), Z8
+	VBROADCASTF64X4 (DX)(SI*2), K1, Z8
+	VBROADCASTF64X4 (DX)(SI*1), Z9
+	VBROADCASTF64X4 (DX)(R8*1), K1, Z9
+	VPROLQ          $0x20, Z3, Z3
+	VBLENDMPS       Z3, Z2, K2, Z4
+	VBLENDMPS       Z2, Z3, K2, Z5
+	VPROLQ          $0x20, Z9, Z9
+	VBLENDMPS       Z9, Z8, K2, Z7
+	VBLENDMPS       Z8, Z9, K2, Z6
+	VSHUFPS         $0x44, Z7, Z4, Z2
+	VSHUFPS         $0x11, Z6, Z5, Z3
+	VSHUFPS         $0xee, Z7, Z4, Z4
+	VSHUFPS         $0xbb, Z6, Z5, Z5
+	VBROADCASTF64X4 (R9), Z8
+	VBROADCASTF64X4 (R9)(BX*4), K1, Z8
+	VBROADCASTF64X4 (R9)(BX*1), Z9
+	VBROADCASTF64X4 (R9)(DI*1), K1, Z9
+	VBROADCASTF64X4 (R9)(BX*2), Z6
+	VBROADCASTF64X4 (R9)(SI*2), K1, Z6
+	VBROADCASTF64X4 (R9)(SI*1), Z10
+	VBROADCASTF64X4 (R9)(R8*1), K1, Z10
+	VUNPCKLPS       Z9, Z8, Z7
+	VUNPCKHPS       Z9, Z8, Z9
+	VUNPCKLPS       Z10, Z6, Z8
+	VUNPCKHPS       Z10, Z6, Z10
+	VSHUFPS         $0x44, Z8, Z7, Z6
+	VSHUFPS         $0xee, Z8, Z7, Z7
+	VSHUFPS         $0x44, Z10, Z9, Z8
+	VSHUFPS         $0xee, Z10, Z9, Z9
+
+blocks:
+	VSHUFF64X2       $0x88, Z6, Z2, Z10
+	VFMADD231PS.BCST (CX), Z10, Z0
+	VBROADCASTF64X4  32(DX), Z10
+	VBROADCASTF64X4  32(DX)(BX*4), K1, Z10
+	VBROADCASTF64X4  32(DX)(BX*1), Z11
+	VBROADCASTF64X4  32(DX)(DI*1), K1, Z11
+	VSHUFF64X2       $0x88, Z7, Z3, Z12
+	VFMADD231PS.BCST 4(CX), Z12, Z0
+	VBROADCASTF64X4  32(DX)(BX*2), Z12
+	VBROADCASTF64X4  32(DX)(SI*2), K1, Z12
+	VBROADCASTF64X4  32(DX)(SI*1), Z29
+	VBROADCASTF64X4  32(DX)(R8*1), K1, Z29
+	VSHUFF64X2       $0x88, Z8, Z4, Z30
+	VFMADD231PS.BCST 8(CX), Z30, Z0
+	VPROLQ           $0x20, Z11, Z11
+	VBLENDMPS        Z11, Z10, K2, Z13
+	VBLENDMPS        Z10, Z11, K2, Z14
+	VPROLQ           $0x20, Z29, Z29
+	VSHUFF64X2       $0x88, Z9, Z5, Z10
+	VFMADD231PS.BCST 12(CX), Z10, Z0
+	VBLENDMPS        Z29, Z12, K2, Z15
+	VBLENDMPS        Z12, Z29, K2, Z16
 	VSHUFPS          $0x44, Z15, Z13, Z10
 	VSHUFPS          $0x11, Z16, Z14, Z11
 	VSHUFPS          $0xee, Z15, Z13, Z12
+	VSHUFF64X2       $0xdd, Z6, Z2, Z2
+	VFMADD231PS.BCST 16(CX), Z2, Z0
 	VSHUFPS          $0xbb, Z16, Z14, Z6
-	VBROADCASTF64X4  (R9), Z2
-	VBROADCASTF64X4  (R9)(BX*4), K1, Z2
-	VBROADCASTF64X4  (R9)(BX*1), Z7
-	VBROADCASTF64X4  (R9)(DI*1), K1, Z7
-	VBROADCASTF64X4  (R9)(BX*2), Z3
-	VBROADCASTF64X4  (R9)(SI*2), K1, Z3
-	VBROADCASTF64X4  (R9)(SI*1), Z5
-	VBROADCASTF64X4  (R9)(R8*1), K1, Z5
-	VUNPCKLPS        Z7, Z2, Z4
-	VUNPCKHPS        Z7, Z2, Z2
-	VUNPCKLPS        Z5, Z3, Z7
-	VUNPCKHPS        Z5, Z3, Z3
-	VSHUFPS          $0x44, Z7, Z4, Z5
-	VSHUFPS          $0xee, Z7, Z4, Z7
+	VBROADCASTF64X4  32(R9), Z2
+	VBROADCASTF64X4  32(R9)(BX*4), K1, Z2
+	VBROADCASTF64X4  32(R9)(BX*1), Z29
+	VSHUFF64X2       $0xdd, Z7, Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z0
+	VBROADCASTF64X4  32(R9)(DI*1), K1, Z29
+	VBROADCASTF64X4  32(R9)(BX*2), Z3
+	VBROADCASTF64X4  32(R9)(SI*2), K1, Z3
+	VBROADCASTF64X4  32(R9)(SI*1), Z7
+	VSHUFF64X2       $0xdd, Z8, Z4, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z0
+	VBROADCASTF64X4  32(R9)(R8*1), K1, Z7
+	VUNPCKLPS        Z29, Z2, Z4
+	VUNPCKHPS        Z29, Z2, Z2
+	VUNPCKLPS        Z7, Z3, Z8
+	VSHUFF64X2       $0xdd, Z9, Z5, Z5
+	VFMADD231PS.BCST 28(CX), Z5, Z0
+	VUNPCKHPS        Z7, Z3, Z3
+	VSHUFPS          $0x44, Z8, Z4, Z5
+	VSHUFPS          $0xee, Z8, Z4, Z7
 	VSHUFPS          $0x44, Z3, Z2, Z8
 	VSHUFPS          $0xee, Z3, Z2, Z9
 	VSHUFF64X2       $0x88, Z5, Z10, Z2
-	VFMADD231PS.BCST (CX), Z2, Z0
-	VBROADCASTF64X4  32(DX), Z2
-	VBROADCASTF64X4  32(DX)(BX*4), K1, Z2
-	VBROADCASTF64X4  32(DX)(BX*1), Z3
-	VBROADCASTF64X4  32(DX)(DI*1), K1, Z3
+	VFMADD231PS.BCST 32(CX), Z2, Z0
+	VBROADCASTF64X4  (R10), Z2
+	VBROADCASTF64X4  (R10)(BX*4), K1, Z2
+	VBROADCASTF64X4  (R10)(BX*1), Z3
+	VBROADCASTF64X4  (R10)(DI*1), K1, Z3
 	VSHUFF64X2       $0x88, Z7, Z11, Z4
-	VFMADD231PS.BCST 4(CX), Z4, Z0
-	VBROADCASTF64X4  32(DX)(BX*2), Z4
-	VBROADCASTF64X4  32(DX)(SI*2), K1, Z4
-	VBROADCASTF64X4  32(DX)(SI*1), Z17
-	VBROADCASTF64X4  32(DX)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z12, Z18
-	VFMADD231PS.BCST 8(CX), Z18, Z0
+	VFMADD231PS.BCST 36(CX), Z4, Z0
+	VBROADCASTF64X4  (R10)(BX*2), Z4
+	VBROADCASTF64X4  (R10)(SI*2), K1, Z4
+	VBROADCASTF64X4  (R10)(SI*1), Z29
+	VBROADCASTF64X4  (R10)(R8*1), K1, Z29
+	VSHUFF64X2       $0x88, Z8, Z12, Z30
+	VFMADD231PS.BCST 40(CX), Z30, Z0
 	VPROLQ           $0x20, Z3, Z3
-	VBLENDMPS        Z3, Z2, K2, Z13
-	VBLENDMPS        Z2, Z3, K2, Z14
-	VPROLQ           $0x20, Z17, Z17
+	VBLENDMPS        Z3, Z2, K2, Z17
+	VBLENDMPS        Z2, Z3, K2, Z18
+	VPROLQ           $0x20, Z29, Z29
 	VSHUFF64X2       $0x88, Z9, Z6, Z2
-	VFMADD231PS.BCST 12(CX), Z2, Z0
-	VBLENDMPS        Z17, Z4, K2, Z15
-	VBLENDMPS        Z4, Z17, K2, Z16
-	VSHUFPS          $0x44, Z15, Z13, Z2
-	VSHUFPS          $0x11, Z16, Z14, Z3
-	VSHUFPS          $0xee, Z15, Z13, Z4
+	VFMADD231PS.BCST 44(CX), Z2, Z0
+	VBLENDMPS        Z29, Z4, K2, Z19
+	VBLENDMPS        Z4, Z29, K2, Z20
+	VSHUFPS          $0x44, Z19, Z17, Z2
+	VSHUFPS          $0x11, Z20, Z18, Z3
+	VSHUFPS          $0xee, Z19, Z17, Z4
 	VSHUFF64X2       $0xdd, Z5, Z10, Z5
-	VFMADD231PS.BCST 16(CX), Z5, Z0
-	VSHUFPS          $0xbb, Z16, Z14, Z5
-	VBROADCASTF64X4  32(R9), Z10
-	VBROADCASTF64X4  32(R9)(BX*4), K1, Z10
-	VBROADCASTF64X4  32(R9)(BX*1), Z17
+	VFMADD231PS.BCST 48(CX), Z5, Z0
+	VSHUFPS          $0xbb, Z20, Z18, Z5
+	VBROADCASTF64X4  (R11), Z10
+	VBROADCASTF64X4  (R11)(BX*4), K1, Z10
+	VBROADCASTF64X4  (R11)(BX*1), Z29
 	VSHUFF64X2       $0xdd, Z7, Z11, Z7
-	VFMADD231PS.BCST 20(CX), Z7, Z0
-	VBROADCASTF64X4  32(R9)(DI*1), K1, Z17
-	VBROADCASTF64X4  32(R9)(BX*2), Z7
-	VBROADCASTF64X4  32(R9)(SI*2), K1, Z7
-	VBROADCASTF64X4  32(R9)(SI*1), Z11
+	VFMADD231PS.BCST 52(CX), Z7, Z0
+	VBROADCASTF64X4  (R11)(DI*1), K1, Z29
+	VBROADCASTF64X4  (R11)(BX*2), Z7
+	VBROADCASTF64X4  (R11)(SI*2), K1, Z7
+	VBROADCASTF64X4  (R11)(SI*1), Z11
 	VSHUFF64X2       $0xdd, Z8, Z12, Z8
-	VFMADD231PS.BCST 24(CX), Z8, Z0
-	VBROADCASTF64X4  32(R9)(R8*1), K1, Z11
-	VUNPCKLPS        Z17, Z10, Z8
-	VUNPCKHPS        Z17, Z10, Z10
+	VFMADD231PS.BCST 56(CX), Z8, Z0
+	VBROADCASTF64X4  (R11)(R8*1), K1, Z11
+	VUNPCKLPS        Z29, Z10, Z8
+	VUNPCKHPS        Z29, Z10, Z10
 	VUNPCKLPS        Z11, Z7, Z12
 	VSHUFF64X2       $0xdd, Z9, Z6, Z6
-	VFMADD231PS.BCST 28(CX), Z6, Z0
+	VFMADD231PS.BCST 60(CX), Z6, Z0
 	VUNPCKHPS        Z11, Z7, Z9
 	VSHUFPS          $0x44, Z12, Z8, Z6
 	VSHUFPS          $0xee, Z12, Z8, Z7
 	VSHUFPS          $0x44, Z9, Z10, Z8
 	VSHUFPS          $0xee, Z9, Z10, Z9
-
-blocks:
 	VSHUFF64X2       $0x88, Z6, Z2, Z10
-	VFMADD231PS.BCST 32(CX), Z10, Z0
-	VBROADCASTF64X4  (R10), Z10
-	VBROADCASTF64X4  (R10)(BX*4), K1, Z10
-	VBROADCASTF64X4  (R10)(BX*1), Z11
-	VBROADCASTF64X4  (R10)(DI*1), K1, Z11
+	VFMADD231PS.BCST (CX), Z10, Z1
+	VBROADCASTF64X4  32(R10), Z10
+	VBROADCASTF64X4  32(R10)(BX*4), K1, Z10
+	VBROADCASTF64X4  32(R10)(BX*1), Z11
+	VBROADCASTF64X4  32(R10)(DI*1), K1, Z11
 	VSHUFF64X2       $0x88, Z7, Z3, Z12
-	VFMADD231PS.BCST 36(CX), Z12, Z0
-	VBROADCASTF64X4  (R10)(BX*2), Z12
-	VBROADCASTF64X4  (R10)(SI*2), K1, Z12
-	VBROADCASTF64X4  (R10)(SI*1), Z17
-	VBROADCASTF64X4  (R10)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z4, Z18
-	VFMADD231PS.BCST 40(CX), Z18, Z0
+	VFMADD231PS.BCST 4(CX), Z12, Z1
+	VBROADCASTF64X4  32(R10)(BX*2), Z12
+	VBROADCASTF64X4  32(R10)(SI*2), K1, Z12
+	VBROADCASTF64X4  32(R10)(SI*1), Z29
+	VBROADCASTF64X4  32(R10)(R8*1), K1, Z29
+	VSHUFF64X2       $0x88, Z8, Z4, Z30
+	VFMADD231PS.BCST 8(CX), Z30, Z1
 	VPROLQ           $0x20, Z11, Z11
-	VBLENDMPS        Z11, Z10, K2, Z13
-	VBLENDMPS        Z10, Z11, K2, Z14
-	VPROLQ           $0x20, Z17, Z17
+	VBLENDMPS        Z11, Z10, K2, Z21
+	VBLENDMPS        Z10, Z11, K2, Z22
+	VPROLQ           $0x20, Z29, Z29
 	VSHUFF64X2       $0x88, Z9, Z5, Z10
-	VFMADD231PS.BCST 44(CX), Z10, Z0
-	VBLENDMPS        Z17, Z12, K2, Z15
-	VBLENDMPS        Z12, Z17, K2, Z16
-	VSHUFPS          $0x44, Z15, Z13, Z10
-	VSHUFPS          $0x11, Z16, Z14, Z11
-	VSHUFPS          $0xee, Z15, Z13, Z12
+	VFMADD231PS.BCST 12(CX), Z10, Z1
+	VBLENDMPS        Z29, Z12, K2, Z23
+	VBLENDMPS        Z12, Z29, K2, Z24
+	VSHUFPS          $0x44, Z23, Z21, Z10
+	VSHUFPS          $0x11, Z24, Z22, Z11
+	VSHUFPS          $0xee, Z23, Z21, Z12
 	VSHUFF64X2       $0xdd, Z6, Z2, Z2
-	VFMADD231PS.BCST 48(CX), Z2, Z0
-	VSHUFPS          $0xbb, Z16, Z14, Z6
-	VBROADCASTF64X4  (R11), Z2
-	VBROADCASTF64X4  (R11)(BX*4), K1, Z2
-	VBROADCASTF64X4  (R11)(BX*1), Z17
+	VFMADD231PS.BCST 16(CX), Z2, Z1
+	VSHUFPS          $0xbb, Z24, Z22, Z6
+	VBROADCASTF64X4  32(R11), Z2
+	VBROADCASTF64X4  32(R11)(BX*4), K1, Z2
+	VBROADCASTF64X4  32(R11)(BX*1), Z29
 	VSHUFF64X2       $0xdd, Z7, Z3, Z3
-	VFMADD231PS.BCST 52(CX), Z3, Z0
-	VBROADCASTF64X4  (R11)(DI*1), K1, Z17
-	VBROADCASTF64X4  (R11)(BX*2), Z3
-	VBROADCASTF64X4  (R11)(SI*2), K1, Z3
-	VBROADCASTF64X4  (R11)(SI*1), Z7
+	VFMADD231PS.BCST 20(CX), Z3, Z1
+	VBROADCASTF64X4  32(R11)(DI*1), K1, Z29
+	VBROADCASTF64X4  32(R11)(BX*2), Z3
+	VBROADCASTF64X4  32(R11)(SI*2), K1, Z3
+	VBROADCASTF64X4  32(R11)(SI*1), Z7
 	VSHUFF64X2       $0xdd, Z8, Z4, Z4
-	VFMADD231PS.BCST 56(CX), Z4, Z0
-	VBROADCASTF64X4  (R11)(R8*1), K1, Z7
-	VUNPCKLPS        Z17, Z2, Z4
-	VUNPCKHPS        Z17, Z2, Z2
+	VFMADD231PS.BCST 24(CX), Z4, Z1
+	VBROADCASTF64X4  32(R11)(R8*1), K1, Z7
+	VUNPCKLPS        Z29, Z2, Z4
+	VUNPCKHPS        Z29, Z2, Z2
 	VUNPCKLPS        Z7, Z3, Z8
 	VSHUFF64X2       $0xdd, Z9, Z5, Z5
-	VFMADD231PS.BCST 60(CX), Z5, Z0
+	VFMADD231PS.BCST 28(CX), Z5, Z1
 	VUNPCKHPS        Z7, Z3, Z3
 	VSHUFPS          $0x44, Z8, Z4, Z5
 	VSHUFPS          $0xee, Z8, Z4, Z7
@@ -23625,147 +23846,47 @@ blocks:
 	SUBQ             $0x10, 24(SP)
 	JEQ              last
 	VSHUFF64X2       $0x88, Z5, Z10, Z2
-	VFMADD231PS.BCST (CX), Z2, Z1
+	VFMADD231PS.BCST 32(CX), Z2, Z1
 	VBROADCASTF64X4  64(DX), Z2
 	VBROADCASTF64X4  64(DX)(BX*4), K1, Z2
 	VBROADCASTF64X4  64(DX)(BX*1), Z3
 	VBROADCASTF64X4  64(DX)(DI*1), K1, Z3
 	VSHUFF64X2       $0x88, Z7, Z11, Z4
-	VFMADD231PS.BCST 4(CX), Z4, Z1
+	VFMADD231PS.BCST 36(CX), Z4, Z1
 	VBROADCASTF64X4  64(DX)(BX*2), Z4
 	VBROADCASTF64X4  64(DX)(SI*2), K1, Z4
-	VBROADCASTF64X4  64(DX)(SI*1), Z17
-	VBROADCASTF64X4  64(DX)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z12, Z18
-	VFMADD231PS.BCST 8(CX), Z18, Z1
+	VBROADCASTF64X4  64(DX)(SI*1), Z29
+	VBROADCASTF64X4  64(DX)(R8*1), K1, Z29
+	VSHUFF64X2       $0x88, Z8, Z12, Z30
+	VFMADD231PS.BCST 40(CX), Z30, Z1
 	VPROLQ           $0x20, Z3, Z3
-	VBLENDMPS        Z3, Z2, K2, Z13
-	VBLENDMPS        Z2, Z3, K2, Z14
-	VPROLQ           $0x20, Z17, Z17
+	VBLENDMPS        Z3, Z2, K2, Z25
+	VBLENDMPS        Z2, Z3, K2, Z26
+	VPROLQ           $0x20, Z29, Z29
 	VSHUFF64X2       $0x88, Z9, Z6, Z2
-	VFMADD231PS.BCST 12(CX), Z2, Z1
-	VBLENDMPS        Z17, Z4, K2, Z15
-	VBLENDMPS        Z4, Z17, K2, Z16
-	VSHUFPS          $0x44, Z15, Z13, Z2
-	VSHUFPS          $0x11, Z16, Z14, Z3
-	VSHUFPS          $0xee, Z15, Z13, Z4
+	VFMADD231PS.BCST 44(CX), Z2, Z1
+	VBLENDMPS        Z29, Z4, K2, Z27
+	VBLENDMPS        Z4, Z29, K2, Z28
+	VSHUFPS          $0x44, Z27, Z25, Z2
+	VSHUFPS          $0x11, Z28, Z26, Z3
+	VSHUFPS          $0xee, Z27, Z25, Z4
 	VSHUFF64X2       $0xdd, Z5, Z10, Z5
-	VFMADD231PS.BCST 16(CX), Z5, Z1
-	VSHUFPS          $0xbb, Z16, Z14, Z5
+	VFMADD231PS.BCST 48(CX), Z5, Z1
+	VSHUFPS          $0xbb, Z28, Z26, Z5
 	VBROADCASTF64X4  64(R9), Z10
 	VBROADCASTF64X4  64(R9)(BX*4), K1, Z10
-	VBROADCASTF64X4  64(R9)(BX*1), Z17
+	VBROADCASTF64X4  64(R9)(BX*1), Z29
 	VSHUFF64X2       $0xdd, Z7, Z11, Z7
-	VFMADD231PS.BCST 20(CX), Z7, Z1
-	VBROADCASTF64X4  64(R9)(DI*1), K1, Z17
+	VFMADD231PS.BCST 52(CX), Z7, Z1
+	VBROADCASTF64X4  64(R9)(DI*1), K1, Z29
 	VBROADCASTF64X4  64(R9)(BX*2), Z7
 	VBROADCASTF64X4  64(R9)(SI*2), K1, Z7
 	VBROADCASTF64X4  64(R9)(SI*1), Z11
 	VSHUFF64X2       $0xdd, Z8, Z12, Z8
-	VFMADD231PS.BCST 24(CX), Z8, Z1
-	VBROADCASTF64X4  64(R9)(R8*1), K1, Z11
-	VUNPCKLPS        Z17, Z10, Z8
-	VUNPCKHPS        Z17, Z10, Z10
-	VUNPCKLPS        Z11, Z7, Z12
-	VSHUFF64X2       $0xdd, Z9, Z6, Z6
-	VFMADD231PS.BCST 28(CX), Z6, Z1
-	VUNPCKHPS        Z11, Z7, Z9
-	VSHUFPS          $0x44, Z12, Z8, Z6
-	VSHUFPS          $0xee, Z12, Z8, Z7
-	VSHUFPS          $0x44, Z9, Z10, Z8
-	VSHUFPS          $0xee, Z9, Z10, Z9
-	VSHUFF64X2       $0x88, Z6, Z2, Z10
-	VFMADD231PS.BCST 64(CX), Z10, Z0
-	VBROADCASTF64X4  32(R10), Z10
-	VBROADCASTF64X4  32(R10)(BX*4), K1, Z10
-	VBROADCASTF64X4  32(R10)(BX*1), Z11
-	VBROADCASTF64X4  32(R10)(DI*1), K1, Z11
-	VSHUFF64X2       $0x88, Z7, Z3, Z12
-	VFMADD231PS.BCST 68(CX), Z12, Z0
-	VBROADCASTF64X4  32(R10)(BX*2), Z12
-	VBROADCASTF64X4  32(R10)(SI*2), K1, Z12
-	VBROADCASTF64X4  32(R10)(SI*1), Z17
-	VBROADCASTF64X4  32(R10)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z4, Z18
-	VFMADD231PS.BCST 72(CX), Z18, Z0
-	VPROLQ           $0x20, Z11, Z11
-	VBLENDMPS        Z11, Z10, K2, Z13
-	VBLENDMPS        Z10, Z11, K2, Z14
-	VPROLQ           $0x20, Z17, Z17
-	VSHUFF64X2       $0x88, Z9, Z5, Z10
-	VFMADD231PS.BCST 76(CX), Z10, Z0
-	VBLENDMPS        Z17, Z12, K2, Z15
-	VBLENDMPS        Z12, Z17, K2, Z16
-	VSHUFPS          $0x44, Z15, Z13, Z10
-	VSHUFPS          $0x11, Z16, Z14, Z11
-	VSHUFPS          $0xee, Z15, Z13, Z12
-	VSHUFF64X2       $0xdd, Z6, Z2, Z2
-	VFMADD231PS.BCST 80(CX), Z2, Z0
-	VSHUFPS          $0xbb, Z16, Z14, Z6
-	VBROADCASTF64X4  32(R11), Z2
-	VBROADCASTF64X4  32(R11)(BX*4), K1, Z2
-	VBROADCASTF64X4  32(R11)(BX*1), Z17
-	VSHUFF64X2       $0xdd, Z7, Z3, Z3
-	VFMADD231PS.BCST 84(CX), Z3, Z0
-	VBROADCASTF64X4  32(R11)(DI*1), K1, Z17
-	VBROADCASTF64X4  32(R11)(BX*2), Z3
-	VBROADCASTF64X4  32(R11)(SI*2), K1, Z3
-	VBROADCASTF64X4  32(R11)(SI*1), Z7
-	VSHUFF64X2       $0xdd, Z8, Z4, Z4
-	VFMADD231PS.BCST 88(CX), Z4, Z0
-	VBROADCASTF64X4  32(R11)(R8*1), K1, Z7
-	VUNPCKLPS        Z17, Z2, Z4
-	VUNPCKHPS        Z17, Z2, Z2
-	VUNPCKLPS        Z7, Z3, Z8
-	VSHUFF64X2       $0xdd, Z9, Z5, Z5
-	VFMADD231PS.BCST 92(CX), Z5, Z0
-	VUNPCKHPS        Z7, Z3, Z3
-	VSHUFPS          $0x44, Z8, Z4, Z5
-	VSHUFPS          $0xee, Z8, Z4, Z7
-	VSHUFPS          $0x44, Z3, Z2, Z8
-	VSHUFPS          $0xee, Z3, Z2, Z9
-	VSHUFF64X2       $0x88, Z5, Z10, Z2
-	VFMADD231PS.BCST 32(CX), Z2, Z1
-	VBROADCASTF64X4  96(DX), Z2
-	VBROADCASTF64X4  96(DX)(BX*4), K1, Z2
-	VBROADCASTF64X4  96(DX)(BX*1), Z3
-	VBROADCASTF64X4  96(DX)(DI*1), K1, Z3
-	VSHUFF64X2       $0x88, Z7, Z11, Z4
-	VFMADD231PS.BCST 36(CX), Z4, Z1
-	VBROADCASTF64X4  96(DX)(BX*2), Z4
-	VBROADCASTF64X4  96(DX)(SI*2), K1, Z4
-	VBROADCASTF64X4  96(DX)(SI*1), Z17
-	VBROADCASTF64X4  96(DX)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z12, Z18
-	VFMADD231PS.BCST 40(CX), Z18, Z1
-	VPROLQ           $0x20, Z3, Z3
-	VBLENDMPS        Z3, Z2, K2, Z13
-	VBLENDMPS        Z2, Z3, K2, Z14
-	VPROLQ           $0x20, Z17, Z17
-	VSHUFF64X2       $0x88, Z9, Z6, Z2
-	VFMADD231PS.BCST 44(CX), Z2, Z1
-	VBLENDMPS        Z17, Z4, K2, Z15
-	VBLENDMPS        Z4, Z17, K2, Z16
-	VSHUFPS          $0x44, Z15, Z13, Z2
-	VSHUFPS          $0x11, Z16, Z14, Z3
-	VSHUFPS          $0xee, Z15, Z13, Z4
-	VSHUFF64X2       $0xdd, Z5, Z10, Z5
-	VFMADD231PS.BCST 48(CX), Z5, Z1
-	VSHUFPS          $0xbb, Z16, Z14, Z5
-	VBROADCASTF64X4  96(R9), Z10
-	VBROADCASTF64X4  96(R9)(BX*4), K1, Z10
-	VBROADCASTF64X4  96(R9)(BX*1), Z17
-	VSHUFF64X2       $0xdd, Z7, Z11, Z7
-	VFMADD231PS.BCST 52(CX), Z7, Z1
-	VBROADCASTF64X4  96(R9)(DI*1), K1, Z17
-	VBROADCASTF64X4  96(R9)(BX*2), Z7
-	VBROADCASTF64X4  96(R9)(SI*2), K1, Z7
-	VBROADCASTF64X4  96(R9)(SI*1), Z11
-	VSHUFF64X2       $0xdd, Z8, Z12, Z8
 	VFMADD231PS.BCST 56(CX), Z8, Z1
-	VBROADCASTF64X4  96(R9)(R8*1), K1, Z11
-	VUNPCKLPS        Z17, Z10, Z8
-	VUNPCKHPS        Z17, Z10, Z10
+	VBROADCASTF64X4  64(R9)(R8*1), K1, Z11
+	VUNPCKLPS        Z29, Z10, Z8
+	VUNPCKHPS        Z29, Z10, Z10
 	VUNPCKLPS        Z11, Z7, Z12
 	VSHUFF64X2       $0xdd, Z9, Z6, Z6
 	VFMADD231PS.BCST 60(CX), Z6, Z1
@@ -23783,72 +23904,22 @@ blocks:
 
 last:
 	VSHUFF64X2       $0x88, Z5, Z10, Z2
-	VFMADD231PS.BCST (CX), Z2, Z1
-	VBROADCASTF64X4  32(R10), Z2
-	VBROADCASTF64X4  32(R10)(BX*4), K1, Z2
-	VBROADCASTF64X4  32(R10)(BX*1), Z3
-	VBROADCASTF64X4  32(R10)(DI*1), K1, Z3
-	VSHUFF64X2       $0x88, Z7, Z11, Z4
-	VFMADD231PS.BCST 4(CX), Z4, Z1
-	VBROADCASTF64X4  32(R10)(BX*2), Z4
-	VBROADCASTF64X4  32(R10)(SI*2), K1, Z4
-	VBROADCASTF64X4  32(R10)(SI*1), Z17
-	VBROADCASTF64X4  32(R10)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z12, Z18
-	VFMADD231PS.BCST 8(CX), Z18, Z1
-	VPROLQ           $0x20, Z3, Z3
-	VBLENDMPS        Z3, Z2, K2, Z13
-	VBLENDMPS        Z2, Z3, K2, Z14
-	VPROLQ           $0x20, Z17, Z17
+	VFMADD231PS.BCST 32(CX), Z2, Z1
+	VSHUFF64X2       $0x88, Z7, Z11, Z2
+	VFMADD231PS.BCST 36(CX), Z2, Z1
+	VSHUFF64X2       $0x88, Z8, Z12, Z2
+	VFMADD231PS.BCST 40(CX), Z2, Z1
 	VSHUFF64X2       $0x88, Z9, Z6, Z2
-	VFMADD231PS.BCST 12(CX), Z2, Z1
-	VBLENDMPS        Z17, Z4, K2, Z15
-	VBLENDMPS        Z4, Z17, K2, Z16
-	VSHUFPS          $0x44, Z15, Z13, Z2
-	VSHUFPS          $0x11, Z16, Z14, Z3
-	VSHUFPS          $0xee, Z15, Z13, Z4
-	VSHUFF64X2       $0xdd, Z5, Z10, Z5
-	VFMADD231PS.BCST 16(CX), Z5, Z1
-	VSHUFPS          $0xbb, Z16, Z14, Z5
-	VBROADCASTF64X4  32(R11), Z10
-	VBROADCASTF64X4  32(R11)(BX*4), K1, Z10
-	VBROADCASTF64X4  32(R11)(BX*1), Z13
-	VSHUFF64X2       $0xdd, Z7, Z11, Z7
-	VFMADD231PS.BCST 20(CX), Z7, Z1
-	VBROADCASTF64X4  32(R11)(DI*1), K1, Z13
-	VBROADCASTF64X4  32(R11)(BX*2), Z7
-	VBROADCASTF64X4  32(R11)(SI*2), K1, Z7
-	VBROADCASTF64X4  32(R11)(SI*1), Z11
-	VSHUFF64X2       $0xdd, Z8, Z12, Z8
-	VFMADD231PS.BCST 24(CX), Z8, Z1
-	VBROADCASTF64X4  32(R11)(R8*1), K1, Z11
-	VUNPCKLPS        Z13, Z10, Z8
-	VUNPCKHPS        Z13, Z10, Z10
-	VUNPCKLPS        Z11, Z7, Z12
-	VSHUFF64X2       $0xdd, Z9, Z6, Z6
-	VFMADD231PS.BCST 28(CX), Z6, Z1
-	VUNPCKHPS        Z11, Z7, Z9
-	VSHUFPS          $0x44, Z12, Z8, Z6
-	VSHUFPS          $0xee, Z12, Z8, Z7
-	VSHUFPS          $0x44, Z9, Z10, Z8
-	VSHUFPS          $0xee, Z9, Z10, Z9
-	VSHUFF64X2       $0x88, Z6, Z2, Z10
-	VFMADD231PS.BCST 32(CX), Z10, Z1
-	VSHUFF64X2       $0x88, Z7, Z3, Z10
-	VFMADD231PS.BCST 36(CX), Z10, Z1
-	VSHUFF64X2       $0x88, Z8, Z4, Z10
-	VFMADD231PS.BCST 40(CX), Z10, Z1
-	VSHUFF64X2       $0x88, Z9, Z5, Z10
-	VFMADD231PS.BCST 44(CX), Z10, Z1
-	VSHUFF64X2       $0xdd, Z6, Z2, Z2
+	VFMADD231PS.BCST 44(CX), Z2, Z1
+	VSHUFF64X2       $0xdd, Z5, Z10, Z2
 	VFMADD231PS.BCST 48(CX), Z2, Z1
-	VSHUFF64X2       $0xdd, Z7, Z3, Z2
+	VSHUFF64X2       $0xdd, Z7, Z11, Z2
 	VFMADD231PS.BCST 52(CX), Z2, Z1
-	VSHUFF64X2       $0xdd, Z8, Z4, Z2
+	VSHUFF64X2       $0xdd, Z8, Z12, Z2
 	VFMADD231PS.BCST 56(CX), Z2, Z1
-	VSHUFF64X2       $0xdd, Z9, Z5, Z2
+	VSHUFF64X2       $0xdd, Z9, Z6, Z2
 	VFMADD231PS.BCST 60(CX), Z2, Z1
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -23862,20 +23933,20 @@ TEXT ·turned2_avx512(SB), $32-8
 	MOVQ    p+0(FP), AX
 	MOVL    $0x000000f0, CX
 	KMOVW   CX, K1
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
@@ -23888,7 +23959,7 @@ begun:
 	MOVQ            8(AX), CX
 	MOVQ            (AX), DX
 	LEAQ            (DX)(CX*1), CX
-	MOVQ            24(AX), SI
+	MOVQ            32(AX), SI
 	LEAQ            (SI)(SI*2), DI
 	LEAQ            (DI)(SI*2), R8
 	LEAQ            (R8)(SI*2), R9
@@ -23896,266 +23967,266 @@ begun:
 	LEAQ            (BX)(SI*8), R10
 	LEAQ            (R10)(SI*8), R11
 	LEAQ            (R11)(SI*8), R12
-	VBROADCASTF64X4 (BX), Z4
-	VBROADCASTF64X4 (BX)(SI*4), K1, Z4
+	VBROADCASTF64X4 (BX), Z6
+	VBROADCASTF64X4 (BX)(SI*4), K1, Z6
 	VBROADCASTF64X4 (BX)(SI*1), Z7
 	VBROADCASTF64X4 (BX)(R8*1), K1, Z7
-	VBROADCASTF64X4 (BX)(SI*2), Z5
-	VBROADCASTF64X4 (BX)(DI*2), K1, Z5
+	VBROADCASTF64X4 (BX)(SI*2), Z4
+	VBROADCASTF64X4 (BX)(DI*2), K1, Z4
 	VBROADCASTF64X4 (BX)(DI*1), Z8
 	VBROADCASTF64X4 (BX)(R9*1), K1, Z8
-	VUNPCKLPS       Z7, Z4, Z6
-	VUNPCKHPS       Z7, Z4, Z4
-	VUNPCKLPS       Z8, Z5, Z7
-	VUNPCKHPS       Z8, Z5, Z5
-	VSHUFPS         $0x44, Z7, Z6, Z12
-	VSHUFPS         $0xee, Z7, Z6, Z13
-	VSHUFPS         $0x44, Z5, Z4, Z14
-	VSHUFPS         $0xee, Z5, Z4, Z15
-	VBROADCASTF64X4 (R10), Z4
-	VBROADCASTF64X4 (R10)(SI*4), K1, Z4
-	VBROADCASTF64X4 (R10)(SI*1), Z7
-	VBROADCASTF64X4 (R10)(R8*1), K1, Z7
-	VBROADCASTF64X4 (R10)(SI*2), Z5
-	VBROADCASTF64X4 (R10)(DI*2), K1, Z5
-	VBROADCASTF64X4 (R10)(DI*1), Z8
-	VBROADCASTF64X4 (R10)(R9*1), K1, Z8
-	VUNPCKLPS       Z7, Z4, Z6
-	VUNPCKHPS       Z7, Z4, Z4
-	VUNPCKLPS       Z8, Z5, Z7
-	VUNPCKHPS       Z8, Z5, Z5
-	VSHUFPS         $0x44, Z7, Z6, Z9
-	VSHUFPS         $0xee, Z7, Z6, Z8
-	VSHUFPS         $0x44, Z5, Z4, Z10
-	VSHUFPS         $0xee, Z5, Z4, Z11
+	VUNPCKLPS       Z7, Z6, Z5
+	VUNPCKHPS       Z7, Z6, Z7
+	VUNPCKLPS       Z8, Z4, Z6
+	VUNPCKHPS       Z8, Z4, Z8
+	VSHUFPS         $0x44, Z6, Z5, Z4
+	VSHUFPS         $0xee, Z6, Z5, Z5
+	VSHUFPS         $0x44, Z8, Z7, Z6
+	VSHUFPS         $0xee, Z8, Z7, Z7
+	VBROADCASTF64X4 (R10), Z10
+	VBROADCASTF64X4 (R10)(SI*4), K1, Z10
+	VBROADCASTF64X4 (R10)(SI*1), Z11
+	VBROADCASTF64X4 (R10)(R8*1), K1, Z11
+	VBROADCASTF64X4 (R10)(SI*2), Z8
+	VBROADCASTF64X4 (R10)(DI*2), K1, Z8
+	VBROADCASTF64X4 (R10)(DI*1), Z12
+	VBROADCASTF64X4 (R10)(R9*1), K1, Z12
+	VUNPCKLPS       Z11, Z10, Z9
+	VUNPCKHPS       Z11, Z10, Z11
+	VUNPCKLPS       Z12, Z8, Z10
+	VUNPCKHPS       Z12, Z8, Z12
+	VSHUFPS         $0x44, Z10, Z9, Z8
+	VSHUFPS         $0xee, Z10, Z9, Z9
+	VSHUFPS         $0x44, Z12, Z11, Z10
+	VSHUFPS         $0xee, Z12, Z11, Z11
 
 blocks:
-	VSHUFF64X2       $0x88, Z9, Z12, Z4
-	VFMADD231PS.BCST (DX), Z4, Z0
-	VBROADCASTF64X4  32(BX), Z7
-	VBROADCASTF64X4  32(BX)(SI*4), K1, Z7
-	VFMADD231PS.BCST (CX), Z4, Z2
+	VSHUFF64X2       $0x88, Z8, Z4, Z12
+	VFMADD231PS.BCST (DX), Z12, Z0
+	VBROADCASTF64X4  32(BX), Z15
+	VBROADCASTF64X4  32(BX)(SI*4), K1, Z15
+	VFMADD231PS.BCST (CX), Z12, Z2
 	VBROADCASTF64X4  32(BX)(SI*1), Z17
 	VBROADCASTF64X4  32(BX)(R8*1), K1, Z17
-	VSHUFF64X2       $0x88, Z8, Z13, Z5
-	VFMADD231PS.BCST 4(DX), Z5, Z0
-	VBROADCASTF64X4  32(BX)(SI*2), Z4
-	VBROADCASTF64X4  32(BX)(DI*2), K1, Z4
-	VFMADD231PS.BCST 4(CX), Z5, Z2
-	VBROADCASTF64X4  32(BX)(DI*1), Z6
-	VBROADCASTF64X4  32(BX)(R9*1), K1, Z6
-	VSHUFF64X2       $0x88, Z10, Z14, Z16
-	VFMADD231PS.BCST 8(DX), Z16, Z0
-	VUNPCKLPS        Z17, Z7, Z5
-	VUNPCKHPS        Z17, Z7, Z7
-	VFMADD231PS.BCST 8(CX), Z16, Z2
-	VUNPCKLPS        Z6, Z4, Z17
-	VUNPCKHPS        Z6, Z4, Z16
-	VSHUFF64X2       $0x88, Z11, Z15, Z6
-	VFMADD231PS.BCST 12(DX), Z6, Z0
-	VSHUFPS          $0x44, Z17, Z5, Z4
-	VSHUFPS          $0xee, Z17, Z5, Z5
-	VFMADD231PS.BCST 12(CX), Z6, Z2
-	VSHUFPS          $0x44, Z16, Z7, Z6
-	VSHUFPS          $0xee, Z16, Z7, Z7
-	VSHUFF64X2       $0xdd, Z9, Z12, Z12
-	VFMADD231PS.BCST 16(DX), Z12, Z0
-	VBROADCASTF64X4  32(R10), Z9
-	VBROADCASTF64X4  32(R10)(SI*4), K1, Z9
-	VFMADD231PS.BCST 16(CX), Z12, Z2
-	VBROADCASTF64X4  32(R10)(SI*1), Z12
-	VBROADCASTF64X4  32(R10)(R8*1), K1, Z12
-	VSHUFF64X2       $0xdd, Z8, Z13, Z13
-	VFMADD231PS.BCST 20(DX), Z13, Z0
-	VBROADCASTF64X4  32(R10)(SI*2), Z8
-	VBROADCASTF64X4  32(R10)(DI*2), K1, Z8
-	VFMADD231PS.BCST 20(CX), Z13, Z2
-	VBROADCASTF64X4  32(R10)(DI*1), Z13
-	VBROADCASTF64X4  32(R10)(R9*1), K1, Z13
-	VSHUFF64X2       $0xdd, Z10, Z14, Z14
-	VFMADD231PS.BCST 24(DX), Z14, Z0
-	VUNPCKLPS        Z12, Z9, Z10
-	VUNPCKHPS        Z12, Z9, Z12
-	VFMADD231PS.BCST 24(CX), Z14, Z2
-	VUNPCKLPS        Z13, Z8, Z9
-	VUNPCKHPS        Z13, Z8, Z13
-	VSHUFF64X2       $0xdd, Z11, Z15, Z11
-	VFMADD231PS.BCST 28(DX), Z11, Z0
-	VSHUFPS          $0x44, Z9, Z10, Z8
-	VSHUFPS          $0xee, Z9, Z10, Z9
-	VFMADD231PS.BCST 28(CX), Z11, Z2
-	VSHUFPS          $0x44, Z13, Z12, Z10
-	VSHUFPS          $0xee, Z13, Z12, Z11
-	VSHUFF64X2       $0x88, Z8, Z4, Z12
-	VFMADD231PS.BCST 32(DX), Z12, Z0
-	VBROADCASTF64X4  (R11), Z15
-	VBROADCASTF64X4  (R11)(SI*4), K1, Z15
-	VFMADD231PS.BCST 32(CX), Z12, Z2
-	VBROADCASTF64X4  (R11)(SI*1), Z17
-	VBROADCASTF64X4  (R11)(R8*1), K1, Z17
 	VSHUFF64X2       $0x88, Z9, Z5, Z13
-	VFMADD231PS.BCST 36(DX), Z13, Z0
-	VBROADCASTF64X4  (R11)(SI*2), Z12
-	VBROADCASTF64X4  (R11)(DI*2), K1, Z12
-	VFMADD231PS.BCST 36(CX), Z13, Z2
-	VBROADCASTF64X4  (R11)(DI*1), Z14
-	VBROADCASTF64X4  (R11)(R9*1), K1, Z14
+	VFMADD231PS.BCST 4(DX), Z13, Z0
+	VBROADCASTF64X4  32(BX)(SI*2), Z12
+	VBROADCASTF64X4  32(BX)(DI*2), K1, Z12
+	VFMADD231PS.BCST 4(CX), Z13, Z2
+	VBROADCASTF64X4  32(BX)(DI*1), Z14
+	VBROADCASTF64X4  32(BX)(R9*1), K1, Z14
 	VSHUFF64X2       $0x88, Z10, Z6, Z16
-	VFMADD231PS.BCST 40(DX), Z16, Z0
+	VFMADD231PS.BCST 8(DX), Z16, Z0
 	VUNPCKLPS        Z17, Z15, Z13
 	VUNPCKHPS        Z17, Z15, Z15
-	VFMADD231PS.BCST 40(CX), Z16, Z2
+	VFMADD231PS.BCST 8(CX), Z16, Z2
 	VUNPCKLPS        Z14, Z12, Z17
 	VUNPCKHPS        Z14, Z12, Z16
 	VSHUFF64X2       $0x88, Z11, Z7, Z14
-	VFMADD231PS.BCST 44(DX), Z14, Z0
+	VFMADD231PS.BCST 12(DX), Z14, Z0
 	VSHUFPS          $0x44, Z17, Z13, Z12
 	VSHUFPS          $0xee, Z17, Z13, Z13
-	VFMADD231PS.BCST 44(CX), Z14, Z2
+	VFMADD231PS.BCST 12(CX), Z14, Z2
 	VSHUFPS          $0x44, Z16, Z15, Z14
 	VSHUFPS          $0xee, Z16, Z15, Z15
 	VSHUFF64X2       $0xdd, Z8, Z4, Z8
-	VFMADD231PS.BCST 48(DX), Z8, Z0
-	VBROADCASTF64X4  (R12), Z4
-	VBROADCASTF64X4  (R12)(SI*4), K1, Z4
-	VFMADD231PS.BCST 48(CX), Z8, Z2
-	VBROADCASTF64X4  (R12)(SI*1), Z8
-	VBROADCASTF64X4  (R12)(R8*1), K1, Z8
+	VFMADD231PS.BCST 16(DX), Z8, Z0
+	VBROADCASTF64X4  32(R10), Z4
+	VBROADCASTF64X4  32(R10)(SI*4), K1, Z4
+	VFMADD231PS.BCST 16(CX), Z8, Z2
+	VBROADCASTF64X4  32(R10)(SI*1), Z8
+	VBROADCASTF64X4  32(R10)(R8*1), K1, Z8
 	VSHUFF64X2       $0xdd, Z9, Z5, Z9
-	VFMADD231PS.BCST 52(DX), Z9, Z0
-	VBROADCASTF64X4  (R12)(SI*2), Z5
-	VBROADCASTF64X4  (R12)(DI*2), K1, Z5
-	VFMADD231PS.BCST 52(CX), Z9, Z2
-	VBROADCASTF64X4  (R12)(DI*1), Z9
-	VBROADCASTF64X4  (R12)(R9*1), K1, Z9
+	VFMADD231PS.BCST 20(DX), Z9, Z0
+	VBROADCASTF64X4  32(R10)(SI*2), Z5
+	VBROADCASTF64X4  32(R10)(DI*2), K1, Z5
+	VFMADD231PS.BCST 20(CX), Z9, Z2
+	VBROADCASTF64X4  32(R10)(DI*1), Z9
+	VBROADCASTF64X4  32(R10)(R9*1), K1, Z9
 	VSHUFF64X2       $0xdd, Z10, Z6, Z10
-	VFMADD231PS.BCST 56(DX), Z10, Z0
+	VFMADD231PS.BCST 24(DX), Z10, Z0
 	VUNPCKLPS        Z8, Z4, Z6
 	VUNPCKHPS        Z8, Z4, Z4
-	VFMADD231PS.BCST 56(CX), Z10, Z2
+	VFMADD231PS.BCST 24(CX), Z10, Z2
 	VUNPCKLPS        Z9, Z5, Z8
 	VUNPCKHPS        Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z11, Z7, Z7
-	VFMADD231PS.BCST 60(DX), Z7, Z0
+	VFMADD231PS.BCST 28(DX), Z7, Z0
 	VSHUFPS          $0x44, Z8, Z6, Z9
 	VSHUFPS          $0xee, Z8, Z6, Z8
-	VFMADD231PS.BCST 60(CX), Z7, Z2
+	VFMADD231PS.BCST 28(CX), Z7, Z2
 	VSHUFPS          $0x44, Z5, Z4, Z10
 	VSHUFPS          $0xee, Z5, Z4, Z11
 	VSHUFF64X2       $0x88, Z9, Z12, Z4
-	VFMADD231PS.BCST (DX), Z4, Z1
-	VBROADCASTF64X4  32(R11), Z7
-	VBROADCASTF64X4  32(R11)(SI*4), K1, Z7
-	VFMADD231PS.BCST (CX), Z4, Z3
-	VBROADCASTF64X4  32(R11)(SI*1), Z17
-	VBROADCASTF64X4  32(R11)(R8*1), K1, Z17
+	VFMADD231PS.BCST 32(DX), Z4, Z0
+	VBROADCASTF64X4  (R11), Z7
+	VBROADCASTF64X4  (R11)(SI*4), K1, Z7
+	VFMADD231PS.BCST 32(CX), Z4, Z2
+	VBROADCASTF64X4  (R11)(SI*1), Z17
+	VBROADCASTF64X4  (R11)(R8*1), K1, Z17
 	VSHUFF64X2       $0x88, Z8, Z13, Z5
-	VFMADD231PS.BCST 4(DX), Z5, Z1
-	VBROADCASTF64X4  32(R11)(SI*2), Z4
-	VBROADCASTF64X4  32(R11)(DI*2), K1, Z4
-	VFMADD231PS.BCST 4(CX), Z5, Z3
-	VBROADCASTF64X4  32(R11)(DI*1), Z6
-	VBROADCASTF64X4  32(R11)(R9*1), K1, Z6
+	VFMADD231PS.BCST 36(DX), Z5, Z0
+	VBROADCASTF64X4  (R11)(SI*2), Z4
+	VBROADCASTF64X4  (R11)(DI*2), K1, Z4
+	VFMADD231PS.BCST 36(CX), Z5, Z2
+	VBROADCASTF64X4  (R11)(DI*1), Z6
+	VBROADCASTF64X4  (R11)(R9*1), K1, Z6
 	VSHUFF64X2       $0x88, Z10, Z14, Z16
-	VFMADD231PS.BCST 8(DX), Z16, Z1
+	VFMADD231PS.BCST 40(DX), Z16, Z0
 	VUNPCKLPS        Z17, Z7, Z5
 	VUNPCKHPS        Z17, Z7, Z7
-	VFMADD231PS.BCST 8(CX), Z16, Z3
+	VFMADD231PS.BCST 40(CX), Z16, Z2
 	VUNPCKLPS        Z6, Z4, Z17
 	VUNPCKHPS        Z6, Z4, Z16
 	VSHUFF64X2       $0x88, Z11, Z15, Z6
-	VFMADD231PS.BCST 12(DX), Z6, Z1
+	VFMADD231PS.BCST 44(DX), Z6, Z0
 	VSHUFPS          $0x44, Z17, Z5, Z4
 	VSHUFPS          $0xee, Z17, Z5, Z5
-	VFMADD231PS.BCST 12(CX), Z6, Z3
+	VFMADD231PS.BCST 44(CX), Z6, Z2
 	VSHUFPS          $0x44, Z16, Z7, Z6
 	VSHUFPS          $0xee, Z16, Z7, Z7
 	VSHUFF64X2       $0xdd, Z9, Z12, Z12
-	VFMADD231PS.BCST 16(DX), Z12, Z1
-	VBROADCASTF64X4  32(R12), Z9
-	VBROADCASTF64X4  32(R12)(SI*4), K1, Z9
-	VFMADD231PS.BCST 16(CX), Z12, Z3
-	VBROADCASTF64X4  32(R12)(SI*1), Z12
-	VBROADCASTF64X4  32(R12)(R8*1), K1, Z12
+	VFMADD231PS.BCST 48(DX), Z12, Z0
+	VBROADCASTF64X4  (R12), Z9
+	VBROADCASTF64X4  (R12)(SI*4), K1, Z9
+	VFMADD231PS.BCST 48(CX), Z12, Z2
+	VBROADCASTF64X4  (R12)(SI*1), Z12
+	VBROADCASTF64X4  (R12)(R8*1), K1, Z12
 	VSHUFF64X2       $0xdd, Z8, Z13, Z13
-	VFMADD231PS.BCST 20(DX), Z13, Z1
-	VBROADCASTF64X4  32(R12)(SI*2), Z8
-	VBROADCASTF64X4  32(R12)(DI*2), K1, Z8
-	VFMADD231PS.BCST 20(CX), Z13, Z3
-	VBROADCASTF64X4  32(R12)(DI*1), Z13
-	VBROADCASTF64X4  32(R12)(R9*1), K1, Z13
+	VFMADD231PS.BCST 52(DX), Z13, Z0
+	VBROADCASTF64X4  (R12)(SI*2), Z8
+	VBROADCASTF64X4  (R12)(DI*2), K1, Z8
+	VFMADD231PS.BCST 52(CX), Z13, Z2
+	VBROADCASTF64X4  (R12)(DI*1), Z13
+	VBROADCASTF64X4  (R12)(R9*1), K1, Z13
 	VSHUFF64X2       $0xdd, Z10, Z14, Z14
-	VFMADD231PS.BCST 24(DX), Z14, Z1
+	VFMADD231PS.BCST 56(DX), Z14, Z0
 	VUNPCKLPS        Z12, Z9, Z10
 	VUNPCKHPS        Z12, Z9, Z12
-	VFMADD231PS.BCST 24(CX), Z14, Z3
+	VFMADD231PS.BCST 56(CX), Z14, Z2
 	VUNPCKLPS        Z13, Z8, Z9
 	VUNPCKHPS        Z13, Z8, Z13
 	VSHUFF64X2       $0xdd, Z11, Z15, Z11
-	VFMADD231PS.BCST 28(DX), Z11, Z1
+	VFMADD231PS.BCST 60(DX), Z11, Z0
 	VSHUFPS          $0x44, Z9, Z10, Z8
 	VSHUFPS          $0xee, Z9, Z10, Z9
-	VFMADD231PS.BCST 28(CX), Z11, Z3
+	VFMADD231PS.BCST 60(CX), Z11, Z2
 	VSHUFPS          $0x44, Z13, Z12, Z10
 	VSHUFPS          $0xee, Z13, Z12, Z11
-	SUBQ             $0x10, 24(SP)
-	JEQ              last
 	VSHUFF64X2       $0x88, Z8, Z4, Z12
-	VFMADD231PS.BCST 32(DX), Z12, Z1
-	VBROADCASTF64X4  64(BX), Z15
-	VBROADCASTF64X4  64(BX)(SI*4), K1, Z15
-	VFMADD231PS.BCST 32(CX), Z12, Z3
-	VBROADCASTF64X4  64(BX)(SI*1), Z17
-	VBROADCASTF64X4  64(BX)(R8*1), K1, Z17
+	VFMADD231PS.BCST (DX), Z12, Z1
+	VBROADCASTF64X4  32(R11), Z15
+	VBROADCASTF64X4  32(R11)(SI*4), K1, Z15
+	VFMADD231PS.BCST (CX), Z12, Z3
+	VBROADCASTF64X4  32(R11)(SI*1), Z17
+	VBROADCASTF64X4  32(R11)(R8*1), K1, Z17
 	VSHUFF64X2       $0x88, Z9, Z5, Z13
-	VFMADD231PS.BCST 36(DX), Z13, Z1
-	VBROADCASTF64X4  64(BX)(SI*2), Z12
-	VBROADCASTF64X4  64(BX)(DI*2), K1, Z12
-	VFMADD231PS.BCST 36(CX), Z13, Z3
-	VBROADCASTF64X4  64(BX)(DI*1), Z14
-	VBROADCASTF64X4  64(BX)(R9*1), K1, Z14
+	VFMADD231PS.BCST 4(DX), Z13, Z1
+	VBROADCASTF64X4  32(R11)(SI*2), Z12
+	VBROADCASTF64X4  32(R11)(DI*2), K1, Z12
+	VFMADD231PS.BCST 4(CX), Z13, Z3
+	VBROADCASTF64X4  32(R11)(DI*1), Z14
+	VBROADCASTF64X4  32(R11)(R9*1), K1, Z14
 	VSHUFF64X2       $0x88, Z10, Z6, Z16
-	VFMADD231PS.BCST 40(DX), Z16, Z1
+	VFMADD231PS.BCST 8(DX), Z16, Z1
 	VUNPCKLPS        Z17, Z15, Z13
 	VUNPCKHPS        Z17, Z15, Z15
-	VFMADD231PS.BCST 40(CX), Z16, Z3
+	VFMADD231PS.BCST 8(CX), Z16, Z3
 	VUNPCKLPS        Z14, Z12, Z17
 	VUNPCKHPS        Z14, Z12, Z16
 	VSHUFF64X2       $0x88, Z11, Z7, Z14
-	VFMADD231PS.BCST 44(DX), Z14, Z1
+	VFMADD231PS.BCST 12(DX), Z14, Z1
 	VSHUFPS          $0x44, Z17, Z13, Z12
 	VSHUFPS          $0xee, Z17, Z13, Z13
-	VFMADD231PS.BCST 44(CX), Z14, Z3
+	VFMADD231PS.BCST 12(CX), Z14, Z3
 	VSHUFPS          $0x44, Z16, Z15, Z14
 	VSHUFPS          $0xee, Z16, Z15, Z15
 	VSHUFF64X2       $0xdd, Z8, Z4, Z8
-	VFMADD231PS.BCST 48(DX), Z8, Z1
-	VBROADCASTF64X4  64(R10), Z4
-	VBROADCASTF64X4  64(R10)(SI*4), K1, Z4
-	VFMADD231PS.BCST 48(CX), Z8, Z3
-	VBROADCASTF64X4  64(R10)(SI*1), Z8
-	VBROADCASTF64X4  64(R10)(R8*1), K1, Z8
+	VFMADD231PS.BCST 16(DX), Z8, Z1
+	VBROADCASTF64X4  32(R12), Z4
+	VBROADCASTF64X4  32(R12)(SI*4), K1, Z4
+	VFMADD231PS.BCST 16(CX), Z8, Z3
+	VBROADCASTF64X4  32(R12)(SI*1), Z8
+	VBROADCASTF64X4  32(R12)(R8*1), K1, Z8
 	VSHUFF64X2       $0xdd, Z9, Z5, Z9
-	VFMADD231PS.BCST 52(DX), Z9, Z1
-	VBROADCASTF64X4  64(R10)(SI*2), Z5
-	VBROADCASTF64X4  64(R10)(DI*2), K1, Z5
-	VFMADD231PS.BCST 52(CX), Z9, Z3
-	VBROADCASTF64X4  64(R10)(DI*1), Z9
-	VBROADCASTF64X4  64(R10)(R9*1), K1, Z9
+	VFMADD231PS.BCST 20(DX), Z9, Z1
+	VBROADCASTF64X4  32(R12)(SI*2), Z5
+	VBROADCASTF64X4  32(R12)(DI*2), K1, Z5
+	VFMADD231PS.BCST 20(CX), Z9, Z3
+	VBROADCASTF64X4  32(R12)(DI*1), Z9
+	VBROADCASTF64X4  32(R12)(R9*1), K1, Z9
 	VSHUFF64X2       $0xdd, Z10, Z6, Z10
-	VFMADD231PS.BCST 56(DX), Z10, Z1
+	VFMADD231PS.BCST 24(DX), Z10, Z1
 	VUNPCKLPS        Z8, Z4, Z6
 	VUNPCKHPS        Z8, Z4, Z4
-	VFMADD231PS.BCST 56(CX), Z10, Z3
+	VFMADD231PS.BCST 24(CX), Z10, Z3
 	VUNPCKLPS        Z9, Z5, Z8
 	VUNPCKHPS        Z9, Z5, Z5
 	VSHUFF64X2       $0xdd, Z11, Z7, Z7
-	VFMADD231PS.BCST 60(DX), Z7, Z1
+	VFMADD231PS.BCST 28(DX), Z7, Z1
 	VSHUFPS          $0x44, Z8, Z6, Z9
 	VSHUFPS          $0xee, Z8, Z6, Z8
-	VFMADD231PS.BCST 60(CX), Z7, Z3
+	VFMADD231PS.BCST 28(CX), Z7, Z3
 	VSHUFPS          $0x44, Z5, Z4, Z10
 	VSHUFPS          $0xee, Z5, Z4, Z11
+	SUBQ             $0x10, 24(SP)
+	JEQ              last
+	VSHUFF64X2       $0x88, Z9, Z12, Z4
+	VFMADD231PS.BCST 32(DX), Z4, Z1
+	VBROADCASTF64X4  64(BX), Z7
+	VBROADCASTF64X4  64(BX)(SI*4), K1, Z7
+	VFMADD231PS.BCST 32(CX), Z4, Z3
+	VBROADCASTF64X4  64(BX)(SI*1), Z17
+	VBROADCASTF64X4  64(BX)(R8*1), K1, Z17
+	VSHUFF64X2       $0x88, Z8, Z13, Z5
+	VFMADD231PS.BCST 36(DX), Z5, Z1
+	VBROADCASTF64X4  64(BX)(SI*2), Z4
+	VBROADCASTF64X4  64(BX)(DI*2), K1, Z4
+	VFMADD231PS.BCST 36(CX), Z5, Z3
+	VBROADCASTF64X4  64(BX)(DI*1), Z6
+	VBROADCASTF64X4  64(BX)(R9*1), K1, Z6
+	VSHUFF64X2       $0x88, Z10, Z14, Z16
+	VFMADD231PS.BCST 40(DX), Z16, Z1
+	VUNPCKLPS        Z17, Z7, Z5
+	VUNPCKHPS        Z17, Z7, Z7
+	VFMADD231PS.BCST 40(CX), Z16, Z3
+	VUNPCKLPS        Z6, Z4, Z17
+	VUNPCKHPS        Z6, Z4, Z16
+	VSHUFF64X2       $0x88, Z11, Z15, Z6
+	VFMADD231PS.BCST 44(DX), Z6, Z1
+	VSHUFPS          $0x44, Z17, Z5, Z4
+	VSHUFPS          $0xee, Z17, Z5, Z5
+	VFMADD231PS.BCST 44(CX), Z6, Z3
+	VSHUFPS          $0x44, Z16, Z7, Z6
+	VSHUFPS          $0xee, Z16, Z7, Z7
+	VSHUFF64X2       $0xdd, Z9, Z12, Z12
+	VFMADD231PS.BCST 48(DX), Z12, Z1
+	VBROADCASTF64X4  64(R10), Z9
+	VBROADCASTF64X4  64(R10)(SI*4), K1, Z9
+	VFMADD231PS.BCST 48(CX), Z12, Z3
+	VBROADCASTF64X4  64(R10)(SI*1), Z12
+	VBROADCASTF64X4  64(R10)(R8*1), K1, Z12
+	VSHUFF64X2       $0xdd, Z8, Z13, Z13
+	VFMADD231PS.BCST 52(DX), Z13, Z1
+	VBROADCASTF64X4  64(R10)(SI*2), Z8
+	VBROADCASTF64X4  64(R10)(DI*2), K1, Z8
+	VFMADD231PS.BCST 52(CX), Z13, Z3
+	VBROADCASTF64X4  64(R10)(DI*1), Z13
+	VBROADCASTF64X4  64(R10)(R9*1), K1, Z13
+	VSHUFF64X2       $0xdd, Z10, Z14, Z14
+	VFMADD231PS.BCST 56(DX), Z14, Z1
+	VUNPCKLPS        Z12, Z9, Z10
+	VUNPCKHPS        Z12, Z9, Z12
+	VFMADD231PS.BCST 56(CX), Z14, Z3
+	VUNPCKLPS        Z13, Z8, Z9
+	VUNPCKHPS        Z13, Z8, Z13
+	VSHUFF64X2       $0xdd, Z11, Z15, Z11
+	VFMADD231PS.BCST 60(DX), Z11, Z1
+	VSHUFPS          $0x44, Z9, Z10, Z8
+	VSHUFPS          $0xee, Z9, Z10, Z9
+	VFMADD231PS.BCST 60(CX), Z11, Z3
+	VSHUFPS          $0x44, Z13, Z12, Z10
+	VSHUFPS          $0xee, Z13, Z12, Z11
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, BX
@@ -24165,31 +24236,31 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z8, Z4, Z12
-	VFMADD231PS.BCST 32(DX), Z12, Z1
-	VFMADD231PS.BCST 32(CX), Z12, Z3
-	VSHUFF64X2       $0x88, Z9, Z5, Z12
-	VFMADD231PS.BCST 36(DX), Z12, Z1
-	VFMADD231PS.BCST 36(CX), Z12, Z3
-	VSHUFF64X2       $0x88, Z10, Z6, Z12
-	VFMADD231PS.BCST 40(DX), Z12, Z1
-	VFMADD231PS.BCST 40(CX), Z12, Z3
-	VSHUFF64X2       $0x88, Z11, Z7, Z12
-	VFMADD231PS.BCST 44(DX), Z12, Z1
-	VFMADD231PS.BCST 44(CX), Z12, Z3
-	VSHUFF64X2       $0xdd, Z8, Z4, Z4
+	VSHUFF64X2       $0x88, Z9, Z12, Z4
+	VFMADD231PS.BCST 32(DX), Z4, Z1
+	VFMADD231PS.BCST 32(CX), Z4, Z3
+	VSHUFF64X2       $0x88, Z8, Z13, Z4
+	VFMADD231PS.BCST 36(DX), Z4, Z1
+	VFMADD231PS.BCST 36(CX), Z4, Z3
+	VSHUFF64X2       $0x88, Z10, Z14, Z4
+	VFMADD231PS.BCST 40(DX), Z4, Z1
+	VFMADD231PS.BCST 40(CX), Z4, Z3
+	VSHUFF64X2       $0x88, Z11, Z15, Z4
+	VFMADD231PS.BCST 44(DX), Z4, Z1
+	VFMADD231PS.BCST 44(CX), Z4, Z3
+	VSHUFF64X2       $0xdd, Z9, Z12, Z4
 	VFMADD231PS.BCST 48(DX), Z4, Z1
 	VFMADD231PS.BCST 48(CX), Z4, Z3
-	VSHUFF64X2       $0xdd, Z9, Z5, Z4
+	VSHUFF64X2       $0xdd, Z8, Z13, Z4
 	VFMADD231PS.BCST 52(DX), Z4, Z1
 	VFMADD231PS.BCST 52(CX), Z4, Z3
-	VSHUFF64X2       $0xdd, Z10, Z6, Z4
+	VSHUFF64X2       $0xdd, Z10, Z14, Z4
 	VFMADD231PS.BCST 56(DX), Z4, Z1
 	VFMADD231PS.BCST 56(CX), Z4, Z3
-	VSHUFF64X2       $0xdd, Z11, Z7, Z4
+	VSHUFF64X2       $0xdd, Z11, Z15, Z4
 	VFMADD231PS.BCST 60(DX), Z4, Z1
 	VFMADD231PS.BCST 60(CX), Z4, Z3
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -24206,12 +24277,12 @@ TEXT ·turned3_avx512(SB), $32-8
 	MOVQ    p+0(FP), AX
 	MOVL    $0x000000f0, CX
 	KMOVW   CX, K1
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -24219,9 +24290,9 @@ TEXT ·turned3_avx512(SB), $32-8
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
@@ -24238,7 +24309,7 @@ begun:
 	MOVQ            (AX), DX
 	LEAQ            (DX)(CX*1), BX
 	LEAQ            (BX)(CX*1), CX
-	MOVQ            24(AX), DI
+	MOVQ            32(AX), DI
 	LEAQ            (DI)(DI*2), R8
 	LEAQ            (R8)(DI*2), R9
 	LEAQ            (R9)(DI*2), R10
@@ -24246,298 +24317,298 @@ begun:
 	LEAQ            (SI)(DI*8), R11
 	LEAQ            (R11)(DI*8), R12
 	LEAQ            (R12)(DI*8), R13
-	VBROADCASTF64X4 (SI), Z6
-	VBROADCASTF64X4 (SI)(DI*4), K1, Z6
+	VBROADCASTF64X4 (SI), Z8
+	VBROADCASTF64X4 (SI)(DI*4), K1, Z8
 	VBROADCASTF64X4 (SI)(DI*1), Z9
 	VBROADCASTF64X4 (SI)(R9*1), K1, Z9
-	VBROADCASTF64X4 (SI)(DI*2), Z7
-	VBROADCASTF64X4 (SI)(R8*2), K1, Z7
+	VBROADCASTF64X4 (SI)(DI*2), Z6
+	VBROADCASTF64X4 (SI)(R8*2), K1, Z6
 	VBROADCASTF64X4 (SI)(R8*1), Z10
 	VBROADCASTF64X4 (SI)(R10*1), K1, Z10
-	VUNPCKLPS       Z9, Z6, Z8
-	VUNPCKHPS       Z9, Z6, Z6
-	VUNPCKLPS       Z10, Z7, Z9
-	VUNPCKHPS       Z10, Z7, Z7
-	VSHUFPS         $0x44, Z9, Z8, Z14
-	VSHUFPS         $0xee, Z9, Z8, Z15
-	VSHUFPS         $0x44, Z7, Z6, Z16
-	VSHUFPS         $0xee, Z7, Z6, Z17
-	VBROADCASTF64X4 (R11), Z6
-	VBROADCASTF64X4 (R11)(DI*4), K1, Z6
-	VBROADCASTF64X4 (R11)(DI*1), Z9
-	VBROADCASTF64X4 (R11)(R9*1), K1, Z9
-	VBROADCASTF64X4 (R11)(DI*2), Z7
-	VBROADCASTF64X4 (R11)(R8*2), K1, Z7
-	VBROADCASTF64X4 (R11)(R8*1), Z10
-	VBROADCASTF64X4 (R11)(R10*1), K1, Z10
-	VUNPCKLPS       Z9, Z6, Z8
-	VUNPCKHPS       Z9, Z6, Z6
-	VUNPCKLPS       Z10, Z7, Z9
-	VUNPCKHPS       Z10, Z7, Z7
-	VSHUFPS         $0x44, Z9, Z8, Z11
-	VSHUFPS         $0xee, Z9, Z8, Z10
-	VSHUFPS         $0x44, Z7, Z6, Z12
-	VSHUFPS         $0xee, Z7, Z6, Z13
+	VUNPCKLPS       Z9, Z8, Z7
+	VUNPCKHPS       Z9, Z8, Z9
+	VUNPCKLPS       Z10, Z6, Z8
+	VUNPCKHPS       Z10, Z6, Z10
+	VSHUFPS         $0x44, Z8, Z7, Z6
+	VSHUFPS         $0xee, Z8, Z7, Z7
+	VSHUFPS         $0x44, Z10, Z9, Z8
+	VSHUFPS         $0xee, Z10, Z9, Z9
+	VBROADCASTF64X4 (R11), Z12
+	VBROADCASTF64X4 (R11)(DI*4), K1, Z12
+	VBROADCASTF64X4 (R11)(DI*1), Z13
+	VBROADCASTF64X4 (R11)(R9*1), K1, Z13
+	VBROADCASTF64X4 (R11)(DI*2), Z10
+	VBROADCASTF64X4 (R11)(R8*2), K1, Z10
+	VBROADCASTF64X4 (R11)(R8*1), Z14
+	VBROADCASTF64X4 (R11)(R10*1), K1, Z14
+	VUNPCKLPS       Z13, Z12, Z11
+	VUNPCKHPS       Z13, Z12, Z13
+	VUNPCKLPS       Z14, Z10, Z12
+	VUNPCKHPS       Z14, Z10, Z14
+	VSHUFPS         $0x44, Z12, Z11, Z10
+	VSHUFPS         $0xee, Z12, Z11, Z11
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
 
 blocks:
-	VSHUFF64X2       $0x88, Z11, Z14, Z6
-	VFMADD231PS.BCST (DX), Z6, Z0
-	VBROADCASTF64X4  32(SI), Z9
-	VFMADD231PS.BCST (BX), Z6, Z2
-	VBROADCASTF64X4  32(SI)(DI*4), K1, Z9
-	VFMADD231PS.BCST (CX), Z6, Z4
+	VSHUFF64X2       $0x88, Z10, Z6, Z14
+	VFMADD231PS.BCST (DX), Z14, Z0
+	VBROADCASTF64X4  32(SI), Z17
+	VFMADD231PS.BCST (BX), Z14, Z2
+	VBROADCASTF64X4  32(SI)(DI*4), K1, Z17
+	VFMADD231PS.BCST (CX), Z14, Z4
 	VBROADCASTF64X4  32(SI)(DI*1), Z19
 	VBROADCASTF64X4  32(SI)(R9*1), K1, Z19
-	VSHUFF64X2       $0x88, Z10, Z15, Z7
-	VFMADD231PS.BCST 4(DX), Z7, Z0
-	VBROADCASTF64X4  32(SI)(DI*2), Z6
-	VFMADD231PS.BCST 4(BX), Z7, Z2
-	VBROADCASTF64X4  32(SI)(R8*2), K1, Z6
-	VFMADD231PS.BCST 4(CX), Z7, Z4
-	VBROADCASTF64X4  32(SI)(R8*1), Z8
-	VBROADCASTF64X4  32(SI)(R10*1), K1, Z8
-	VSHUFF64X2       $0x88, Z12, Z16, Z18
-	VFMADD231PS.BCST 8(DX), Z18, Z0
-	VUNPCKLPS        Z19, Z9, Z7
-	VFMADD231PS.BCST 8(BX), Z18, Z2
-	VUNPCKHPS        Z19, Z9, Z9
-	VFMADD231PS.BCST 8(CX), Z18, Z4
-	VUNPCKLPS        Z8, Z6, Z19
-	VUNPCKHPS        Z8, Z6, Z18
-	VSHUFF64X2       $0x88, Z13, Z17, Z8
-	VFMADD231PS.BCST 12(DX), Z8, Z0
-	VSHUFPS          $0x44, Z19, Z7, Z6
-	VFMADD231PS.BCST 12(BX), Z8, Z2
-	VSHUFPS          $0xee, Z19, Z7, Z7
-	VFMADD231PS.BCST 12(CX), Z8, Z4
-	VSHUFPS          $0x44, Z18, Z9, Z8
-	VSHUFPS          $0xee, Z18, Z9, Z9
-	VSHUFF64X2       $0xdd, Z11, Z14, Z14
-	VFMADD231PS.BCST 16(DX), Z14, Z0
-	VBROADCASTF64X4  32(R11), Z11
-	VFMADD231PS.BCST 16(BX), Z14, Z2
-	VBROADCASTF64X4  32(R11)(DI*4), K1, Z11
-	VFMADD231PS.BCST 16(CX), Z14, Z4
-	VBROADCASTF64X4  32(R11)(DI*1), Z14
-	VBROADCASTF64X4  32(R11)(R9*1), K1, Z14
-	VSHUFF64X2       $0xdd, Z10, Z15, Z15
-	VFMADD231PS.BCST 20(DX), Z15, Z0
-	VBROADCASTF64X4  32(R11)(DI*2), Z10
-	VFMADD231PS.BCST 20(BX), Z15, Z2
-	VBROADCASTF64X4  32(R11)(R8*2), K1, Z10
-	VFMADD231PS.BCST 20(CX), Z15, Z4
-	VBROADCASTF64X4  32(R11)(R8*1), Z15
-	VBROADCASTF64X4  32(R11)(R10*1), K1, Z15
-	VSHUFF64X2       $0xdd, Z12, Z16, Z16
-	VFMADD231PS.BCST 24(DX), Z16, Z0
-	VUNPCKLPS        Z14, Z11, Z12
-	VFMADD231PS.BCST 24(BX), Z16, Z2
-	VUNPCKHPS        Z14, Z11, Z14
-	VFMADD231PS.BCST 24(CX), Z16, Z4
-	VUNPCKLPS        Z15, Z10, Z11
-	VUNPCKHPS        Z15, Z10, Z15
-	VSHUFF64X2       $0xdd, Z13, Z17, Z13
-	VFMADD231PS.BCST 28(DX), Z13, Z0
-	VSHUFPS          $0x44, Z11, Z12, Z10
-	VFMADD231PS.BCST 28(BX), Z13, Z2
-	VSHUFPS          $0xee, Z11, Z12, Z11
-	VFMADD231PS.BCST 28(CX), Z13, Z4
-	VSHUFPS          $0x44, Z15, Z14, Z12
-	VSHUFPS          $0xee, Z15, Z14, Z13
-	VSHUFF64X2       $0x88, Z10, Z6, Z14
-	VFMADD231PS.BCST 32(DX), Z14, Z0
-	VBROADCASTF64X4  (R12), Z17
-	VFMADD231PS.BCST 32(BX), Z14, Z2
-	VBROADCASTF64X4  (R12)(DI*4), K1, Z17
-	VFMADD231PS.BCST 32(CX), Z14, Z4
-	VBROADCASTF64X4  (R12)(DI*1), Z19
-	VBROADCASTF64X4  (R12)(R9*1), K1, Z19
 	VSHUFF64X2       $0x88, Z11, Z7, Z15
-	VFMADD231PS.BCST 36(DX), Z15, Z0
-	VBROADCASTF64X4  (R12)(DI*2), Z14
-	VFMADD231PS.BCST 36(BX), Z15, Z2
-	VBROADCASTF64X4  (R12)(R8*2), K1, Z14
-	VFMADD231PS.BCST 36(CX), Z15, Z4
-	VBROADCASTF64X4  (R12)(R8*1), Z16
-	VBROADCASTF64X4  (R12)(R10*1), K1, Z16
+	VFMADD231PS.BCST 4(DX), Z15, Z0
+	VBROADCASTF64X4  32(SI)(DI*2), Z14
+	VFMADD231PS.BCST 4(BX), Z15, Z2
+	VBROADCASTF64X4  32(SI)(R8*2), K1, Z14
+	VFMADD231PS.BCST 4(CX), Z15, Z4
+	VBROADCASTF64X4  32(SI)(R8*1), Z16
+	VBROADCASTF64X4  32(SI)(R10*1), K1, Z16
 	VSHUFF64X2       $0x88, Z12, Z8, Z18
-	VFMADD231PS.BCST 40(DX), Z18, Z0
+	VFMADD231PS.BCST 8(DX), Z18, Z0
 	VUNPCKLPS        Z19, Z17, Z15
-	VFMADD231PS.BCST 40(BX), Z18, Z2
+	VFMADD231PS.BCST 8(BX), Z18, Z2
 	VUNPCKHPS        Z19, Z17, Z17
-	VFMADD231PS.BCST 40(CX), Z18, Z4
+	VFMADD231PS.BCST 8(CX), Z18, Z4
 	VUNPCKLPS        Z16, Z14, Z19
 	VUNPCKHPS        Z16, Z14, Z18
 	VSHUFF64X2       $0x88, Z13, Z9, Z16
-	VFMADD231PS.BCST 44(DX), Z16, Z0
+	VFMADD231PS.BCST 12(DX), Z16, Z0
 	VSHUFPS          $0x44, Z19, Z15, Z14
-	VFMADD231PS.BCST 44(BX), Z16, Z2
+	VFMADD231PS.BCST 12(BX), Z16, Z2
 	VSHUFPS          $0xee, Z19, Z15, Z15
-	VFMADD231PS.BCST 44(CX), Z16, Z4
+	VFMADD231PS.BCST 12(CX), Z16, Z4
 	VSHUFPS          $0x44, Z18, Z17, Z16
 	VSHUFPS          $0xee, Z18, Z17, Z17
 	VSHUFF64X2       $0xdd, Z10, Z6, Z10
-	VFMADD231PS.BCST 48(DX), Z10, Z0
-	VBROADCASTF64X4  (R13), Z6
-	VFMADD231PS.BCST 48(BX), Z10, Z2
-	VBROADCASTF64X4  (R13)(DI*4), K1, Z6
-	VFMADD231PS.BCST 48(CX), Z10, Z4
-	VBROADCASTF64X4  (R13)(DI*1), Z10
-	VBROADCASTF64X4  (R13)(R9*1), K1, Z10
+	VFMADD231PS.BCST 16(DX), Z10, Z0
+	VBROADCASTF64X4  32(R11), Z6
+	VFMADD231PS.BCST 16(BX), Z10, Z2
+	VBROADCASTF64X4  32(R11)(DI*4), K1, Z6
+	VFMADD231PS.BCST 16(CX), Z10, Z4
+	VBROADCASTF64X4  32(R11)(DI*1), Z10
+	VBROADCASTF64X4  32(R11)(R9*1), K1, Z10
 	VSHUFF64X2       $0xdd, Z11, Z7, Z11
-	VFMADD231PS.BCST 52(DX), Z11, Z0
-	VBROADCASTF64X4  (R13)(DI*2), Z7
-	VFMADD231PS.BCST 52(BX), Z11, Z2
-	VBROADCASTF64X4  (R13)(R8*2), K1, Z7
-	VFMADD231PS.BCST 52(CX), Z11, Z4
-	VBROADCASTF64X4  (R13)(R8*1), Z11
-	VBROADCASTF64X4  (R13)(R10*1), K1, Z11
+	VFMADD231PS.BCST 20(DX), Z11, Z0
+	VBROADCASTF64X4  32(R11)(DI*2), Z7
+	VFMADD231PS.BCST 20(BX), Z11, Z2
+	VBROADCASTF64X4  32(R11)(R8*2), K1, Z7
+	VFMADD231PS.BCST 20(CX), Z11, Z4
+	VBROADCASTF64X4  32(R11)(R8*1), Z11
+	VBROADCASTF64X4  32(R11)(R10*1), K1, Z11
 	VSHUFF64X2       $0xdd, Z12, Z8, Z12
-	VFMADD231PS.BCST 56(DX), Z12, Z0
+	VFMADD231PS.BCST 24(DX), Z12, Z0
 	VUNPCKLPS        Z10, Z6, Z8
-	VFMADD231PS.BCST 56(BX), Z12, Z2
+	VFMADD231PS.BCST 24(BX), Z12, Z2
 	VUNPCKHPS        Z10, Z6, Z6
-	VFMADD231PS.BCST 56(CX), Z12, Z4
+	VFMADD231PS.BCST 24(CX), Z12, Z4
 	VUNPCKLPS        Z11, Z7, Z10
 	VUNPCKHPS        Z11, Z7, Z7
 	VSHUFF64X2       $0xdd, Z13, Z9, Z9
-	VFMADD231PS.BCST 60(DX), Z9, Z0
+	VFMADD231PS.BCST 28(DX), Z9, Z0
 	VSHUFPS          $0x44, Z10, Z8, Z11
-	VFMADD231PS.BCST 60(BX), Z9, Z2
+	VFMADD231PS.BCST 28(BX), Z9, Z2
 	VSHUFPS          $0xee, Z10, Z8, Z10
-	VFMADD231PS.BCST 60(CX), Z9, Z4
+	VFMADD231PS.BCST 28(CX), Z9, Z4
 	VSHUFPS          $0x44, Z7, Z6, Z12
 	VSHUFPS          $0xee, Z7, Z6, Z13
 	VSHUFF64X2       $0x88, Z11, Z14, Z6
-	VFMADD231PS.BCST (DX), Z6, Z1
-	VBROADCASTF64X4  32(R12), Z9
-	VFMADD231PS.BCST (BX), Z6, Z3
-	VBROADCASTF64X4  32(R12)(DI*4), K1, Z9
-	VFMADD231PS.BCST (CX), Z6, Z5
-	VBROADCASTF64X4  32(R12)(DI*1), Z19
-	VBROADCASTF64X4  32(R12)(R9*1), K1, Z19
+	VFMADD231PS.BCST 32(DX), Z6, Z0
+	VBROADCASTF64X4  (R12), Z9
+	VFMADD231PS.BCST 32(BX), Z6, Z2
+	VBROADCASTF64X4  (R12)(DI*4), K1, Z9
+	VFMADD231PS.BCST 32(CX), Z6, Z4
+	VBROADCASTF64X4  (R12)(DI*1), Z19
+	VBROADCASTF64X4  (R12)(R9*1), K1, Z19
 	VSHUFF64X2       $0x88, Z10, Z15, Z7
-	VFMADD231PS.BCST 4(DX), Z7, Z1
-	VBROADCASTF64X4  32(R12)(DI*2), Z6
-	VFMADD231PS.BCST 4(BX), Z7, Z3
-	VBROADCASTF64X4  32(R12)(R8*2), K1, Z6
-	VFMADD231PS.BCST 4(CX), Z7, Z5
-	VBROADCASTF64X4  32(R12)(R8*1), Z8
-	VBROADCASTF64X4  32(R12)(R10*1), K1, Z8
+	VFMADD231PS.BCST 36(DX), Z7, Z0
+	VBROADCASTF64X4  (R12)(DI*2), Z6
+	VFMADD231PS.BCST 36(BX), Z7, Z2
+	VBROADCASTF64X4  (R12)(R8*2), K1, Z6
+	VFMADD231PS.BCST 36(CX), Z7, Z4
+	VBROADCASTF64X4  (R12)(R8*1), Z8
+	VBROADCASTF64X4  (R12)(R10*1), K1, Z8
 	VSHUFF64X2       $0x88, Z12, Z16, Z18
-	VFMADD231PS.BCST 8(DX), Z18, Z1
+	VFMADD231PS.BCST 40(DX), Z18, Z0
 	VUNPCKLPS        Z19, Z9, Z7
-	VFMADD231PS.BCST 8(BX), Z18, Z3
+	VFMADD231PS.BCST 40(BX), Z18, Z2
 	VUNPCKHPS        Z19, Z9, Z9
-	VFMADD231PS.BCST 8(CX), Z18, Z5
+	VFMADD231PS.BCST 40(CX), Z18, Z4
 	VUNPCKLPS        Z8, Z6, Z19
 	VUNPCKHPS        Z8, Z6, Z18
 	VSHUFF64X2       $0x88, Z13, Z17, Z8
-	VFMADD231PS.BCST 12(DX), Z8, Z1
+	VFMADD231PS.BCST 44(DX), Z8, Z0
 	VSHUFPS          $0x44, Z19, Z7, Z6
-	VFMADD231PS.BCST 12(BX), Z8, Z3
+	VFMADD231PS.BCST 44(BX), Z8, Z2
 	VSHUFPS          $0xee, Z19, Z7, Z7
-	VFMADD231PS.BCST 12(CX), Z8, Z5
+	VFMADD231PS.BCST 44(CX), Z8, Z4
 	VSHUFPS          $0x44, Z18, Z9, Z8
 	VSHUFPS          $0xee, Z18, Z9, Z9
 	VSHUFF64X2       $0xdd, Z11, Z14, Z14
-	VFMADD231PS.BCST 16(DX), Z14, Z1
-	VBROADCASTF64X4  32(R13), Z11
-	VFMADD231PS.BCST 16(BX), Z14, Z3
-	VBROADCASTF64X4  32(R13)(DI*4), K1, Z11
-	VFMADD231PS.BCST 16(CX), Z14, Z5
-	VBROADCASTF64X4  32(R13)(DI*1), Z14
-	VBROADCASTF64X4  32(R13)(R9*1), K1, Z14
+	VFMADD231PS.BCST 48(DX), Z14, Z0
+	VBROADCASTF64X4  (R13), Z11
+	VFMADD231PS.BCST 48(BX), Z14, Z2
+	VBROADCASTF64X4  (R13)(DI*4), K1, Z11
+	VFMADD231PS.BCST 48(CX), Z14, Z4
+	VBROADCASTF64X4  (R13)(DI*1), Z14
+	VBROADCASTF64X4  (R13)(R9*1), K1, Z14
 	VSHUFF64X2       $0xdd, Z10, Z15, Z15
-	VFMADD231PS.BCST 20(DX), Z15, Z1
-	VBROADCASTF64X4  32(R13)(DI*2), Z10
-	VFMADD231PS.BCST 20(BX), Z15, Z3
-	VBROADCASTF64X4  32(R13)(R8*2), K1, Z10
-	VFMADD231PS.BCST 20(CX), Z15, Z5
-	VBROADCASTF64X4  32(R13)(R8*1), Z15
-	VBROADCASTF64X4  32(R13)(R10*1), K1, Z15
+	VFMADD231PS.BCST 52(DX), Z15, Z0
+	VBROADCASTF64X4  (R13)(DI*2), Z10
+	VFMADD231PS.BCST 52(BX), Z15, Z2
+	VBROADCASTF64X4  (R13)(R8*2), K1, Z10
+	VFMADD231PS.BCST 52(CX), Z15, Z4
+	VBROADCASTF64X4  (R13)(R8*1), Z15
+	VBROADCASTF64X4  (R13)(R10*1), K1, Z15
 	VSHUFF64X2       $0xdd, Z12, Z16, Z16
-	VFMADD231PS.BCST 24(DX), Z16, Z1
+	VFMADD231PS.BCST 56(DX), Z16, Z0
 	VUNPCKLPS        Z14, Z11, Z12
-	VFMADD231PS.BCST 24(BX), Z16, Z3
+	VFMADD231PS.BCST 56(BX), Z16, Z2
 	VUNPCKHPS        Z14, Z11, Z14
-	VFMADD231PS.BCST 24(CX), Z16, Z5
+	VFMADD231PS.BCST 56(CX), Z16, Z4
 	VUNPCKLPS        Z15, Z10, Z11
 	VUNPCKHPS        Z15, Z10, Z15
 	VSHUFF64X2       $0xdd, Z13, Z17, Z13
-	VFMADD231PS.BCST 28(DX), Z13, Z1
+	VFMADD231PS.BCST 60(DX), Z13, Z0
 	VSHUFPS          $0x44, Z11, Z12, Z10
-	VFMADD231PS.BCST 28(BX), Z13, Z3
+	VFMADD231PS.BCST 60(BX), Z13, Z2
 	VSHUFPS          $0xee, Z11, Z12, Z11
-	VFMADD231PS.BCST 28(CX), Z13, Z5
+	VFMADD231PS.BCST 60(CX), Z13, Z4
 	VSHUFPS          $0x44, Z15, Z14, Z12
 	VSHUFPS          $0xee, Z15, Z14, Z13
-	SUBQ             $0x10, 24(SP)
-	JEQ              last
 	VSHUFF64X2       $0x88, Z10, Z6, Z14
-	VFMADD231PS.BCST 32(DX), Z14, Z1
-	VBROADCASTF64X4  64(SI), Z17
-	VFMADD231PS.BCST 32(BX), Z14, Z3
-	VBROADCASTF64X4  64(SI)(DI*4), K1, Z17
-	VFMADD231PS.BCST 32(CX), Z14, Z5
-	VBROADCASTF64X4  64(SI)(DI*1), Z19
-	VBROADCASTF64X4  64(SI)(R9*1), K1, Z19
+	VFMADD231PS.BCST (DX), Z14, Z1
+	VBROADCASTF64X4  32(R12), Z17
+	VFMADD231PS.BCST (BX), Z14, Z3
+	VBROADCASTF64X4  32(R12)(DI*4), K1, Z17
+	VFMADD231PS.BCST (CX), Z14, Z5
+	VBROADCASTF64X4  32(R12)(DI*1), Z19
+	VBROADCASTF64X4  32(R12)(R9*1), K1, Z19
 	VSHUFF64X2       $0x88, Z11, Z7, Z15
-	VFMADD231PS.BCST 36(DX), Z15, Z1
-	VBROADCASTF64X4  64(SI)(DI*2), Z14
-	VFMADD231PS.BCST 36(BX), Z15, Z3
-	VBROADCASTF64X4  64(SI)(R8*2), K1, Z14
-	VFMADD231PS.BCST 36(CX), Z15, Z5
-	VBROADCASTF64X4  64(SI)(R8*1), Z16
-	VBROADCASTF64X4  64(SI)(R10*1), K1, Z16
+	VFMADD231PS.BCST 4(DX), Z15, Z1
+	VBROADCASTF64X4  32(R12)(DI*2), Z14
+	VFMADD231PS.BCST 4(BX), Z15, Z3
+	VBROADCASTF64X4  32(R12)(R8*2), K1, Z14
+	VFMADD231PS.BCST 4(CX), Z15, Z5
+	VBROADCASTF64X4  32(R12)(R8*1), Z16
+	VBROADCASTF64X4  32(R12)(R10*1), K1, Z16
 	VSHUFF64X2       $0x88, Z12, Z8, Z18
-	VFMADD231PS.BCST 40(DX), Z18, Z1
+	VFMADD231PS.BCST 8(DX), Z18, Z1
 	VUNPCKLPS        Z19, Z17, Z15
-	VFMADD231PS.BCST 40(BX), Z18, Z3
+	VFMADD231PS.BCST 8(BX), Z18, Z3
 	VUNPCKHPS        Z19, Z17, Z17
-	VFMADD231PS.BCST 40(CX), Z18, Z5
+	VFMADD231PS.BCST 8(CX), Z18, Z5
 	VUNPCKLPS        Z16, Z14, Z19
 	VUNPCKHPS        Z16, Z14, Z18
 	VSHUFF64X2       $0x88, Z13, Z9, Z16
-	VFMADD231PS.BCST 44(DX), Z16, Z1
+	VFMADD231PS.BCST 12(DX), Z16, Z1
 	VSHUFPS          $0x44, Z19, Z15, Z14
-	VFMADD231PS.BCST 44(BX), Z16, Z3
+	VFMADD231PS.BCST 12(BX), Z16, Z3
 	VSHUFPS          $0xee, Z19, Z15, Z15
-	VFMADD231PS.BCST 44(CX), Z16, Z5
+	VFMADD231PS.BCST 12(CX), Z16, Z5
 	VSHUFPS          $0x44, Z18, Z17, Z16
 	VSHUFPS          $0xee, Z18, Z17, Z17
 	VSHUFF64X2       $0xdd, Z10, Z6, Z10
-	VFMADD231PS.BCST 48(DX), Z10, Z1
-	VBROADCASTF64X4  64(R11), Z6
-	VFMADD231PS.BCST 48(BX), Z10, Z3
-	VBROADCASTF64X4  64(R11)(DI*4), K1, Z6
-	VFMADD231PS.BCST 48(CX), Z10, Z5
-	VBROADCASTF64X4  64(R11)(DI*1), Z10
-	VBROADCASTF64X4  64(R11)(R9*1), K1, Z10
+	VFMADD231PS.BCST 16(DX), Z10, Z1
+	VBROADCASTF64X4  32(R13), Z6
+	VFMADD231PS.BCST 16(BX), Z10, Z3
+	VBROADCASTF64X4  32(R13)(DI*4), K1, Z6
+	VFMADD231PS.BCST 16(CX), Z10, Z5
+	VBROADCASTF64X4  32(R13)(DI*1), Z10
+	VBROADCASTF64X4  32(R13)(R9*1), K1, Z10
 	VSHUFF64X2       $0xdd, Z11, Z7, Z11
-	VFMADD231PS.BCST 52(DX), Z11, Z1
-	VBROADCASTF64X4  64(R11)(DI*2), Z7
-	VFMADD231PS.BCST 52(BX), Z11, Z3
-	VBROADCASTF64X4  64(R11)(R8*2), K1, Z7
-	VFMADD231PS.BCST 52(CX), Z11, Z5
-	VBROADCASTF64X4  64(R11)(R8*1), Z11
-	VBROADCASTF64X4  64(R11)(R10*1), K1, Z11
+	VFMADD231PS.BCST 20(DX), Z11, Z1
+	VBROADCASTF64X4  32(R13)(DI*2), Z7
+	VFMADD231PS.BCST 20(BX), Z11, Z3
+	VBROADCASTF64X4  32(R13)(R8*2), K1, Z7
+	VFMADD231PS.BCST 20(CX), Z11, Z5
+	VBROADCASTF64X4  32(R13)(R8*1), Z11
+	VBROADCASTF64X4  32(R13)(R10*1), K1, Z11
 	VSHUFF64X2       $0xdd, Z12, Z8, Z12
-	VFMADD231PS.BCST 56(DX), Z12, Z1
+	VFMADD231PS.BCST 24(DX), Z12, Z1
 	VUNPCKLPS        Z10, Z6, Z8
-	VFMADD231PS.BCST 56(BX), Z12, Z3
+	VFMADD231PS.BCST 24(BX), Z12, Z3
 	VUNPCKHPS        Z10, Z6, Z6
-	VFMADD231PS.BCST 56(CX), Z12, Z5
+	VFMADD231PS.BCST 24(CX), Z12, Z5
 	VUNPCKLPS        Z11, Z7, Z10
 	VUNPCKHPS        Z11, Z7, Z7
 	VSHUFF64X2       $0xdd, Z13, Z9, Z9
-	VFMADD231PS.BCST 60(DX), Z9, Z1
+	VFMADD231PS.BCST 28(DX), Z9, Z1
 	VSHUFPS          $0x44, Z10, Z8, Z11
-	VFMADD231PS.BCST 60(BX), Z9, Z3
+	VFMADD231PS.BCST 28(BX), Z9, Z3
 	VSHUFPS          $0xee, Z10, Z8, Z10
-	VFMADD231PS.BCST 60(CX), Z9, Z5
+	VFMADD231PS.BCST 28(CX), Z9, Z5
 	VSHUFPS          $0x44, Z7, Z6, Z12
 	VSHUFPS          $0xee, Z7, Z6, Z13
+	SUBQ             $0x10, 24(SP)
+	JEQ              last
+	VSHUFF64X2       $0x88, Z11, Z14, Z6
+	VFMADD231PS.BCST 32(DX), Z6, Z1
+	VBROADCASTF64X4  64(SI), Z9
+	VFMADD231PS.BCST 32(BX), Z6, Z3
+	VBROADCASTF64X4  64(SI)(DI*4), K1, Z9
+	VFMADD231PS.BCST 32(CX), Z6, Z5
+	VBROADCASTF64X4  64(SI)(DI*1), Z19
+	VBROADCASTF64X4  64(SI)(R9*1), K1, Z19
+	VSHUFF64X2       $0x88, Z10, Z15, Z7
+	VFMADD231PS.BCST 36(DX), Z7, Z1
+	VBROADCASTF64X4  64(SI)(DI*2), Z6
+	VFMADD231PS.BCST 36(BX), Z7, Z3
+	VBROADCASTF64X4  64(SI)(R8*2), K1, Z6
+	VFMADD231PS.BCST 36(CX), Z7, Z5
+	VBROADCASTF64X4  64(SI)(R8*1), Z8
+	VBROADCASTF64X4  64(SI)(R10*1), K1, Z8
+	VSHUFF64X2       $0x88, Z12, Z16, Z18
+	VFMADD231PS.BCST 40(DX), Z18, Z1
+	VUNPCKLPS        Z19, Z9, Z7
+	VFMADD231PS.BCST 40(BX), Z18, Z3
+	VUNPCKHPS        Z19, Z9, Z9
+	VFMADD231PS.BCST 40(CX), Z18, Z5
+	VUNPCKLPS        Z8, Z6, Z19
+	VUNPCKHPS        Z8, Z6, Z18
+	VSHUFF64X2       $0x88, Z13, Z17, Z8
+	VFMADD231PS.BCST 44(DX), Z8, Z1
+	VSHUFPS          $0x44, Z19, Z7, Z6
+	VFMADD231PS.BCST 44(BX), Z8, Z3
+	VSHUFPS          $0xee, Z19, Z7, Z7
+	VFMADD231PS.BCST 44(CX), Z8, Z5
+	VSHUFPS          $0x44, Z18, Z9, Z8
+	VSHUFPS          $0xee, Z18, Z9, Z9
+	VSHUFF64X2       $0xdd, Z11, Z14, Z14
+	VFMADD231PS.BCST 48(DX), Z14, Z1
+	VBROADCASTF64X4  64(R11), Z11
+	VFMADD231PS.BCST 48(BX), Z14, Z3
+	VBROADCASTF64X4  64(R11)(DI*4), K1, Z11
+	VFMADD231PS.BCST 48(CX), Z14, Z5
+	VBROADCASTF64X4  64(R11)(DI*1), Z14
+	VBROADCASTF64X4  64(R11)(R9*1), K1, Z14
+	VSHUFF64X2       $0xdd, Z10, Z15, Z15
+	VFMADD231PS.BCST 52(DX), Z15, Z1
+	VBROADCASTF64X4  64(R11)(DI*2), Z10
+	VFMADD231PS.BCST 52(BX), Z15, Z3
+	VBROADCASTF64X4  64(R11)(R8*2), K1, Z10
+	VFMADD231PS.BCST 52(CX), Z15, Z5
+	VBROADCASTF64X4  64(R11)(R8*1), Z15
+	VBROADCASTF64X4  64(R11)(R10*1), K1, Z15
+	VSHUFF64X2       $0xdd, Z12, Z16, Z16
+	VFMADD231PS.BCST 56(DX), Z16, Z1
+	VUNPCKLPS        Z14, Z11, Z12
+	VFMADD231PS.BCST 56(BX), Z16, Z3
+	VUNPCKHPS        Z14, Z11, Z14
+	VFMADD231PS.BCST 56(CX), Z16, Z5
+	VUNPCKLPS        Z15, Z10, Z11
+	VUNPCKHPS        Z15, Z10, Z15
+	VSHUFF64X2       $0xdd, Z13, Z17, Z13
+	VFMADD231PS.BCST 60(DX), Z13, Z1
+	VSHUFPS          $0x44, Z11, Z12, Z10
+	VFMADD231PS.BCST 60(BX), Z13, Z3
+	VSHUFPS          $0xee, Z11, Z12, Z11
+	VFMADD231PS.BCST 60(CX), Z13, Z5
+	VSHUFPS          $0x44, Z15, Z14, Z12
+	VSHUFPS          $0xee, Z15, Z14, Z13
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, CX
@@ -24548,39 +24619,39 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z10, Z6, Z14
-	VFMADD231PS.BCST 32(DX), Z14, Z1
-	VFMADD231PS.BCST 32(BX), Z14, Z3
-	VFMADD231PS.BCST 32(CX), Z14, Z5
-	VSHUFF64X2       $0x88, Z11, Z7, Z14
-	VFMADD231PS.BCST 36(DX), Z14, Z1
-	VFMADD231PS.BCST 36(BX), Z14, Z3
-	VFMADD231PS.BCST 36(CX), Z14, Z5
-	VSHUFF64X2       $0x88, Z12, Z8, Z14
-	VFMADD231PS.BCST 40(DX), Z14, Z1
-	VFMADD231PS.BCST 40(BX), Z14, Z3
-	VFMADD231PS.BCST 40(CX), Z14, Z5
-	VSHUFF64X2       $0x88, Z13, Z9, Z14
-	VFMADD231PS.BCST 44(DX), Z14, Z1
-	VFMADD231PS.BCST 44(BX), Z14, Z3
-	VFMADD231PS.BCST 44(CX), Z14, Z5
-	VSHUFF64X2       $0xdd, Z10, Z6, Z6
+	VSHUFF64X2       $0x88, Z11, Z14, Z6
+	VFMADD231PS.BCST 32(DX), Z6, Z1
+	VFMADD231PS.BCST 32(BX), Z6, Z3
+	VFMADD231PS.BCST 32(CX), Z6, Z5
+	VSHUFF64X2       $0x88, Z10, Z15, Z6
+	VFMADD231PS.BCST 36(DX), Z6, Z1
+	VFMADD231PS.BCST 36(BX), Z6, Z3
+	VFMADD231PS.BCST 36(CX), Z6, Z5
+	VSHUFF64X2       $0x88, Z12, Z16, Z6
+	VFMADD231PS.BCST 40(DX), Z6, Z1
+	VFMADD231PS.BCST 40(BX), Z6, Z3
+	VFMADD231PS.BCST 40(CX), Z6, Z5
+	VSHUFF64X2       $0x88, Z13, Z17, Z6
+	VFMADD231PS.BCST 44(DX), Z6, Z1
+	VFMADD231PS.BCST 44(BX), Z6, Z3
+	VFMADD231PS.BCST 44(CX), Z6, Z5
+	VSHUFF64X2       $0xdd, Z11, Z14, Z6
 	VFMADD231PS.BCST 48(DX), Z6, Z1
 	VFMADD231PS.BCST 48(BX), Z6, Z3
 	VFMADD231PS.BCST 48(CX), Z6, Z5
-	VSHUFF64X2       $0xdd, Z11, Z7, Z6
+	VSHUFF64X2       $0xdd, Z10, Z15, Z6
 	VFMADD231PS.BCST 52(DX), Z6, Z1
 	VFMADD231PS.BCST 52(BX), Z6, Z3
 	VFMADD231PS.BCST 52(CX), Z6, Z5
-	VSHUFF64X2       $0xdd, Z12, Z8, Z6
+	VSHUFF64X2       $0xdd, Z12, Z16, Z6
 	VFMADD231PS.BCST 56(DX), Z6, Z1
 	VFMADD231PS.BCST 56(BX), Z6, Z3
 	VFMADD231PS.BCST 56(CX), Z6, Z5
-	VSHUFF64X2       $0xdd, Z13, Z9, Z6
+	VSHUFF64X2       $0xdd, Z13, Z17, Z6
 	VFMADD231PS.BCST 60(DX), Z6, Z1
 	VFMADD231PS.BCST 60(BX), Z6, Z3
 	VFMADD231PS.BCST 60(CX), Z6, Z5
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -24600,12 +24671,12 @@ TEXT ·turned4_avx512(SB), $32-8
 	MOVQ    p+0(FP), AX
 	MOVL    $0x000000f0, CX
 	KMOVW   CX, K1
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -24615,9 +24686,9 @@ TEXT ·turned4_avx512(SB), $32-8
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
@@ -24638,7 +24709,7 @@ begun:
 	LEAQ            (DX)(CX*1), BX
 	LEAQ            (BX)(CX*1), SI
 	LEAQ            (SI)(CX*1), CX
-	MOVQ            24(AX), R8
+	MOVQ            32(AX), R8
 	LEAQ            (R8)(R8*2), R9
 	LEAQ            (R9)(R8*2), R10
 	LEAQ            (R10)(R8*2), R11
@@ -24646,330 +24717,330 @@ begun:
 	LEAQ            (DI)(R8*8), R12
 	LEAQ            (R12)(R8*8), R13
 	LEAQ            (R13)(R8*8), R14
-	VBROADCASTF64X4 (DI), Z8
-	VBROADCASTF64X4 (DI)(R8*4), K1, Z8
+	VBROADCASTF64X4 (DI), Z10
+	VBROADCASTF64X4 (DI)(R8*4), K1, Z10
 	VBROADCASTF64X4 (DI)(R8*1), Z11
 	VBROADCASTF64X4 (DI)(R10*1), K1, Z11
-	VBROADCASTF64X4 (DI)(R8*2), Z9
-	VBROADCASTF64X4 (DI)(R9*2), K1, Z9
+	VBROADCASTF64X4 (DI)(R8*2), Z8
+	VBROADCASTF64X4 (DI)(R9*2), K1, Z8
 	VBROADCASTF64X4 (DI)(R9*1), Z12
 	VBROADCASTF64X4 (DI)(R11*1), K1, Z12
-	VUNPCKLPS       Z11, Z8, Z10
-	VUNPCKHPS       Z11, Z8, Z8
-	VUNPCKLPS       Z12, Z9, Z11
-	VUNPCKHPS       Z12, Z9, Z9
-	VSHUFPS         $0x44, Z11, Z10, Z16
-	VSHUFPS         $0xee, Z11, Z10, Z17
-	VSHUFPS         $0x44, Z9, Z8, Z18
-	VSHUFPS         $0xee, Z9, Z8, Z19
-	VBROADCASTF64X4 (R12), Z8
-	VBROADCASTF64X4 (R12)(R8*4), K1, Z8
-	VBROADCASTF64X4 (R12)(R8*1), Z11
-	VBROADCASTF64X4 (R12)(R10*1), K1, Z11
-	VBROADCASTF64X4 (R12)(R8*2), Z9
-	VBROADCASTF64X4 (R12)(R9*2), K1, Z9
-	VBROADCASTF64X4 (R12)(R9*1), Z12
-	VBROADCASTF64X4 (R12)(R11*1), K1, Z12
-	VUNPCKLPS       Z11, Z8, Z10
-	VUNPCKHPS       Z11, Z8, Z8
-	VUNPCKLPS       Z12, Z9, Z11
-	VUNPCKHPS       Z12, Z9, Z9
-	VSHUFPS         $0x44, Z11, Z10, Z13
-	VSHUFPS         $0xee, Z11, Z10, Z12
-	VSHUFPS         $0x44, Z9, Z8, Z14
-	VSHUFPS         $0xee, Z9, Z8, Z15
+	VUNPCKLPS       Z11, Z10, Z9
+	VUNPCKHPS       Z11, Z10, Z11
+	VUNPCKLPS       Z12, Z8, Z10
+	VUNPCKHPS       Z12, Z8, Z12
+	VSHUFPS         $0x44, Z10, Z9, Z8
+	VSHUFPS         $0xee, Z10, Z9, Z9
+	VSHUFPS         $0x44, Z12, Z11, Z10
+	VSHUFPS         $0xee, Z12, Z11, Z11
+	VBROADCASTF64X4 (R12), Z14
+	VBROADCASTF64X4 (R12)(R8*4), K1, Z14
+	VBROADCASTF64X4 (R12)(R8*1), Z15
+	VBROADCASTF64X4 (R12)(R10*1), K1, Z15
+	VBROADCASTF64X4 (R12)(R8*2), Z12
+	VBROADCASTF64X4 (R12)(R9*2), K1, Z12
+	VBROADCASTF64X4 (R12)(R9*1), Z16
+	VBROADCASTF64X4 (R12)(R11*1), K1, Z16
+	VUNPCKLPS       Z15, Z14, Z13
+	VUNPCKHPS       Z15, Z14, Z15
+	VUNPCKLPS       Z16, Z12, Z14
+	VUNPCKHPS       Z16, Z12, Z16
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
 
 blocks:
-	VSHUFF64X2       $0x88, Z13, Z16, Z8
-	VFMADD231PS.BCST (DX), Z8, Z0
-	VBROADCASTF64X4  32(DI), Z10
-	VFMADD231PS.BCST (BX), Z8, Z2
-	VBROADCASTF64X4  32(DI)(R8*4), K1, Z10
-	VFMADD231PS.BCST (SI), Z8, Z4
-	VBROADCASTF64X4  32(DI)(R8*1), Z11
-	VFMADD231PS.BCST (CX), Z8, Z6
-	VBROADCASTF64X4  32(DI)(R10*1), K1, Z11
-	VSHUFF64X2       $0x88, Z12, Z17, Z9
-	VFMADD231PS.BCST 4(DX), Z9, Z0
-	VBROADCASTF64X4  32(DI)(R8*2), Z8
-	VFMADD231PS.BCST 4(BX), Z9, Z2
-	VBROADCASTF64X4  32(DI)(R9*2), K1, Z8
-	VFMADD231PS.BCST 4(SI), Z9, Z4
-	VBROADCASTF64X4  32(DI)(R9*1), Z20
-	VFMADD231PS.BCST 4(CX), Z9, Z6
-	VBROADCASTF64X4  32(DI)(R11*1), K1, Z20
-	VSHUFF64X2       $0x88, Z14, Z18, Z21
-	VFMADD231PS.BCST 8(DX), Z21, Z0
-	VUNPCKLPS        Z11, Z10, Z9
-	VFMADD231PS.BCST 8(BX), Z21, Z2
-	VUNPCKHPS        Z11, Z10, Z11
-	VFMADD231PS.BCST 8(SI), Z21, Z4
-	VUNPCKLPS        Z20, Z8, Z10
-	VFMADD231PS.BCST 8(CX), Z21, Z6
-	VUNPCKHPS        Z20, Z8, Z20
-	VSHUFF64X2       $0x88, Z15, Z19, Z21
-	VFMADD231PS.BCST 12(DX), Z21, Z0
-	VSHUFPS          $0x44, Z10, Z9, Z8
-	VFMADD231PS.BCST 12(BX), Z21, Z2
-	VSHUFPS          $0xee, Z10, Z9, Z9
-	VFMADD231PS.BCST 12(SI), Z21, Z4
-	VSHUFPS          $0x44, Z20, Z11, Z10
-	VFMADD231PS.BCST 12(CX), Z21, Z6
-	VSHUFPS          $0xee, Z20, Z11, Z11
-	VSHUFF64X2       $0xdd, Z13, Z16, Z20
-	VFMADD231PS.BCST 16(DX), Z20, Z0
-	VBROADCASTF64X4  32(R12), Z13
-	VFMADD231PS.BCST 16(BX), Z20, Z2
-	VBROADCASTF64X4  32(R12)(R8*4), K1, Z13
-	VFMADD231PS.BCST 16(SI), Z20, Z4
-	VBROADCASTF64X4  32(R12)(R8*1), Z16
-	VFMADD231PS.BCST 16(CX), Z20, Z6
-	VBROADCASTF64X4  32(R12)(R10*1), K1, Z16
-	VSHUFF64X2       $0xdd, Z12, Z17, Z20
-	VFMADD231PS.BCST 20(DX), Z20, Z0
-	VBROADCASTF64X4  32(R12)(R8*2), Z12
-	VFMADD231PS.BCST 20(BX), Z20, Z2
-	VBROADCASTF64X4  32(R12)(R9*2), K1, Z12
-	VFMADD231PS.BCST 20(SI), Z20, Z4
-	VBROADCASTF64X4  32(R12)(R9*1), Z17
-	VFMADD231PS.BCST 20(CX), Z20, Z6
-	VBROADCASTF64X4  32(R12)(R11*1), K1, Z17
-	VSHUFF64X2       $0xdd, Z14, Z18, Z18
-	VFMADD231PS.BCST 24(DX), Z18, Z0
-	VUNPCKLPS        Z16, Z13, Z14
-	VFMADD231PS.BCST 24(BX), Z18, Z2
-	VUNPCKHPS        Z16, Z13, Z16
-	VFMADD231PS.BCST 24(SI), Z18, Z4
-	VUNPCKLPS        Z17, Z12, Z13
-	VFMADD231PS.BCST 24(CX), Z18, Z6
-	VUNPCKHPS        Z17, Z12, Z17
-	VSHUFF64X2       $0xdd, Z15, Z19, Z15
-	VFMADD231PS.BCST 28(DX), Z15, Z0
-	VSHUFPS          $0x44, Z13, Z14, Z12
-	VFMADD231PS.BCST 28(BX), Z15, Z2
-	VSHUFPS          $0xee, Z13, Z14, Z13
-	VFMADD231PS.BCST 28(SI), Z15, Z4
-	VSHUFPS          $0x44, Z17, Z16, Z14
-	VFMADD231PS.BCST 28(CX), Z15, Z6
-	VSHUFPS          $0xee, Z17, Z16, Z15
 	VSHUFF64X2       $0x88, Z12, Z8, Z16
-	VFMADD231PS.BCST 32(DX), Z16, Z0
-	VBROADCASTF64X4  (R13), Z18
-	VFMADD231PS.BCST 32(BX), Z16, Z2
-	VBROADCASTF64X4  (R13)(R8*4), K1, Z18
-	VFMADD231PS.BCST 32(SI), Z16, Z4
-	VBROADCASTF64X4  (R13)(R8*1), Z19
-	VFMADD231PS.BCST 32(CX), Z16, Z6
-	VBROADCASTF64X4  (R13)(R10*1), K1, Z19
+	VFMADD231PS.BCST (DX), Z16, Z0
+	VBROADCASTF64X4  32(DI), Z18
+	VFMADD231PS.BCST (BX), Z16, Z2
+	VBROADCASTF64X4  32(DI)(R8*4), K1, Z18
+	VFMADD231PS.BCST (SI), Z16, Z4
+	VBROADCASTF64X4  32(DI)(R8*1), Z19
+	VFMADD231PS.BCST (CX), Z16, Z6
+	VBROADCASTF64X4  32(DI)(R10*1), K1, Z19
 	VSHUFF64X2       $0x88, Z13, Z9, Z17
-	VFMADD231PS.BCST 36(DX), Z17, Z0
-	VBROADCASTF64X4  (R13)(R8*2), Z16
-	VFMADD231PS.BCST 36(BX), Z17, Z2
-	VBROADCASTF64X4  (R13)(R9*2), K1, Z16
-	VFMADD231PS.BCST 36(SI), Z17, Z4
-	VBROADCASTF64X4  (R13)(R9*1), Z20
-	VFMADD231PS.BCST 36(CX), Z17, Z6
-	VBROADCASTF64X4  (R13)(R11*1), K1, Z20
+	VFMADD231PS.BCST 4(DX), Z17, Z0
+	VBROADCASTF64X4  32(DI)(R8*2), Z16
+	VFMADD231PS.BCST 4(BX), Z17, Z2
+	VBROADCASTF64X4  32(DI)(R9*2), K1, Z16
+	VFMADD231PS.BCST 4(SI), Z17, Z4
+	VBROADCASTF64X4  32(DI)(R9*1), Z20
+	VFMADD231PS.BCST 4(CX), Z17, Z6
+	VBROADCASTF64X4  32(DI)(R11*1), K1, Z20
 	VSHUFF64X2       $0x88, Z14, Z10, Z21
-	VFMADD231PS.BCST 40(DX), Z21, Z0
+	VFMADD231PS.BCST 8(DX), Z21, Z0
 	VUNPCKLPS        Z19, Z18, Z17
-	VFMADD231PS.BCST 40(BX), Z21, Z2
+	VFMADD231PS.BCST 8(BX), Z21, Z2
 	VUNPCKHPS        Z19, Z18, Z19
-	VFMADD231PS.BCST 40(SI), Z21, Z4
+	VFMADD231PS.BCST 8(SI), Z21, Z4
 	VUNPCKLPS        Z20, Z16, Z18
-	VFMADD231PS.BCST 40(CX), Z21, Z6
+	VFMADD231PS.BCST 8(CX), Z21, Z6
 	VUNPCKHPS        Z20, Z16, Z20
 	VSHUFF64X2       $0x88, Z15, Z11, Z21
-	VFMADD231PS.BCST 44(DX), Z21, Z0
+	VFMADD231PS.BCST 12(DX), Z21, Z0
 	VSHUFPS          $0x44, Z18, Z17, Z16
-	VFMADD231PS.BCST 44(BX), Z21, Z2
+	VFMADD231PS.BCST 12(BX), Z21, Z2
 	VSHUFPS          $0xee, Z18, Z17, Z17
-	VFMADD231PS.BCST 44(SI), Z21, Z4
+	VFMADD231PS.BCST 12(SI), Z21, Z4
 	VSHUFPS          $0x44, Z20, Z19, Z18
-	VFMADD231PS.BCST 44(CX), Z21, Z6
+	VFMADD231PS.BCST 12(CX), Z21, Z6
 	VSHUFPS          $0xee, Z20, Z19, Z19
 	VSHUFF64X2       $0xdd, Z12, Z8, Z20
-	VFMADD231PS.BCST 48(DX), Z20, Z0
-	VBROADCASTF64X4  (R14), Z8
-	VFMADD231PS.BCST 48(BX), Z20, Z2
-	VBROADCASTF64X4  (R14)(R8*4), K1, Z8
-	VFMADD231PS.BCST 48(SI), Z20, Z4
-	VBROADCASTF64X4  (R14)(R8*1), Z12
-	VFMADD231PS.BCST 48(CX), Z20, Z6
-	VBROADCASTF64X4  (R14)(R10*1), K1, Z12
+	VFMADD231PS.BCST 16(DX), Z20, Z0
+	VBROADCASTF64X4  32(R12), Z8
+	VFMADD231PS.BCST 16(BX), Z20, Z2
+	VBROADCASTF64X4  32(R12)(R8*4), K1, Z8
+	VFMADD231PS.BCST 16(SI), Z20, Z4
+	VBROADCASTF64X4  32(R12)(R8*1), Z12
+	VFMADD231PS.BCST 16(CX), Z20, Z6
+	VBROADCASTF64X4  32(R12)(R10*1), K1, Z12
 	VSHUFF64X2       $0xdd, Z13, Z9, Z20
-	VFMADD231PS.BCST 52(DX), Z20, Z0
-	VBROADCASTF64X4  (R14)(R8*2), Z9
-	VFMADD231PS.BCST 52(BX), Z20, Z2
-	VBROADCASTF64X4  (R14)(R9*2), K1, Z9
-	VFMADD231PS.BCST 52(SI), Z20, Z4
-	VBROADCASTF64X4  (R14)(R9*1), Z13
-	VFMADD231PS.BCST 52(CX), Z20, Z6
-	VBROADCASTF64X4  (R14)(R11*1), K1, Z13
+	VFMADD231PS.BCST 20(DX), Z20, Z0
+	VBROADCASTF64X4  32(R12)(R8*2), Z9
+	VFMADD231PS.BCST 20(BX), Z20, Z2
+	VBROADCASTF64X4  32(R12)(R9*2), K1, Z9
+	VFMADD231PS.BCST 20(SI), Z20, Z4
+	VBROADCASTF64X4  32(R12)(R9*1), Z13
+	VFMADD231PS.BCST 20(CX), Z20, Z6
+	VBROADCASTF64X4  32(R12)(R11*1), K1, Z13
 	VSHUFF64X2       $0xdd, Z14, Z10, Z14
-	VFMADD231PS.BCST 56(DX), Z14, Z0
+	VFMADD231PS.BCST 24(DX), Z14, Z0
 	VUNPCKLPS        Z12, Z8, Z10
-	VFMADD231PS.BCST 56(BX), Z14, Z2
+	VFMADD231PS.BCST 24(BX), Z14, Z2
 	VUNPCKHPS        Z12, Z8, Z8
-	VFMADD231PS.BCST 56(SI), Z14, Z4
+	VFMADD231PS.BCST 24(SI), Z14, Z4
 	VUNPCKLPS        Z13, Z9, Z12
-	VFMADD231PS.BCST 56(CX), Z14, Z6
+	VFMADD231PS.BCST 24(CX), Z14, Z6
 	VUNPCKHPS        Z13, Z9, Z9
 	VSHUFF64X2       $0xdd, Z15, Z11, Z11
-	VFMADD231PS.BCST 60(DX), Z11, Z0
+	VFMADD231PS.BCST 28(DX), Z11, Z0
 	VSHUFPS          $0x44, Z12, Z10, Z13
-	VFMADD231PS.BCST 60(BX), Z11, Z2
+	VFMADD231PS.BCST 28(BX), Z11, Z2
 	VSHUFPS          $0xee, Z12, Z10, Z12
-	VFMADD231PS.BCST 60(SI), Z11, Z4
+	VFMADD231PS.BCST 28(SI), Z11, Z4
 	VSHUFPS          $0x44, Z9, Z8, Z14
-	VFMADD231PS.BCST 60(CX), Z11, Z6
+	VFMADD231PS.BCST 28(CX), Z11, Z6
 	VSHUFPS          $0xee, Z9, Z8, Z15
 	VSHUFF64X2       $0x88, Z13, Z16, Z8
-	VFMADD231PS.BCST (DX), Z8, Z1
-	VBROADCASTF64X4  32(R13), Z10
-	VFMADD231PS.BCST (BX), Z8, Z3
-	VBROADCASTF64X4  32(R13)(R8*4), K1, Z10
-	VFMADD231PS.BCST (SI), Z8, Z5
-	VBROADCASTF64X4  32(R13)(R8*1), Z11
-	VFMADD231PS.BCST (CX), Z8, Z7
-	VBROADCASTF64X4  32(R13)(R10*1), K1, Z11
+	VFMADD231PS.BCST 32(DX), Z8, Z0
+	VBROADCASTF64X4  (R13), Z10
+	VFMADD231PS.BCST 32(BX), Z8, Z2
+	VBROADCASTF64X4  (R13)(R8*4), K1, Z10
+	VFMADD231PS.BCST 32(SI), Z8, Z4
+	VBROADCASTF64X4  (R13)(R8*1), Z11
+	VFMADD231PS.BCST 32(CX), Z8, Z6
+	VBROADCASTF64X4  (R13)(R10*1), K1, Z11
 	VSHUFF64X2       $0x88, Z12, Z17, Z9
-	VFMADD231PS.BCST 4(DX), Z9, Z1
-	VBROADCASTF64X4  32(R13)(R8*2), Z8
-	VFMADD231PS.BCST 4(BX), Z9, Z3
-	VBROADCASTF64X4  32(R13)(R9*2), K1, Z8
-	VFMADD231PS.BCST 4(SI), Z9, Z5
-	VBROADCASTF64X4  32(R13)(R9*1), Z20
-	VFMADD231PS.BCST 4(CX), Z9, Z7
-	VBROADCASTF64X4  32(R13)(R11*1), K1, Z20
+	VFMADD231PS.BCST 36(DX), Z9, Z0
+	VBROADCASTF64X4  (R13)(R8*2), Z8
+	VFMADD231PS.BCST 36(BX), Z9, Z2
+	VBROADCASTF64X4  (R13)(R9*2), K1, Z8
+	VFMADD231PS.BCST 36(SI), Z9, Z4
+	VBROADCASTF64X4  (R13)(R9*1), Z20
+	VFMADD231PS.BCST 36(CX), Z9, Z6
+	VBROADCASTF64X4  (R13)(R11*1), K1, Z20
 	VSHUFF64X2       $0x88, Z14, Z18, Z21
-	VFMADD231PS.BCST 8(DX), Z21, Z1
+	VFMADD231PS.BCST 40(DX), Z21, Z0
 	VUNPCKLPS        Z11, Z10, Z9
-	VFMADD231PS.BCST 8(BX), Z21, Z3
+	VFMADD231PS.BCST 40(BX), Z21, Z2
 	VUNPCKHPS        Z11, Z10, Z11
-	VFMADD231PS.BCST 8(SI), Z21, Z5
+	VFMADD231PS.BCST 40(SI), Z21, Z4
 	VUNPCKLPS        Z20, Z8, Z10
-	VFMADD231PS.BCST 8(CX), Z21, Z7
+	VFMADD231PS.BCST 40(CX), Z21, Z6
 	VUNPCKHPS        Z20, Z8, Z20
 	VSHUFF64X2       $0x88, Z15, Z19, Z21
-	VFMADD231PS.BCST 12(DX), Z21, Z1
+	VFMADD231PS.BCST 44(DX), Z21, Z0
 	VSHUFPS          $0x44, Z10, Z9, Z8
-	VFMADD231PS.BCST 12(BX), Z21, Z3
+	VFMADD231PS.BCST 44(BX), Z21, Z2
 	VSHUFPS          $0xee, Z10, Z9, Z9
-	VFMADD231PS.BCST 12(SI), Z21, Z5
+	VFMADD231PS.BCST 44(SI), Z21, Z4
 	VSHUFPS          $0x44, Z20, Z11, Z10
-	VFMADD231PS.BCST 12(CX), Z21, Z7
+	VFMADD231PS.BCST 44(CX), Z21, Z6
 	VSHUFPS          $0xee, Z20, Z11, Z11
 	VSHUFF64X2       $0xdd, Z13, Z16, Z20
-	VFMADD231PS.BCST 16(DX), Z20, Z1
-	VBROADCASTF64X4  32(R14), Z13
-	VFMADD231PS.BCST 16(BX), Z20, Z3
-	VBROADCASTF64X4  32(R14)(R8*4), K1, Z13
-	VFMADD231PS.BCST 16(SI), Z20, Z5
-	VBROADCASTF64X4  32(R14)(R8*1), Z16
-	VFMADD231PS.BCST 16(CX), Z20, Z7
-	VBROADCASTF64X4  32(R14)(R10*1), K1, Z16
+	VFMADD231PS.BCST 48(DX), Z20, Z0
+	VBROADCASTF64X4  (R14), Z13
+	VFMADD231PS.BCST 48(BX), Z20, Z2
+	VBROADCASTF64X4  (R14)(R8*4), K1, Z13
+	VFMADD231PS.BCST 48(SI), Z20, Z4
+	VBROADCASTF64X4  (R14)(R8*1), Z16
+	VFMADD231PS.BCST 48(CX), Z20, Z6
+	VBROADCASTF64X4  (R14)(R10*1), K1, Z16
 	VSHUFF64X2       $0xdd, Z12, Z17, Z20
-	VFMADD231PS.BCST 20(DX), Z20, Z1
-	VBROADCASTF64X4  32(R14)(R8*2), Z12
-	VFMADD231PS.BCST 20(BX), Z20, Z3
-	VBROADCASTF64X4  32(R14)(R9*2), K1, Z12
-	VFMADD231PS.BCST 20(SI), Z20, Z5
-	VBROADCASTF64X4  32(R14)(R9*1), Z17
-	VFMADD231PS.BCST 20(CX), Z20, Z7
-	VBROADCASTF64X4  32(R14)(R11*1), K1, Z17
+	VFMADD231PS.BCST 52(DX), Z20, Z0
+	VBROADCASTF64X4  (R14)(R8*2), Z12
+	VFMADD231PS.BCST 52(BX), Z20, Z2
+	VBROADCASTF64X4  (R14)(R9*2), K1, Z12
+	VFMADD231PS.BCST 52(SI), Z20, Z4
+	VBROADCASTF64X4  (R14)(R9*1), Z17
+	VFMADD231PS.BCST 52(CX), Z20, Z6
+	VBROADCASTF64X4  (R14)(R11*1), K1, Z17
 	VSHUFF64X2       $0xdd, Z14, Z18, Z18
-	VFMADD231PS.BCST 24(DX), Z18, Z1
+	VFMADD231PS.BCST 56(DX), Z18, Z0
 	VUNPCKLPS        Z16, Z13, Z14
-	VFMADD231PS.BCST 24(BX), Z18, Z3
+	VFMADD231PS.BCST 56(BX), Z18, Z2
 	VUNPCKHPS        Z16, Z13, Z16
-	VFMADD231PS.BCST 24(SI), Z18, Z5
+	VFMADD231PS.BCST 56(SI), Z18, Z4
 	VUNPCKLPS        Z17, Z12, Z13
-	VFMADD231PS.BCST 24(CX), Z18, Z7
+	VFMADD231PS.BCST 56(CX), Z18, Z6
 	VUNPCKHPS        Z17, Z12, Z17
 	VSHUFF64X2       $0xdd, Z15, Z19, Z15
-	VFMADD231PS.BCST 28(DX), Z15, Z1
+	VFMADD231PS.BCST 60(DX), Z15, Z0
 	VSHUFPS          $0x44, Z13, Z14, Z12
-	VFMADD231PS.BCST 28(BX), Z15, Z3
+	VFMADD231PS.BCST 60(BX), Z15, Z2
 	VSHUFPS          $0xee, Z13, Z14, Z13
-	VFMADD231PS.BCST 28(SI), Z15, Z5
+	VFMADD231PS.BCST 60(SI), Z15, Z4
 	VSHUFPS          $0x44, Z17, Z16, Z14
-	VFMADD231PS.BCST 28(CX), Z15, Z7
+	VFMADD231PS.BCST 60(CX), Z15, Z6
 	VSHUFPS          $0xee, Z17, Z16, Z15
+	VSHUFF64X2       $0x88, Z12, Z8, Z16
+	VFMADD231PS.BCST (DX), Z16, Z1
+	VBROADCASTF64X4  32(R13), Z18
+	VFMADD231PS.BCST (BX), Z16, Z3
+	VBROADCASTF64X4  32(R13)(R8*4), K1, Z18
+	VFMADD231PS.BCST (SI), Z16, Z5
+	VBROADCASTF64X4  32(R13)(R8*1), Z19
+	VFMADD231PS.BCST (CX), Z16, Z7
+	VBROADCASTF64X4  32(R13)(R10*1), K1, Z19
+	VSHUFF64X2       $0x88, Z13, Z9, Z17
+	VFMADD231PS.BCST 4(DX), Z17, Z1
+	VBROADCASTF64X4  32(R13)(R8*2), Z16
+	VFMADD231PS.BCST 4(BX), Z17, Z3
+	VBROADCASTF64X4  32(R13)(R9*2), K1, Z16
+	VFMADD231PS.BCST 4(SI), Z17, Z5
+	VBROADCASTF64X4  32(R13)(R9*1), Z20
+	VFMADD231PS.BCST 4(CX), Z17, Z7
+	VBROADCASTF64X4  32(R13)(R11*1), K1, Z20
+	VSHUFF64X2       $0x88, Z14, Z10, Z21
+	VFMADD231PS.BCST 8(DX), Z21, Z1
+	VUNPCKLPS        Z19, Z18, Z17
+	VFMADD231PS.BCST 8(BX), Z21, Z3
+	VUNPCKHPS        Z19, Z18, Z19
+	VFMADD231PS.BCST 8(SI), Z21, Z5
+	VUNPCKLPS        Z20, Z16, Z18
+	VFMADD231PS.BCST 8(CX), Z21, Z7
+	VUNPCKHPS        Z20, Z16, Z20
+	VSHUFF64X2       $0x88, Z15, Z11, Z21
+	VFMADD231PS.BCST 12(DX), Z21, Z1
+	VSHUFPS          $0x44, Z18, Z17, Z16
+	VFMADD231PS.BCST 12(BX), Z21, Z3
+	VSHUFPS          $0xee, Z18, Z17, Z17
+	VFMADD231PS.BCST 12(SI), Z21, Z5
+	VSHUFPS          $0x44, Z20, Z19, Z18
+	VFMADD231PS.BCST 12(CX), Z21, Z7
+	VSHUFPS          $0xee, Z20, Z19, Z19
+	VSHUFF64X2       $0xdd, Z12, Z8, Z20
+	VFMADD231PS.BCST 16(DX), Z20, Z1
+	VBROADCASTF64X4  32(R14), Z8
+	VFMADD231PS.BCST 16(BX), Z20, Z3
+	VBROADCASTF64X4  32(R14)(R8*4), K1, Z8
+	VFMADD231PS.BCST 16(SI), Z20, Z5
+	VBROADCASTF64X4  32(R14)(R8*1), Z12
+	VFMADD231PS.BCST 16(CX), Z20, Z7
+	VBROADCASTF64X4  32(R14)(R10*1), K1, Z12
+	VSHUFF64X2       $0xdd, Z13, Z9, Z20
+	VFMADD231PS.BCST 20(DX), Z20, Z1
+	VBROADCASTF64X4  32(R14)(R8*2), Z9
+	VFMADD231PS.BCST 20(BX), Z20, Z3
+	VBROADCASTF64X4  32(R14)(R9*2), K1, Z9
+	VFMADD231PS.BCST 20(SI), Z20, Z5
+	VBROADCASTF64X4  32(R14)(R9*1), Z13
+	VFMADD231PS.BCST 20(CX), Z20, Z7
+	VBROADCASTF64X4  32(R14)(R11*1), K1, Z13
+	VSHUFF64X2       $0xdd, Z14, Z10, Z14
+	VFMADD231PS.BCST 24(DX), Z14, Z1
+	VUNPCKLPS        Z12, Z8, Z10
+	VFMADD231PS.BCST 24(BX), Z14, Z3
+	VUNPCKHPS        Z12, Z8, Z8
+	VFMADD231PS.BCST 24(SI), Z14, Z5
+	VUNPCKLPS        Z13, Z9, Z12
+	VFMADD231PS.BCST 24(CX), Z14, Z7
+	VUNPCKHPS        Z13, Z9, Z9
+	VSHUFF64X2       $0xdd, Z15, Z11, Z11
+	VFMADD231PS.BCST 28(DX), Z11, Z1
+	VSHUFPS          $0x44, Z12, Z10, Z13
+	VFMADD231PS.BCST 28(BX), Z11, Z3
+	VSHUFPS          $0xee, Z12, Z10, Z12
+	VFMADD231PS.BCST 28(SI), Z11, Z5
+	VSHUFPS          $0x44, Z9, Z8, Z14
+	VFMADD231PS.BCST 28(CX), Z11, Z7
+	VSHUFPS          $0xee, Z9, Z8, Z15
 	SUBQ             $0x10, 24(SP)
 	JEQ              last
-	VSHUFF64X2       $0x88, Z12, Z8, Z16
-	VFMADD231PS.BCST 32(DX), Z16, Z1
-	VBROADCASTF64X4  64(DI), Z18
-	VFMADD231PS.BCST 32(BX), Z16, Z3
-	VBROADCASTF64X4  64(DI)(R8*4), K1, Z18
-	VFMADD231PS.BCST 32(SI), Z16, Z5
-	VBROADCASTF64X4  64(DI)(R8*1), Z19
-	VFMADD231PS.BCST 32(CX), Z16, Z7
-	VBROADCASTF64X4  64(DI)(R10*1), K1, Z19
-	VSHUFF64X2       $0x88, Z13, Z9, Z17
-	VFMADD231PS.BCST 36(DX), Z17, Z1
-	VBROADCASTF64X4  64(DI)(R8*2), Z16
-	VFMADD231PS.BCST 36(BX), Z17, Z3
-	VBROADCASTF64X4  64(DI)(R9*2), K1, Z16
-	VFMADD231PS.BCST 36(SI), Z17, Z5
+	VSHUFF64X2       $0x88, Z13, Z16, Z8
+	VFMADD231PS.BCST 32(DX), Z8, Z1
+	VBROADCASTF64X4  64(DI), Z10
+	VFMADD231PS.BCST 32(BX), Z8, Z3
+	VBROADCASTF64X4  64(DI)(R8*4), K1, Z10
+	VFMADD231PS.BCST 32(SI), Z8, Z5
+	VBROADCASTF64X4  64(DI)(R8*1), Z11
+	VFMADD231PS.BCST 32(CX), Z8, Z7
+	VBROADCASTF64X4  64(DI)(R10*1), K1, Z11
+	VSHUFF64X2       $0x88, Z12, Z17, Z9
+	VFMADD231PS.BCST 36(DX), Z9, Z1
+	VBROADCASTF64X4  64(DI)(R8*2), Z8
+	VFMADD231PS.BCST 36(BX), Z9, Z3
+	VBROADCASTF64X4  64(DI)(R9*2), K1, Z8
+	VFMADD231PS.BCST 36(SI), Z9, Z5
 	VBROADCASTF64X4  64(DI)(R9*1), Z20
-	VFMADD231PS.BCST 36(CX), Z17, Z7
+	VFMADD231PS.BCST 36(CX), Z9, Z7
 	VBROADCASTF64X4  64(DI)(R11*1), K1, Z20
-	VSHUFF64X2       $0x88, Z14, Z10, Z21
+	VSHUFF64X2       $0x88, Z14, Z18, Z21
 	VFMADD231PS.BCST 40(DX), Z21, Z1
-	VUNPCKLPS        Z19, Z18, Z17
+	VUNPCKLPS        Z11, Z10, Z9
 	VFMADD231PS.BCST 40(BX), Z21, Z3
-	VUNPCKHPS        Z19, Z18, Z19
+	VUNPCKHPS        Z11, Z10, Z11
 	VFMADD231PS.BCST 40(SI), Z21, Z5
-	VUNPCKLPS        Z20, Z16, Z18
+	VUNPCKLPS        Z20, Z8, Z10
 	VFMADD231PS.BCST 40(CX), Z21, Z7
-	VUNPCKHPS        Z20, Z16, Z20
-	VSHUFF64X2       $0x88, Z15, Z11, Z21
+	VUNPCKHPS        Z20, Z8, Z20
+	VSHUFF64X2       $0x88, Z15, Z19, Z21
 	VFMADD231PS.BCST 44(DX), Z21, Z1
-	VSHUFPS          $0x44, Z18, Z17, Z16
+	VSHUFPS          $0x44, Z10, Z9, Z8
 	VFMADD231PS.BCST 44(BX), Z21, Z3
-	VSHUFPS          $0xee, Z18, Z17, Z17
+	VSHUFPS          $0xee, Z10, Z9, Z9
 	VFMADD231PS.BCST 44(SI), Z21, Z5
-	VSHUFPS          $0x44, Z20, Z19, Z18
+	VSHUFPS          $0x44, Z20, Z11, Z10
 	VFMADD231PS.BCST 44(CX), Z21, Z7
-	VSHUFPS          $0xee, Z20, Z19, Z19
-	VSHUFF64X2       $0xdd, Z12, Z8, Z20
+	VSHUFPS          $0xee, Z20, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z16, Z20
 	VFMADD231PS.BCST 48(DX), Z20, Z1
-	VBROADCASTF64X4  64(R12), Z8
+	VBROADCASTF64X4  64(R12), Z13
 	VFMADD231PS.BCST 48(BX), Z20, Z3
-	VBROADCASTF64X4  64(R12)(R8*4), K1, Z8
+	VBROADCASTF64X4  64(R12)(R8*4), K1, Z13
 	VFMADD231PS.BCST 48(SI), Z20, Z5
-	VBROADCASTF64X4  64(R12)(R8*1), Z12
+	VBROADCASTF64X4  64(R12)(R8*1), Z16
 	VFMADD231PS.BCST 48(CX), Z20, Z7
-	VBROADCASTF64X4  64(R12)(R10*1), K1, Z12
-	VSHUFF64X2       $0xdd, Z13, Z9, Z20
+	VBROADCASTF64X4  64(R12)(R10*1), K1, Z16
+	VSHUFF64X2       $0xdd, Z12, Z17, Z20
 	VFMADD231PS.BCST 52(DX), Z20, Z1
-	VBROADCASTF64X4  64(R12)(R8*2), Z9
+	VBROADCASTF64X4  64(R12)(R8*2), Z12
 	VFMADD231PS.BCST 52(BX), Z20, Z3
-	VBROADCASTF64X4  64(R12)(R9*2), K1, Z9
+	VBROADCASTF64X4  64(R12)(R9*2), K1, Z12
 	VFMADD231PS.BCST 52(SI), Z20, Z5
-	VBROADCASTF64X4  64(R12)(R9*1), Z13
+	VBROADCASTF64X4  64(R12)(R9*1), Z17
 	VFMADD231PS.BCST 52(CX), Z20, Z7
-	VBROADCASTF64X4  64(R12)(R11*1), K1, Z13
-	VSHUFF64X2       $0xdd, Z14, Z10, Z14
-	VFMADD231PS.BCST 56(DX), Z14, Z1
-	VUNPCKLPS        Z12, Z8, Z10
-	VFMADD231PS.BCST 56(BX), Z14, Z3
-	VUNPCKHPS        Z12, Z8, Z8
-	VFMADD231PS.BCST 56(SI), Z14, Z5
-	VUNPCKLPS        Z13, Z9, Z12
-	VFMADD231PS.BCST 56(CX), Z14, Z7
-	VUNPCKHPS        Z13, Z9, Z9
-	VSHUFF64X2       $0xdd, Z15, Z11, Z11
-	VFMADD231PS.BCST 60(DX), Z11, Z1
-	VSHUFPS          $0x44, Z12, Z10, Z13
-	VFMADD231PS.BCST 60(BX), Z11, Z3
-	VSHUFPS          $0xee, Z12, Z10, Z12
-	VFMADD231PS.BCST 60(SI), Z11, Z5
-	VSHUFPS          $0x44, Z9, Z8, Z14
-	VFMADD231PS.BCST 60(CX), Z11, Z7
-	VSHUFPS          $0xee, Z9, Z8, Z15
+	VBROADCASTF64X4  64(R12)(R11*1), K1, Z17
+	VSHUFF64X2       $0xdd, Z14, Z18, Z18
+	VFMADD231PS.BCST 56(DX), Z18, Z1
+	VUNPCKLPS        Z16, Z13, Z14
+	VFMADD231PS.BCST 56(BX), Z18, Z3
+	VUNPCKHPS        Z16, Z13, Z16
+	VFMADD231PS.BCST 56(SI), Z18, Z5
+	VUNPCKLPS        Z17, Z12, Z13
+	VFMADD231PS.BCST 56(CX), Z18, Z7
+	VUNPCKHPS        Z17, Z12, Z17
+	VSHUFF64X2       $0xdd, Z15, Z19, Z15
+	VFMADD231PS.BCST 60(DX), Z15, Z1
+	VSHUFPS          $0x44, Z13, Z14, Z12
+	VFMADD231PS.BCST 60(BX), Z15, Z3
+	VSHUFPS          $0xee, Z13, Z14, Z13
+	VFMADD231PS.BCST 60(SI), Z15, Z5
+	VSHUFPS          $0x44, Z17, Z16, Z14
+	VFMADD231PS.BCST 60(CX), Z15, Z7
+	VSHUFPS          $0xee, Z17, Z16, Z15
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -24981,47 +25052,47 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z12, Z8, Z16
-	VFMADD231PS.BCST 32(DX), Z16, Z1
-	VFMADD231PS.BCST 32(BX), Z16, Z3
-	VFMADD231PS.BCST 32(SI), Z16, Z5
-	VFMADD231PS.BCST 32(CX), Z16, Z7
-	VSHUFF64X2       $0x88, Z13, Z9, Z16
-	VFMADD231PS.BCST 36(DX), Z16, Z1
-	VFMADD231PS.BCST 36(BX), Z16, Z3
-	VFMADD231PS.BCST 36(SI), Z16, Z5
-	VFMADD231PS.BCST 36(CX), Z16, Z7
-	VSHUFF64X2       $0x88, Z14, Z10, Z16
-	VFMADD231PS.BCST 40(DX), Z16, Z1
-	VFMADD231PS.BCST 40(BX), Z16, Z3
-	VFMADD231PS.BCST 40(SI), Z16, Z5
-	VFMADD231PS.BCST 40(CX), Z16, Z7
-	VSHUFF64X2       $0x88, Z15, Z11, Z16
-	VFMADD231PS.BCST 44(DX), Z16, Z1
-	VFMADD231PS.BCST 44(BX), Z16, Z3
-	VFMADD231PS.BCST 44(SI), Z16, Z5
-	VFMADD231PS.BCST 44(CX), Z16, Z7
-	VSHUFF64X2       $0xdd, Z12, Z8, Z8
+	VSHUFF64X2       $0x88, Z13, Z16, Z8
+	VFMADD231PS.BCST 32(DX), Z8, Z1
+	VFMADD231PS.BCST 32(BX), Z8, Z3
+	VFMADD231PS.BCST 32(SI), Z8, Z5
+	VFMADD231PS.BCST 32(CX), Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z17, Z8
+	VFMADD231PS.BCST 36(DX), Z8, Z1
+	VFMADD231PS.BCST 36(BX), Z8, Z3
+	VFMADD231PS.BCST 36(SI), Z8, Z5
+	VFMADD231PS.BCST 36(CX), Z8, Z7
+	VSHUFF64X2       $0x88, Z14, Z18, Z8
+	VFMADD231PS.BCST 40(DX), Z8, Z1
+	VFMADD231PS.BCST 40(BX), Z8, Z3
+	VFMADD231PS.BCST 40(SI), Z8, Z5
+	VFMADD231PS.BCST 40(CX), Z8, Z7
+	VSHUFF64X2       $0x88, Z15, Z19, Z8
+	VFMADD231PS.BCST 44(DX), Z8, Z1
+	VFMADD231PS.BCST 44(BX), Z8, Z3
+	VFMADD231PS.BCST 44(SI), Z8, Z5
+	VFMADD231PS.BCST 44(CX), Z8, Z7
+	VSHUFF64X2       $0xdd, Z13, Z16, Z8
 	VFMADD231PS.BCST 48(DX), Z8, Z1
 	VFMADD231PS.BCST 48(BX), Z8, Z3
 	VFMADD231PS.BCST 48(SI), Z8, Z5
 	VFMADD231PS.BCST 48(CX), Z8, Z7
-	VSHUFF64X2       $0xdd, Z13, Z9, Z8
+	VSHUFF64X2       $0xdd, Z12, Z17, Z8
 	VFMADD231PS.BCST 52(DX), Z8, Z1
 	VFMADD231PS.BCST 52(BX), Z8, Z3
 	VFMADD231PS.BCST 52(SI), Z8, Z5
 	VFMADD231PS.BCST 52(CX), Z8, Z7
-	VSHUFF64X2       $0xdd, Z14, Z10, Z8
+	VSHUFF64X2       $0xdd, Z14, Z18, Z8
 	VFMADD231PS.BCST 56(DX), Z8, Z1
 	VFMADD231PS.BCST 56(BX), Z8, Z3
 	VFMADD231PS.BCST 56(SI), Z8, Z5
 	VFMADD231PS.BCST 56(CX), Z8, Z7
-	VSHUFF64X2       $0xdd, Z15, Z11, Z8
+	VSHUFF64X2       $0xdd, Z15, Z19, Z8
 	VFMADD231PS.BCST 60(DX), Z8, Z1
 	VFMADD231PS.BCST 60(BX), Z8, Z3
 	VFMADD231PS.BCST 60(SI), Z8, Z5
 	VFMADD231PS.BCST 60(CX), Z8, Z7
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -25044,12 +25115,12 @@ TEXT ·turned5_avx512(SB), $32-8
 	MOVQ    p+0(FP), AX
 	MOVL    $0x000000f0, CX
 	KMOVW   CX, K1
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -25061,9 +25132,9 @@ TEXT ·turned5_avx512(SB), $32-8
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
@@ -25088,7 +25159,7 @@ begun:
 	LEAQ            (BX)(CX*1), SI
 	LEAQ            (SI)(CX*1), DI
 	IMUL3Q          $0x04, CX, CX
-	MOVQ            24(AX), R9
+	MOVQ            32(AX), R9
 	LEAQ            (R9)(R9*2), R10
 	LEAQ            (R10)(R9*2), R11
 	LEAQ            (R11)(R9*2), R12
@@ -25096,362 +25167,362 @@ begun:
 	LEAQ            (R8)(R9*8), R13
 	LEAQ            (R13)(R9*8), R14
 	LEAQ            (R14)(R9*8), R15
-	VBROADCASTF64X4 (R8), Z10
-	VBROADCASTF64X4 (R8)(R9*4), K1, Z10
+	VBROADCASTF64X4 (R8), Z12
+	VBROADCASTF64X4 (R8)(R9*4), K1, Z12
 	VBROADCASTF64X4 (R8)(R9*1), Z13
 	VBROADCASTF64X4 (R8)(R11*1), K1, Z13
-	VBROADCASTF64X4 (R8)(R9*2), Z11
-	VBROADCASTF64X4 (R8)(R10*2), K1, Z11
+	VBROADCASTF64X4 (R8)(R9*2), Z10
+	VBROADCASTF64X4 (R8)(R10*2), K1, Z10
 	VBROADCASTF64X4 (R8)(R10*1), Z14
 	VBROADCASTF64X4 (R8)(R12*1), K1, Z14
-	VUNPCKLPS       Z13, Z10, Z12
-	VUNPCKHPS       Z13, Z10, Z10
-	VUNPCKLPS       Z14, Z11, Z13
-	VUNPCKHPS       Z14, Z11, Z11
-	VSHUFPS         $0x44, Z13, Z12, Z18
-	VSHUFPS         $0xee, Z13, Z12, Z19
-	VSHUFPS         $0x44, Z11, Z10, Z20
-	VSHUFPS         $0xee, Z11, Z10, Z21
-	VBROADCASTF64X4 (R13), Z10
-	VBROADCASTF64X4 (R13)(R9*4), K1, Z10
-	VBROADCASTF64X4 (R13)(R9*1), Z13
-	VBROADCASTF64X4 (R13)(R11*1), K1, Z13
-	VBROADCASTF64X4 (R13)(R9*2), Z11
-	VBROADCASTF64X4 (R13)(R10*2), K1, Z11
-	VBROADCASTF64X4 (R13)(R10*1), Z14
-	VBROADCASTF64X4 (R13)(R12*1), K1, Z14
-	VUNPCKLPS       Z13, Z10, Z12
-	VUNPCKHPS       Z13, Z10, Z10
-	VUNPCKLPS       Z14, Z11, Z13
-	VUNPCKHPS       Z14, Z11, Z11
-	VSHUFPS         $0x44, Z13, Z12, Z15
-	VSHUFPS         $0xee, Z13, Z12, Z14
-	VSHUFPS         $0x44, Z11, Z10, Z16
-	VSHUFPS         $0xee, Z11, Z10, Z17
+	VUNPCKLPS       Z13, Z12, Z11
+	VUNPCKHPS       Z13, Z12, Z13
+	VUNPCKLPS       Z14, Z10, Z12
+	VUNPCKHPS       Z14, Z10, Z14
+	VSHUFPS         $0x44, Z12, Z11, Z10
+	VSHUFPS         $0xee, Z12, Z11, Z11
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
+	VBROADCASTF64X4 (R13), Z16
+	VBROADCASTF64X4 (R13)(R9*4), K1, Z16
+	VBROADCASTF64X4 (R13)(R9*1), Z17
+	VBROADCASTF64X4 (R13)(R11*1), K1, Z17
+	VBROADCASTF64X4 (R13)(R9*2), Z14
+	VBROADCASTF64X4 (R13)(R10*2), K1, Z14
+	VBROADCASTF64X4 (R13)(R10*1), Z18
+	VBROADCASTF64X4 (R13)(R12*1), K1, Z18
+	VUNPCKLPS       Z17, Z16, Z15
+	VUNPCKHPS       Z17, Z16, Z17
+	VUNPCKLPS       Z18, Z14, Z16
+	VUNPCKHPS       Z18, Z14, Z18
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
+	VSHUFPS         $0x44, Z18, Z17, Z16
+	VSHUFPS         $0xee, Z18, Z17, Z17
 
 blocks:
-	VSHUFF64X2       $0x88, Z15, Z18, Z10
-	VFMADD231PS.BCST (DX), Z10, Z0
-	VFMADD231PS.BCST (BX), Z10, Z2
-	VBROADCASTF64X4  32(R8), Z12
-	VFMADD231PS.BCST (SI), Z10, Z4
-	VBROADCASTF64X4  32(R8)(R9*4), K1, Z12
-	VFMADD231PS.BCST (DI), Z10, Z6
-	VBROADCASTF64X4  32(R8)(R9*1), Z13
-	VFMADD231PS.BCST (DX)(CX*1), Z10, Z8
-	VBROADCASTF64X4  32(R8)(R11*1), K1, Z13
-	VSHUFF64X2       $0x88, Z14, Z19, Z11
-	VFMADD231PS.BCST 4(DX), Z11, Z0
-	VFMADD231PS.BCST 4(BX), Z11, Z2
-	VBROADCASTF64X4  32(R8)(R9*2), Z10
-	VFMADD231PS.BCST 4(SI), Z11, Z4
-	VBROADCASTF64X4  32(R8)(R10*2), K1, Z10
-	VFMADD231PS.BCST 4(DI), Z11, Z6
+	VSHUFF64X2       $0x88, Z14, Z10, Z18
+	VFMADD231PS.BCST (DX), Z18, Z0
+	VFMADD231PS.BCST (BX), Z18, Z2
+	VBROADCASTF64X4  32(R8), Z20
+	VFMADD231PS.BCST (SI), Z18, Z4
+	VBROADCASTF64X4  32(R8)(R9*4), K1, Z20
+	VFMADD231PS.BCST (DI), Z18, Z6
+	VBROADCASTF64X4  32(R8)(R9*1), Z21
+	VFMADD231PS.BCST (DX)(CX*1), Z18, Z8
+	VBROADCASTF64X4  32(R8)(R11*1), K1, Z21
+	VSHUFF64X2       $0x88, Z15, Z11, Z19
+	VFMADD231PS.BCST 4(DX), Z19, Z0
+	VFMADD231PS.BCST 4(BX), Z19, Z2
+	VBROADCASTF64X4  32(R8)(R9*2), Z18
+	VFMADD231PS.BCST 4(SI), Z19, Z4
+	VBROADCASTF64X4  32(R8)(R10*2), K1, Z18
+	VFMADD231PS.BCST 4(DI), Z19, Z6
 	VBROADCASTF64X4  32(R8)(R10*1), Z22
-	VFMADD231PS.BCST 4(DX)(CX*1), Z11, Z8
+	VFMADD231PS.BCST 4(DX)(CX*1), Z19, Z8
 	VBROADCASTF64X4  32(R8)(R12*1), K1, Z22
-	VSHUFF64X2       $0x88, Z16, Z20, Z23
+	VSHUFF64X2       $0x88, Z16, Z12, Z23
 	VFMADD231PS.BCST 8(DX), Z23, Z0
 	VFMADD231PS.BCST 8(BX), Z23, Z2
-	VUNPCKLPS        Z13, Z12, Z11
+	VUNPCKLPS        Z21, Z20, Z19
 	VFMADD231PS.BCST 8(SI), Z23, Z4
-	VUNPCKHPS        Z13, Z12, Z13
+	VUNPCKHPS        Z21, Z20, Z21
 	VFMADD231PS.BCST 8(DI), Z23, Z6
-	VUNPCKLPS        Z22, Z10, Z12
+	VUNPCKLPS        Z22, Z18, Z20
 	VFMADD231PS.BCST 8(DX)(CX*1), Z23, Z8
-	VUNPCKHPS        Z22, Z10, Z22
-	VSHUFF64X2       $0x88, Z17, Z21, Z23
+	VUNPCKHPS        Z22, Z18, Z22
+	VSHUFF64X2       $0x88, Z17, Z13, Z23
 	VFMADD231PS.BCST 12(DX), Z23, Z0
 	VFMADD231PS.BCST 12(BX), Z23, Z2
-	VSHUFPS          $0x44, Z12, Z11, Z10
+	VSHUFPS          $0x44, Z20, Z19, Z18
 	VFMADD231PS.BCST 12(SI), Z23, Z4
-	VSHUFPS          $0xee, Z12, Z11, Z11
+	VSHUFPS          $0xee, Z20, Z19, Z19
 	VFMADD231PS.BCST 12(DI), Z23, Z6
-	VSHUFPS          $0x44, Z22, Z13, Z12
+	VSHUFPS          $0x44, Z22, Z21, Z20
 	VFMADD231PS.BCST 12(DX)(CX*1), Z23, Z8
-	VSHUFPS          $0xee, Z22, Z13, Z13
-	VSHUFF64X2       $0xdd, Z15, Z18, Z22
+	VSHUFPS          $0xee, Z22, Z21, Z21
+	VSHUFF64X2       $0xdd, Z14, Z10, Z22
 	VFMADD231PS.BCST 16(DX), Z22, Z0
 	VFMADD231PS.BCST 16(BX), Z22, Z2
-	VBROADCASTF64X4  32(R13), Z15
+	VBROADCASTF64X4  32(R13), Z10
 	VFMADD231PS.BCST 16(SI), Z22, Z4
-	VBROADCASTF64X4  32(R13)(R9*4), K1, Z15
+	VBROADCASTF64X4  32(R13)(R9*4), K1, Z10
 	VFMADD231PS.BCST 16(DI), Z22, Z6
-	VBROADCASTF64X4  32(R13)(R9*1), Z18
+	VBROADCASTF64X4  32(R13)(R9*1), Z14
 	VFMADD231PS.BCST 16(DX)(CX*1), Z22, Z8
-	VBROADCASTF64X4  32(R13)(R11*1), K1, Z18
-	VSHUFF64X2       $0xdd, Z14, Z19, Z22
+	VBROADCASTF64X4  32(R13)(R11*1), K1, Z14
+	VSHUFF64X2       $0xdd, Z15, Z11, Z22
 	VFMADD231PS.BCST 20(DX), Z22, Z0
 	VFMADD231PS.BCST 20(BX), Z22, Z2
-	VBROADCASTF64X4  32(R13)(R9*2), Z14
+	VBROADCASTF64X4  32(R13)(R9*2), Z11
 	VFMADD231PS.BCST 20(SI), Z22, Z4
-	VBROADCASTF64X4  32(R13)(R10*2), K1, Z14
+	VBROADCASTF64X4  32(R13)(R10*2), K1, Z11
 	VFMADD231PS.BCST 20(DI), Z22, Z6
-	VBROADCASTF64X4  32(R13)(R10*1), Z19
+	VBROADCASTF64X4  32(R13)(R10*1), Z15
 	VFMADD231PS.BCST 20(DX)(CX*1), Z22, Z8
-	VBROADCASTF64X4  32(R13)(R12*1), K1, Z19
-	VSHUFF64X2       $0xdd, Z16, Z20, Z20
-	VFMADD231PS.BCST 24(DX), Z20, Z0
-	VFMADD231PS.BCST 24(BX), Z20, Z2
-	VUNPCKLPS        Z18, Z15, Z16
-	VFMADD231PS.BCST 24(SI), Z20, Z4
-	VUNPCKHPS        Z18, Z15, Z18
-	VFMADD231PS.BCST 24(DI), Z20, Z6
-	VUNPCKLPS        Z19, Z14, Z15
-	VFMADD231PS.BCST 24(DX)(CX*1), Z20, Z8
-	VUNPCKHPS        Z19, Z14, Z19
-	VSHUFF64X2       $0xdd, Z17, Z21, Z17
-	VFMADD231PS.BCST 28(DX), Z17, Z0
-	VFMADD231PS.BCST 28(BX), Z17, Z2
-	VSHUFPS          $0x44, Z15, Z16, Z14
-	VFMADD231PS.BCST 28(SI), Z17, Z4
-	VSHUFPS          $0xee, Z15, Z16, Z15
-	VFMADD231PS.BCST 28(DI), Z17, Z6
-	VSHUFPS          $0x44, Z19, Z18, Z16
-	VFMADD231PS.BCST 28(DX)(CX*1), Z17, Z8
-	VSHUFPS          $0xee, Z19, Z18, Z17
-	VSHUFF64X2       $0x88, Z14, Z10, Z18
-	VFMADD231PS.BCST 32(DX), Z18, Z0
-	VFMADD231PS.BCST 32(BX), Z18, Z2
-	VBROADCASTF64X4  (R14), Z20
-	VFMADD231PS.BCST 32(SI), Z18, Z4
-	VBROADCASTF64X4  (R14)(R9*4), K1, Z20
-	VFMADD231PS.BCST 32(DI), Z18, Z6
-	VBROADCASTF64X4  (R14)(R9*1), Z21
-	VFMADD231PS.BCST 32(DX)(CX*1), Z18, Z8
-	VBROADCASTF64X4  (R14)(R11*1), K1, Z21
-	VSHUFF64X2       $0x88, Z15, Z11, Z19
-	VFMADD231PS.BCST 36(DX), Z19, Z0
-	VFMADD231PS.BCST 36(BX), Z19, Z2
-	VBROADCASTF64X4  (R14)(R9*2), Z18
-	VFMADD231PS.BCST 36(SI), Z19, Z4
-	VBROADCASTF64X4  (R14)(R10*2), K1, Z18
-	VFMADD231PS.BCST 36(DI), Z19, Z6
-	VBROADCASTF64X4  (R14)(R10*1), Z22
-	VFMADD231PS.BCST 36(DX)(CX*1), Z19, Z8
-	VBROADCASTF64X4  (R14)(R12*1), K1, Z22
-	VSHUFF64X2       $0x88, Z16, Z12, Z23
-	VFMADD231PS.BCST 40(DX), Z23, Z0
-	VFMADD231PS.BCST 40(BX), Z23, Z2
-	VUNPCKLPS        Z21, Z20, Z19
-	VFMADD231PS.BCST 40(SI), Z23, Z4
-	VUNPCKHPS        Z21, Z20, Z21
-	VFMADD231PS.BCST 40(DI), Z23, Z6
-	VUNPCKLPS        Z22, Z18, Z20
-	VFMADD231PS.BCST 40(DX)(CX*1), Z23, Z8
-	VUNPCKHPS        Z22, Z18, Z22
-	VSHUFF64X2       $0x88, Z17, Z13, Z23
-	VFMADD231PS.BCST 44(DX), Z23, Z0
-	VFMADD231PS.BCST 44(BX), Z23, Z2
-	VSHUFPS          $0x44, Z20, Z19, Z18
-	VFMADD231PS.BCST 44(SI), Z23, Z4
-	VSHUFPS          $0xee, Z20, Z19, Z19
-	VFMADD231PS.BCST 44(DI), Z23, Z6
-	VSHUFPS          $0x44, Z22, Z21, Z20
-	VFMADD231PS.BCST 44(DX)(CX*1), Z23, Z8
-	VSHUFPS          $0xee, Z22, Z21, Z21
-	VSHUFF64X2       $0xdd, Z14, Z10, Z22
-	VFMADD231PS.BCST 48(DX), Z22, Z0
-	VFMADD231PS.BCST 48(BX), Z22, Z2
-	VBROADCASTF64X4  (R15), Z10
-	VFMADD231PS.BCST 48(SI), Z22, Z4
-	VBROADCASTF64X4  (R15)(R9*4), K1, Z10
-	VFMADD231PS.BCST 48(DI), Z22, Z6
-	VBROADCASTF64X4  (R15)(R9*1), Z14
-	VFMADD231PS.BCST 48(DX)(CX*1), Z22, Z8
-	VBROADCASTF64X4  (R15)(R11*1), K1, Z14
-	VSHUFF64X2       $0xdd, Z15, Z11, Z22
-	VFMADD231PS.BCST 52(DX), Z22, Z0
-	VFMADD231PS.BCST 52(BX), Z22, Z2
-	VBROADCASTF64X4  (R15)(R9*2), Z11
-	VFMADD231PS.BCST 52(SI), Z22, Z4
-	VBROADCASTF64X4  (R15)(R10*2), K1, Z11
-	VFMADD231PS.BCST 52(DI), Z22, Z6
-	VBROADCASTF64X4  (R15)(R10*1), Z15
-	VFMADD231PS.BCST 52(DX)(CX*1), Z22, Z8
-	VBROADCASTF64X4  (R15)(R12*1), K1, Z15
+	VBROADCASTF64X4  32(R13)(R12*1), K1, Z15
 	VSHUFF64X2       $0xdd, Z16, Z12, Z16
-	VFMADD231PS.BCST 56(DX), Z16, Z0
-	VFMADD231PS.BCST 56(BX), Z16, Z2
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(BX), Z16, Z2
 	VUNPCKLPS        Z14, Z10, Z12
-	VFMADD231PS.BCST 56(SI), Z16, Z4
+	VFMADD231PS.BCST 24(SI), Z16, Z4
 	VUNPCKHPS        Z14, Z10, Z10
-	VFMADD231PS.BCST 56(DI), Z16, Z6
+	VFMADD231PS.BCST 24(DI), Z16, Z6
 	VUNPCKLPS        Z15, Z11, Z14
-	VFMADD231PS.BCST 56(DX)(CX*1), Z16, Z8
+	VFMADD231PS.BCST 24(DX)(CX*1), Z16, Z8
 	VUNPCKHPS        Z15, Z11, Z11
 	VSHUFF64X2       $0xdd, Z17, Z13, Z13
-	VFMADD231PS.BCST 60(DX), Z13, Z0
-	VFMADD231PS.BCST 60(BX), Z13, Z2
+	VFMADD231PS.BCST 28(DX), Z13, Z0
+	VFMADD231PS.BCST 28(BX), Z13, Z2
 	VSHUFPS          $0x44, Z14, Z12, Z15
-	VFMADD231PS.BCST 60(SI), Z13, Z4
+	VFMADD231PS.BCST 28(SI), Z13, Z4
 	VSHUFPS          $0xee, Z14, Z12, Z14
-	VFMADD231PS.BCST 60(DI), Z13, Z6
+	VFMADD231PS.BCST 28(DI), Z13, Z6
 	VSHUFPS          $0x44, Z11, Z10, Z16
-	VFMADD231PS.BCST 60(DX)(CX*1), Z13, Z8
+	VFMADD231PS.BCST 28(DX)(CX*1), Z13, Z8
 	VSHUFPS          $0xee, Z11, Z10, Z17
 	VSHUFF64X2       $0x88, Z15, Z18, Z10
-	VFMADD231PS.BCST (DX), Z10, Z1
-	VFMADD231PS.BCST (BX), Z10, Z3
-	VBROADCASTF64X4  32(R14), Z12
-	VFMADD231PS.BCST (SI), Z10, Z5
-	VBROADCASTF64X4  32(R14)(R9*4), K1, Z12
-	VFMADD231PS.BCST (DI), Z10, Z7
-	VBROADCASTF64X4  32(R14)(R9*1), Z13
-	VFMADD231PS.BCST (DX)(CX*1), Z10, Z9
-	VBROADCASTF64X4  32(R14)(R11*1), K1, Z13
+	VFMADD231PS.BCST 32(DX), Z10, Z0
+	VFMADD231PS.BCST 32(BX), Z10, Z2
+	VBROADCASTF64X4  (R14), Z12
+	VFMADD231PS.BCST 32(SI), Z10, Z4
+	VBROADCASTF64X4  (R14)(R9*4), K1, Z12
+	VFMADD231PS.BCST 32(DI), Z10, Z6
+	VBROADCASTF64X4  (R14)(R9*1), Z13
+	VFMADD231PS.BCST 32(DX)(CX*1), Z10, Z8
+	VBROADCASTF64X4  (R14)(R11*1), K1, Z13
 	VSHUFF64X2       $0x88, Z14, Z19, Z11
-	VFMADD231PS.BCST 4(DX), Z11, Z1
-	VFMADD231PS.BCST 4(BX), Z11, Z3
-	VBROADCASTF64X4  32(R14)(R9*2), Z10
-	VFMADD231PS.BCST 4(SI), Z11, Z5
-	VBROADCASTF64X4  32(R14)(R10*2), K1, Z10
-	VFMADD231PS.BCST 4(DI), Z11, Z7
-	VBROADCASTF64X4  32(R14)(R10*1), Z22
-	VFMADD231PS.BCST 4(DX)(CX*1), Z11, Z9
-	VBROADCASTF64X4  32(R14)(R12*1), K1, Z22
+	VFMADD231PS.BCST 36(DX), Z11, Z0
+	VFMADD231PS.BCST 36(BX), Z11, Z2
+	VBROADCASTF64X4  (R14)(R9*2), Z10
+	VFMADD231PS.BCST 36(SI), Z11, Z4
+	VBROADCASTF64X4  (R14)(R10*2), K1, Z10
+	VFMADD231PS.BCST 36(DI), Z11, Z6
+	VBROADCASTF64X4  (R14)(R10*1), Z22
+	VFMADD231PS.BCST 36(DX)(CX*1), Z11, Z8
+	VBROADCASTF64X4  (R14)(R12*1), K1, Z22
 	VSHUFF64X2       $0x88, Z16, Z20, Z23
-	VFMADD231PS.BCST 8(DX), Z23, Z1
-	VFMADD231PS.BCST 8(BX), Z23, Z3
+	VFMADD231PS.BCST 40(DX), Z23, Z0
+	VFMADD231PS.BCST 40(BX), Z23, Z2
 	VUNPCKLPS        Z13, Z12, Z11
-	VFMADD231PS.BCST 8(SI), Z23, Z5
+	VFMADD231PS.BCST 40(SI), Z23, Z4
 	VUNPCKHPS        Z13, Z12, Z13
-	VFMADD231PS.BCST 8(DI), Z23, Z7
+	VFMADD231PS.BCST 40(DI), Z23, Z6
 	VUNPCKLPS        Z22, Z10, Z12
-	VFMADD231PS.BCST 8(DX)(CX*1), Z23, Z9
+	VFMADD231PS.BCST 40(DX)(CX*1), Z23, Z8
 	VUNPCKHPS        Z22, Z10, Z22
 	VSHUFF64X2       $0x88, Z17, Z21, Z23
-	VFMADD231PS.BCST 12(DX), Z23, Z1
-	VFMADD231PS.BCST 12(BX), Z23, Z3
+	VFMADD231PS.BCST 44(DX), Z23, Z0
+	VFMADD231PS.BCST 44(BX), Z23, Z2
 	VSHUFPS          $0x44, Z12, Z11, Z10
-	VFMADD231PS.BCST 12(SI), Z23, Z5
+	VFMADD231PS.BCST 44(SI), Z23, Z4
 	VSHUFPS          $0xee, Z12, Z11, Z11
-	VFMADD231PS.BCST 12(DI), Z23, Z7
+	VFMADD231PS.BCST 44(DI), Z23, Z6
 	VSHUFPS          $0x44, Z22, Z13, Z12
-	VFMADD231PS.BCST 12(DX)(CX*1), Z23, Z9
+	VFMADD231PS.BCST 44(DX)(CX*1), Z23, Z8
 	VSHUFPS          $0xee, Z22, Z13, Z13
 	VSHUFF64X2       $0xdd, Z15, Z18, Z22
-	VFMADD231PS.BCST 16(DX), Z22, Z1
-	VFMADD231PS.BCST 16(BX), Z22, Z3
-	VBROADCASTF64X4  32(R15), Z15
-	VFMADD231PS.BCST 16(SI), Z22, Z5
-	VBROADCASTF64X4  32(R15)(R9*4), K1, Z15
-	VFMADD231PS.BCST 16(DI), Z22, Z7
-	VBROADCASTF64X4  32(R15)(R9*1), Z18
-	VFMADD231PS.BCST 16(DX)(CX*1), Z22, Z9
-	VBROADCASTF64X4  32(R15)(R11*1), K1, Z18
+	VFMADD231PS.BCST 48(DX), Z22, Z0
+	VFMADD231PS.BCST 48(BX), Z22, Z2
+	VBROADCASTF64X4  (R15), Z15
+	VFMADD231PS.BCST 48(SI), Z22, Z4
+	VBROADCASTF64X4  (R15)(R9*4), K1, Z15
+	VFMADD231PS.BCST 48(DI), Z22, Z6
+	VBROADCASTF64X4  (R15)(R9*1), Z18
+	VFMADD231PS.BCST 48(DX)(CX*1), Z22, Z8
+	VBROADCASTF64X4  (R15)(R11*1), K1, Z18
 	VSHUFF64X2       $0xdd, Z14, Z19, Z22
-	VFMADD231PS.BCST 20(DX), Z22, Z1
-	VFMADD231PS.BCST 20(BX), Z22, Z3
-	VBROADCASTF64X4  32(R15)(R9*2), Z14
-	VFMADD231PS.BCST 20(SI), Z22, Z5
-	VBROADCASTF64X4  32(R15)(R10*2), K1, Z14
-	VFMADD231PS.BCST 20(DI), Z22, Z7
-	VBROADCASTF64X4  32(R15)(R10*1), Z19
-	VFMADD231PS.BCST 20(DX)(CX*1), Z22, Z9
-	VBROADCASTF64X4  32(R15)(R12*1), K1, Z19
+	VFMADD231PS.BCST 52(DX), Z22, Z0
+	VFMADD231PS.BCST 52(BX), Z22, Z2
+	VBROADCASTF64X4  (R15)(R9*2), Z14
+	VFMADD231PS.BCST 52(SI), Z22, Z4
+	VBROADCASTF64X4  (R15)(R10*2), K1, Z14
+	VFMADD231PS.BCST 52(DI), Z22, Z6
+	VBROADCASTF64X4  (R15)(R10*1), Z19
+	VFMADD231PS.BCST 52(DX)(CX*1), Z22, Z8
+	VBROADCASTF64X4  (R15)(R12*1), K1, Z19
 	VSHUFF64X2       $0xdd, Z16, Z20, Z20
-	VFMADD231PS.BCST 24(DX), Z20, Z1
-	VFMADD231PS.BCST 24(BX), Z20, Z3
+	VFMADD231PS.BCST 56(DX), Z20, Z0
+	VFMADD231PS.BCST 56(BX), Z20, Z2
 	VUNPCKLPS        Z18, Z15, Z16
-	VFMADD231PS.BCST 24(SI), Z20, Z5
+	VFMADD231PS.BCST 56(SI), Z20, Z4
 	VUNPCKHPS        Z18, Z15, Z18
-	VFMADD231PS.BCST 24(DI), Z20, Z7
+	VFMADD231PS.BCST 56(DI), Z20, Z6
 	VUNPCKLPS        Z19, Z14, Z15
-	VFMADD231PS.BCST 24(DX)(CX*1), Z20, Z9
+	VFMADD231PS.BCST 56(DX)(CX*1), Z20, Z8
 	VUNPCKHPS        Z19, Z14, Z19
 	VSHUFF64X2       $0xdd, Z17, Z21, Z17
-	VFMADD231PS.BCST 28(DX), Z17, Z1
-	VFMADD231PS.BCST 28(BX), Z17, Z3
+	VFMADD231PS.BCST 60(DX), Z17, Z0
+	VFMADD231PS.BCST 60(BX), Z17, Z2
 	VSHUFPS          $0x44, Z15, Z16, Z14
-	VFMADD231PS.BCST 28(SI), Z17, Z5
+	VFMADD231PS.BCST 60(SI), Z17, Z4
 	VSHUFPS          $0xee, Z15, Z16, Z15
-	VFMADD231PS.BCST 28(DI), Z17, Z7
+	VFMADD231PS.BCST 60(DI), Z17, Z6
 	VSHUFPS          $0x44, Z19, Z18, Z16
-	VFMADD231PS.BCST 28(DX)(CX*1), Z17, Z9
+	VFMADD231PS.BCST 60(DX)(CX*1), Z17, Z8
 	VSHUFPS          $0xee, Z19, Z18, Z17
-	SUBQ             $0x10, 24(SP)
-	JEQ              last
 	VSHUFF64X2       $0x88, Z14, Z10, Z18
-	VFMADD231PS.BCST 32(DX), Z18, Z1
-	VFMADD231PS.BCST 32(BX), Z18, Z3
-	VBROADCASTF64X4  64(R8), Z20
-	VFMADD231PS.BCST 32(SI), Z18, Z5
-	VBROADCASTF64X4  64(R8)(R9*4), K1, Z20
-	VFMADD231PS.BCST 32(DI), Z18, Z7
-	VBROADCASTF64X4  64(R8)(R9*1), Z21
-	VFMADD231PS.BCST 32(DX)(CX*1), Z18, Z9
-	VBROADCASTF64X4  64(R8)(R11*1), K1, Z21
+	VFMADD231PS.BCST (DX), Z18, Z1
+	VFMADD231PS.BCST (BX), Z18, Z3
+	VBROADCASTF64X4  32(R14), Z20
+	VFMADD231PS.BCST (SI), Z18, Z5
+	VBROADCASTF64X4  32(R14)(R9*4), K1, Z20
+	VFMADD231PS.BCST (DI), Z18, Z7
+	VBROADCASTF64X4  32(R14)(R9*1), Z21
+	VFMADD231PS.BCST (DX)(CX*1), Z18, Z9
+	VBROADCASTF64X4  32(R14)(R11*1), K1, Z21
 	VSHUFF64X2       $0x88, Z15, Z11, Z19
-	VFMADD231PS.BCST 36(DX), Z19, Z1
-	VFMADD231PS.BCST 36(BX), Z19, Z3
-	VBROADCASTF64X4  64(R8)(R9*2), Z18
-	VFMADD231PS.BCST 36(SI), Z19, Z5
-	VBROADCASTF64X4  64(R8)(R10*2), K1, Z18
-	VFMADD231PS.BCST 36(DI), Z19, Z7
-	VBROADCASTF64X4  64(R8)(R10*1), Z22
-	VFMADD231PS.BCST 36(DX)(CX*1), Z19, Z9
-	VBROADCASTF64X4  64(R8)(R12*1), K1, Z22
+	VFMADD231PS.BCST 4(DX), Z19, Z1
+	VFMADD231PS.BCST 4(BX), Z19, Z3
+	VBROADCASTF64X4  32(R14)(R9*2), Z18
+	VFMADD231PS.BCST 4(SI), Z19, Z5
+	VBROADCASTF64X4  32(R14)(R10*2), K1, Z18
+	VFMADD231PS.BCST 4(DI), Z19, Z7
+	VBROADCASTF64X4  32(R14)(R10*1), Z22
+	VFMADD231PS.BCST 4(DX)(CX*1), Z19, Z9
+	VBROADCASTF64X4  32(R14)(R12*1), K1, Z22
 	VSHUFF64X2       $0x88, Z16, Z12, Z23
-	VFMADD231PS.BCST 40(DX), Z23, Z1
-	VFMADD231PS.BCST 40(BX), Z23, Z3
+	VFMADD231PS.BCST 8(DX), Z23, Z1
+	VFMADD231PS.BCST 8(BX), Z23, Z3
 	VUNPCKLPS        Z21, Z20, Z19
-	VFMADD231PS.BCST 40(SI), Z23, Z5
+	VFMADD231PS.BCST 8(SI), Z23, Z5
 	VUNPCKHPS        Z21, Z20, Z21
-	VFMADD231PS.BCST 40(DI), Z23, Z7
+	VFMADD231PS.BCST 8(DI), Z23, Z7
 	VUNPCKLPS        Z22, Z18, Z20
-	VFMADD231PS.BCST 40(DX)(CX*1), Z23, Z9
+	VFMADD231PS.BCST 8(DX)(CX*1), Z23, Z9
 	VUNPCKHPS        Z22, Z18, Z22
 	VSHUFF64X2       $0x88, Z17, Z13, Z23
-	VFMADD231PS.BCST 44(DX), Z23, Z1
-	VFMADD231PS.BCST 44(BX), Z23, Z3
+	VFMADD231PS.BCST 12(DX), Z23, Z1
+	VFMADD231PS.BCST 12(BX), Z23, Z3
 	VSHUFPS          $0x44, Z20, Z19, Z18
-	VFMADD231PS.BCST 44(SI), Z23, Z5
+	VFMADD231PS.BCST 12(SI), Z23, Z5
 	VSHUFPS          $0xee, Z20, Z19, Z19
-	VFMADD231PS.BCST 44(DI), Z23, Z7
+	VFMADD231PS.BCST 12(DI), Z23, Z7
 	VSHUFPS          $0x44, Z22, Z21, Z20
-	VFMADD231PS.BCST 44(DX)(CX*1), Z23, Z9
+	VFMADD231PS.BCST 12(DX)(CX*1), Z23, Z9
 	VSHUFPS          $0xee, Z22, Z21, Z21
 	VSHUFF64X2       $0xdd, Z14, Z10, Z22
-	VFMADD231PS.BCST 48(DX), Z22, Z1
-	VFMADD231PS.BCST 48(BX), Z22, Z3
-	VBROADCASTF64X4  64(R13), Z10
-	VFMADD231PS.BCST 48(SI), Z22, Z5
-	VBROADCASTF64X4  64(R13)(R9*4), K1, Z10
-	VFMADD231PS.BCST 48(DI), Z22, Z7
-	VBROADCASTF64X4  64(R13)(R9*1), Z14
-	VFMADD231PS.BCST 48(DX)(CX*1), Z22, Z9
-	VBROADCASTF64X4  64(R13)(R11*1), K1, Z14
+	VFMADD231PS.BCST 16(DX), Z22, Z1
+	VFMADD231PS.BCST 16(BX), Z22, Z3
+	VBROADCASTF64X4  32(R15), Z10
+	VFMADD231PS.BCST 16(SI), Z22, Z5
+	VBROADCASTF64X4  32(R15)(R9*4), K1, Z10
+	VFMADD231PS.BCST 16(DI), Z22, Z7
+	VBROADCASTF64X4  32(R15)(R9*1), Z14
+	VFMADD231PS.BCST 16(DX)(CX*1), Z22, Z9
+	VBROADCASTF64X4  32(R15)(R11*1), K1, Z14
 	VSHUFF64X2       $0xdd, Z15, Z11, Z22
-	VFMADD231PS.BCST 52(DX), Z22, Z1
-	VFMADD231PS.BCST 52(BX), Z22, Z3
-	VBROADCASTF64X4  64(R13)(R9*2), Z11
-	VFMADD231PS.BCST 52(SI), Z22, Z5
-	VBROADCASTF64X4  64(R13)(R10*2), K1, Z11
-	VFMADD231PS.BCST 52(DI), Z22, Z7
-	VBROADCASTF64X4  64(R13)(R10*1), Z15
-	VFMADD231PS.BCST 52(DX)(CX*1), Z22, Z9
-	VBROADCASTF64X4  64(R13)(R12*1), K1, Z15
+	VFMADD231PS.BCST 20(DX), Z22, Z1
+	VFMADD231PS.BCST 20(BX), Z22, Z3
+	VBROADCASTF64X4  32(R15)(R9*2), Z11
+	VFMADD231PS.BCST 20(SI), Z22, Z5
+	VBROADCASTF64X4  32(R15)(R10*2), K1, Z11
+	VFMADD231PS.BCST 20(DI), Z22, Z7
+	VBROADCASTF64X4  32(R15)(R10*1), Z15
+	VFMADD231PS.BCST 20(DX)(CX*1), Z22, Z9
+	VBROADCASTF64X4  32(R15)(R12*1), K1, Z15
 	VSHUFF64X2       $0xdd, Z16, Z12, Z16
-	VFMADD231PS.BCST 56(DX), Z16, Z1
-	VFMADD231PS.BCST 56(BX), Z16, Z3
+	VFMADD231PS.BCST 24(DX), Z16, Z1
+	VFMADD231PS.BCST 24(BX), Z16, Z3
 	VUNPCKLPS        Z14, Z10, Z12
-	VFMADD231PS.BCST 56(SI), Z16, Z5
+	VFMADD231PS.BCST 24(SI), Z16, Z5
 	VUNPCKHPS        Z14, Z10, Z10
-	VFMADD231PS.BCST 56(DI), Z16, Z7
+	VFMADD231PS.BCST 24(DI), Z16, Z7
 	VUNPCKLPS        Z15, Z11, Z14
-	VFMADD231PS.BCST 56(DX)(CX*1), Z16, Z9
+	VFMADD231PS.BCST 24(DX)(CX*1), Z16, Z9
 	VUNPCKHPS        Z15, Z11, Z11
 	VSHUFF64X2       $0xdd, Z17, Z13, Z13
-	VFMADD231PS.BCST 60(DX), Z13, Z1
-	VFMADD231PS.BCST 60(BX), Z13, Z3
+	VFMADD231PS.BCST 28(DX), Z13, Z1
+	VFMADD231PS.BCST 28(BX), Z13, Z3
 	VSHUFPS          $0x44, Z14, Z12, Z15
-	VFMADD231PS.BCST 60(SI), Z13, Z5
+	VFMADD231PS.BCST 28(SI), Z13, Z5
 	VSHUFPS          $0xee, Z14, Z12, Z14
-	VFMADD231PS.BCST 60(DI), Z13, Z7
+	VFMADD231PS.BCST 28(DI), Z13, Z7
 	VSHUFPS          $0x44, Z11, Z10, Z16
-	VFMADD231PS.BCST 60(DX)(CX*1), Z13, Z9
+	VFMADD231PS.BCST 28(DX)(CX*1), Z13, Z9
 	VSHUFPS          $0xee, Z11, Z10, Z17
+	SUBQ             $0x10, 24(SP)
+	JEQ              last
+	VSHUFF64X2       $0x88, Z15, Z18, Z10
+	VFMADD231PS.BCST 32(DX), Z10, Z1
+	VFMADD231PS.BCST 32(BX), Z10, Z3
+	VBROADCASTF64X4  64(R8), Z12
+	VFMADD231PS.BCST 32(SI), Z10, Z5
+	VBROADCASTF64X4  64(R8)(R9*4), K1, Z12
+	VFMADD231PS.BCST 32(DI), Z10, Z7
+	VBROADCASTF64X4  64(R8)(R9*1), Z13
+	VFMADD231PS.BCST 32(DX)(CX*1), Z10, Z9
+	VBROADCASTF64X4  64(R8)(R11*1), K1, Z13
+	VSHUFF64X2       $0x88, Z14, Z19, Z11
+	VFMADD231PS.BCST 36(DX), Z11, Z1
+	VFMADD231PS.BCST 36(BX), Z11, Z3
+	VBROADCASTF64X4  64(R8)(R9*2), Z10
+	VFMADD231PS.BCST 36(SI), Z11, Z5
+	VBROADCASTF64X4  64(R8)(R10*2), K1, Z10
+	VFMADD231PS.BCST 36(DI), Z11, Z7
+	VBROADCASTF64X4  64(R8)(R10*1), Z22
+	VFMADD231PS.BCST 36(DX)(CX*1), Z11, Z9
+	VBROADCASTF64X4  64(R8)(R12*1), K1, Z22
+	VSHUFF64X2       $0x88, Z16, Z20, Z23
+	VFMADD231PS.BCST 40(DX), Z23, Z1
+	VFMADD231PS.BCST 40(BX), Z23, Z3
+	VUNPCKLPS        Z13, Z12, Z11
+	VFMADD231PS.BCST 40(SI), Z23, Z5
+	VUNPCKHPS        Z13, Z12, Z13
+	VFMADD231PS.BCST 40(DI), Z23, Z7
+	VUNPCKLPS        Z22, Z10, Z12
+	VFMADD231PS.BCST 40(DX)(CX*1), Z23, Z9
+	VUNPCKHPS        Z22, Z10, Z22
+	VSHUFF64X2       $0x88, Z17, Z21, Z23
+	VFMADD231PS.BCST 44(DX), Z23, Z1
+	VFMADD231PS.BCST 44(BX), Z23, Z3
+	VSHUFPS          $0x44, Z12, Z11, Z10
+	VFMADD231PS.BCST 44(SI), Z23, Z5
+	VSHUFPS          $0xee, Z12, Z11, Z11
+	VFMADD231PS.BCST 44(DI), Z23, Z7
+	VSHUFPS          $0x44, Z22, Z13, Z12
+	VFMADD231PS.BCST 44(DX)(CX*1), Z23, Z9
+	VSHUFPS          $0xee, Z22, Z13, Z13
+	VSHUFF64X2       $0xdd, Z15, Z18, Z22
+	VFMADD231PS.BCST 48(DX), Z22, Z1
+	VFMADD231PS.BCST 48(BX), Z22, Z3
+	VBROADCASTF64X4  64(R13), Z15
+	VFMADD231PS.BCST 48(SI), Z22, Z5
+	VBROADCASTF64X4  64(R13)(R9*4), K1, Z15
+	VFMADD231PS.BCST 48(DI), Z22, Z7
+	VBROADCASTF64X4  64(R13)(R9*1), Z18
+	VFMADD231PS.BCST 48(DX)(CX*1), Z22, Z9
+	VBROADCASTF64X4  64(R13)(R11*1), K1, Z18
+	VSHUFF64X2       $0xdd, Z14, Z19, Z22
+	VFMADD231PS.BCST 52(DX), Z22, Z1
+	VFMADD231PS.BCST 52(BX), Z22, Z3
+	VBROADCASTF64X4  64(R13)(R9*2), Z14
+	VFMADD231PS.BCST 52(SI), Z22, Z5
+	VBROADCASTF64X4  64(R13)(R10*2), K1, Z14
+	VFMADD231PS.BCST 52(DI), Z22, Z7
+	VBROADCASTF64X4  64(R13)(R10*1), Z19
+	VFMADD231PS.BCST 52(DX)(CX*1), Z22, Z9
+	VBROADCASTF64X4  64(R13)(R12*1), K1, Z19
+	VSHUFF64X2       $0xdd, Z16, Z20, Z20
+	VFMADD231PS.BCST 56(DX), Z20, Z1
+	VFMADD231PS.BCST 56(BX), Z20, Z3
+	VUNPCKLPS        Z18, Z15, Z16
+	VFMADD231PS.BCST 56(SI), Z20, Z5
+	VUNPCKHPS        Z18, Z15, Z18
+	VFMADD231PS.BCST 56(DI), Z20, Z7
+	VUNPCKLPS        Z19, Z14, Z15
+	VFMADD231PS.BCST 56(DX)(CX*1), Z20, Z9
+	VUNPCKHPS        Z19, Z14, Z19
+	VSHUFF64X2       $0xdd, Z17, Z21, Z17
+	VFMADD231PS.BCST 60(DX), Z17, Z1
+	VFMADD231PS.BCST 60(BX), Z17, Z3
+	VSHUFPS          $0x44, Z15, Z16, Z14
+	VFMADD231PS.BCST 60(SI), Z17, Z5
+	VSHUFPS          $0xee, Z15, Z16, Z15
+	VFMADD231PS.BCST 60(DI), Z17, Z7
+	VSHUFPS          $0x44, Z19, Z18, Z16
+	VFMADD231PS.BCST 60(DX)(CX*1), Z17, Z9
+	VSHUFPS          $0xee, Z19, Z18, Z17
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -25463,55 +25534,55 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z14, Z10, Z18
-	VFMADD231PS.BCST 32(DX), Z18, Z1
-	VFMADD231PS.BCST 32(BX), Z18, Z3
-	VFMADD231PS.BCST 32(SI), Z18, Z5
-	VFMADD231PS.BCST 32(DI), Z18, Z7
-	VFMADD231PS.BCST 32(DX)(CX*1), Z18, Z9
-	VSHUFF64X2       $0x88, Z15, Z11, Z18
-	VFMADD231PS.BCST 36(DX), Z18, Z1
-	VFMADD231PS.BCST 36(BX), Z18, Z3
-	VFMADD231PS.BCST 36(SI), Z18, Z5
-	VFMADD231PS.BCST 36(DI), Z18, Z7
-	VFMADD231PS.BCST 36(DX)(CX*1), Z18, Z9
-	VSHUFF64X2       $0x88, Z16, Z12, Z18
-	VFMADD231PS.BCST 40(DX), Z18, Z1
-	VFMADD231PS.BCST 40(BX), Z18, Z3
-	VFMADD231PS.BCST 40(SI), Z18, Z5
-	VFMADD231PS.BCST 40(DI), Z18, Z7
-	VFMADD231PS.BCST 40(DX)(CX*1), Z18, Z9
-	VSHUFF64X2       $0x88, Z17, Z13, Z18
-	VFMADD231PS.BCST 44(DX), Z18, Z1
-	VFMADD231PS.BCST 44(BX), Z18, Z3
-	VFMADD231PS.BCST 44(SI), Z18, Z5
-	VFMADD231PS.BCST 44(DI), Z18, Z7
-	VFMADD231PS.BCST 44(DX)(CX*1), Z18, Z9
-	VSHUFF64X2       $0xdd, Z14, Z10, Z10
+	VSHUFF64X2       $0x88, Z15, Z18, Z10
+	VFMADD231PS.BCST 32(DX), Z10, Z1
+	VFMADD231PS.BCST 32(BX), Z10, Z3
+	VFMADD231PS.BCST 32(SI), Z10, Z5
+	VFMADD231PS.BCST 32(DI), Z10, Z7
+	VFMADD231PS.BCST 32(DX)(CX*1), Z10, Z9
+	VSHUFF64X2       $0x88, Z14, Z19, Z10
+	VFMADD231PS.BCST 36(DX), Z10, Z1
+	VFMADD231PS.BCST 36(BX), Z10, Z3
+	VFMADD231PS.BCST 36(SI), Z10, Z5
+	VFMADD231PS.BCST 36(DI), Z10, Z7
+	VFMADD231PS.BCST 36(DX)(CX*1), Z10, Z9
+	VSHUFF64X2       $0x88, Z16, Z20, Z10
+	VFMADD231PS.BCST 40(DX), Z10, Z1
+	VFMADD231PS.BCST 40(BX), Z10, Z3
+	VFMADD231PS.BCST 40(SI), Z10, Z5
+	VFMADD231PS.BCST 40(DI), Z10, Z7
+	VFMADD231PS.BCST 40(DX)(CX*1), Z10, Z9
+	VSHUFF64X2       $0x88, Z17, Z21, Z10
+	VFMADD231PS.BCST 44(DX), Z10, Z1
+	VFMADD231PS.BCST 44(BX), Z10, Z3
+	VFMADD231PS.BCST 44(SI), Z10, Z5
+	VFMADD231PS.BCST 44(DI), Z10, Z7
+	VFMADD231PS.BCST 44(DX)(CX*1), Z10, Z9
+	VSHUFF64X2       $0xdd, Z15, Z18, Z10
 	VFMADD231PS.BCST 48(DX), Z10, Z1
 	VFMADD231PS.BCST 48(BX), Z10, Z3
 	VFMADD231PS.BCST 48(SI), Z10, Z5
 	VFMADD231PS.BCST 48(DI), Z10, Z7
 	VFMADD231PS.BCST 48(DX)(CX*1), Z10, Z9
-	VSHUFF64X2       $0xdd, Z15, Z11, Z10
+	VSHUFF64X2       $0xdd, Z14, Z19, Z10
 	VFMADD231PS.BCST 52(DX), Z10, Z1
 	VFMADD231PS.BCST 52(BX), Z10, Z3
 	VFMADD231PS.BCST 52(SI), Z10, Z5
 	VFMADD231PS.BCST 52(DI), Z10, Z7
 	VFMADD231PS.BCST 52(DX)(CX*1), Z10, Z9
-	VSHUFF64X2       $0xdd, Z16, Z12, Z10
+	VSHUFF64X2       $0xdd, Z16, Z20, Z10
 	VFMADD231PS.BCST 56(DX), Z10, Z1
 	VFMADD231PS.BCST 56(BX), Z10, Z3
 	VFMADD231PS.BCST 56(SI), Z10, Z5
 	VFMADD231PS.BCST 56(DI), Z10, Z7
 	VFMADD231PS.BCST 56(DX)(CX*1), Z10, Z9
-	VSHUFF64X2       $0xdd, Z17, Z13, Z10
+	VSHUFF64X2       $0xdd, Z17, Z21, Z10
 	VFMADD231PS.BCST 60(DX), Z10, Z1
 	VFMADD231PS.BCST 60(BX), Z10, Z3
 	VFMADD231PS.BCST 60(SI), Z10, Z5
 	VFMADD231PS.BCST 60(DI), Z10, Z7
 	VFMADD231PS.BCST 60(DX)(CX*1), Z10, Z9
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -25537,12 +25608,12 @@ TEXT ·turned6_avx512(SB), $32-8
 	MOVQ    p+0(FP), AX
 	MOVL    $0x000000f0, CX
 	KMOVW   CX, K1
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -25556,9 +25627,9 @@ TEXT ·turned6_avx512(SB), $32-8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
@@ -25586,7 +25657,7 @@ begun:
 	LEAQ            (BX)(CX*1), SI
 	LEAQ            (SI)(CX*1), DI
 	IMUL3Q          $0x04, CX, CX
-	MOVQ            24(AX), R9
+	MOVQ            32(AX), R9
 	LEAQ            (R9)(R9*2), R10
 	LEAQ            (R10)(R9*2), R11
 	LEAQ            (R11)(R9*2), R12
@@ -25594,394 +25665,394 @@ begun:
 	LEAQ            (R8)(R9*8), R13
 	LEAQ            (R13)(R9*8), R14
 	LEAQ            (R14)(R9*8), R15
-	VBROADCASTF64X4 (R8), Z12
-	VBROADCASTF64X4 (R8)(R9*4), K1, Z12
+	VBROADCASTF64X4 (R8), Z14
+	VBROADCASTF64X4 (R8)(R9*4), K1, Z14
 	VBROADCASTF64X4 (R8)(R9*1), Z15
 	VBROADCASTF64X4 (R8)(R11*1), K1, Z15
-	VBROADCASTF64X4 (R8)(R9*2), Z13
-	VBROADCASTF64X4 (R8)(R10*2), K1, Z13
+	VBROADCASTF64X4 (R8)(R9*2), Z12
+	VBROADCASTF64X4 (R8)(R10*2), K1, Z12
 	VBROADCASTF64X4 (R8)(R10*1), Z16
 	VBROADCASTF64X4 (R8)(R12*1), K1, Z16
-	VUNPCKLPS       Z15, Z12, Z14
-	VUNPCKHPS       Z15, Z12, Z12
-	VUNPCKLPS       Z16, Z13, Z15
-	VUNPCKHPS       Z16, Z13, Z13
-	VSHUFPS         $0x44, Z15, Z14, Z20
-	VSHUFPS         $0xee, Z15, Z14, Z21
-	VSHUFPS         $0x44, Z13, Z12, Z22
-	VSHUFPS         $0xee, Z13, Z12, Z23
-	VBROADCASTF64X4 (R13), Z12
-	VBROADCASTF64X4 (R13)(R9*4), K1, Z12
-	VBROADCASTF64X4 (R13)(R9*1), Z15
-	VBROADCASTF64X4 (R13)(R11*1), K1, Z15
-	VBROADCASTF64X4 (R13)(R9*2), Z13
-	VBROADCASTF64X4 (R13)(R10*2), K1, Z13
-	VBROADCASTF64X4 (R13)(R10*1), Z16
-	VBROADCASTF64X4 (R13)(R12*1), K1, Z16
-	VUNPCKLPS       Z15, Z12, Z14
-	VUNPCKHPS       Z15, Z12, Z12
-	VUNPCKLPS       Z16, Z13, Z15
-	VUNPCKHPS       Z16, Z13, Z13
-	VSHUFPS         $0x44, Z15, Z14, Z17
-	VSHUFPS         $0xee, Z15, Z14, Z16
-	VSHUFPS         $0x44, Z13, Z12, Z18
-	VSHUFPS         $0xee, Z13, Z12, Z19
+	VUNPCKLPS       Z15, Z14, Z13
+	VUNPCKHPS       Z15, Z14, Z15
+	VUNPCKLPS       Z16, Z12, Z14
+	VUNPCKHPS       Z16, Z12, Z16
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
+	VBROADCASTF64X4 (R13), Z18
+	VBROADCASTF64X4 (R13)(R9*4), K1, Z18
+	VBROADCASTF64X4 (R13)(R9*1), Z19
+	VBROADCASTF64X4 (R13)(R11*1), K1, Z19
+	VBROADCASTF64X4 (R13)(R9*2), Z16
+	VBROADCASTF64X4 (R13)(R10*2), K1, Z16
+	VBROADCASTF64X4 (R13)(R10*1), Z20
+	VBROADCASTF64X4 (R13)(R12*1), K1, Z20
+	VUNPCKLPS       Z19, Z18, Z17
+	VUNPCKHPS       Z19, Z18, Z19
+	VUNPCKLPS       Z20, Z16, Z18
+	VUNPCKHPS       Z20, Z16, Z20
+	VSHUFPS         $0x44, Z18, Z17, Z16
+	VSHUFPS         $0xee, Z18, Z17, Z17
+	VSHUFPS         $0x44, Z20, Z19, Z18
+	VSHUFPS         $0xee, Z20, Z19, Z19
 
 blocks:
-	VSHUFF64X2       $0x88, Z17, Z20, Z12
-	VFMADD231PS.BCST (DX), Z12, Z0
-	VFMADD231PS.BCST (BX), Z12, Z2
-	VBROADCASTF64X4  32(R8), Z14
-	VFMADD231PS.BCST (SI), Z12, Z4
-	VBROADCASTF64X4  32(R8)(R9*4), K1, Z14
-	VFMADD231PS.BCST (DI), Z12, Z6
-	VFMADD231PS.BCST (DX)(CX*1), Z12, Z8
-	VBROADCASTF64X4  32(R8)(R9*1), Z15
-	VFMADD231PS.BCST (BX)(CX*1), Z12, Z10
-	VBROADCASTF64X4  32(R8)(R11*1), K1, Z15
-	VSHUFF64X2       $0x88, Z16, Z21, Z13
-	VFMADD231PS.BCST 4(DX), Z13, Z0
-	VFMADD231PS.BCST 4(BX), Z13, Z2
-	VBROADCASTF64X4  32(R8)(R9*2), Z12
-	VFMADD231PS.BCST 4(SI), Z13, Z4
-	VBROADCASTF64X4  32(R8)(R10*2), K1, Z12
-	VFMADD231PS.BCST 4(DI), Z13, Z6
-	VFMADD231PS.BCST 4(DX)(CX*1), Z13, Z8
+	VSHUFF64X2       $0x88, Z16, Z12, Z20
+	VFMADD231PS.BCST (DX), Z20, Z0
+	VFMADD231PS.BCST (BX), Z20, Z2
+	VBROADCASTF64X4  32(R8), Z22
+	VFMADD231PS.BCST (SI), Z20, Z4
+	VBROADCASTF64X4  32(R8)(R9*4), K1, Z22
+	VFMADD231PS.BCST (DI), Z20, Z6
+	VFMADD231PS.BCST (DX)(CX*1), Z20, Z8
+	VBROADCASTF64X4  32(R8)(R9*1), Z23
+	VFMADD231PS.BCST (BX)(CX*1), Z20, Z10
+	VBROADCASTF64X4  32(R8)(R11*1), K1, Z23
+	VSHUFF64X2       $0x88, Z17, Z13, Z21
+	VFMADD231PS.BCST 4(DX), Z21, Z0
+	VFMADD231PS.BCST 4(BX), Z21, Z2
+	VBROADCASTF64X4  32(R8)(R9*2), Z20
+	VFMADD231PS.BCST 4(SI), Z21, Z4
+	VBROADCASTF64X4  32(R8)(R10*2), K1, Z20
+	VFMADD231PS.BCST 4(DI), Z21, Z6
+	VFMADD231PS.BCST 4(DX)(CX*1), Z21, Z8
 	VBROADCASTF64X4  32(R8)(R10*1), Z24
-	VFMADD231PS.BCST 4(BX)(CX*1), Z13, Z10
+	VFMADD231PS.BCST 4(BX)(CX*1), Z21, Z10
 	VBROADCASTF64X4  32(R8)(R12*1), K1, Z24
-	VSHUFF64X2       $0x88, Z18, Z22, Z25
+	VSHUFF64X2       $0x88, Z18, Z14, Z25
 	VFMADD231PS.BCST 8(DX), Z25, Z0
 	VFMADD231PS.BCST 8(BX), Z25, Z2
-	VUNPCKLPS        Z15, Z14, Z13
+	VUNPCKLPS        Z23, Z22, Z21
 	VFMADD231PS.BCST 8(SI), Z25, Z4
-	VUNPCKHPS        Z15, Z14, Z15
+	VUNPCKHPS        Z23, Z22, Z23
 	VFMADD231PS.BCST 8(DI), Z25, Z6
 	VFMADD231PS.BCST 8(DX)(CX*1), Z25, Z8
-	VUNPCKLPS        Z24, Z12, Z14
+	VUNPCKLPS        Z24, Z20, Z22
 	VFMADD231PS.BCST 8(BX)(CX*1), Z25, Z10
-	VUNPCKHPS        Z24, Z12, Z24
-	VSHUFF64X2       $0x88, Z19, Z23, Z25
+	VUNPCKHPS        Z24, Z20, Z24
+	VSHUFF64X2       $0x88, Z19, Z15, Z25
 	VFMADD231PS.BCST 12(DX), Z25, Z0
 	VFMADD231PS.BCST 12(BX), Z25, Z2
-	VSHUFPS          $0x44, Z14, Z13, Z12
+	VSHUFPS          $0x44, Z22, Z21, Z20
 	VFMADD231PS.BCST 12(SI), Z25, Z4
-	VSHUFPS          $0xee, Z14, Z13, Z13
+	VSHUFPS          $0xee, Z22, Z21, Z21
 	VFMADD231PS.BCST 12(DI), Z25, Z6
 	VFMADD231PS.BCST 12(DX)(CX*1), Z25, Z8
-	VSHUFPS          $0x44, Z24, Z15, Z14
+	VSHUFPS          $0x44, Z24, Z23, Z22
 	VFMADD231PS.BCST 12(BX)(CX*1), Z25, Z10
-	VSHUFPS          $0xee, Z24, Z15, Z15
-	VSHUFF64X2       $0xdd, Z17, Z20, Z24
+	VSHUFPS          $0xee, Z24, Z23, Z23
+	VSHUFF64X2       $0xdd, Z16, Z12, Z24
 	VFMADD231PS.BCST 16(DX), Z24, Z0
 	VFMADD231PS.BCST 16(BX), Z24, Z2
-	VBROADCASTF64X4  32(R13), Z17
+	VBROADCASTF64X4  32(R13), Z12
 	VFMADD231PS.BCST 16(SI), Z24, Z4
-	VBROADCASTF64X4  32(R13)(R9*4), K1, Z17
+	VBROADCASTF64X4  32(R13)(R9*4), K1, Z12
 	VFMADD231PS.BCST 16(DI), Z24, Z6
 	VFMADD231PS.BCST 16(DX)(CX*1), Z24, Z8
-	VBROADCASTF64X4  32(R13)(R9*1), Z20
+	VBROADCASTF64X4  32(R13)(R9*1), Z16
 	VFMADD231PS.BCST 16(BX)(CX*1), Z24, Z10
-	VBROADCASTF64X4  32(R13)(R11*1), K1, Z20
-	VSHUFF64X2       $0xdd, Z16, Z21, Z24
+	VBROADCASTF64X4  32(R13)(R11*1), K1, Z16
+	VSHUFF64X2       $0xdd, Z17, Z13, Z24
 	VFMADD231PS.BCST 20(DX), Z24, Z0
 	VFMADD231PS.BCST 20(BX), Z24, Z2
-	VBROADCASTF64X4  32(R13)(R9*2), Z16
+	VBROADCASTF64X4  32(R13)(R9*2), Z13
 	VFMADD231PS.BCST 20(SI), Z24, Z4
-	VBROADCASTF64X4  32(R13)(R10*2), K1, Z16
+	VBROADCASTF64X4  32(R13)(R10*2), K1, Z13
 	VFMADD231PS.BCST 20(DI), Z24, Z6
 	VFMADD231PS.BCST 20(DX)(CX*1), Z24, Z8
-	VBROADCASTF64X4  32(R13)(R10*1), Z21
+	VBROADCASTF64X4  32(R13)(R10*1), Z17
 	VFMADD231PS.BCST 20(BX)(CX*1), Z24, Z10
-	VBROADCASTF64X4  32(R13)(R12*1), K1, Z21
-	VSHUFF64X2       $0xdd, Z18, Z22, Z22
-	VFMADD231PS.BCST 24(DX), Z22, Z0
-	VFMADD231PS.BCST 24(BX), Z22, Z2
-	VUNPCKLPS        Z20, Z17, Z18
-	VFMADD231PS.BCST 24(SI), Z22, Z4
-	VUNPCKHPS        Z20, Z17, Z20
-	VFMADD231PS.BCST 24(DI), Z22, Z6
-	VFMADD231PS.BCST 24(DX)(CX*1), Z22, Z8
-	VUNPCKLPS        Z21, Z16, Z17
-	VFMADD231PS.BCST 24(BX)(CX*1), Z22, Z10
-	VUNPCKHPS        Z21, Z16, Z21
-	VSHUFF64X2       $0xdd, Z19, Z23, Z19
-	VFMADD231PS.BCST 28(DX), Z19, Z0
-	VFMADD231PS.BCST 28(BX), Z19, Z2
-	VSHUFPS          $0x44, Z17, Z18, Z16
-	VFMADD231PS.BCST 28(SI), Z19, Z4
-	VSHUFPS          $0xee, Z17, Z18, Z17
-	VFMADD231PS.BCST 28(DI), Z19, Z6
-	VFMADD231PS.BCST 28(DX)(CX*1), Z19, Z8
-	VSHUFPS          $0x44, Z21, Z20, Z18
-	VFMADD231PS.BCST 28(BX)(CX*1), Z19, Z10
-	VSHUFPS          $0xee, Z21, Z20, Z19
-	VSHUFF64X2       $0x88, Z16, Z12, Z20
-	VFMADD231PS.BCST 32(DX), Z20, Z0
-	VFMADD231PS.BCST 32(BX), Z20, Z2
-	VBROADCASTF64X4  (R14), Z22
-	VFMADD231PS.BCST 32(SI), Z20, Z4
-	VBROADCASTF64X4  (R14)(R9*4), K1, Z22
-	VFMADD231PS.BCST 32(DI), Z20, Z6
-	VFMADD231PS.BCST 32(DX)(CX*1), Z20, Z8
-	VBROADCASTF64X4  (R14)(R9*1), Z23
-	VFMADD231PS.BCST 32(BX)(CX*1), Z20, Z10
-	VBROADCASTF64X4  (R14)(R11*1), K1, Z23
-	VSHUFF64X2       $0x88, Z17, Z13, Z21
-	VFMADD231PS.BCST 36(DX), Z21, Z0
-	VFMADD231PS.BCST 36(BX), Z21, Z2
-	VBROADCASTF64X4  (R14)(R9*2), Z20
-	VFMADD231PS.BCST 36(SI), Z21, Z4
-	VBROADCASTF64X4  (R14)(R10*2), K1, Z20
-	VFMADD231PS.BCST 36(DI), Z21, Z6
-	VFMADD231PS.BCST 36(DX)(CX*1), Z21, Z8
-	VBROADCASTF64X4  (R14)(R10*1), Z24
-	VFMADD231PS.BCST 36(BX)(CX*1), Z21, Z10
-	VBROADCASTF64X4  (R14)(R12*1), K1, Z24
-	VSHUFF64X2       $0x88, Z18, Z14, Z25
-	VFMADD231PS.BCST 40(DX), Z25, Z0
-	VFMADD231PS.BCST 40(BX), Z25, Z2
-	VUNPCKLPS        Z23, Z22, Z21
-	VFMADD231PS.BCST 40(SI), Z25, Z4
-	VUNPCKHPS        Z23, Z22, Z23
-	VFMADD231PS.BCST 40(DI), Z25, Z6
-	VFMADD231PS.BCST 40(DX)(CX*1), Z25, Z8
-	VUNPCKLPS        Z24, Z20, Z22
-	VFMADD231PS.BCST 40(BX)(CX*1), Z25, Z10
-	VUNPCKHPS        Z24, Z20, Z24
-	VSHUFF64X2       $0x88, Z19, Z15, Z25
-	VFMADD231PS.BCST 44(DX), Z25, Z0
-	VFMADD231PS.BCST 44(BX), Z25, Z2
-	VSHUFPS          $0x44, Z22, Z21, Z20
-	VFMADD231PS.BCST 44(SI), Z25, Z4
-	VSHUFPS          $0xee, Z22, Z21, Z21
-	VFMADD231PS.BCST 44(DI), Z25, Z6
-	VFMADD231PS.BCST 44(DX)(CX*1), Z25, Z8
-	VSHUFPS          $0x44, Z24, Z23, Z22
-	VFMADD231PS.BCST 44(BX)(CX*1), Z25, Z10
-	VSHUFPS          $0xee, Z24, Z23, Z23
-	VSHUFF64X2       $0xdd, Z16, Z12, Z24
-	VFMADD231PS.BCST 48(DX), Z24, Z0
-	VFMADD231PS.BCST 48(BX), Z24, Z2
-	VBROADCASTF64X4  (R15), Z12
-	VFMADD231PS.BCST 48(SI), Z24, Z4
-	VBROADCASTF64X4  (R15)(R9*4), K1, Z12
-	VFMADD231PS.BCST 48(DI), Z24, Z6
-	VFMADD231PS.BCST 48(DX)(CX*1), Z24, Z8
-	VBROADCASTF64X4  (R15)(R9*1), Z16
-	VFMADD231PS.BCST 48(BX)(CX*1), Z24, Z10
-	VBROADCASTF64X4  (R15)(R11*1), K1, Z16
-	VSHUFF64X2       $0xdd, Z17, Z13, Z24
-	VFMADD231PS.BCST 52(DX), Z24, Z0
-	VFMADD231PS.BCST 52(BX), Z24, Z2
-	VBROADCASTF64X4  (R15)(R9*2), Z13
-	VFMADD231PS.BCST 52(SI), Z24, Z4
-	VBROADCASTF64X4  (R15)(R10*2), K1, Z13
-	VFMADD231PS.BCST 52(DI), Z24, Z6
-	VFMADD231PS.BCST 52(DX)(CX*1), Z24, Z8
-	VBROADCASTF64X4  (R15)(R10*1), Z17
-	VFMADD231PS.BCST 52(BX)(CX*1), Z24, Z10
-	VBROADCASTF64X4  (R15)(R12*1), K1, Z17
+	VBROADCASTF64X4  32(R13)(R12*1), K1, Z17
 	VSHUFF64X2       $0xdd, Z18, Z14, Z18
-	VFMADD231PS.BCST 56(DX), Z18, Z0
-	VFMADD231PS.BCST 56(BX), Z18, Z2
+	VFMADD231PS.BCST 24(DX), Z18, Z0
+	VFMADD231PS.BCST 24(BX), Z18, Z2
 	VUNPCKLPS        Z16, Z12, Z14
-	VFMADD231PS.BCST 56(SI), Z18, Z4
+	VFMADD231PS.BCST 24(SI), Z18, Z4
 	VUNPCKHPS        Z16, Z12, Z12
-	VFMADD231PS.BCST 56(DI), Z18, Z6
-	VFMADD231PS.BCST 56(DX)(CX*1), Z18, Z8
+	VFMADD231PS.BCST 24(DI), Z18, Z6
+	VFMADD231PS.BCST 24(DX)(CX*1), Z18, Z8
 	VUNPCKLPS        Z17, Z13, Z16
-	VFMADD231PS.BCST 56(BX)(CX*1), Z18, Z10
+	VFMADD231PS.BCST 24(BX)(CX*1), Z18, Z10
 	VUNPCKHPS        Z17, Z13, Z13
 	VSHUFF64X2       $0xdd, Z19, Z15, Z15
-	VFMADD231PS.BCST 60(DX), Z15, Z0
-	VFMADD231PS.BCST 60(BX), Z15, Z2
+	VFMADD231PS.BCST 28(DX), Z15, Z0
+	VFMADD231PS.BCST 28(BX), Z15, Z2
 	VSHUFPS          $0x44, Z16, Z14, Z17
-	VFMADD231PS.BCST 60(SI), Z15, Z4
+	VFMADD231PS.BCST 28(SI), Z15, Z4
 	VSHUFPS          $0xee, Z16, Z14, Z16
-	VFMADD231PS.BCST 60(DI), Z15, Z6
-	VFMADD231PS.BCST 60(DX)(CX*1), Z15, Z8
+	VFMADD231PS.BCST 28(DI), Z15, Z6
+	VFMADD231PS.BCST 28(DX)(CX*1), Z15, Z8
 	VSHUFPS          $0x44, Z13, Z12, Z18
-	VFMADD231PS.BCST 60(BX)(CX*1), Z15, Z10
+	VFMADD231PS.BCST 28(BX)(CX*1), Z15, Z10
 	VSHUFPS          $0xee, Z13, Z12, Z19
 	VSHUFF64X2       $0x88, Z17, Z20, Z12
-	VFMADD231PS.BCST (DX), Z12, Z1
-	VFMADD231PS.BCST (BX), Z12, Z3
-	VBROADCASTF64X4  32(R14), Z14
-	VFMADD231PS.BCST (SI), Z12, Z5
-	VBROADCASTF64X4  32(R14)(R9*4), K1, Z14
-	VFMADD231PS.BCST (DI), Z12, Z7
-	VFMADD231PS.BCST (DX)(CX*1), Z12, Z9
-	VBROADCASTF64X4  32(R14)(R9*1), Z15
-	VFMADD231PS.BCST (BX)(CX*1), Z12, Z11
-	VBROADCASTF64X4  32(R14)(R11*1), K1, Z15
+	VFMADD231PS.BCST 32(DX), Z12, Z0
+	VFMADD231PS.BCST 32(BX), Z12, Z2
+	VBROADCASTF64X4  (R14), Z14
+	VFMADD231PS.BCST 32(SI), Z12, Z4
+	VBROADCASTF64X4  (R14)(R9*4), K1, Z14
+	VFMADD231PS.BCST 32(DI), Z12, Z6
+	VFMADD231PS.BCST 32(DX)(CX*1), Z12, Z8
+	VBROADCASTF64X4  (R14)(R9*1), Z15
+	VFMADD231PS.BCST 32(BX)(CX*1), Z12, Z10
+	VBROADCASTF64X4  (R14)(R11*1), K1, Z15
 	VSHUFF64X2       $0x88, Z16, Z21, Z13
-	VFMADD231PS.BCST 4(DX), Z13, Z1
-	VFMADD231PS.BCST 4(BX), Z13, Z3
-	VBROADCASTF64X4  32(R14)(R9*2), Z12
-	VFMADD231PS.BCST 4(SI), Z13, Z5
-	VBROADCASTF64X4  32(R14)(R10*2), K1, Z12
-	VFMADD231PS.BCST 4(DI), Z13, Z7
-	VFMADD231PS.BCST 4(DX)(CX*1), Z13, Z9
-	VBROADCASTF64X4  32(R14)(R10*1), Z24
-	VFMADD231PS.BCST 4(BX)(CX*1), Z13, Z11
-	VBROADCASTF64X4  32(R14)(R12*1), K1, Z24
+	VFMADD231PS.BCST 36(DX), Z13, Z0
+	VFMADD231PS.BCST 36(BX), Z13, Z2
+	VBROADCASTF64X4  (R14)(R9*2), Z12
+	VFMADD231PS.BCST 36(SI), Z13, Z4
+	VBROADCASTF64X4  (R14)(R10*2), K1, Z12
+	VFMADD231PS.BCST 36(DI), Z13, Z6
+	VFMADD231PS.BCST 36(DX)(CX*1), Z13, Z8
+	VBROADCASTF64X4  (R14)(R10*1), Z24
+	VFMADD231PS.BCST 36(BX)(CX*1), Z13, Z10
+	VBROADCASTF64X4  (R14)(R12*1), K1, Z24
 	VSHUFF64X2       $0x88, Z18, Z22, Z25
-	VFMADD231PS.BCST 8(DX), Z25, Z1
-	VFMADD231PS.BCST 8(BX), Z25, Z3
+	VFMADD231PS.BCST 40(DX), Z25, Z0
+	VFMADD231PS.BCST 40(BX), Z25, Z2
 	VUNPCKLPS        Z15, Z14, Z13
-	VFMADD231PS.BCST 8(SI), Z25, Z5
+	VFMADD231PS.BCST 40(SI), Z25, Z4
 	VUNPCKHPS        Z15, Z14, Z15
-	VFMADD231PS.BCST 8(DI), Z25, Z7
-	VFMADD231PS.BCST 8(DX)(CX*1), Z25, Z9
+	VFMADD231PS.BCST 40(DI), Z25, Z6
+	VFMADD231PS.BCST 40(DX)(CX*1), Z25, Z8
 	VUNPCKLPS        Z24, Z12, Z14
-	VFMADD231PS.BCST 8(BX)(CX*1), Z25, Z11
+	VFMADD231PS.BCST 40(BX)(CX*1), Z25, Z10
 	VUNPCKHPS        Z24, Z12, Z24
 	VSHUFF64X2       $0x88, Z19, Z23, Z25
-	VFMADD231PS.BCST 12(DX), Z25, Z1
-	VFMADD231PS.BCST 12(BX), Z25, Z3
+	VFMADD231PS.BCST 44(DX), Z25, Z0
+	VFMADD231PS.BCST 44(BX), Z25, Z2
 	VSHUFPS          $0x44, Z14, Z13, Z12
-	VFMADD231PS.BCST 12(SI), Z25, Z5
+	VFMADD231PS.BCST 44(SI), Z25, Z4
 	VSHUFPS          $0xee, Z14, Z13, Z13
-	VFMADD231PS.BCST 12(DI), Z25, Z7
-	VFMADD231PS.BCST 12(DX)(CX*1), Z25, Z9
+	VFMADD231PS.BCST 44(DI), Z25, Z6
+	VFMADD231PS.BCST 44(DX)(CX*1), Z25, Z8
 	VSHUFPS          $0x44, Z24, Z15, Z14
-	VFMADD231PS.BCST 12(BX)(CX*1), Z25, Z11
+	VFMADD231PS.BCST 44(BX)(CX*1), Z25, Z10
 	VSHUFPS          $0xee, Z24, Z15, Z15
 	VSHUFF64X2       $0xdd, Z17, Z20, Z24
-	VFMADD231PS.BCST 16(DX), Z24, Z1
-	VFMADD231PS.BCST 16(BX), Z24, Z3
-	VBROADCASTF64X4  32(R15), Z17
-	VFMADD231PS.BCST 16(SI), Z24, Z5
-	VBROADCASTF64X4  32(R15)(R9*4), K1, Z17
-	VFMADD231PS.BCST 16(DI), Z24, Z7
-	VFMADD231PS.BCST 16(DX)(CX*1), Z24, Z9
-	VBROADCASTF64X4  32(R15)(R9*1), Z20
-	VFMADD231PS.BCST 16(BX)(CX*1), Z24, Z11
-	VBROADCASTF64X4  32(R15)(R11*1), K1, Z20
+	VFMADD231PS.BCST 48(DX), Z24, Z0
+	VFMADD231PS.BCST 48(BX), Z24, Z2
+	VBROADCASTF64X4  (R15), Z17
+	VFMADD231PS.BCST 48(SI), Z24, Z4
+	VBROADCASTF64X4  (R15)(R9*4), K1, Z17
+	VFMADD231PS.BCST 48(DI), Z24, Z6
+	VFMADD231PS.BCST 48(DX)(CX*1), Z24, Z8
+	VBROADCASTF64X4  (R15)(R9*1), Z20
+	VFMADD231PS.BCST 48(BX)(CX*1), Z24, Z10
+	VBROADCASTF64X4  (R15)(R11*1), K1, Z20
 	VSHUFF64X2       $0xdd, Z16, Z21, Z24
-	VFMADD231PS.BCST 20(DX), Z24, Z1
-	VFMADD231PS.BCST 20(BX), Z24, Z3
-	VBROADCASTF64X4  32(R15)(R9*2), Z16
-	VFMADD231PS.BCST 20(SI), Z24, Z5
-	VBROADCASTF64X4  32(R15)(R10*2), K1, Z16
-	VFMADD231PS.BCST 20(DI), Z24, Z7
-	VFMADD231PS.BCST 20(DX)(CX*1), Z24, Z9
-	VBROADCASTF64X4  32(R15)(R10*1), Z21
-	VFMADD231PS.BCST 20(BX)(CX*1), Z24, Z11
-	VBROADCASTF64X4  32(R15)(R12*1), K1, Z21
+	VFMADD231PS.BCST 52(DX), Z24, Z0
+	VFMADD231PS.BCST 52(BX), Z24, Z2
+	VBROADCASTF64X4  (R15)(R9*2), Z16
+	VFMADD231PS.BCST 52(SI), Z24, Z4
+	VBROADCASTF64X4  (R15)(R10*2), K1, Z16
+	VFMADD231PS.BCST 52(DI), Z24, Z6
+	VFMADD231PS.BCST 52(DX)(CX*1), Z24, Z8
+	VBROADCASTF64X4  (R15)(R10*1), Z21
+	VFMADD231PS.BCST 52(BX)(CX*1), Z24, Z10
+	VBROADCASTF64X4  (R15)(R12*1), K1, Z21
 	VSHUFF64X2       $0xdd, Z18, Z22, Z22
-	VFMADD231PS.BCST 24(DX), Z22, Z1
-	VFMADD231PS.BCST 24(BX), Z22, Z3
+	VFMADD231PS.BCST 56(DX), Z22, Z0
+	VFMADD231PS.BCST 56(BX), Z22, Z2
 	VUNPCKLPS        Z20, Z17, Z18
-	VFMADD231PS.BCST 24(SI), Z22, Z5
+	VFMADD231PS.BCST 56(SI), Z22, Z4
 	VUNPCKHPS        Z20, Z17, Z20
-	VFMADD231PS.BCST 24(DI), Z22, Z7
-	VFMADD231PS.BCST 24(DX)(CX*1), Z22, Z9
+	VFMADD231PS.BCST 56(DI), Z22, Z6
+	VFMADD231PS.BCST 56(DX)(CX*1), Z22, Z8
 	VUNPCKLPS        Z21, Z16, Z17
-	VFMADD231PS.BCST 24(BX)(CX*1), Z22, Z11
+	VFMADD231PS.BCST 56(BX)(CX*1), Z22, Z10
 	VUNPCKHPS        Z21, Z16, Z21
 	VSHUFF64X2       $0xdd, Z19, Z23, Z19
-	VFMADD231PS.BCST 28(DX), Z19, Z1
-	VFMADD231PS.BCST 28(BX), Z19, Z3
+	VFMADD231PS.BCST 60(DX), Z19, Z0
+	VFMADD231PS.BCST 60(BX), Z19, Z2
 	VSHUFPS          $0x44, Z17, Z18, Z16
-	VFMADD231PS.BCST 28(SI), Z19, Z5
+	VFMADD231PS.BCST 60(SI), Z19, Z4
 	VSHUFPS          $0xee, Z17, Z18, Z17
-	VFMADD231PS.BCST 28(DI), Z19, Z7
-	VFMADD231PS.BCST 28(DX)(CX*1), Z19, Z9
+	VFMADD231PS.BCST 60(DI), Z19, Z6
+	VFMADD231PS.BCST 60(DX)(CX*1), Z19, Z8
 	VSHUFPS          $0x44, Z21, Z20, Z18
-	VFMADD231PS.BCST 28(BX)(CX*1), Z19, Z11
+	VFMADD231PS.BCST 60(BX)(CX*1), Z19, Z10
 	VSHUFPS          $0xee, Z21, Z20, Z19
-	SUBQ             $0x10, 24(SP)
-	JEQ              last
 	VSHUFF64X2       $0x88, Z16, Z12, Z20
-	VFMADD231PS.BCST 32(DX), Z20, Z1
-	VFMADD231PS.BCST 32(BX), Z20, Z3
-	VBROADCASTF64X4  64(R8), Z22
-	VFMADD231PS.BCST 32(SI), Z20, Z5
-	VBROADCASTF64X4  64(R8)(R9*4), K1, Z22
-	VFMADD231PS.BCST 32(DI), Z20, Z7
-	VFMADD231PS.BCST 32(DX)(CX*1), Z20, Z9
-	VBROADCASTF64X4  64(R8)(R9*1), Z23
-	VFMADD231PS.BCST 32(BX)(CX*1), Z20, Z11
-	VBROADCASTF64X4  64(R8)(R11*1), K1, Z23
+	VFMADD231PS.BCST (DX), Z20, Z1
+	VFMADD231PS.BCST (BX), Z20, Z3
+	VBROADCASTF64X4  32(R14), Z22
+	VFMADD231PS.BCST (SI), Z20, Z5
+	VBROADCASTF64X4  32(R14)(R9*4), K1, Z22
+	VFMADD231PS.BCST (DI), Z20, Z7
+	VFMADD231PS.BCST (DX)(CX*1), Z20, Z9
+	VBROADCASTF64X4  32(R14)(R9*1), Z23
+	VFMADD231PS.BCST (BX)(CX*1), Z20, Z11
+	VBROADCASTF64X4  32(R14)(R11*1), K1, Z23
 	VSHUFF64X2       $0x88, Z17, Z13, Z21
-	VFMADD231PS.BCST 36(DX), Z21, Z1
-	VFMADD231PS.BCST 36(BX), Z21, Z3
-	VBROADCASTF64X4  64(R8)(R9*2), Z20
-	VFMADD231PS.BCST 36(SI), Z21, Z5
-	VBROADCASTF64X4  64(R8)(R10*2), K1, Z20
-	VFMADD231PS.BCST 36(DI), Z21, Z7
-	VFMADD231PS.BCST 36(DX)(CX*1), Z21, Z9
-	VBROADCASTF64X4  64(R8)(R10*1), Z24
-	VFMADD231PS.BCST 36(BX)(CX*1), Z21, Z11
-	VBROADCASTF64X4  64(R8)(R12*1), K1, Z24
+	VFMADD231PS.BCST 4(DX), Z21, Z1
+	VFMADD231PS.BCST 4(BX), Z21, Z3
+	VBROADCASTF64X4  32(R14)(R9*2), Z20
+	VFMADD231PS.BCST 4(SI), Z21, Z5
+	VBROADCASTF64X4  32(R14)(R10*2), K1, Z20
+	VFMADD231PS.BCST 4(DI), Z21, Z7
+	VFMADD231PS.BCST 4(DX)(CX*1), Z21, Z9
+	VBROADCASTF64X4  32(R14)(R10*1), Z24
+	VFMADD231PS.BCST 4(BX)(CX*1), Z21, Z11
+	VBROADCASTF64X4  32(R14)(R12*1), K1, Z24
 	VSHUFF64X2       $0x88, Z18, Z14, Z25
-	VFMADD231PS.BCST 40(DX), Z25, Z1
-	VFMADD231PS.BCST 40(BX), Z25, Z3
+	VFMADD231PS.BCST 8(DX), Z25, Z1
+	VFMADD231PS.BCST 8(BX), Z25, Z3
 	VUNPCKLPS        Z23, Z22, Z21
-	VFMADD231PS.BCST 40(SI), Z25, Z5
+	VFMADD231PS.BCST 8(SI), Z25, Z5
 	VUNPCKHPS        Z23, Z22, Z23
-	VFMADD231PS.BCST 40(DI), Z25, Z7
-	VFMADD231PS.BCST 40(DX)(CX*1), Z25, Z9
+	VFMADD231PS.BCST 8(DI), Z25, Z7
+	VFMADD231PS.BCST 8(DX)(CX*1), Z25, Z9
 	VUNPCKLPS        Z24, Z20, Z22
-	VFMADD231PS.BCST 40(BX)(CX*1), Z25, Z11
+	VFMADD231PS.BCST 8(BX)(CX*1), Z25, Z11
 	VUNPCKHPS        Z24, Z20, Z24
 	VSHUFF64X2       $0x88, Z19, Z15, Z25
-	VFMADD231PS.BCST 44(DX), Z25, Z1
-	VFMADD231PS.BCST 44(BX), Z25, Z3
+	VFMADD231PS.BCST 12(DX), Z25, Z1
+	VFMADD231PS.BCST 12(BX), Z25, Z3
 	VSHUFPS          $0x44, Z22, Z21, Z20
-	VFMADD231PS.BCST 44(SI), Z25, Z5
+	VFMADD231PS.BCST 12(SI), Z25, Z5
 	VSHUFPS          $0xee, Z22, Z21, Z21
-	VFMADD231PS.BCST 44(DI), Z25, Z7
-	VFMADD231PS.BCST 44(DX)(CX*1), Z25, Z9
+	VFMADD231PS.BCST 12(DI), Z25, Z7
+	VFMADD231PS.BCST 12(DX)(CX*1), Z25, Z9
 	VSHUFPS          $0x44, Z24, Z23, Z22
-	VFMADD231PS.BCST 44(BX)(CX*1), Z25, Z11
+	VFMADD231PS.BCST 12(BX)(CX*1), Z25, Z11
 	VSHUFPS          $0xee, Z24, Z23, Z23
 	VSHUFF64X2       $0xdd, Z16, Z12, Z24
-	VFMADD231PS.BCST 48(DX), Z24, Z1
-	VFMADD231PS.BCST 48(BX), Z24, Z3
-	VBROADCASTF64X4  64(R13), Z12
-	VFMADD231PS.BCST 48(SI), Z24, Z5
-	VBROADCASTF64X4  64(R13)(R9*4), K1, Z12
-	VFMADD231PS.BCST 48(DI), Z24, Z7
-	VFMADD231PS.BCST 48(DX)(CX*1), Z24, Z9
-	VBROADCASTF64X4  64(R13)(R9*1), Z16
-	VFMADD231PS.BCST 48(BX)(CX*1), Z24, Z11
-	VBROADCASTF64X4  64(R13)(R11*1), K1, Z16
+	VFMADD231PS.BCST 16(DX), Z24, Z1
+	VFMADD231PS.BCST 16(BX), Z24, Z3
+	VBROADCASTF64X4  32(R15), Z12
+	VFMADD231PS.BCST 16(SI), Z24, Z5
+	VBROADCASTF64X4  32(R15)(R9*4), K1, Z12
+	VFMADD231PS.BCST 16(DI), Z24, Z7
+	VFMADD231PS.BCST 16(DX)(CX*1), Z24, Z9
+	VBROADCASTF64X4  32(R15)(R9*1), Z16
+	VFMADD231PS.BCST 16(BX)(CX*1), Z24, Z11
+	VBROADCASTF64X4  32(R15)(R11*1), K1, Z16
 	VSHUFF64X2       $0xdd, Z17, Z13, Z24
-	VFMADD231PS.BCST 52(DX), Z24, Z1
-	VFMADD231PS.BCST 52(BX), Z24, Z3
-	VBROADCASTF64X4  64(R13)(R9*2), Z13
-	VFMADD231PS.BCST 52(SI), Z24, Z5
-	VBROADCASTF64X4  64(R13)(R10*2), K1, Z13
-	VFMADD231PS.BCST 52(DI), Z24, Z7
-	VFMADD231PS.BCST 52(DX)(CX*1), Z24, Z9
-	VBROADCASTF64X4  64(R13)(R10*1), Z17
-	VFMADD231PS.BCST 52(BX)(CX*1), Z24, Z11
-	VBROADCASTF64X4  64(R13)(R12*1), K1, Z17
+	VFMADD231PS.BCST 20(DX), Z24, Z1
+	VFMADD231PS.BCST 20(BX), Z24, Z3
+	VBROADCASTF64X4  32(R15)(R9*2), Z13
+	VFMADD231PS.BCST 20(SI), Z24, Z5
+	VBROADCASTF64X4  32(R15)(R10*2), K1, Z13
+	VFMADD231PS.BCST 20(DI), Z24, Z7
+	VFMADD231PS.BCST 20(DX)(CX*1), Z24, Z9
+	VBROADCASTF64X4  32(R15)(R10*1), Z17
+	VFMADD231PS.BCST 20(BX)(CX*1), Z24, Z11
+	VBROADCASTF64X4  32(R15)(R12*1), K1, Z17
 	VSHUFF64X2       $0xdd, Z18, Z14, Z18
-	VFMADD231PS.BCST 56(DX), Z18, Z1
-	VFMADD231PS.BCST 56(BX), Z18, Z3
+	VFMADD231PS.BCST 24(DX), Z18, Z1
+	VFMADD231PS.BCST 24(BX), Z18, Z3
 	VUNPCKLPS        Z16, Z12, Z14
-	VFMADD231PS.BCST 56(SI), Z18, Z5
+	VFMADD231PS.BCST 24(SI), Z18, Z5
 	VUNPCKHPS        Z16, Z12, Z12
-	VFMADD231PS.BCST 56(DI), Z18, Z7
-	VFMADD231PS.BCST 56(DX)(CX*1), Z18, Z9
+	VFMADD231PS.BCST 24(DI), Z18, Z7
+	VFMADD231PS.BCST 24(DX)(CX*1), Z18, Z9
 	VUNPCKLPS        Z17, Z13, Z16
-	VFMADD231PS.BCST 56(BX)(CX*1), Z18, Z11
+	VFMADD231PS.BCST 24(BX)(CX*1), Z18, Z11
 	VUNPCKHPS        Z17, Z13, Z13
 	VSHUFF64X2       $0xdd, Z19, Z15, Z15
-	VFMADD231PS.BCST 60(DX), Z15, Z1
-	VFMADD231PS.BCST 60(BX), Z15, Z3
+	VFMADD231PS.BCST 28(DX), Z15, Z1
+	VFMADD231PS.BCST 28(BX), Z15, Z3
 	VSHUFPS          $0x44, Z16, Z14, Z17
-	VFMADD231PS.BCST 60(SI), Z15, Z5
+	VFMADD231PS.BCST 28(SI), Z15, Z5
 	VSHUFPS          $0xee, Z16, Z14, Z16
-	VFMADD231PS.BCST 60(DI), Z15, Z7
-	VFMADD231PS.BCST 60(DX)(CX*1), Z15, Z9
+	VFMADD231PS.BCST 28(DI), Z15, Z7
+	VFMADD231PS.BCST 28(DX)(CX*1), Z15, Z9
 	VSHUFPS          $0x44, Z13, Z12, Z18
-	VFMADD231PS.BCST 60(BX)(CX*1), Z15, Z11
+	VFMADD231PS.BCST 28(BX)(CX*1), Z15, Z11
 	VSHUFPS          $0xee, Z13, Z12, Z19
+	SUBQ             $0x10, 24(SP)
+	JEQ              last
+	VSHUFF64X2       $0x88, Z17, Z20, Z12
+	VFMADD231PS.BCST 32(DX), Z12, Z1
+	VFMADD231PS.BCST 32(BX), Z12, Z3
+	VBROADCASTF64X4  64(R8), Z14
+	VFMADD231PS.BCST 32(SI), Z12, Z5
+	VBROADCASTF64X4  64(R8)(R9*4), K1, Z14
+	VFMADD231PS.BCST 32(DI), Z12, Z7
+	VFMADD231PS.BCST 32(DX)(CX*1), Z12, Z9
+	VBROADCASTF64X4  64(R8)(R9*1), Z15
+	VFMADD231PS.BCST 32(BX)(CX*1), Z12, Z11
+	VBROADCASTF64X4  64(R8)(R11*1), K1, Z15
+	VSHUFF64X2       $0x88, Z16, Z21, Z13
+	VFMADD231PS.BCST 36(DX), Z13, Z1
+	VFMADD231PS.BCST 36(BX), Z13, Z3
+	VBROADCASTF64X4  64(R8)(R9*2), Z12
+	VFMADD231PS.BCST 36(SI), Z13, Z5
+	VBROADCASTF64X4  64(R8)(R10*2), K1, Z12
+	VFMADD231PS.BCST 36(DI), Z13, Z7
+	VFMADD231PS.BCST 36(DX)(CX*1), Z13, Z9
+	VBROADCASTF64X4  64(R8)(R10*1), Z24
+	VFMADD231PS.BCST 36(BX)(CX*1), Z13, Z11
+	VBROADCASTF64X4  64(R8)(R12*1), K1, Z24
+	VSHUFF64X2       $0x88, Z18, Z22, Z25
+	VFMADD231PS.BCST 40(DX), Z25, Z1
+	VFMADD231PS.BCST 40(BX), Z25, Z3
+	VUNPCKLPS        Z15, Z14, Z13
+	VFMADD231PS.BCST 40(SI), Z25, Z5
+	VUNPCKHPS        Z15, Z14, Z15
+	VFMADD231PS.BCST 40(DI), Z25, Z7
+	VFMADD231PS.BCST 40(DX)(CX*1), Z25, Z9
+	VUNPCKLPS        Z24, Z12, Z14
+	VFMADD231PS.BCST 40(BX)(CX*1), Z25, Z11
+	VUNPCKHPS        Z24, Z12, Z24
+	VSHUFF64X2       $0x88, Z19, Z23, Z25
+	VFMADD231PS.BCST 44(DX), Z25, Z1
+	VFMADD231PS.BCST 44(BX), Z25, Z3
+	VSHUFPS          $0x44, Z14, Z13, Z12
+	VFMADD231PS.BCST 44(SI), Z25, Z5
+	VSHUFPS          $0xee, Z14, Z13, Z13
+	VFMADD231PS.BCST 44(DI), Z25, Z7
+	VFMADD231PS.BCST 44(DX)(CX*1), Z25, Z9
+	VSHUFPS          $0x44, Z24, Z15, Z14
+	VFMADD231PS.BCST 44(BX)(CX*1), Z25, Z11
+	VSHUFPS          $0xee, Z24, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z20, Z24
+	VFMADD231PS.BCST 48(DX), Z24, Z1
+	VFMADD231PS.BCST 48(BX), Z24, Z3
+	VBROADCASTF64X4  64(R13), Z17
+	VFMADD231PS.BCST 48(SI), Z24, Z5
+	VBROADCASTF64X4  64(R13)(R9*4), K1, Z17
+	VFMADD231PS.BCST 48(DI), Z24, Z7
+	VFMADD231PS.BCST 48(DX)(CX*1), Z24, Z9
+	VBROADCASTF64X4  64(R13)(R9*1), Z20
+	VFMADD231PS.BCST 48(BX)(CX*1), Z24, Z11
+	VBROADCASTF64X4  64(R13)(R11*1), K1, Z20
+	VSHUFF64X2       $0xdd, Z16, Z21, Z24
+	VFMADD231PS.BCST 52(DX), Z24, Z1
+	VFMADD231PS.BCST 52(BX), Z24, Z3
+	VBROADCASTF64X4  64(R13)(R9*2), Z16
+	VFMADD231PS.BCST 52(SI), Z24, Z5
+	VBROADCASTF64X4  64(R13)(R10*2), K1, Z16
+	VFMADD231PS.BCST 52(DI), Z24, Z7
+	VFMADD231PS.BCST 52(DX)(CX*1), Z24, Z9
+	VBROADCASTF64X4  64(R13)(R10*1), Z21
+	VFMADD231PS.BCST 52(BX)(CX*1), Z24, Z11
+	VBROADCASTF64X4  64(R13)(R12*1), K1, Z21
+	VSHUFF64X2       $0xdd, Z18, Z22, Z22
+	VFMADD231PS.BCST 56(DX), Z22, Z1
+	VFMADD231PS.BCST 56(BX), Z22, Z3
+	VUNPCKLPS        Z20, Z17, Z18
+	VFMADD231PS.BCST 56(SI), Z22, Z5
+	VUNPCKHPS        Z20, Z17, Z20
+	VFMADD231PS.BCST 56(DI), Z22, Z7
+	VFMADD231PS.BCST 56(DX)(CX*1), Z22, Z9
+	VUNPCKLPS        Z21, Z16, Z17
+	VFMADD231PS.BCST 56(BX)(CX*1), Z22, Z11
+	VUNPCKHPS        Z21, Z16, Z21
+	VSHUFF64X2       $0xdd, Z19, Z23, Z19
+	VFMADD231PS.BCST 60(DX), Z19, Z1
+	VFMADD231PS.BCST 60(BX), Z19, Z3
+	VSHUFPS          $0x44, Z17, Z18, Z16
+	VFMADD231PS.BCST 60(SI), Z19, Z5
+	VSHUFPS          $0xee, Z17, Z18, Z17
+	VFMADD231PS.BCST 60(DI), Z19, Z7
+	VFMADD231PS.BCST 60(DX)(CX*1), Z19, Z9
+	VSHUFPS          $0x44, Z21, Z20, Z18
+	VFMADD231PS.BCST 60(BX)(CX*1), Z19, Z11
+	VSHUFPS          $0xee, Z21, Z20, Z19
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -25993,63 +26064,63 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z16, Z12, Z20
-	VFMADD231PS.BCST 32(DX), Z20, Z1
-	VFMADD231PS.BCST 32(BX), Z20, Z3
-	VFMADD231PS.BCST 32(SI), Z20, Z5
-	VFMADD231PS.BCST 32(DI), Z20, Z7
-	VFMADD231PS.BCST 32(DX)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 32(BX)(CX*1), Z20, Z11
-	VSHUFF64X2       $0x88, Z17, Z13, Z20
-	VFMADD231PS.BCST 36(DX), Z20, Z1
-	VFMADD231PS.BCST 36(BX), Z20, Z3
-	VFMADD231PS.BCST 36(SI), Z20, Z5
-	VFMADD231PS.BCST 36(DI), Z20, Z7
-	VFMADD231PS.BCST 36(DX)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 36(BX)(CX*1), Z20, Z11
-	VSHUFF64X2       $0x88, Z18, Z14, Z20
-	VFMADD231PS.BCST 40(DX), Z20, Z1
-	VFMADD231PS.BCST 40(BX), Z20, Z3
-	VFMADD231PS.BCST 40(SI), Z20, Z5
-	VFMADD231PS.BCST 40(DI), Z20, Z7
-	VFMADD231PS.BCST 40(DX)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 40(BX)(CX*1), Z20, Z11
-	VSHUFF64X2       $0x88, Z19, Z15, Z20
-	VFMADD231PS.BCST 44(DX), Z20, Z1
-	VFMADD231PS.BCST 44(BX), Z20, Z3
-	VFMADD231PS.BCST 44(SI), Z20, Z5
-	VFMADD231PS.BCST 44(DI), Z20, Z7
-	VFMADD231PS.BCST 44(DX)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 44(BX)(CX*1), Z20, Z11
-	VSHUFF64X2       $0xdd, Z16, Z12, Z12
+	VSHUFF64X2       $0x88, Z17, Z20, Z12
+	VFMADD231PS.BCST 32(DX), Z12, Z1
+	VFMADD231PS.BCST 32(BX), Z12, Z3
+	VFMADD231PS.BCST 32(SI), Z12, Z5
+	VFMADD231PS.BCST 32(DI), Z12, Z7
+	VFMADD231PS.BCST 32(DX)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 32(BX)(CX*1), Z12, Z11
+	VSHUFF64X2       $0x88, Z16, Z21, Z12
+	VFMADD231PS.BCST 36(DX), Z12, Z1
+	VFMADD231PS.BCST 36(BX), Z12, Z3
+	VFMADD231PS.BCST 36(SI), Z12, Z5
+	VFMADD231PS.BCST 36(DI), Z12, Z7
+	VFMADD231PS.BCST 36(DX)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 36(BX)(CX*1), Z12, Z11
+	VSHUFF64X2       $0x88, Z18, Z22, Z12
+	VFMADD231PS.BCST 40(DX), Z12, Z1
+	VFMADD231PS.BCST 40(BX), Z12, Z3
+	VFMADD231PS.BCST 40(SI), Z12, Z5
+	VFMADD231PS.BCST 40(DI), Z12, Z7
+	VFMADD231PS.BCST 40(DX)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 40(BX)(CX*1), Z12, Z11
+	VSHUFF64X2       $0x88, Z19, Z23, Z12
+	VFMADD231PS.BCST 44(DX), Z12, Z1
+	VFMADD231PS.BCST 44(BX), Z12, Z3
+	VFMADD231PS.BCST 44(SI), Z12, Z5
+	VFMADD231PS.BCST 44(DI), Z12, Z7
+	VFMADD231PS.BCST 44(DX)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 44(BX)(CX*1), Z12, Z11
+	VSHUFF64X2       $0xdd, Z17, Z20, Z12
 	VFMADD231PS.BCST 48(DX), Z12, Z1
 	VFMADD231PS.BCST 48(BX), Z12, Z3
 	VFMADD231PS.BCST 48(SI), Z12, Z5
 	VFMADD231PS.BCST 48(DI), Z12, Z7
 	VFMADD231PS.BCST 48(DX)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 48(BX)(CX*1), Z12, Z11
-	VSHUFF64X2       $0xdd, Z17, Z13, Z12
+	VSHUFF64X2       $0xdd, Z16, Z21, Z12
 	VFMADD231PS.BCST 52(DX), Z12, Z1
 	VFMADD231PS.BCST 52(BX), Z12, Z3
 	VFMADD231PS.BCST 52(SI), Z12, Z5
 	VFMADD231PS.BCST 52(DI), Z12, Z7
 	VFMADD231PS.BCST 52(DX)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 52(BX)(CX*1), Z12, Z11
-	VSHUFF64X2       $0xdd, Z18, Z14, Z12
+	VSHUFF64X2       $0xdd, Z18, Z22, Z12
 	VFMADD231PS.BCST 56(DX), Z12, Z1
 	VFMADD231PS.BCST 56(BX), Z12, Z3
 	VFMADD231PS.BCST 56(SI), Z12, Z5
 	VFMADD231PS.BCST 56(DI), Z12, Z7
 	VFMADD231PS.BCST 56(DX)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 56(BX)(CX*1), Z12, Z11
-	VSHUFF64X2       $0xdd, Z19, Z15, Z12
+	VSHUFF64X2       $0xdd, Z19, Z23, Z12
 	VFMADD231PS.BCST 60(DX), Z12, Z1
 	VFMADD231PS.BCST 60(BX), Z12, Z3
 	VFMADD231PS.BCST 60(SI), Z12, Z5
 	VFMADD231PS.BCST 60(DI), Z12, Z7
 	VFMADD231PS.BCST 60(DX)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 60(BX)(CX*1), Z12, Z11
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -26078,12 +26149,12 @@ TEXT ·turned7_avx512(SB), $32-8
 	MOVQ    p+0(FP), AX
 	MOVL    $0x000000f0, CX
 	KMOVW   CX, K1
-	MOVQ    16(AX), CX
+	MOVQ    24(AX), CX
 	MOVQ    CX, (SP)
-	MOVQ    32(AX), CX
+	MOVQ    40(AX), CX
 	MOVQ    CX, 8(SP)
 	MOVQ    $+1, 16(SP)
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -26099,9 +26170,9 @@ TEXT ·turned7_avx512(SB), $32-8
 	VPXORD  Z11, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
@@ -26132,7 +26203,7 @@ begun:
 	LEAQ            (BX)(CX*1), SI
 	LEAQ            (SI)(CX*1), DI
 	IMUL3Q          $0x04, CX, CX
-	MOVQ            24(AX), R9
+	MOVQ            32(AX), R9
 	LEAQ            (R9)(R9*2), R10
 	LEAQ            (R10)(R9*2), R11
 	LEAQ            (R11)(R9*2), R12
@@ -26140,426 +26211,426 @@ begun:
 	LEAQ            (R8)(R9*8), R13
 	LEAQ            (R13)(R9*8), R14
 	LEAQ            (R14)(R9*8), R15
-	VBROADCASTF64X4 (R8), Z14
-	VBROADCASTF64X4 (R8)(R9*4), K1, Z14
+	VBROADCASTF64X4 (R8), Z16
+	VBROADCASTF64X4 (R8)(R9*4), K1, Z16
 	VBROADCASTF64X4 (R8)(R9*1), Z17
 	VBROADCASTF64X4 (R8)(R11*1), K1, Z17
-	VBROADCASTF64X4 (R8)(R9*2), Z15
-	VBROADCASTF64X4 (R8)(R10*2), K1, Z15
+	VBROADCASTF64X4 (R8)(R9*2), Z14
+	VBROADCASTF64X4 (R8)(R10*2), K1, Z14
 	VBROADCASTF64X4 (R8)(R10*1), Z18
 	VBROADCASTF64X4 (R8)(R12*1), K1, Z18
-	VUNPCKLPS       Z17, Z14, Z16
-	VUNPCKHPS       Z17, Z14, Z14
-	VUNPCKLPS       Z18, Z15, Z17
-	VUNPCKHPS       Z18, Z15, Z15
-	VSHUFPS         $0x44, Z17, Z16, Z22
-	VSHUFPS         $0xee, Z17, Z16, Z23
-	VSHUFPS         $0x44, Z15, Z14, Z24
-	VSHUFPS         $0xee, Z15, Z14, Z25
-	VBROADCASTF64X4 (R13), Z14
-	VBROADCASTF64X4 (R13)(R9*4), K1, Z14
-	VBROADCASTF64X4 (R13)(R9*1), Z17
-	VBROADCASTF64X4 (R13)(R11*1), K1, Z17
-	VBROADCASTF64X4 (R13)(R9*2), Z15
-	VBROADCASTF64X4 (R13)(R10*2), K1, Z15
-	VBROADCASTF64X4 (R13)(R10*1), Z18
-	VBROADCASTF64X4 (R13)(R12*1), K1, Z18
-	VUNPCKLPS       Z17, Z14, Z16
-	VUNPCKHPS       Z17, Z14, Z14
-	VUNPCKLPS       Z18, Z15, Z17
-	VUNPCKHPS       Z18, Z15, Z15
-	VSHUFPS         $0x44, Z17, Z16, Z19
-	VSHUFPS         $0xee, Z17, Z16, Z18
-	VSHUFPS         $0x44, Z15, Z14, Z20
-	VSHUFPS         $0xee, Z15, Z14, Z21
+	VUNPCKLPS       Z17, Z16, Z15
+	VUNPCKHPS       Z17, Z16, Z17
+	VUNPCKLPS       Z18, Z14, Z16
+	VUNPCKHPS       Z18, Z14, Z18
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
+	VSHUFPS         $0x44, Z18, Z17, Z16
+	VSHUFPS         $0xee, Z18, Z17, Z17
+	VBROADCASTF64X4 (R13), Z20
+	VBROADCASTF64X4 (R13)(R9*4), K1, Z20
+	VBROADCASTF64X4 (R13)(R9*1), Z21
+	VBROADCASTF64X4 (R13)(R11*1), K1, Z21
+	VBROADCASTF64X4 (R13)(R9*2), Z18
+	VBROADCASTF64X4 (R13)(R10*2), K1, Z18
+	VBROADCASTF64X4 (R13)(R10*1), Z22
+	VBROADCASTF64X4 (R13)(R12*1), K1, Z22
+	VUNPCKLPS       Z21, Z20, Z19
+	VUNPCKHPS       Z21, Z20, Z21
+	VUNPCKLPS       Z22, Z18, Z20
+	VUNPCKHPS       Z22, Z18, Z22
+	VSHUFPS         $0x44, Z20, Z19, Z18
+	VSHUFPS         $0xee, Z20, Z19, Z19
+	VSHUFPS         $0x44, Z22, Z21, Z20
+	VSHUFPS         $0xee, Z22, Z21, Z21
 
 blocks:
-	VSHUFF64X2       $0x88, Z19, Z22, Z14
-	VFMADD231PS.BCST (DX), Z14, Z0
-	VFMADD231PS.BCST (BX), Z14, Z2
-	VBROADCASTF64X4  32(R8), Z16
-	VFMADD231PS.BCST (SI), Z14, Z4
-	VFMADD231PS.BCST (DI), Z14, Z6
-	VBROADCASTF64X4  32(R8)(R9*4), K1, Z16
-	VFMADD231PS.BCST (DX)(CX*1), Z14, Z8
-	VFMADD231PS.BCST (BX)(CX*1), Z14, Z10
-	VBROADCASTF64X4  32(R8)(R9*1), Z17
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z12
-	VBROADCASTF64X4  32(R8)(R11*1), K1, Z17
-	VSHUFF64X2       $0x88, Z18, Z23, Z15
-	VFMADD231PS.BCST 4(DX), Z15, Z0
-	VFMADD231PS.BCST 4(BX), Z15, Z2
-	VBROADCASTF64X4  32(R8)(R9*2), Z14
-	VFMADD231PS.BCST 4(SI), Z15, Z4
-	VFMADD231PS.BCST 4(DI), Z15, Z6
-	VBROADCASTF64X4  32(R8)(R10*2), K1, Z14
-	VFMADD231PS.BCST 4(DX)(CX*1), Z15, Z8
-	VFMADD231PS.BCST 4(BX)(CX*1), Z15, Z10
+	VSHUFF64X2       $0x88, Z18, Z14, Z22
+	VFMADD231PS.BCST (DX), Z22, Z0
+	VFMADD231PS.BCST (BX), Z22, Z2
+	VBROADCASTF64X4  32(R8), Z24
+	VFMADD231PS.BCST (SI), Z22, Z4
+	VFMADD231PS.BCST (DI), Z22, Z6
+	VBROADCASTF64X4  32(R8)(R9*4), K1, Z24
+	VFMADD231PS.BCST (DX)(CX*1), Z22, Z8
+	VFMADD231PS.BCST (BX)(CX*1), Z22, Z10
+	VBROADCASTF64X4  32(R8)(R9*1), Z25
+	VFMADD231PS.BCST (SI)(CX*1), Z22, Z12
+	VBROADCASTF64X4  32(R8)(R11*1), K1, Z25
+	VSHUFF64X2       $0x88, Z19, Z15, Z23
+	VFMADD231PS.BCST 4(DX), Z23, Z0
+	VFMADD231PS.BCST 4(BX), Z23, Z2
+	VBROADCASTF64X4  32(R8)(R9*2), Z22
+	VFMADD231PS.BCST 4(SI), Z23, Z4
+	VFMADD231PS.BCST 4(DI), Z23, Z6
+	VBROADCASTF64X4  32(R8)(R10*2), K1, Z22
+	VFMADD231PS.BCST 4(DX)(CX*1), Z23, Z8
+	VFMADD231PS.BCST 4(BX)(CX*1), Z23, Z10
 	VBROADCASTF64X4  32(R8)(R10*1), Z26
-	VFMADD231PS.BCST 4(SI)(CX*1), Z15, Z12
+	VFMADD231PS.BCST 4(SI)(CX*1), Z23, Z12
 	VBROADCASTF64X4  32(R8)(R12*1), K1, Z26
-	VSHUFF64X2       $0x88, Z20, Z24, Z27
+	VSHUFF64X2       $0x88, Z20, Z16, Z27
 	VFMADD231PS.BCST 8(DX), Z27, Z0
 	VFMADD231PS.BCST 8(BX), Z27, Z2
-	VUNPCKLPS        Z17, Z16, Z15
+	VUNPCKLPS        Z25, Z24, Z23
 	VFMADD231PS.BCST 8(SI), Z27, Z4
 	VFMADD231PS.BCST 8(DI), Z27, Z6
-	VUNPCKHPS        Z17, Z16, Z17
+	VUNPCKHPS        Z25, Z24, Z25
 	VFMADD231PS.BCST 8(DX)(CX*1), Z27, Z8
 	VFMADD231PS.BCST 8(BX)(CX*1), Z27, Z10
-	VUNPCKLPS        Z26, Z14, Z16
+	VUNPCKLPS        Z26, Z22, Z24
 	VFMADD231PS.BCST 8(SI)(CX*1), Z27, Z12
-	VUNPCKHPS        Z26, Z14, Z26
-	VSHUFF64X2       $0x88, Z21, Z25, Z27
+	VUNPCKHPS        Z26, Z22, Z26
+	VSHUFF64X2       $0x88, Z21, Z17, Z27
 	VFMADD231PS.BCST 12(DX), Z27, Z0
 	VFMADD231PS.BCST 12(BX), Z27, Z2
-	VSHUFPS          $0x44, Z16, Z15, Z14
+	VSHUFPS          $0x44, Z24, Z23, Z22
 	VFMADD231PS.BCST 12(SI), Z27, Z4
 	VFMADD231PS.BCST 12(DI), Z27, Z6
-	VSHUFPS          $0xee, Z16, Z15, Z15
+	VSHUFPS          $0xee, Z24, Z23, Z23
 	VFMADD231PS.BCST 12(DX)(CX*1), Z27, Z8
 	VFMADD231PS.BCST 12(BX)(CX*1), Z27, Z10
-	VSHUFPS          $0x44, Z26, Z17, Z16
+	VSHUFPS          $0x44, Z26, Z25, Z24
 	VFMADD231PS.BCST 12(SI)(CX*1), Z27, Z12
-	VSHUFPS          $0xee, Z26, Z17, Z17
-	VSHUFF64X2       $0xdd, Z19, Z22, Z26
+	VSHUFPS          $0xee, Z26, Z25, Z25
+	VSHUFF64X2       $0xdd, Z18, Z14, Z26
 	VFMADD231PS.BCST 16(DX), Z26, Z0
 	VFMADD231PS.BCST 16(BX), Z26, Z2
-	VBROADCASTF64X4  32(R13), Z19
+	VBROADCASTF64X4  32(R13), Z14
 	VFMADD231PS.BCST 16(SI), Z26, Z4
 	VFMADD231PS.BCST 16(DI), Z26, Z6
-	VBROADCASTF64X4  32(R13)(R9*4), K1, Z19
+	VBROADCASTF64X4  32(R13)(R9*4), K1, Z14
 	VFMADD231PS.BCST 16(DX)(CX*1), Z26, Z8
 	VFMADD231PS.BCST 16(BX)(CX*1), Z26, Z10
-	VBROADCASTF64X4  32(R13)(R9*1), Z22
+	VBROADCASTF64X4  32(R13)(R9*1), Z18
 	VFMADD231PS.BCST 16(SI)(CX*1), Z26, Z12
-	VBROADCASTF64X4  32(R13)(R11*1), K1, Z22
-	VSHUFF64X2       $0xdd, Z18, Z23, Z26
+	VBROADCASTF64X4  32(R13)(R11*1), K1, Z18
+	VSHUFF64X2       $0xdd, Z19, Z15, Z26
 	VFMADD231PS.BCST 20(DX), Z26, Z0
 	VFMADD231PS.BCST 20(BX), Z26, Z2
-	VBROADCASTF64X4  32(R13)(R9*2), Z18
+	VBROADCASTF64X4  32(R13)(R9*2), Z15
 	VFMADD231PS.BCST 20(SI), Z26, Z4
 	VFMADD231PS.BCST 20(DI), Z26, Z6
-	VBROADCASTF64X4  32(R13)(R10*2), K1, Z18
+	VBROADCASTF64X4  32(R13)(R10*2), K1, Z15
 	VFMADD231PS.BCST 20(DX)(CX*1), Z26, Z8
 	VFMADD231PS.BCST 20(BX)(CX*1), Z26, Z10
-	VBROADCASTF64X4  32(R13)(R10*1), Z23
+	VBROADCASTF64X4  32(R13)(R10*1), Z19
 	VFMADD231PS.BCST 20(SI)(CX*1), Z26, Z12
-	VBROADCASTF64X4  32(R13)(R12*1), K1, Z23
-	VSHUFF64X2       $0xdd, Z20, Z24, Z24
-	VFMADD231PS.BCST 24(DX), Z24, Z0
-	VFMADD231PS.BCST 24(BX), Z24, Z2
-	VUNPCKLPS        Z22, Z19, Z20
-	VFMADD231PS.BCST 24(SI), Z24, Z4
-	VFMADD231PS.BCST 24(DI), Z24, Z6
-	VUNPCKHPS        Z22, Z19, Z22
-	VFMADD231PS.BCST 24(DX)(CX*1), Z24, Z8
-	VFMADD231PS.BCST 24(BX)(CX*1), Z24, Z10
-	VUNPCKLPS        Z23, Z18, Z19
-	VFMADD231PS.BCST 24(SI)(CX*1), Z24, Z12
-	VUNPCKHPS        Z23, Z18, Z23
-	VSHUFF64X2       $0xdd, Z21, Z25, Z21
-	VFMADD231PS.BCST 28(DX), Z21, Z0
-	VFMADD231PS.BCST 28(BX), Z21, Z2
-	VSHUFPS          $0x44, Z19, Z20, Z18
-	VFMADD231PS.BCST 28(SI), Z21, Z4
-	VFMADD231PS.BCST 28(DI), Z21, Z6
-	VSHUFPS          $0xee, Z19, Z20, Z19
-	VFMADD231PS.BCST 28(DX)(CX*1), Z21, Z8
-	VFMADD231PS.BCST 28(BX)(CX*1), Z21, Z10
-	VSHUFPS          $0x44, Z23, Z22, Z20
-	VFMADD231PS.BCST 28(SI)(CX*1), Z21, Z12
-	VSHUFPS          $0xee, Z23, Z22, Z21
-	VSHUFF64X2       $0x88, Z18, Z14, Z22
-	VFMADD231PS.BCST 32(DX), Z22, Z0
-	VFMADD231PS.BCST 32(BX), Z22, Z2
-	VBROADCASTF64X4  (R14), Z24
-	VFMADD231PS.BCST 32(SI), Z22, Z4
-	VFMADD231PS.BCST 32(DI), Z22, Z6
-	VBROADCASTF64X4  (R14)(R9*4), K1, Z24
-	VFMADD231PS.BCST 32(DX)(CX*1), Z22, Z8
-	VFMADD231PS.BCST 32(BX)(CX*1), Z22, Z10
-	VBROADCASTF64X4  (R14)(R9*1), Z25
-	VFMADD231PS.BCST 32(SI)(CX*1), Z22, Z12
-	VBROADCASTF64X4  (R14)(R11*1), K1, Z25
-	VSHUFF64X2       $0x88, Z19, Z15, Z23
-	VFMADD231PS.BCST 36(DX), Z23, Z0
-	VFMADD231PS.BCST 36(BX), Z23, Z2
-	VBROADCASTF64X4  (R14)(R9*2), Z22
-	VFMADD231PS.BCST 36(SI), Z23, Z4
-	VFMADD231PS.BCST 36(DI), Z23, Z6
-	VBROADCASTF64X4  (R14)(R10*2), K1, Z22
-	VFMADD231PS.BCST 36(DX)(CX*1), Z23, Z8
-	VFMADD231PS.BCST 36(BX)(CX*1), Z23, Z10
-	VBROADCASTF64X4  (R14)(R10*1), Z26
-	VFMADD231PS.BCST 36(SI)(CX*1), Z23, Z12
-	VBROADCASTF64X4  (R14)(R12*1), K1, Z26
-	VSHUFF64X2       $0x88, Z20, Z16, Z27
-	VFMADD231PS.BCST 40(DX), Z27, Z0
-	VFMADD231PS.BCST 40(BX), Z27, Z2
-	VUNPCKLPS        Z25, Z24, Z23
-	VFMADD231PS.BCST 40(SI), Z27, Z4
-	VFMADD231PS.BCST 40(DI), Z27, Z6
-	VUNPCKHPS        Z25, Z24, Z25
-	VFMADD231PS.BCST 40(DX)(CX*1), Z27, Z8
-	VFMADD231PS.BCST 40(BX)(CX*1), Z27, Z10
-	VUNPCKLPS        Z26, Z22, Z24
-	VFMADD231PS.BCST 40(SI)(CX*1), Z27, Z12
-	VUNPCKHPS        Z26, Z22, Z26
-	VSHUFF64X2       $0x88, Z21, Z17, Z27
-	VFMADD231PS.BCST 44(DX), Z27, Z0
-	VFMADD231PS.BCST 44(BX), Z27, Z2
-	VSHUFPS          $0x44, Z24, Z23, Z22
-	VFMADD231PS.BCST 44(SI), Z27, Z4
-	VFMADD231PS.BCST 44(DI), Z27, Z6
-	VSHUFPS          $0xee, Z24, Z23, Z23
-	VFMADD231PS.BCST 44(DX)(CX*1), Z27, Z8
-	VFMADD231PS.BCST 44(BX)(CX*1), Z27, Z10
-	VSHUFPS          $0x44, Z26, Z25, Z24
-	VFMADD231PS.BCST 44(SI)(CX*1), Z27, Z12
-	VSHUFPS          $0xee, Z26, Z25, Z25
-	VSHUFF64X2       $0xdd, Z18, Z14, Z26
-	VFMADD231PS.BCST 48(DX), Z26, Z0
-	VFMADD231PS.BCST 48(BX), Z26, Z2
-	VBROADCASTF64X4  (R15), Z14
-	VFMADD231PS.BCST 48(SI), Z26, Z4
-	VFMADD231PS.BCST 48(DI), Z26, Z6
-	VBROADCASTF64X4  (R15)(R9*4), K1, Z14
-	VFMADD231PS.BCST 48(DX)(CX*1), Z26, Z8
-	VFMADD231PS.BCST 48(BX)(CX*1), Z26, Z10
-	VBROADCASTF64X4  (R15)(R9*1), Z18
-	VFMADD231PS.BCST 48(SI)(CX*1), Z26, Z12
-	VBROADCASTF64X4  (R15)(R11*1), K1, Z18
-	VSHUFF64X2       $0xdd, Z19, Z15, Z26
-	VFMADD231PS.BCST 52(DX), Z26, Z0
-	VFMADD231PS.BCST 52(BX), Z26, Z2
-	VBROADCASTF64X4  (R15)(R9*2), Z15
-	VFMADD231PS.BCST 52(SI), Z26, Z4
-	VFMADD231PS.BCST 52(DI), Z26, Z6
-	VBROADCASTF64X4  (R15)(R10*2), K1, Z15
-	VFMADD231PS.BCST 52(DX)(CX*1), Z26, Z8
-	VFMADD231PS.BCST 52(BX)(CX*1), Z26, Z10
-	VBROADCASTF64X4  (R15)(R10*1), Z19
-	VFMADD231PS.BCST 52(SI)(CX*1), Z26, Z12
-	VBROADCASTF64X4  (R15)(R12*1), K1, Z19
+	VBROADCASTF64X4  32(R13)(R12*1), K1, Z19
 	VSHUFF64X2       $0xdd, Z20, Z16, Z20
-	VFMADD231PS.BCST 56(DX), Z20, Z0
-	VFMADD231PS.BCST 56(BX), Z20, Z2
+	VFMADD231PS.BCST 24(DX), Z20, Z0
+	VFMADD231PS.BCST 24(BX), Z20, Z2
 	VUNPCKLPS        Z18, Z14, Z16
-	VFMADD231PS.BCST 56(SI), Z20, Z4
-	VFMADD231PS.BCST 56(DI), Z20, Z6
+	VFMADD231PS.BCST 24(SI), Z20, Z4
+	VFMADD231PS.BCST 24(DI), Z20, Z6
 	VUNPCKHPS        Z18, Z14, Z14
-	VFMADD231PS.BCST 56(DX)(CX*1), Z20, Z8
-	VFMADD231PS.BCST 56(BX)(CX*1), Z20, Z10
+	VFMADD231PS.BCST 24(DX)(CX*1), Z20, Z8
+	VFMADD231PS.BCST 24(BX)(CX*1), Z20, Z10
 	VUNPCKLPS        Z19, Z15, Z18
-	VFMADD231PS.BCST 56(SI)(CX*1), Z20, Z12
+	VFMADD231PS.BCST 24(SI)(CX*1), Z20, Z12
 	VUNPCKHPS        Z19, Z15, Z15
 	VSHUFF64X2       $0xdd, Z21, Z17, Z17
-	VFMADD231PS.BCST 60(DX), Z17, Z0
-	VFMADD231PS.BCST 60(BX), Z17, Z2
+	VFMADD231PS.BCST 28(DX), Z17, Z0
+	VFMADD231PS.BCST 28(BX), Z17, Z2
 	VSHUFPS          $0x44, Z18, Z16, Z19
-	VFMADD231PS.BCST 60(SI), Z17, Z4
-	VFMADD231PS.BCST 60(DI), Z17, Z6
+	VFMADD231PS.BCST 28(SI), Z17, Z4
+	VFMADD231PS.BCST 28(DI), Z17, Z6
 	VSHUFPS          $0xee, Z18, Z16, Z18
-	VFMADD231PS.BCST 60(DX)(CX*1), Z17, Z8
-	VFMADD231PS.BCST 60(BX)(CX*1), Z17, Z10
+	VFMADD231PS.BCST 28(DX)(CX*1), Z17, Z8
+	VFMADD231PS.BCST 28(BX)(CX*1), Z17, Z10
 	VSHUFPS          $0x44, Z15, Z14, Z20
-	VFMADD231PS.BCST 60(SI)(CX*1), Z17, Z12
+	VFMADD231PS.BCST 28(SI)(CX*1), Z17, Z12
 	VSHUFPS          $0xee, Z15, Z14, Z21
 	VSHUFF64X2       $0x88, Z19, Z22, Z14
-	VFMADD231PS.BCST (DX), Z14, Z1
-	VFMADD231PS.BCST (BX), Z14, Z3
-	VBROADCASTF64X4  32(R14), Z16
-	VFMADD231PS.BCST (SI), Z14, Z5
-	VFMADD231PS.BCST (DI), Z14, Z7
-	VBROADCASTF64X4  32(R14)(R9*4), K1, Z16
-	VFMADD231PS.BCST (DX)(CX*1), Z14, Z9
-	VFMADD231PS.BCST (BX)(CX*1), Z14, Z11
-	VBROADCASTF64X4  32(R14)(R9*1), Z17
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z13
-	VBROADCASTF64X4  32(R14)(R11*1), K1, Z17
+	VFMADD231PS.BCST 32(DX), Z14, Z0
+	VFMADD231PS.BCST 32(BX), Z14, Z2
+	VBROADCASTF64X4  (R14), Z16
+	VFMADD231PS.BCST 32(SI), Z14, Z4
+	VFMADD231PS.BCST 32(DI), Z14, Z6
+	VBROADCASTF64X4  (R14)(R9*4), K1, Z16
+	VFMADD231PS.BCST 32(DX)(CX*1), Z14, Z8
+	VFMADD231PS.BCST 32(BX)(CX*1), Z14, Z10
+	VBROADCASTF64X4  (R14)(R9*1), Z17
+	VFMADD231PS.BCST 32(SI)(CX*1), Z14, Z12
+	VBROADCASTF64X4  (R14)(R11*1), K1, Z17
 	VSHUFF64X2       $0x88, Z18, Z23, Z15
-	VFMADD231PS.BCST 4(DX), Z15, Z1
-	VFMADD231PS.BCST 4(BX), Z15, Z3
-	VBROADCASTF64X4  32(R14)(R9*2), Z14
-	VFMADD231PS.BCST 4(SI), Z15, Z5
-	VFMADD231PS.BCST 4(DI), Z15, Z7
-	VBROADCASTF64X4  32(R14)(R10*2), K1, Z14
-	VFMADD231PS.BCST 4(DX)(CX*1), Z15, Z9
-	VFMADD231PS.BCST 4(BX)(CX*1), Z15, Z11
-	VBROADCASTF64X4  32(R14)(R10*1), Z26
-	VFMADD231PS.BCST 4(SI)(CX*1), Z15, Z13
-	VBROADCASTF64X4  32(R14)(R12*1), K1, Z26
+	VFMADD231PS.BCST 36(DX), Z15, Z0
+	VFMADD231PS.BCST 36(BX), Z15, Z2
+	VBROADCASTF64X4  (R14)(R9*2), Z14
+	VFMADD231PS.BCST 36(SI), Z15, Z4
+	VFMADD231PS.BCST 36(DI), Z15, Z6
+	VBROADCASTF64X4  (R14)(R10*2), K1, Z14
+	VFMADD231PS.BCST 36(DX)(CX*1), Z15, Z8
+	VFMADD231PS.BCST 36(BX)(CX*1), Z15, Z10
+	VBROADCASTF64X4  (R14)(R10*1), Z26
+	VFMADD231PS.BCST 36(SI)(CX*1), Z15, Z12
+	VBROADCASTF64X4  (R14)(R12*1), K1, Z26
 	VSHUFF64X2       $0x88, Z20, Z24, Z27
-	VFMADD231PS.BCST 8(DX), Z27, Z1
-	VFMADD231PS.BCST 8(BX), Z27, Z3
+	VFMADD231PS.BCST 40(DX), Z27, Z0
+	VFMADD231PS.BCST 40(BX), Z27, Z2
 	VUNPCKLPS        Z17, Z16, Z15
-	VFMADD231PS.BCST 8(SI), Z27, Z5
-	VFMADD231PS.BCST 8(DI), Z27, Z7
+	VFMADD231PS.BCST 40(SI), Z27, Z4
+	VFMADD231PS.BCST 40(DI), Z27, Z6
 	VUNPCKHPS        Z17, Z16, Z17
-	VFMADD231PS.BCST 8(DX)(CX*1), Z27, Z9
-	VFMADD231PS.BCST 8(BX)(CX*1), Z27, Z11
+	VFMADD231PS.BCST 40(DX)(CX*1), Z27, Z8
+	VFMADD231PS.BCST 40(BX)(CX*1), Z27, Z10
 	VUNPCKLPS        Z26, Z14, Z16
-	VFMADD231PS.BCST 8(SI)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 40(SI)(CX*1), Z27, Z12
 	VUNPCKHPS        Z26, Z14, Z26
 	VSHUFF64X2       $0x88, Z21, Z25, Z27
-	VFMADD231PS.BCST 12(DX), Z27, Z1
-	VFMADD231PS.BCST 12(BX), Z27, Z3
+	VFMADD231PS.BCST 44(DX), Z27, Z0
+	VFMADD231PS.BCST 44(BX), Z27, Z2
 	VSHUFPS          $0x44, Z16, Z15, Z14
-	VFMADD231PS.BCST 12(SI), Z27, Z5
-	VFMADD231PS.BCST 12(DI), Z27, Z7
+	VFMADD231PS.BCST 44(SI), Z27, Z4
+	VFMADD231PS.BCST 44(DI), Z27, Z6
 	VSHUFPS          $0xee, Z16, Z15, Z15
-	VFMADD231PS.BCST 12(DX)(CX*1), Z27, Z9
-	VFMADD231PS.BCST 12(BX)(CX*1), Z27, Z11
+	VFMADD231PS.BCST 44(DX)(CX*1), Z27, Z8
+	VFMADD231PS.BCST 44(BX)(CX*1), Z27, Z10
 	VSHUFPS          $0x44, Z26, Z17, Z16
-	VFMADD231PS.BCST 12(SI)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 44(SI)(CX*1), Z27, Z12
 	VSHUFPS          $0xee, Z26, Z17, Z17
 	VSHUFF64X2       $0xdd, Z19, Z22, Z26
-	VFMADD231PS.BCST 16(DX), Z26, Z1
-	VFMADD231PS.BCST 16(BX), Z26, Z3
-	VBROADCASTF64X4  32(R15), Z19
-	VFMADD231PS.BCST 16(SI), Z26, Z5
-	VFMADD231PS.BCST 16(DI), Z26, Z7
-	VBROADCASTF64X4  32(R15)(R9*4), K1, Z19
-	VFMADD231PS.BCST 16(DX)(CX*1), Z26, Z9
-	VFMADD231PS.BCST 16(BX)(CX*1), Z26, Z11
-	VBROADCASTF64X4  32(R15)(R9*1), Z22
-	VFMADD231PS.BCST 16(SI)(CX*1), Z26, Z13
-	VBROADCASTF64X4  32(R15)(R11*1), K1, Z22
+	VFMADD231PS.BCST 48(DX), Z26, Z0
+	VFMADD231PS.BCST 48(BX), Z26, Z2
+	VBROADCASTF64X4  (R15), Z19
+	VFMADD231PS.BCST 48(SI), Z26, Z4
+	VFMADD231PS.BCST 48(DI), Z26, Z6
+	VBROADCASTF64X4  (R15)(R9*4), K1, Z19
+	VFMADD231PS.BCST 48(DX)(CX*1), Z26, Z8
+	VFMADD231PS.BCST 48(BX)(CX*1), Z26, Z10
+	VBROADCASTF64X4  (R15)(R9*1), Z22
+	VFMADD231PS.BCST 48(SI)(CX*1), Z26, Z12
+	VBROADCASTF64X4  (R15)(R11*1), K1, Z22
 	VSHUFF64X2       $0xdd, Z18, Z23, Z26
-	VFMADD231PS.BCST 20(DX), Z26, Z1
-	VFMADD231PS.BCST 20(BX), Z26, Z3
-	VBROADCASTF64X4  32(R15)(R9*2), Z18
-	VFMADD231PS.BCST 20(SI), Z26, Z5
-	VFMADD231PS.BCST 20(DI), Z26, Z7
-	VBROADCASTF64X4  32(R15)(R10*2), K1, Z18
-	VFMADD231PS.BCST 20(DX)(CX*1), Z26, Z9
-	VFMADD231PS.BCST 20(BX)(CX*1), Z26, Z11
-	VBROADCASTF64X4  32(R15)(R10*1), Z23
-	VFMADD231PS.BCST 20(SI)(CX*1), Z26, Z13
-	VBROADCASTF64X4  32(R15)(R12*1), K1, Z23
+	VFMADD231PS.BCST 52(DX), Z26, Z0
+	VFMADD231PS.BCST 52(BX), Z26, Z2
+	VBROADCASTF64X4  (R15)(R9*2), Z18
+	VFMADD231PS.BCST 52(SI), Z26, Z4
+	VFMADD231PS.BCST 52(DI), Z26, Z6
+	VBROADCASTF64X4  (R15)(R10*2), K1, Z18
+	VFMADD231PS.BCST 52(DX)(CX*1), Z26, Z8
+	VFMADD231PS.BCST 52(BX)(CX*1), Z26, Z10
+	VBROADCASTF64X4  (R15)(R10*1), Z23
+	VFMADD231PS.BCST 52(SI)(CX*1), Z26, Z12
+	VBROADCASTF64X4  (R15)(R12*1), K1, Z23
 	VSHUFF64X2       $0xdd, Z20, Z24, Z24
-	VFMADD231PS.BCST 24(DX), Z24, Z1
-	VFMADD231PS.BCST 24(BX), Z24, Z3
+	VFMADD231PS.BCST 56(DX), Z24, Z0
+	VFMADD231PS.BCST 56(BX), Z24, Z2
 	VUNPCKLPS        Z22, Z19, Z20
-	VFMADD231PS.BCST 24(SI), Z24, Z5
-	VFMADD231PS.BCST 24(DI), Z24, Z7
+	VFMADD231PS.BCST 56(SI), Z24, Z4
+	VFMADD231PS.BCST 56(DI), Z24, Z6
 	VUNPCKHPS        Z22, Z19, Z22
-	VFMADD231PS.BCST 24(DX)(CX*1), Z24, Z9
-	VFMADD231PS.BCST 24(BX)(CX*1), Z24, Z11
+	VFMADD231PS.BCST 56(DX)(CX*1), Z24, Z8
+	VFMADD231PS.BCST 56(BX)(CX*1), Z24, Z10
 	VUNPCKLPS        Z23, Z18, Z19
-	VFMADD231PS.BCST 24(SI)(CX*1), Z24, Z13
+	VFMADD231PS.BCST 56(SI)(CX*1), Z24, Z12
 	VUNPCKHPS        Z23, Z18, Z23
 	VSHUFF64X2       $0xdd, Z21, Z25, Z21
-	VFMADD231PS.BCST 28(DX), Z21, Z1
-	VFMADD231PS.BCST 28(BX), Z21, Z3
+	VFMADD231PS.BCST 60(DX), Z21, Z0
+	VFMADD231PS.BCST 60(BX), Z21, Z2
 	VSHUFPS          $0x44, Z19, Z20, Z18
-	VFMADD231PS.BCST 28(SI), Z21, Z5
-	VFMADD231PS.BCST 28(DI), Z21, Z7
+	VFMADD231PS.BCST 60(SI), Z21, Z4
+	VFMADD231PS.BCST 60(DI), Z21, Z6
 	VSHUFPS          $0xee, Z19, Z20, Z19
-	VFMADD231PS.BCST 28(DX)(CX*1), Z21, Z9
-	VFMADD231PS.BCST 28(BX)(CX*1), Z21, Z11
+	VFMADD231PS.BCST 60(DX)(CX*1), Z21, Z8
+	VFMADD231PS.BCST 60(BX)(CX*1), Z21, Z10
 	VSHUFPS          $0x44, Z23, Z22, Z20
-	VFMADD231PS.BCST 28(SI)(CX*1), Z21, Z13
+	VFMADD231PS.BCST 60(SI)(CX*1), Z21, Z12
 	VSHUFPS          $0xee, Z23, Z22, Z21
-	SUBQ             $0x10, 24(SP)
-	JEQ              last
 	VSHUFF64X2       $0x88, Z18, Z14, Z22
-	VFMADD231PS.BCST 32(DX), Z22, Z1
-	VFMADD231PS.BCST 32(BX), Z22, Z3
-	VBROADCASTF64X4  64(R8), Z24
-	VFMADD231PS.BCST 32(SI), Z22, Z5
-	VFMADD231PS.BCST 32(DI), Z22, Z7
-	VBROADCASTF64X4  64(R8)(R9*4), K1, Z24
-	VFMADD231PS.BCST 32(DX)(CX*1), Z22, Z9
-	VFMADD231PS.BCST 32(BX)(CX*1), Z22, Z11
-	VBROADCASTF64X4  64(R8)(R9*1), Z25
-	VFMADD231PS.BCST 32(SI)(CX*1), Z22, Z13
-	VBROADCASTF64X4  64(R8)(R11*1), K1, Z25
+	VFMADD231PS.BCST (DX), Z22, Z1
+	VFMADD231PS.BCST (BX), Z22, Z3
+	VBROADCASTF64X4  32(R14), Z24
+	VFMADD231PS.BCST (SI), Z22, Z5
+	VFMADD231PS.BCST (DI), Z22, Z7
+	VBROADCASTF64X4  32(R14)(R9*4), K1, Z24
+	VFMADD231PS.BCST (DX)(CX*1), Z22, Z9
+	VFMADD231PS.BCST (BX)(CX*1), Z22, Z11
+	VBROADCASTF64X4  32(R14)(R9*1), Z25
+	VFMADD231PS.BCST (SI)(CX*1), Z22, Z13
+	VBROADCASTF64X4  32(R14)(R11*1), K1, Z25
 	VSHUFF64X2       $0x88, Z19, Z15, Z23
-	VFMADD231PS.BCST 36(DX), Z23, Z1
-	VFMADD231PS.BCST 36(BX), Z23, Z3
-	VBROADCASTF64X4  64(R8)(R9*2), Z22
-	VFMADD231PS.BCST 36(SI), Z23, Z5
-	VFMADD231PS.BCST 36(DI), Z23, Z7
-	VBROADCASTF64X4  64(R8)(R10*2), K1, Z22
-	VFMADD231PS.BCST 36(DX)(CX*1), Z23, Z9
-	VFMADD231PS.BCST 36(BX)(CX*1), Z23, Z11
-	VBROADCASTF64X4  64(R8)(R10*1), Z26
-	VFMADD231PS.BCST 36(SI)(CX*1), Z23, Z13
-	VBROADCASTF64X4  64(R8)(R12*1), K1, Z26
+	VFMADD231PS.BCST 4(DX), Z23, Z1
+	VFMADD231PS.BCST 4(BX), Z23, Z3
+	VBROADCASTF64X4  32(R14)(R9*2), Z22
+	VFMADD231PS.BCST 4(SI), Z23, Z5
+	VFMADD231PS.BCST 4(DI), Z23, Z7
+	VBROADCASTF64X4  32(R14)(R10*2), K1, Z22
+	VFMADD231PS.BCST 4(DX)(CX*1), Z23, Z9
+	VFMADD231PS.BCST 4(BX)(CX*1), Z23, Z11
+	VBROADCASTF64X4  32(R14)(R10*1), Z26
+	VFMADD231PS.BCST 4(SI)(CX*1), Z23, Z13
+	VBROADCASTF64X4  32(R14)(R12*1), K1, Z26
 	VSHUFF64X2       $0x88, Z20, Z16, Z27
-	VFMADD231PS.BCST 40(DX), Z27, Z1
-	VFMADD231PS.BCST 40(BX), Z27, Z3
+	VFMADD231PS.BCST 8(DX), Z27, Z1
+	VFMADD231PS.BCST 8(BX), Z27, Z3
 	VUNPCKLPS        Z25, Z24, Z23
-	VFMADD231PS.BCST 40(SI), Z27, Z5
-	VFMADD231PS.BCST 40(DI), Z27, Z7
+	VFMADD231PS.BCST 8(SI), Z27, Z5
+	VFMADD231PS.BCST 8(DI), Z27, Z7
 	VUNPCKHPS        Z25, Z24, Z25
-	VFMADD231PS.BCST 40(DX)(CX*1), Z27, Z9
-	VFMADD231PS.BCST 40(BX)(CX*1), Z27, Z11
+	VFMADD231PS.BCST 8(DX)(CX*1), Z27, Z9
+	VFMADD231PS.BCST 8(BX)(CX*1), Z27, Z11
 	VUNPCKLPS        Z26, Z22, Z24
-	VFMADD231PS.BCST 40(SI)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 8(SI)(CX*1), Z27, Z13
 	VUNPCKHPS        Z26, Z22, Z26
 	VSHUFF64X2       $0x88, Z21, Z17, Z27
-	VFMADD231PS.BCST 44(DX), Z27, Z1
-	VFMADD231PS.BCST 44(BX), Z27, Z3
+	VFMADD231PS.BCST 12(DX), Z27, Z1
+	VFMADD231PS.BCST 12(BX), Z27, Z3
 	VSHUFPS          $0x44, Z24, Z23, Z22
-	VFMADD231PS.BCST 44(SI), Z27, Z5
-	VFMADD231PS.BCST 44(DI), Z27, Z7
+	VFMADD231PS.BCST 12(SI), Z27, Z5
+	VFMADD231PS.BCST 12(DI), Z27, Z7
 	VSHUFPS          $0xee, Z24, Z23, Z23
-	VFMADD231PS.BCST 44(DX)(CX*1), Z27, Z9
-	VFMADD231PS.BCST 44(BX)(CX*1), Z27, Z11
+	VFMADD231PS.BCST 12(DX)(CX*1), Z27, Z9
+	VFMADD231PS.BCST 12(BX)(CX*1), Z27, Z11
 	VSHUFPS          $0x44, Z26, Z25, Z24
-	VFMADD231PS.BCST 44(SI)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 12(SI)(CX*1), Z27, Z13
 	VSHUFPS          $0xee, Z26, Z25, Z25
 	VSHUFF64X2       $0xdd, Z18, Z14, Z26
-	VFMADD231PS.BCST 48(DX), Z26, Z1
-	VFMADD231PS.BCST 48(BX), Z26, Z3
-	VBROADCASTF64X4  64(R13), Z14
-	VFMADD231PS.BCST 48(SI), Z26, Z5
-	VFMADD231PS.BCST 48(DI), Z26, Z7
-	VBROADCASTF64X4  64(R13)(R9*4), K1, Z14
-	VFMADD231PS.BCST 48(DX)(CX*1), Z26, Z9
-	VFMADD231PS.BCST 48(BX)(CX*1), Z26, Z11
-	VBROADCASTF64X4  64(R13)(R9*1), Z18
-	VFMADD231PS.BCST 48(SI)(CX*1), Z26, Z13
-	VBROADCASTF64X4  64(R13)(R11*1), K1, Z18
+	VFMADD231PS.BCST 16(DX), Z26, Z1
+	VFMADD231PS.BCST 16(BX), Z26, Z3
+	VBROADCASTF64X4  32(R15), Z14
+	VFMADD231PS.BCST 16(SI), Z26, Z5
+	VFMADD231PS.BCST 16(DI), Z26, Z7
+	VBROADCASTF64X4  32(R15)(R9*4), K1, Z14
+	VFMADD231PS.BCST 16(DX)(CX*1), Z26, Z9
+	VFMADD231PS.BCST 16(BX)(CX*1), Z26, Z11
+	VBROADCASTF64X4  32(R15)(R9*1), Z18
+	VFMADD231PS.BCST 16(SI)(CX*1), Z26, Z13
+	VBROADCASTF64X4  32(R15)(R11*1), K1, Z18
 	VSHUFF64X2       $0xdd, Z19, Z15, Z26
-	VFMADD231PS.BCST 52(DX), Z26, Z1
-	VFMADD231PS.BCST 52(BX), Z26, Z3
-	VBROADCASTF64X4  64(R13)(R9*2), Z15
-	VFMADD231PS.BCST 52(SI), Z26, Z5
-	VFMADD231PS.BCST 52(DI), Z26, Z7
-	VBROADCASTF64X4  64(R13)(R10*2), K1, Z15
-	VFMADD231PS.BCST 52(DX)(CX*1), Z26, Z9
-	VFMADD231PS.BCST 52(BX)(CX*1), Z26, Z11
-	VBROADCASTF64X4  64(R13)(R10*1), Z19
-	VFMADD231PS.BCST 52(SI)(CX*1), Z26, Z13
-	VBROADCASTF64X4  64(R13)(R12*1), K1, Z19
+	VFMADD231PS.BCST 20(DX), Z26, Z1
+	VFMADD231PS.BCST 20(BX), Z26, Z3
+	VBROADCASTF64X4  32(R15)(R9*2), Z15
+	VFMADD231PS.BCST 20(SI), Z26, Z5
+	VFMADD231PS.BCST 20(DI), Z26, Z7
+	VBROADCASTF64X4  32(R15)(R10*2), K1, Z15
+	VFMADD231PS.BCST 20(DX)(CX*1), Z26, Z9
+	VFMADD231PS.BCST 20(BX)(CX*1), Z26, Z11
+	VBROADCASTF64X4  32(R15)(R10*1), Z19
+	VFMADD231PS.BCST 20(SI)(CX*1), Z26, Z13
+	VBROADCASTF64X4  32(R15)(R12*1), K1, Z19
 	VSHUFF64X2       $0xdd, Z20, Z16, Z20
-	VFMADD231PS.BCST 56(DX), Z20, Z1
-	VFMADD231PS.BCST 56(BX), Z20, Z3
+	VFMADD231PS.BCST 24(DX), Z20, Z1
+	VFMADD231PS.BCST 24(BX), Z20, Z3
 	VUNPCKLPS        Z18, Z14, Z16
-	VFMADD231PS.BCST 56(SI), Z20, Z5
-	VFMADD231PS.BCST 56(DI), Z20, Z7
+	VFMADD231PS.BCST 24(SI), Z20, Z5
+	VFMADD231PS.BCST 24(DI), Z20, Z7
 	VUNPCKHPS        Z18, Z14, Z14
-	VFMADD231PS.BCST 56(DX)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 56(BX)(CX*1), Z20, Z11
+	VFMADD231PS.BCST 24(DX)(CX*1), Z20, Z9
+	VFMADD231PS.BCST 24(BX)(CX*1), Z20, Z11
 	VUNPCKLPS        Z19, Z15, Z18
-	VFMADD231PS.BCST 56(SI)(CX*1), Z20, Z13
+	VFMADD231PS.BCST 24(SI)(CX*1), Z20, Z13
 	VUNPCKHPS        Z19, Z15, Z15
 	VSHUFF64X2       $0xdd, Z21, Z17, Z17
-	VFMADD231PS.BCST 60(DX), Z17, Z1
-	VFMADD231PS.BCST 60(BX), Z17, Z3
+	VFMADD231PS.BCST 28(DX), Z17, Z1
+	VFMADD231PS.BCST 28(BX), Z17, Z3
 	VSHUFPS          $0x44, Z18, Z16, Z19
-	VFMADD231PS.BCST 60(SI), Z17, Z5
-	VFMADD231PS.BCST 60(DI), Z17, Z7
+	VFMADD231PS.BCST 28(SI), Z17, Z5
+	VFMADD231PS.BCST 28(DI), Z17, Z7
 	VSHUFPS          $0xee, Z18, Z16, Z18
-	VFMADD231PS.BCST 60(DX)(CX*1), Z17, Z9
-	VFMADD231PS.BCST 60(BX)(CX*1), Z17, Z11
+	VFMADD231PS.BCST 28(DX)(CX*1), Z17, Z9
+	VFMADD231PS.BCST 28(BX)(CX*1), Z17, Z11
 	VSHUFPS          $0x44, Z15, Z14, Z20
-	VFMADD231PS.BCST 60(SI)(CX*1), Z17, Z13
+	VFMADD231PS.BCST 28(SI)(CX*1), Z17, Z13
 	VSHUFPS          $0xee, Z15, Z14, Z21
+	SUBQ             $0x10, 24(SP)
+	JEQ              last
+	VSHUFF64X2       $0x88, Z19, Z22, Z14
+	VFMADD231PS.BCST 32(DX), Z14, Z1
+	VFMADD231PS.BCST 32(BX), Z14, Z3
+	VBROADCASTF64X4  64(R8), Z16
+	VFMADD231PS.BCST 32(SI), Z14, Z5
+	VFMADD231PS.BCST 32(DI), Z14, Z7
+	VBROADCASTF64X4  64(R8)(R9*4), K1, Z16
+	VFMADD231PS.BCST 32(DX)(CX*1), Z14, Z9
+	VFMADD231PS.BCST 32(BX)(CX*1), Z14, Z11
+	VBROADCASTF64X4  64(R8)(R9*1), Z17
+	VFMADD231PS.BCST 32(SI)(CX*1), Z14, Z13
+	VBROADCASTF64X4  64(R8)(R11*1), K1, Z17
+	VSHUFF64X2       $0x88, Z18, Z23, Z15
+	VFMADD231PS.BCST 36(DX), Z15, Z1
+	VFMADD231PS.BCST 36(BX), Z15, Z3
+	VBROADCASTF64X4  64(R8)(R9*2), Z14
+	VFMADD231PS.BCST 36(SI), Z15, Z5
+	VFMADD231PS.BCST 36(DI), Z15, Z7
+	VBROADCASTF64X4  64(R8)(R10*2), K1, Z14
+	VFMADD231PS.BCST 36(DX)(CX*1), Z15, Z9
+	VFMADD231PS.BCST 36(BX)(CX*1), Z15, Z11
+	VBROADCASTF64X4  64(R8)(R10*1), Z26
+	VFMADD231PS.BCST 36(SI)(CX*1), Z15, Z13
+	VBROADCASTF64X4  64(R8)(R12*1), K1, Z26
+	VSHUFF64X2       $0x88, Z20, Z24, Z27
+	VFMADD231PS.BCST 40(DX), Z27, Z1
+	VFMADD231PS.BCST 40(BX), Z27, Z3
+	VUNPCKLPS        Z17, Z16, Z15
+	VFMADD231PS.BCST 40(SI), Z27, Z5
+	VFMADD231PS.BCST 40(DI), Z27, Z7
+	VUNPCKHPS        Z17, Z16, Z17
+	VFMADD231PS.BCST 40(DX)(CX*1), Z27, Z9
+	VFMADD231PS.BCST 40(BX)(CX*1), Z27, Z11
+	VUNPCKLPS        Z26, Z14, Z16
+	VFMADD231PS.BCST 40(SI)(CX*1), Z27, Z13
+	VUNPCKHPS        Z26, Z14, Z26
+	VSHUFF64X2       $0x88, Z21, Z25, Z27
+	VFMADD231PS.BCST 44(DX), Z27, Z1
+	VFMADD231PS.BCST 44(BX), Z27, Z3
+	VSHUFPS          $0x44, Z16, Z15, Z14
+	VFMADD231PS.BCST 44(SI), Z27, Z5
+	VFMADD231PS.BCST 44(DI), Z27, Z7
+	VSHUFPS          $0xee, Z16, Z15, Z15
+	VFMADD231PS.BCST 44(DX)(CX*1), Z27, Z9
+	VFMADD231PS.BCST 44(BX)(CX*1), Z27, Z11
+	VSHUFPS          $0x44, Z26, Z17, Z16
+	VFMADD231PS.BCST 44(SI)(CX*1), Z27, Z13
+	VSHUFPS          $0xee, Z26, Z17, Z17
+	VSHUFF64X2       $0xdd, Z19, Z22, Z26
+	VFMADD231PS.BCST 48(DX), Z26, Z1
+	VFMADD231PS.BCST 48(BX), Z26, Z3
+	VBROADCASTF64X4  64(R13), Z19
+	VFMADD231PS.BCST 48(SI), Z26, Z5
+	VFMADD231PS.BCST 48(DI), Z26, Z7
+	VBROADCASTF64X4  64(R13)(R9*4), K1, Z19
+	VFMADD231PS.BCST 48(DX)(CX*1), Z26, Z9
+	VFMADD231PS.BCST 48(BX)(CX*1), Z26, Z11
+	VBROADCASTF64X4  64(R13)(R9*1), Z22
+	VFMADD231PS.BCST 48(SI)(CX*1), Z26, Z13
+	VBROADCASTF64X4  64(R13)(R11*1), K1, Z22
+	VSHUFF64X2       $0xdd, Z18, Z23, Z26
+	VFMADD231PS.BCST 52(DX), Z26, Z1
+	VFMADD231PS.BCST 52(BX), Z26, Z3
+	VBROADCASTF64X4  64(R13)(R9*2), Z18
+	VFMADD231PS.BCST 52(SI), Z26, Z5
+	VFMADD231PS.BCST 52(DI), Z26, Z7
+	VBROADCASTF64X4  64(R13)(R10*2), K1, Z18
+	VFMADD231PS.BCST 52(DX)(CX*1), Z26, Z9
+	VFMADD231PS.BCST 52(BX)(CX*1), Z26, Z11
+	VBROADCASTF64X4  64(R13)(R10*1), Z23
+	VFMADD231PS.BCST 52(SI)(CX*1), Z26, Z13
+	VBROADCASTF64X4  64(R13)(R12*1), K1, Z23
+	VSHUFF64X2       $0xdd, Z20, Z24, Z24
+	VFMADD231PS.BCST 56(DX), Z24, Z1
+	VFMADD231PS.BCST 56(BX), Z24, Z3
+	VUNPCKLPS        Z22, Z19, Z20
+	VFMADD231PS.BCST 56(SI), Z24, Z5
+	VFMADD231PS.BCST 56(DI), Z24, Z7
+	VUNPCKHPS        Z22, Z19, Z22
+	VFMADD231PS.BCST 56(DX)(CX*1), Z24, Z9
+	VFMADD231PS.BCST 56(BX)(CX*1), Z24, Z11
+	VUNPCKLPS        Z23, Z18, Z19
+	VFMADD231PS.BCST 56(SI)(CX*1), Z24, Z13
+	VUNPCKHPS        Z23, Z18, Z23
+	VSHUFF64X2       $0xdd, Z21, Z25, Z21
+	VFMADD231PS.BCST 60(DX), Z21, Z1
+	VFMADD231PS.BCST 60(BX), Z21, Z3
+	VSHUFPS          $0x44, Z19, Z20, Z18
+	VFMADD231PS.BCST 60(SI), Z21, Z5
+	VFMADD231PS.BCST 60(DI), Z21, Z7
+	VSHUFPS          $0xee, Z19, Z20, Z19
+	VFMADD231PS.BCST 60(DX)(CX*1), Z21, Z9
+	VFMADD231PS.BCST 60(BX)(CX*1), Z21, Z11
+	VSHUFPS          $0x44, Z23, Z22, Z20
+	VFMADD231PS.BCST 60(SI)(CX*1), Z21, Z13
+	VSHUFPS          $0xee, Z23, Z22, Z21
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -26571,39 +26642,39 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z18, Z14, Z22
-	VFMADD231PS.BCST 32(DX), Z22, Z1
-	VFMADD231PS.BCST 32(BX), Z22, Z3
-	VFMADD231PS.BCST 32(SI), Z22, Z5
-	VFMADD231PS.BCST 32(DI), Z22, Z7
-	VFMADD231PS.BCST 32(DX)(CX*1), Z22, Z9
-	VFMADD231PS.BCST 32(BX)(CX*1), Z22, Z11
-	VFMADD231PS.BCST 32(SI)(CX*1), Z22, Z13
-	VSHUFF64X2       $0x88, Z19, Z15, Z22
-	VFMADD231PS.BCST 36(DX), Z22, Z1
-	VFMADD231PS.BCST 36(BX), Z22, Z3
-	VFMADD231PS.BCST 36(SI), Z22, Z5
-	VFMADD231PS.BCST 36(DI), Z22, Z7
-	VFMADD231PS.BCST 36(DX)(CX*1), Z22, Z9
-	VFMADD231PS.BCST 36(BX)(CX*1), Z22, Z11
-	VFMADD231PS.BCST 36(SI)(CX*1), Z22, Z13
-	VSHUFF64X2       $0x88, Z20, Z16, Z22
-	VFMADD231PS.BCST 40(DX), Z22, Z1
-	VFMADD231PS.BCST 40(BX), Z22, Z3
-	VFMADD231PS.BCST 40(SI), Z22, Z5
-	VFMADD231PS.BCST 40(DI), Z22, Z7
-	VFMADD231PS.BCST 40(DX)(CX*1), Z22, Z9
-	VFMADD231PS.BCST 40(BX)(CX*1), Z22, Z11
-	VFMADD231PS.BCST 40(SI)(CX*1), Z22, Z13
-	VSHUFF64X2       $0x88, Z21, Z17, Z22
-	VFMADD231PS.BCST 44(DX), Z22, Z1
-	VFMADD231PS.BCST 44(BX), Z22, Z3
-	VFMADD231PS.BCST 44(SI), Z22, Z5
-	VFMADD231PS.BCST 44(DI), Z22, Z7
-	VFMADD231PS.BCST 44(DX)(CX*1), Z22, Z9
-	VFMADD231PS.BCST 44(BX)(CX*1), Z22, Z11
-	VFMADD231PS.BCST 44(SI)(CX*1), Z22, Z13
-	VSHUFF64X2       $0xdd, Z18, Z14, Z14
+	VSHUFF64X2       $0x88, Z19, Z22, Z14
+	VFMADD231PS.BCST 32(DX), Z14, Z1
+	VFMADD231PS.BCST 32(BX), Z14, Z3
+	VFMADD231PS.BCST 32(SI), Z14, Z5
+	VFMADD231PS.BCST 32(DI), Z14, Z7
+	VFMADD231PS.BCST 32(DX)(CX*1), Z14, Z9
+	VFMADD231PS.BCST 32(BX)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 32(SI)(CX*1), Z14, Z13
+	VSHUFF64X2       $0x88, Z18, Z23, Z14
+	VFMADD231PS.BCST 36(DX), Z14, Z1
+	VFMADD231PS.BCST 36(BX), Z14, Z3
+	VFMADD231PS.BCST 36(SI), Z14, Z5
+	VFMADD231PS.BCST 36(DI), Z14, Z7
+	VFMADD231PS.BCST 36(DX)(CX*1), Z14, Z9
+	VFMADD231PS.BCST 36(BX)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 36(SI)(CX*1), Z14, Z13
+	VSHUFF64X2       $0x88, Z20, Z24, Z14
+	VFMADD231PS.BCST 40(DX), Z14, Z1
+	VFMADD231PS.BCST 40(BX), Z14, Z3
+	VFMADD231PS.BCST 40(SI), Z14, Z5
+	VFMADD231PS.BCST 40(DI), Z14, Z7
+	VFMADD231PS.BCST 40(DX)(CX*1), Z14, Z9
+	VFMADD231PS.BCST 40(BX)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 40(SI)(CX*1), Z14, Z13
+	VSHUFF64X2       $0x88, Z21, Z25, Z14
+	VFMADD231PS.BCST 44(DX), Z14, Z1
+	VFMADD231PS.BCST 44(BX), Z14, Z3
+	VFMADD231PS.BCST 44(SI), Z14, Z5
+	VFMADD231PS.BCST 44(DI), Z14, Z7
+	VFMADD231PS.BCST 44(DX)(CX*1), Z14, Z9
+	VFMADD231PS.BCST 44(BX)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 44(SI)(CX*1), Z14, Z13
+	VSHUFF64X2       $0xdd, Z19, Z22, Z14
 	VFMADD231PS.BCST 48(DX), Z14, Z1
 	VFMADD231PS.BCST 48(BX), Z14, Z3
 	VFMADD231PS.BCST 48(SI), Z14, Z5
@@ -26611,7 +26682,7 @@ last:
 	VFMADD231PS.BCST 48(DX)(CX*1), Z14, Z9
 	VFMADD231PS.BCST 48(BX)(CX*1), Z14, Z11
 	VFMADD231PS.BCST 48(SI)(CX*1), Z14, Z13
-	VSHUFF64X2       $0xdd, Z19, Z15, Z14
+	VSHUFF64X2       $0xdd, Z18, Z23, Z14
 	VFMADD231PS.BCST 52(DX), Z14, Z1
 	VFMADD231PS.BCST 52(BX), Z14, Z3
 	VFMADD231PS.BCST 52(SI), Z14, Z5
@@ -26619,7 +26690,7 @@ last:
 	VFMADD231PS.BCST 52(DX)(CX*1), Z14, Z9
 	VFMADD231PS.BCST 52(BX)(CX*1), Z14, Z11
 	VFMADD231PS.BCST 52(SI)(CX*1), Z14, Z13
-	VSHUFF64X2       $0xdd, Z20, Z16, Z14
+	VSHUFF64X2       $0xdd, Z20, Z24, Z14
 	VFMADD231PS.BCST 56(DX), Z14, Z1
 	VFMADD231PS.BCST 56(BX), Z14, Z3
 	VFMADD231PS.BCST 56(SI), Z14, Z5
@@ -26627,7 +26698,7 @@ last:
 	VFMADD231PS.BCST 56(DX)(CX*1), Z14, Z9
 	VFMADD231PS.BCST 56(BX)(CX*1), Z14, Z11
 	VFMADD231PS.BCST 56(SI)(CX*1), Z14, Z13
-	VSHUFF64X2       $0xdd, Z21, Z17, Z14
+	VSHUFF64X2       $0xdd, Z21, Z25, Z14
 	VFMADD231PS.BCST 60(DX), Z14, Z1
 	VFMADD231PS.BCST 60(BX), Z14, Z3
 	VFMADD231PS.BCST 60(SI), Z14, Z5
@@ -26635,7 +26706,7 @@ last:
 	VFMADD231PS.BCST 60(DX)(CX*1), Z14, Z9
 	VFMADD231PS.BCST 60(BX)(CX*1), Z14, Z11
 	VFMADD231PS.BCST 60(SI)(CX*1), Z14, Z13
-	MOVQ             40(AX), CX
+	MOVQ             48(AX), CX
 	MOVQ             8(SP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -26667,14 +26738,14 @@ TEXT ·turned8_avx512(SB), $32-8
 	MOVQ  p+0(FP), AX
 	MOVL  $0x000000f0, CX
 	KMOVW CX, K1
-	MOVQ  16(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, (SP)
-	MOVQ  32(AX), CX
+	MOVQ  40(AX), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  $+2, 16(SP)
 
 columns:
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -26684,9 +26755,9 @@ columns:
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	ADDQ    DX, CX
@@ -26714,256 +26785,256 @@ begun:
 	LEAQ            (DI)(CX*1), R8
 	LEAQ            (R8)(CX*1), R9
 	IMUL3Q          $0x06, CX, CX
-	MOVQ            24(AX), R11
+	MOVQ            32(AX), R11
 	LEAQ            (R11)(R11*2), R12
 	LEAQ            (R12)(R11*2), R13
 	LEAQ            (R13)(R11*2), R14
 	MOVQ            (SP), R10
 	LEAQ            (R10)(R11*8), R15
-	VBROADCASTF64X4 (R10), Z8
-	VBROADCASTF64X4 (R10)(R11*4), K1, Z8
+	VBROADCASTF64X4 (R10), Z10
+	VBROADCASTF64X4 (R10)(R11*4), K1, Z10
 	VBROADCASTF64X4 (R10)(R11*1), Z11
 	VBROADCASTF64X4 (R10)(R13*1), K1, Z11
-	VBROADCASTF64X4 (R10)(R11*2), Z9
-	VBROADCASTF64X4 (R10)(R12*2), K1, Z9
+	VBROADCASTF64X4 (R10)(R11*2), Z8
+	VBROADCASTF64X4 (R10)(R12*2), K1, Z8
 	VBROADCASTF64X4 (R10)(R12*1), Z12
 	VBROADCASTF64X4 (R10)(R14*1), K1, Z12
-	VUNPCKLPS       Z11, Z8, Z10
-	VUNPCKHPS       Z11, Z8, Z8
-	VUNPCKLPS       Z12, Z9, Z11
-	VUNPCKHPS       Z12, Z9, Z9
-	VSHUFPS         $0x44, Z11, Z10, Z16
-	VSHUFPS         $0xee, Z11, Z10, Z17
-	VSHUFPS         $0x44, Z9, Z8, Z18
-	VSHUFPS         $0xee, Z9, Z8, Z19
-	VBROADCASTF64X4 (R15), Z8
-	VBROADCASTF64X4 (R15)(R11*4), K1, Z8
-	VBROADCASTF64X4 (R15)(R11*1), Z11
-	VBROADCASTF64X4 (R15)(R13*1), K1, Z11
-	VBROADCASTF64X4 (R15)(R11*2), Z9
-	VBROADCASTF64X4 (R15)(R12*2), K1, Z9
-	VBROADCASTF64X4 (R15)(R12*1), Z12
-	VBROADCASTF64X4 (R15)(R14*1), K1, Z12
-	VUNPCKLPS       Z11, Z8, Z10
-	VUNPCKHPS       Z11, Z8, Z8
-	VUNPCKLPS       Z12, Z9, Z11
-	VUNPCKHPS       Z12, Z9, Z9
-	VSHUFPS         $0x44, Z11, Z10, Z13
-	VSHUFPS         $0xee, Z11, Z10, Z12
-	VSHUFPS         $0x44, Z9, Z8, Z14
-	VSHUFPS         $0xee, Z9, Z8, Z15
+	VUNPCKLPS       Z11, Z10, Z9
+	VUNPCKHPS       Z11, Z10, Z11
+	VUNPCKLPS       Z12, Z8, Z10
+	VUNPCKHPS       Z12, Z8, Z12
+	VSHUFPS         $0x44, Z10, Z9, Z8
+	VSHUFPS         $0xee, Z10, Z9, Z9
+	VSHUFPS         $0x44, Z12, Z11, Z10
+	VSHUFPS         $0xee, Z12, Z11, Z11
+	VBROADCASTF64X4 (R15), Z14
+	VBROADCASTF64X4 (R15)(R11*4), K1, Z14
+	VBROADCASTF64X4 (R15)(R11*1), Z15
+	VBROADCASTF64X4 (R15)(R13*1), K1, Z15
+	VBROADCASTF64X4 (R15)(R11*2), Z12
+	VBROADCASTF64X4 (R15)(R12*2), K1, Z12
+	VBROADCASTF64X4 (R15)(R12*1), Z16
+	VBROADCASTF64X4 (R15)(R14*1), K1, Z16
+	VUNPCKLPS       Z15, Z14, Z13
+	VUNPCKHPS       Z15, Z14, Z15
+	VUNPCKLPS       Z16, Z12, Z14
+	VUNPCKHPS       Z16, Z12, Z16
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
 
 blocks:
-	VSHUFF64X2       $0x88, Z13, Z16, Z8
-	VFMADD231PS.BCST (DX), Z8, Z0
-	VFMADD231PS.BCST (BX), Z8, Z1
-	VBROADCASTF64X4  32(R10), Z10
-	VFMADD231PS.BCST (SI), Z8, Z2
-	VFMADD231PS.BCST (DI), Z8, Z3
-	VBROADCASTF64X4  32(R10)(R11*4), K1, Z10
-	VFMADD231PS.BCST (R8), Z8, Z4
-	VFMADD231PS.BCST (R9), Z8, Z5
-	VBROADCASTF64X4  32(R10)(R11*1), Z11
-	VFMADD231PS.BCST (DX)(CX*1), Z8, Z6
-	VFMADD231PS.BCST (BX)(CX*1), Z8, Z7
-	VBROADCASTF64X4  32(R10)(R13*1), K1, Z11
-	VSHUFF64X2       $0x88, Z12, Z17, Z9
-	VFMADD231PS.BCST 4(DX), Z9, Z0
-	VFMADD231PS.BCST 4(BX), Z9, Z1
-	VBROADCASTF64X4  32(R10)(R11*2), Z8
-	VFMADD231PS.BCST 4(SI), Z9, Z2
-	VFMADD231PS.BCST 4(DI), Z9, Z3
-	VBROADCASTF64X4  32(R10)(R12*2), K1, Z8
-	VFMADD231PS.BCST 4(R8), Z9, Z4
-	VFMADD231PS.BCST 4(R9), Z9, Z5
+	VSHUFF64X2       $0x88, Z12, Z8, Z16
+	VFMADD231PS.BCST (DX), Z16, Z0
+	VFMADD231PS.BCST (BX), Z16, Z1
+	VBROADCASTF64X4  32(R10), Z18
+	VFMADD231PS.BCST (SI), Z16, Z2
+	VFMADD231PS.BCST (DI), Z16, Z3
+	VBROADCASTF64X4  32(R10)(R11*4), K1, Z18
+	VFMADD231PS.BCST (R8), Z16, Z4
+	VFMADD231PS.BCST (R9), Z16, Z5
+	VBROADCASTF64X4  32(R10)(R11*1), Z19
+	VFMADD231PS.BCST (DX)(CX*1), Z16, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z16, Z7
+	VBROADCASTF64X4  32(R10)(R13*1), K1, Z19
+	VSHUFF64X2       $0x88, Z13, Z9, Z17
+	VFMADD231PS.BCST 4(DX), Z17, Z0
+	VFMADD231PS.BCST 4(BX), Z17, Z1
+	VBROADCASTF64X4  32(R10)(R11*2), Z16
+	VFMADD231PS.BCST 4(SI), Z17, Z2
+	VFMADD231PS.BCST 4(DI), Z17, Z3
+	VBROADCASTF64X4  32(R10)(R12*2), K1, Z16
+	VFMADD231PS.BCST 4(R8), Z17, Z4
+	VFMADD231PS.BCST 4(R9), Z17, Z5
 	VBROADCASTF64X4  32(R10)(R12*1), Z20
-	VFMADD231PS.BCST 4(DX)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 4(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 4(DX)(CX*1), Z17, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z17, Z7
 	VBROADCASTF64X4  32(R10)(R14*1), K1, Z20
-	VSHUFF64X2       $0x88, Z14, Z18, Z21
+	VSHUFF64X2       $0x88, Z14, Z10, Z21
 	VFMADD231PS.BCST 8(DX), Z21, Z0
 	VFMADD231PS.BCST 8(BX), Z21, Z1
-	VUNPCKLPS        Z11, Z10, Z9
+	VUNPCKLPS        Z19, Z18, Z17
 	VFMADD231PS.BCST 8(SI), Z21, Z2
 	VFMADD231PS.BCST 8(DI), Z21, Z3
-	VUNPCKHPS        Z11, Z10, Z11
+	VUNPCKHPS        Z19, Z18, Z19
 	VFMADD231PS.BCST 8(R8), Z21, Z4
 	VFMADD231PS.BCST 8(R9), Z21, Z5
-	VUNPCKLPS        Z20, Z8, Z10
+	VUNPCKLPS        Z20, Z16, Z18
 	VFMADD231PS.BCST 8(DX)(CX*1), Z21, Z6
 	VFMADD231PS.BCST 8(BX)(CX*1), Z21, Z7
-	VUNPCKHPS        Z20, Z8, Z20
-	VSHUFF64X2       $0x88, Z15, Z19, Z21
-	VFMADD231PS.BCST 12(DX), Z21, Z0
-	VFMADD231PS.BCST 12(BX), Z21, Z1
-	VSHUFPS          $0x44, Z10, Z9, Z8
-	VFMADD231PS.BCST 12(SI), Z21, Z2
-	VFMADD231PS.BCST 12(DI), Z21, Z3
-	VSHUFPS          $0xee, Z10, Z9, Z9
-	VFMADD231PS.BCST 12(R8), Z21, Z4
-	VFMADD231PS.BCST 12(R9), Z21, Z5
-	VSHUFPS          $0x44, Z20, Z11, Z10
-	VFMADD231PS.BCST 12(DX)(CX*1), Z21, Z6
-	VFMADD231PS.BCST 12(BX)(CX*1), Z21, Z7
-	VSHUFPS          $0xee, Z20, Z11, Z11
-	VSHUFF64X2       $0xdd, Z13, Z16, Z20
-	VFMADD231PS.BCST 16(DX), Z20, Z0
-	VFMADD231PS.BCST 16(BX), Z20, Z1
-	VBROADCASTF64X4  32(R15), Z13
-	VFMADD231PS.BCST 16(SI), Z20, Z2
-	VFMADD231PS.BCST 16(DI), Z20, Z3
-	VBROADCASTF64X4  32(R15)(R11*4), K1, Z13
-	VFMADD231PS.BCST 16(R8), Z20, Z4
-	VFMADD231PS.BCST 16(R9), Z20, Z5
-	VBROADCASTF64X4  32(R15)(R11*1), Z16
-	VFMADD231PS.BCST 16(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 16(BX)(CX*1), Z20, Z7
-	VBROADCASTF64X4  32(R15)(R13*1), K1, Z16
-	VSHUFF64X2       $0xdd, Z12, Z17, Z20
-	VFMADD231PS.BCST 20(DX), Z20, Z0
-	VFMADD231PS.BCST 20(BX), Z20, Z1
-	VBROADCASTF64X4  32(R15)(R11*2), Z12
-	VFMADD231PS.BCST 20(SI), Z20, Z2
-	VFMADD231PS.BCST 20(DI), Z20, Z3
-	VBROADCASTF64X4  32(R15)(R12*2), K1, Z12
-	VFMADD231PS.BCST 20(R8), Z20, Z4
-	VFMADD231PS.BCST 20(R9), Z20, Z5
-	VBROADCASTF64X4  32(R15)(R12*1), Z17
-	VFMADD231PS.BCST 20(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 20(BX)(CX*1), Z20, Z7
-	VBROADCASTF64X4  32(R15)(R14*1), K1, Z17
-	VSHUFF64X2       $0xdd, Z14, Z18, Z18
-	VFMADD231PS.BCST 24(DX), Z18, Z0
-	VFMADD231PS.BCST 24(BX), Z18, Z1
-	VUNPCKLPS        Z16, Z13, Z14
-	VFMADD231PS.BCST 24(SI), Z18, Z2
-	VFMADD231PS.BCST 24(DI), Z18, Z3
-	VUNPCKHPS        Z16, Z13, Z16
-	VFMADD231PS.BCST 24(R8), Z18, Z4
-	VFMADD231PS.BCST 24(R9), Z18, Z5
-	VUNPCKLPS        Z17, Z12, Z13
-	VFMADD231PS.BCST 24(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 24(BX)(CX*1), Z18, Z7
-	VUNPCKHPS        Z17, Z12, Z17
-	VSHUFF64X2       $0xdd, Z15, Z19, Z15
-	VFMADD231PS.BCST 28(DX), Z15, Z0
-	VFMADD231PS.BCST 28(BX), Z15, Z1
-	VSHUFPS          $0x44, Z13, Z14, Z12
-	VFMADD231PS.BCST 28(SI), Z15, Z2
-	VFMADD231PS.BCST 28(DI), Z15, Z3
-	VSHUFPS          $0xee, Z13, Z14, Z13
-	VFMADD231PS.BCST 28(R8), Z15, Z4
-	VFMADD231PS.BCST 28(R9), Z15, Z5
-	VSHUFPS          $0x44, Z17, Z16, Z14
-	VFMADD231PS.BCST 28(DX)(CX*1), Z15, Z6
-	VFMADD231PS.BCST 28(BX)(CX*1), Z15, Z7
-	VSHUFPS          $0xee, Z17, Z16, Z15
-	SUBQ             $0x10, 24(SP)
-	JEQ              last
-	VSHUFF64X2       $0x88, Z12, Z8, Z16
-	VFMADD231PS.BCST 32(DX), Z16, Z0
-	VFMADD231PS.BCST 32(BX), Z16, Z1
-	VBROADCASTF64X4  64(R10), Z18
-	VFMADD231PS.BCST 32(SI), Z16, Z2
-	VFMADD231PS.BCST 32(DI), Z16, Z3
-	VBROADCASTF64X4  64(R10)(R11*4), K1, Z18
-	VFMADD231PS.BCST 32(R8), Z16, Z4
-	VFMADD231PS.BCST 32(R9), Z16, Z5
-	VBROADCASTF64X4  64(R10)(R11*1), Z19
-	VFMADD231PS.BCST 32(DX)(CX*1), Z16, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z16, Z7
-	VBROADCASTF64X4  64(R10)(R13*1), K1, Z19
-	VSHUFF64X2       $0x88, Z13, Z9, Z17
-	VFMADD231PS.BCST 36(DX), Z17, Z0
-	VFMADD231PS.BCST 36(BX), Z17, Z1
-	VBROADCASTF64X4  64(R10)(R11*2), Z16
-	VFMADD231PS.BCST 36(SI), Z17, Z2
-	VFMADD231PS.BCST 36(DI), Z17, Z3
-	VBROADCASTF64X4  64(R10)(R12*2), K1, Z16
-	VFMADD231PS.BCST 36(R8), Z17, Z4
-	VFMADD231PS.BCST 36(R9), Z17, Z5
-	VBROADCASTF64X4  64(R10)(R12*1), Z20
-	VFMADD231PS.BCST 36(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z17, Z7
-	VBROADCASTF64X4  64(R10)(R14*1), K1, Z20
-	VSHUFF64X2       $0x88, Z14, Z10, Z21
-	VFMADD231PS.BCST 40(DX), Z21, Z0
-	VFMADD231PS.BCST 40(BX), Z21, Z1
-	VUNPCKLPS        Z19, Z18, Z17
-	VFMADD231PS.BCST 40(SI), Z21, Z2
-	VFMADD231PS.BCST 40(DI), Z21, Z3
-	VUNPCKHPS        Z19, Z18, Z19
-	VFMADD231PS.BCST 40(R8), Z21, Z4
-	VFMADD231PS.BCST 40(R9), Z21, Z5
-	VUNPCKLPS        Z20, Z16, Z18
-	VFMADD231PS.BCST 40(DX)(CX*1), Z21, Z6
-	VFMADD231PS.BCST 40(BX)(CX*1), Z21, Z7
 	VUNPCKHPS        Z20, Z16, Z20
 	VSHUFF64X2       $0x88, Z15, Z11, Z21
-	VFMADD231PS.BCST 44(DX), Z21, Z0
-	VFMADD231PS.BCST 44(BX), Z21, Z1
+	VFMADD231PS.BCST 12(DX), Z21, Z0
+	VFMADD231PS.BCST 12(BX), Z21, Z1
 	VSHUFPS          $0x44, Z18, Z17, Z16
-	VFMADD231PS.BCST 44(SI), Z21, Z2
-	VFMADD231PS.BCST 44(DI), Z21, Z3
+	VFMADD231PS.BCST 12(SI), Z21, Z2
+	VFMADD231PS.BCST 12(DI), Z21, Z3
 	VSHUFPS          $0xee, Z18, Z17, Z17
-	VFMADD231PS.BCST 44(R8), Z21, Z4
-	VFMADD231PS.BCST 44(R9), Z21, Z5
+	VFMADD231PS.BCST 12(R8), Z21, Z4
+	VFMADD231PS.BCST 12(R9), Z21, Z5
 	VSHUFPS          $0x44, Z20, Z19, Z18
-	VFMADD231PS.BCST 44(DX)(CX*1), Z21, Z6
-	VFMADD231PS.BCST 44(BX)(CX*1), Z21, Z7
+	VFMADD231PS.BCST 12(DX)(CX*1), Z21, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z21, Z7
 	VSHUFPS          $0xee, Z20, Z19, Z19
 	VSHUFF64X2       $0xdd, Z12, Z8, Z20
-	VFMADD231PS.BCST 48(DX), Z20, Z0
-	VFMADD231PS.BCST 48(BX), Z20, Z1
-	VBROADCASTF64X4  64(R15), Z8
-	VFMADD231PS.BCST 48(SI), Z20, Z2
-	VFMADD231PS.BCST 48(DI), Z20, Z3
-	VBROADCASTF64X4  64(R15)(R11*4), K1, Z8
-	VFMADD231PS.BCST 48(R8), Z20, Z4
-	VFMADD231PS.BCST 48(R9), Z20, Z5
-	VBROADCASTF64X4  64(R15)(R11*1), Z12
-	VFMADD231PS.BCST 48(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 48(BX)(CX*1), Z20, Z7
-	VBROADCASTF64X4  64(R15)(R13*1), K1, Z12
+	VFMADD231PS.BCST 16(DX), Z20, Z0
+	VFMADD231PS.BCST 16(BX), Z20, Z1
+	VBROADCASTF64X4  32(R15), Z8
+	VFMADD231PS.BCST 16(SI), Z20, Z2
+	VFMADD231PS.BCST 16(DI), Z20, Z3
+	VBROADCASTF64X4  32(R15)(R11*4), K1, Z8
+	VFMADD231PS.BCST 16(R8), Z20, Z4
+	VFMADD231PS.BCST 16(R9), Z20, Z5
+	VBROADCASTF64X4  32(R15)(R11*1), Z12
+	VFMADD231PS.BCST 16(DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST 16(BX)(CX*1), Z20, Z7
+	VBROADCASTF64X4  32(R15)(R13*1), K1, Z12
 	VSHUFF64X2       $0xdd, Z13, Z9, Z20
-	VFMADD231PS.BCST 52(DX), Z20, Z0
-	VFMADD231PS.BCST 52(BX), Z20, Z1
-	VBROADCASTF64X4  64(R15)(R11*2), Z9
-	VFMADD231PS.BCST 52(SI), Z20, Z2
-	VFMADD231PS.BCST 52(DI), Z20, Z3
-	VBROADCASTF64X4  64(R15)(R12*2), K1, Z9
-	VFMADD231PS.BCST 52(R8), Z20, Z4
-	VFMADD231PS.BCST 52(R9), Z20, Z5
-	VBROADCASTF64X4  64(R15)(R12*1), Z13
-	VFMADD231PS.BCST 52(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 52(BX)(CX*1), Z20, Z7
-	VBROADCASTF64X4  64(R15)(R14*1), K1, Z13
+	VFMADD231PS.BCST 20(DX), Z20, Z0
+	VFMADD231PS.BCST 20(BX), Z20, Z1
+	VBROADCASTF64X4  32(R15)(R11*2), Z9
+	VFMADD231PS.BCST 20(SI), Z20, Z2
+	VFMADD231PS.BCST 20(DI), Z20, Z3
+	VBROADCASTF64X4  32(R15)(R12*2), K1, Z9
+	VFMADD231PS.BCST 20(R8), Z20, Z4
+	VFMADD231PS.BCST 20(R9), Z20, Z5
+	VBROADCASTF64X4  32(R15)(R12*1), Z13
+	VFMADD231PS.BCST 20(DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST 20(BX)(CX*1), Z20, Z7
+	VBROADCASTF64X4  32(R15)(R14*1), K1, Z13
 	VSHUFF64X2       $0xdd, Z14, Z10, Z14
-	VFMADD231PS.BCST 56(DX), Z14, Z0
-	VFMADD231PS.BCST 56(BX), Z14, Z1
+	VFMADD231PS.BCST 24(DX), Z14, Z0
+	VFMADD231PS.BCST 24(BX), Z14, Z1
 	VUNPCKLPS        Z12, Z8, Z10
-	VFMADD231PS.BCST 56(SI), Z14, Z2
-	VFMADD231PS.BCST 56(DI), Z14, Z3
+	VFMADD231PS.BCST 24(SI), Z14, Z2
+	VFMADD231PS.BCST 24(DI), Z14, Z3
 	VUNPCKHPS        Z12, Z8, Z8
-	VFMADD231PS.BCST 56(R8), Z14, Z4
-	VFMADD231PS.BCST 56(R9), Z14, Z5
+	VFMADD231PS.BCST 24(R8), Z14, Z4
+	VFMADD231PS.BCST 24(R9), Z14, Z5
 	VUNPCKLPS        Z13, Z9, Z12
-	VFMADD231PS.BCST 56(DX)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 56(BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST 24(DX)(CX*1), Z14, Z6
+	VFMADD231PS.BCST 24(BX)(CX*1), Z14, Z7
 	VUNPCKHPS        Z13, Z9, Z9
 	VSHUFF64X2       $0xdd, Z15, Z11, Z11
-	VFMADD231PS.BCST 60(DX), Z11, Z0
-	VFMADD231PS.BCST 60(BX), Z11, Z1
+	VFMADD231PS.BCST 28(DX), Z11, Z0
+	VFMADD231PS.BCST 28(BX), Z11, Z1
 	VSHUFPS          $0x44, Z12, Z10, Z13
-	VFMADD231PS.BCST 60(SI), Z11, Z2
-	VFMADD231PS.BCST 60(DI), Z11, Z3
+	VFMADD231PS.BCST 28(SI), Z11, Z2
+	VFMADD231PS.BCST 28(DI), Z11, Z3
 	VSHUFPS          $0xee, Z12, Z10, Z12
-	VFMADD231PS.BCST 60(R8), Z11, Z4
-	VFMADD231PS.BCST 60(R9), Z11, Z5
+	VFMADD231PS.BCST 28(R8), Z11, Z4
+	VFMADD231PS.BCST 28(R9), Z11, Z5
 	VSHUFPS          $0x44, Z9, Z8, Z14
-	VFMADD231PS.BCST 60(DX)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 60(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 28(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 28(BX)(CX*1), Z11, Z7
 	VSHUFPS          $0xee, Z9, Z8, Z15
+	SUBQ             $0x10, 24(SP)
+	JEQ              last
+	VSHUFF64X2       $0x88, Z13, Z16, Z8
+	VFMADD231PS.BCST 32(DX), Z8, Z0
+	VFMADD231PS.BCST 32(BX), Z8, Z1
+	VBROADCASTF64X4  64(R10), Z10
+	VFMADD231PS.BCST 32(SI), Z8, Z2
+	VFMADD231PS.BCST 32(DI), Z8, Z3
+	VBROADCASTF64X4  64(R10)(R11*4), K1, Z10
+	VFMADD231PS.BCST 32(R8), Z8, Z4
+	VFMADD231PS.BCST 32(R9), Z8, Z5
+	VBROADCASTF64X4  64(R10)(R11*1), Z11
+	VFMADD231PS.BCST 32(DX)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z8, Z7
+	VBROADCASTF64X4  64(R10)(R13*1), K1, Z11
+	VSHUFF64X2       $0x88, Z12, Z17, Z9
+	VFMADD231PS.BCST 36(DX), Z9, Z0
+	VFMADD231PS.BCST 36(BX), Z9, Z1
+	VBROADCASTF64X4  64(R10)(R11*2), Z8
+	VFMADD231PS.BCST 36(SI), Z9, Z2
+	VFMADD231PS.BCST 36(DI), Z9, Z3
+	VBROADCASTF64X4  64(R10)(R12*2), K1, Z8
+	VFMADD231PS.BCST 36(R8), Z9, Z4
+	VFMADD231PS.BCST 36(R9), Z9, Z5
+	VBROADCASTF64X4  64(R10)(R12*1), Z20
+	VFMADD231PS.BCST 36(DX)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z9, Z7
+	VBROADCASTF64X4  64(R10)(R14*1), K1, Z20
+	VSHUFF64X2       $0x88, Z14, Z18, Z21
+	VFMADD231PS.BCST 40(DX), Z21, Z0
+	VFMADD231PS.BCST 40(BX), Z21, Z1
+	VUNPCKLPS        Z11, Z10, Z9
+	VFMADD231PS.BCST 40(SI), Z21, Z2
+	VFMADD231PS.BCST 40(DI), Z21, Z3
+	VUNPCKHPS        Z11, Z10, Z11
+	VFMADD231PS.BCST 40(R8), Z21, Z4
+	VFMADD231PS.BCST 40(R9), Z21, Z5
+	VUNPCKLPS        Z20, Z8, Z10
+	VFMADD231PS.BCST 40(DX)(CX*1), Z21, Z6
+	VFMADD231PS.BCST 40(BX)(CX*1), Z21, Z7
+	VUNPCKHPS        Z20, Z8, Z20
+	VSHUFF64X2       $0x88, Z15, Z19, Z21
+	VFMADD231PS.BCST 44(DX), Z21, Z0
+	VFMADD231PS.BCST 44(BX), Z21, Z1
+	VSHUFPS          $0x44, Z10, Z9, Z8
+	VFMADD231PS.BCST 44(SI), Z21, Z2
+	VFMADD231PS.BCST 44(DI), Z21, Z3
+	VSHUFPS          $0xee, Z10, Z9, Z9
+	VFMADD231PS.BCST 44(R8), Z21, Z4
+	VFMADD231PS.BCST 44(R9), Z21, Z5
+	VSHUFPS          $0x44, Z20, Z11, Z10
+	VFMADD231PS.BCST 44(DX)(CX*1), Z21, Z6
+	VFMADD231PS.BCST 44(BX)(CX*1), Z21, Z7
+	VSHUFPS          $0xee, Z20, Z11, Z11
+	VSHUFF64X2       $0xdd, Z13, Z16, Z20
+	VFMADD231PS.BCST 48(DX), Z20, Z0
+	VFMADD231PS.BCST 48(BX), Z20, Z1
+	VBROADCASTF64X4  64(R15), Z13
+	VFMADD231PS.BCST 48(SI), Z20, Z2
+	VFMADD231PS.BCST 48(DI), Z20, Z3
+	VBROADCASTF64X4  64(R15)(R11*4), K1, Z13
+	VFMADD231PS.BCST 48(R8), Z20, Z4
+	VFMADD231PS.BCST 48(R9), Z20, Z5
+	VBROADCASTF64X4  64(R15)(R11*1), Z16
+	VFMADD231PS.BCST 48(DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST 48(BX)(CX*1), Z20, Z7
+	VBROADCASTF64X4  64(R15)(R13*1), K1, Z16
+	VSHUFF64X2       $0xdd, Z12, Z17, Z20
+	VFMADD231PS.BCST 52(DX), Z20, Z0
+	VFMADD231PS.BCST 52(BX), Z20, Z1
+	VBROADCASTF64X4  64(R15)(R11*2), Z12
+	VFMADD231PS.BCST 52(SI), Z20, Z2
+	VFMADD231PS.BCST 52(DI), Z20, Z3
+	VBROADCASTF64X4  64(R15)(R12*2), K1, Z12
+	VFMADD231PS.BCST 52(R8), Z20, Z4
+	VFMADD231PS.BCST 52(R9), Z20, Z5
+	VBROADCASTF64X4  64(R15)(R12*1), Z17
+	VFMADD231PS.BCST 52(DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST 52(BX)(CX*1), Z20, Z7
+	VBROADCASTF64X4  64(R15)(R14*1), K1, Z17
+	VSHUFF64X2       $0xdd, Z14, Z18, Z18
+	VFMADD231PS.BCST 56(DX), Z18, Z0
+	VFMADD231PS.BCST 56(BX), Z18, Z1
+	VUNPCKLPS        Z16, Z13, Z14
+	VFMADD231PS.BCST 56(SI), Z18, Z2
+	VFMADD231PS.BCST 56(DI), Z18, Z3
+	VUNPCKHPS        Z16, Z13, Z16
+	VFMADD231PS.BCST 56(R8), Z18, Z4
+	VFMADD231PS.BCST 56(R9), Z18, Z5
+	VUNPCKLPS        Z17, Z12, Z13
+	VFMADD231PS.BCST 56(DX)(CX*1), Z18, Z6
+	VFMADD231PS.BCST 56(BX)(CX*1), Z18, Z7
+	VUNPCKHPS        Z17, Z12, Z17
+	VSHUFF64X2       $0xdd, Z15, Z19, Z15
+	VFMADD231PS.BCST 60(DX), Z15, Z0
+	VFMADD231PS.BCST 60(BX), Z15, Z1
+	VSHUFPS          $0x44, Z13, Z14, Z12
+	VFMADD231PS.BCST 60(SI), Z15, Z2
+	VFMADD231PS.BCST 60(DI), Z15, Z3
+	VSHUFPS          $0xee, Z13, Z14, Z13
+	VFMADD231PS.BCST 60(R8), Z15, Z4
+	VFMADD231PS.BCST 60(R9), Z15, Z5
+	VSHUFPS          $0x44, Z17, Z16, Z14
+	VFMADD231PS.BCST 60(DX)(CX*1), Z15, Z6
+	VFMADD231PS.BCST 60(BX)(CX*1), Z15, Z7
+	VSHUFPS          $0xee, Z17, Z16, Z15
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -26975,43 +27046,43 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z12, Z8, Z16
-	VFMADD231PS.BCST 32(DX), Z16, Z0
-	VFMADD231PS.BCST 32(BX), Z16, Z1
-	VFMADD231PS.BCST 32(SI), Z16, Z2
-	VFMADD231PS.BCST 32(DI), Z16, Z3
-	VFMADD231PS.BCST 32(R8), Z16, Z4
-	VFMADD231PS.BCST 32(R9), Z16, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z16, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z16, Z7
-	VSHUFF64X2       $0x88, Z13, Z9, Z16
-	VFMADD231PS.BCST 36(DX), Z16, Z0
-	VFMADD231PS.BCST 36(BX), Z16, Z1
-	VFMADD231PS.BCST 36(SI), Z16, Z2
-	VFMADD231PS.BCST 36(DI), Z16, Z3
-	VFMADD231PS.BCST 36(R8), Z16, Z4
-	VFMADD231PS.BCST 36(R9), Z16, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z16, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z16, Z7
-	VSHUFF64X2       $0x88, Z14, Z10, Z16
-	VFMADD231PS.BCST 40(DX), Z16, Z0
-	VFMADD231PS.BCST 40(BX), Z16, Z1
-	VFMADD231PS.BCST 40(SI), Z16, Z2
-	VFMADD231PS.BCST 40(DI), Z16, Z3
-	VFMADD231PS.BCST 40(R8), Z16, Z4
-	VFMADD231PS.BCST 40(R9), Z16, Z5
-	VFMADD231PS.BCST 40(DX)(CX*1), Z16, Z6
-	VFMADD231PS.BCST 40(BX)(CX*1), Z16, Z7
-	VSHUFF64X2       $0x88, Z15, Z11, Z16
-	VFMADD231PS.BCST 44(DX), Z16, Z0
-	VFMADD231PS.BCST 44(BX), Z16, Z1
-	VFMADD231PS.BCST 44(SI), Z16, Z2
-	VFMADD231PS.BCST 44(DI), Z16, Z3
-	VFMADD231PS.BCST 44(R8), Z16, Z4
-	VFMADD231PS.BCST 44(R9), Z16, Z5
-	VFMADD231PS.BCST 44(DX)(CX*1), Z16, Z6
-	VFMADD231PS.BCST 44(BX)(CX*1), Z16, Z7
-	VSHUFF64X2       $0xdd, Z12, Z8, Z8
+	VSHUFF64X2       $0x88, Z13, Z16, Z8
+	VFMADD231PS.BCST 32(DX), Z8, Z0
+	VFMADD231PS.BCST 32(BX), Z8, Z1
+	VFMADD231PS.BCST 32(SI), Z8, Z2
+	VFMADD231PS.BCST 32(DI), Z8, Z3
+	VFMADD231PS.BCST 32(R8), Z8, Z4
+	VFMADD231PS.BCST 32(R9), Z8, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z8, Z7
+	VSHUFF64X2       $0x88, Z12, Z17, Z8
+	VFMADD231PS.BCST 36(DX), Z8, Z0
+	VFMADD231PS.BCST 36(BX), Z8, Z1
+	VFMADD231PS.BCST 36(SI), Z8, Z2
+	VFMADD231PS.BCST 36(DI), Z8, Z3
+	VFMADD231PS.BCST 36(R8), Z8, Z4
+	VFMADD231PS.BCST 36(R9), Z8, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z8, Z7
+	VSHUFF64X2       $0x88, Z14, Z18, Z8
+	VFMADD231PS.BCST 40(DX), Z8, Z0
+	VFMADD231PS.BCST 40(BX), Z8, Z1
+	VFMADD231PS.BCST 40(SI), Z8, Z2
+	VFMADD231PS.BCST 40(DI), Z8, Z3
+	VFMADD231PS.BCST 40(R8), Z8, Z4
+	VFMADD231PS.BCST 40(R9), Z8, Z5
+	VFMADD231PS.BCST 40(DX)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 40(BX)(CX*1), Z8, Z7
+	VSHUFF64X2       $0x88, Z15, Z19, Z8
+	VFMADD231PS.BCST 44(DX), Z8, Z0
+	VFMADD231PS.BCST 44(BX), Z8, Z1
+	VFMADD231PS.BCST 44(SI), Z8, Z2
+	VFMADD231PS.BCST 44(DI), Z8, Z3
+	VFMADD231PS.BCST 44(R8), Z8, Z4
+	VFMADD231PS.BCST 44(R9), Z8, Z5
+	VFMADD231PS.BCST 44(DX)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 44(BX)(CX*1), Z8, Z7
+	VSHUFF64X2       $0xdd, Z13, Z16, Z8
 	VFMADD231PS.BCST 48(DX), Z8, Z0
 	VFMADD231PS.BCST 48(BX), Z8, Z1
 	VFMADD231PS.BCST 48(SI), Z8, Z2
@@ -27020,7 +27091,7 @@ last:
 	VFMADD231PS.BCST 48(R9), Z8, Z5
 	VFMADD231PS.BCST 48(DX)(CX*1), Z8, Z6
 	VFMADD231PS.BCST 48(BX)(CX*1), Z8, Z7
-	VSHUFF64X2       $0xdd, Z13, Z9, Z8
+	VSHUFF64X2       $0xdd, Z12, Z17, Z8
 	VFMADD231PS.BCST 52(DX), Z8, Z0
 	VFMADD231PS.BCST 52(BX), Z8, Z1
 	VFMADD231PS.BCST 52(SI), Z8, Z2
@@ -27029,7 +27100,7 @@ last:
 	VFMADD231PS.BCST 52(R9), Z8, Z5
 	VFMADD231PS.BCST 52(DX)(CX*1), Z8, Z6
 	VFMADD231PS.BCST 52(BX)(CX*1), Z8, Z7
-	VSHUFF64X2       $0xdd, Z14, Z10, Z8
+	VSHUFF64X2       $0xdd, Z14, Z18, Z8
 	VFMADD231PS.BCST 56(DX), Z8, Z0
 	VFMADD231PS.BCST 56(BX), Z8, Z1
 	VFMADD231PS.BCST 56(SI), Z8, Z2
@@ -27038,7 +27109,7 @@ last:
 	VFMADD231PS.BCST 56(R9), Z8, Z5
 	VFMADD231PS.BCST 56(DX)(CX*1), Z8, Z6
 	VFMADD231PS.BCST 56(BX)(CX*1), Z8, Z7
-	VSHUFF64X2       $0xdd, Z15, Z11, Z8
+	VSHUFF64X2       $0xdd, Z15, Z19, Z8
 	VFMADD231PS.BCST 60(DX), Z8, Z0
 	VFMADD231PS.BCST 60(BX), Z8, Z1
 	VFMADD231PS.BCST 60(SI), Z8, Z2
@@ -27047,7 +27118,7 @@ last:
 	VFMADD231PS.BCST 60(R9), Z8, Z5
 	VFMADD231PS.BCST 60(DX)(CX*1), Z8, Z6
 	VFMADD231PS.BCST 60(BX)(CX*1), Z8, Z7
-	MOVQ             40(AX), DX
+	MOVQ             48(AX), DX
 	MOVQ             8(SP), CX
 	VMOVUPS          Z0, (CX)
 	ADDQ             DX, CX
@@ -27065,7 +27136,7 @@ last:
 	ADDQ             DX, CX
 	VMOVUPS          Z7, (CX)
 	ADDQ             DX, CX
-	MOVQ             24(AX), CX
+	MOVQ             32(AX), CX
 	SHLQ             $0x04, CX
 	ADDQ             CX, (SP)
 	ADDQ             $0x40, 8(SP)
@@ -27080,14 +27151,14 @@ TEXT ·turned9_avx512(SB), $32-8
 	MOVQ  p+0(FP), AX
 	MOVL  $0x000000f0, CX
 	KMOVW CX, K1
-	MOVQ  16(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, (SP)
-	MOVQ  32(AX), CX
+	MOVQ  40(AX), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  $+2, 16(SP)
 
 columns:
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -27098,9 +27169,9 @@ columns:
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	ADDQ    DX, CX
@@ -27130,272 +27201,272 @@ begun:
 	LEAQ            (DI)(CX*1), R8
 	LEAQ            (R8)(CX*1), R9
 	IMUL3Q          $0x06, CX, CX
-	MOVQ            24(AX), R11
+	MOVQ            32(AX), R11
 	LEAQ            (R11)(R11*2), R12
 	LEAQ            (R12)(R11*2), R13
 	LEAQ            (R13)(R11*2), R14
 	MOVQ            (SP), R10
 	LEAQ            (R10)(R11*8), R15
-	VBROADCASTF64X4 (R10), Z9
-	VBROADCASTF64X4 (R10)(R11*4), K1, Z9
+	VBROADCASTF64X4 (R10), Z11
+	VBROADCASTF64X4 (R10)(R11*4), K1, Z11
 	VBROADCASTF64X4 (R10)(R11*1), Z12
 	VBROADCASTF64X4 (R10)(R13*1), K1, Z12
-	VBROADCASTF64X4 (R10)(R11*2), Z10
-	VBROADCASTF64X4 (R10)(R12*2), K1, Z10
+	VBROADCASTF64X4 (R10)(R11*2), Z9
+	VBROADCASTF64X4 (R10)(R12*2), K1, Z9
 	VBROADCASTF64X4 (R10)(R12*1), Z13
 	VBROADCASTF64X4 (R10)(R14*1), K1, Z13
-	VUNPCKLPS       Z12, Z9, Z11
-	VUNPCKHPS       Z12, Z9, Z9
-	VUNPCKLPS       Z13, Z10, Z12
-	VUNPCKHPS       Z13, Z10, Z10
-	VSHUFPS         $0x44, Z12, Z11, Z17
-	VSHUFPS         $0xee, Z12, Z11, Z18
-	VSHUFPS         $0x44, Z10, Z9, Z19
-	VSHUFPS         $0xee, Z10, Z9, Z20
-	VBROADCASTF64X4 (R15), Z9
-	VBROADCASTF64X4 (R15)(R11*4), K1, Z9
-	VBROADCASTF64X4 (R15)(R11*1), Z12
-	VBROADCASTF64X4 (R15)(R13*1), K1, Z12
-	VBROADCASTF64X4 (R15)(R11*2), Z10
-	VBROADCASTF64X4 (R15)(R12*2), K1, Z10
-	VBROADCASTF64X4 (R15)(R12*1), Z13
-	VBROADCASTF64X4 (R15)(R14*1), K1, Z13
-	VUNPCKLPS       Z12, Z9, Z11
-	VUNPCKHPS       Z12, Z9, Z9
-	VUNPCKLPS       Z13, Z10, Z12
-	VUNPCKHPS       Z13, Z10, Z10
-	VSHUFPS         $0x44, Z12, Z11, Z14
-	VSHUFPS         $0xee, Z12, Z11, Z13
-	VSHUFPS         $0x44, Z10, Z9, Z15
-	VSHUFPS         $0xee, Z10, Z9, Z16
+	VUNPCKLPS       Z12, Z11, Z10
+	VUNPCKHPS       Z12, Z11, Z12
+	VUNPCKLPS       Z13, Z9, Z11
+	VUNPCKHPS       Z13, Z9, Z13
+	VSHUFPS         $0x44, Z11, Z10, Z9
+	VSHUFPS         $0xee, Z11, Z10, Z10
+	VSHUFPS         $0x44, Z13, Z12, Z11
+	VSHUFPS         $0xee, Z13, Z12, Z12
+	VBROADCASTF64X4 (R15), Z15
+	VBROADCASTF64X4 (R15)(R11*4), K1, Z15
+	VBROADCASTF64X4 (R15)(R11*1), Z16
+	VBROADCASTF64X4 (R15)(R13*1), K1, Z16
+	VBROADCASTF64X4 (R15)(R11*2), Z13
+	VBROADCASTF64X4 (R15)(R12*2), K1, Z13
+	VBROADCASTF64X4 (R15)(R12*1), Z17
+	VBROADCASTF64X4 (R15)(R14*1), K1, Z17
+	VUNPCKLPS       Z16, Z15, Z14
+	VUNPCKHPS       Z16, Z15, Z16
+	VUNPCKLPS       Z17, Z13, Z15
+	VUNPCKHPS       Z17, Z13, Z17
+	VSHUFPS         $0x44, Z15, Z14, Z13
+	VSHUFPS         $0xee, Z15, Z14, Z14
+	VSHUFPS         $0x44, Z17, Z16, Z15
+	VSHUFPS         $0xee, Z17, Z16, Z16
 
 blocks:
-	VSHUFF64X2       $0x88, Z14, Z17, Z9
-	VFMADD231PS.BCST (DX), Z9, Z0
-	VFMADD231PS.BCST (BX), Z9, Z1
-	VFMADD231PS.BCST (SI), Z9, Z2
-	VBROADCASTF64X4  32(R10), Z11
-	VFMADD231PS.BCST (DI), Z9, Z3
-	VFMADD231PS.BCST (R8), Z9, Z4
-	VBROADCASTF64X4  32(R10)(R11*4), K1, Z11
-	VFMADD231PS.BCST (R9), Z9, Z5
-	VFMADD231PS.BCST (DX)(CX*1), Z9, Z6
-	VBROADCASTF64X4  32(R10)(R11*1), Z12
-	VFMADD231PS.BCST (BX)(CX*1), Z9, Z7
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z8
-	VBROADCASTF64X4  32(R10)(R13*1), K1, Z12
-	VSHUFF64X2       $0x88, Z13, Z18, Z10
-	VFMADD231PS.BCST 4(DX), Z10, Z0
-	VFMADD231PS.BCST 4(BX), Z10, Z1
-	VFMADD231PS.BCST 4(SI), Z10, Z2
-	VBROADCASTF64X4  32(R10)(R11*2), Z9
-	VFMADD231PS.BCST 4(DI), Z10, Z3
-	VFMADD231PS.BCST 4(R8), Z10, Z4
-	VBROADCASTF64X4  32(R10)(R12*2), K1, Z9
-	VFMADD231PS.BCST 4(R9), Z10, Z5
-	VFMADD231PS.BCST 4(DX)(CX*1), Z10, Z6
+	VSHUFF64X2       $0x88, Z13, Z9, Z17
+	VFMADD231PS.BCST (DX), Z17, Z0
+	VFMADD231PS.BCST (BX), Z17, Z1
+	VFMADD231PS.BCST (SI), Z17, Z2
+	VBROADCASTF64X4  32(R10), Z19
+	VFMADD231PS.BCST (DI), Z17, Z3
+	VFMADD231PS.BCST (R8), Z17, Z4
+	VBROADCASTF64X4  32(R10)(R11*4), K1, Z19
+	VFMADD231PS.BCST (R9), Z17, Z5
+	VFMADD231PS.BCST (DX)(CX*1), Z17, Z6
+	VBROADCASTF64X4  32(R10)(R11*1), Z20
+	VFMADD231PS.BCST (BX)(CX*1), Z17, Z7
+	VFMADD231PS.BCST (SI)(CX*1), Z17, Z8
+	VBROADCASTF64X4  32(R10)(R13*1), K1, Z20
+	VSHUFF64X2       $0x88, Z14, Z10, Z18
+	VFMADD231PS.BCST 4(DX), Z18, Z0
+	VFMADD231PS.BCST 4(BX), Z18, Z1
+	VFMADD231PS.BCST 4(SI), Z18, Z2
+	VBROADCASTF64X4  32(R10)(R11*2), Z17
+	VFMADD231PS.BCST 4(DI), Z18, Z3
+	VFMADD231PS.BCST 4(R8), Z18, Z4
+	VBROADCASTF64X4  32(R10)(R12*2), K1, Z17
+	VFMADD231PS.BCST 4(R9), Z18, Z5
+	VFMADD231PS.BCST 4(DX)(CX*1), Z18, Z6
 	VBROADCASTF64X4  32(R10)(R12*1), Z21
-	VFMADD231PS.BCST 4(BX)(CX*1), Z10, Z7
-	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z8
+	VFMADD231PS.BCST 4(BX)(CX*1), Z18, Z7
+	VFMADD231PS.BCST 4(SI)(CX*1), Z18, Z8
 	VBROADCASTF64X4  32(R10)(R14*1), K1, Z21
-	VSHUFF64X2       $0x88, Z15, Z19, Z22
+	VSHUFF64X2       $0x88, Z15, Z11, Z22
 	VFMADD231PS.BCST 8(DX), Z22, Z0
 	VFMADD231PS.BCST 8(BX), Z22, Z1
 	VFMADD231PS.BCST 8(SI), Z22, Z2
-	VUNPCKLPS        Z12, Z11, Z10
+	VUNPCKLPS        Z20, Z19, Z18
 	VFMADD231PS.BCST 8(DI), Z22, Z3
 	VFMADD231PS.BCST 8(R8), Z22, Z4
-	VUNPCKHPS        Z12, Z11, Z12
+	VUNPCKHPS        Z20, Z19, Z20
 	VFMADD231PS.BCST 8(R9), Z22, Z5
 	VFMADD231PS.BCST 8(DX)(CX*1), Z22, Z6
-	VUNPCKLPS        Z21, Z9, Z11
+	VUNPCKLPS        Z21, Z17, Z19
 	VFMADD231PS.BCST 8(BX)(CX*1), Z22, Z7
 	VFMADD231PS.BCST 8(SI)(CX*1), Z22, Z8
-	VUNPCKHPS        Z21, Z9, Z21
-	VSHUFF64X2       $0x88, Z16, Z20, Z22
+	VUNPCKHPS        Z21, Z17, Z21
+	VSHUFF64X2       $0x88, Z16, Z12, Z22
 	VFMADD231PS.BCST 12(DX), Z22, Z0
 	VFMADD231PS.BCST 12(BX), Z22, Z1
 	VFMADD231PS.BCST 12(SI), Z22, Z2
-	VSHUFPS          $0x44, Z11, Z10, Z9
+	VSHUFPS          $0x44, Z19, Z18, Z17
 	VFMADD231PS.BCST 12(DI), Z22, Z3
 	VFMADD231PS.BCST 12(R8), Z22, Z4
-	VSHUFPS          $0xee, Z11, Z10, Z10
+	VSHUFPS          $0xee, Z19, Z18, Z18
 	VFMADD231PS.BCST 12(R9), Z22, Z5
 	VFMADD231PS.BCST 12(DX)(CX*1), Z22, Z6
-	VSHUFPS          $0x44, Z21, Z12, Z11
+	VSHUFPS          $0x44, Z21, Z20, Z19
 	VFMADD231PS.BCST 12(BX)(CX*1), Z22, Z7
 	VFMADD231PS.BCST 12(SI)(CX*1), Z22, Z8
-	VSHUFPS          $0xee, Z21, Z12, Z12
-	VSHUFF64X2       $0xdd, Z14, Z17, Z21
+	VSHUFPS          $0xee, Z21, Z20, Z20
+	VSHUFF64X2       $0xdd, Z13, Z9, Z21
 	VFMADD231PS.BCST 16(DX), Z21, Z0
 	VFMADD231PS.BCST 16(BX), Z21, Z1
 	VFMADD231PS.BCST 16(SI), Z21, Z2
-	VBROADCASTF64X4  32(R15), Z14
+	VBROADCASTF64X4  32(R15), Z9
 	VFMADD231PS.BCST 16(DI), Z21, Z3
 	VFMADD231PS.BCST 16(R8), Z21, Z4
-	VBROADCASTF64X4  32(R15)(R11*4), K1, Z14
+	VBROADCASTF64X4  32(R15)(R11*4), K1, Z9
 	VFMADD231PS.BCST 16(R9), Z21, Z5
 	VFMADD231PS.BCST 16(DX)(CX*1), Z21, Z6
-	VBROADCASTF64X4  32(R15)(R11*1), Z17
+	VBROADCASTF64X4  32(R15)(R11*1), Z13
 	VFMADD231PS.BCST 16(BX)(CX*1), Z21, Z7
 	VFMADD231PS.BCST 16(SI)(CX*1), Z21, Z8
-	VBROADCASTF64X4  32(R15)(R13*1), K1, Z17
-	VSHUFF64X2       $0xdd, Z13, Z18, Z21
+	VBROADCASTF64X4  32(R15)(R13*1), K1, Z13
+	VSHUFF64X2       $0xdd, Z14, Z10, Z21
 	VFMADD231PS.BCST 20(DX), Z21, Z0
 	VFMADD231PS.BCST 20(BX), Z21, Z1
 	VFMADD231PS.BCST 20(SI), Z21, Z2
-	VBROADCASTF64X4  32(R15)(R11*2), Z13
+	VBROADCASTF64X4  32(R15)(R11*2), Z10
 	VFMADD231PS.BCST 20(DI), Z21, Z3
 	VFMADD231PS.BCST 20(R8), Z21, Z4
-	VBROADCASTF64X4  32(R15)(R12*2), K1, Z13
+	VBROADCASTF64X4  32(R15)(R12*2), K1, Z10
 	VFMADD231PS.BCST 20(R9), Z21, Z5
 	VFMADD231PS.BCST 20(DX)(CX*1), Z21, Z6
-	VBROADCASTF64X4  32(R15)(R12*1), Z18
+	VBROADCASTF64X4  32(R15)(R12*1), Z14
 	VFMADD231PS.BCST 20(BX)(CX*1), Z21, Z7
 	VFMADD231PS.BCST 20(SI)(CX*1), Z21, Z8
-	VBROADCASTF64X4  32(R15)(R14*1), K1, Z18
-	VSHUFF64X2       $0xdd, Z15, Z19, Z19
-	VFMADD231PS.BCST 24(DX), Z19, Z0
-	VFMADD231PS.BCST 24(BX), Z19, Z1
-	VFMADD231PS.BCST 24(SI), Z19, Z2
-	VUNPCKLPS        Z17, Z14, Z15
-	VFMADD231PS.BCST 24(DI), Z19, Z3
-	VFMADD231PS.BCST 24(R8), Z19, Z4
-	VUNPCKHPS        Z17, Z14, Z17
-	VFMADD231PS.BCST 24(R9), Z19, Z5
-	VFMADD231PS.BCST 24(DX)(CX*1), Z19, Z6
-	VUNPCKLPS        Z18, Z13, Z14
-	VFMADD231PS.BCST 24(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 24(SI)(CX*1), Z19, Z8
-	VUNPCKHPS        Z18, Z13, Z18
-	VSHUFF64X2       $0xdd, Z16, Z20, Z16
-	VFMADD231PS.BCST 28(DX), Z16, Z0
-	VFMADD231PS.BCST 28(BX), Z16, Z1
-	VFMADD231PS.BCST 28(SI), Z16, Z2
-	VSHUFPS          $0x44, Z14, Z15, Z13
-	VFMADD231PS.BCST 28(DI), Z16, Z3
-	VFMADD231PS.BCST 28(R8), Z16, Z4
-	VSHUFPS          $0xee, Z14, Z15, Z14
-	VFMADD231PS.BCST 28(R9), Z16, Z5
-	VFMADD231PS.BCST 28(DX)(CX*1), Z16, Z6
-	VSHUFPS          $0x44, Z18, Z17, Z15
-	VFMADD231PS.BCST 28(BX)(CX*1), Z16, Z7
-	VFMADD231PS.BCST 28(SI)(CX*1), Z16, Z8
-	VSHUFPS          $0xee, Z18, Z17, Z16
+	VBROADCASTF64X4  32(R15)(R14*1), K1, Z14
+	VSHUFF64X2       $0xdd, Z15, Z11, Z15
+	VFMADD231PS.BCST 24(DX), Z15, Z0
+	VFMADD231PS.BCST 24(BX), Z15, Z1
+	VFMADD231PS.BCST 24(SI), Z15, Z2
+	VUNPCKLPS        Z13, Z9, Z11
+	VFMADD231PS.BCST 24(DI), Z15, Z3
+	VFMADD231PS.BCST 24(R8), Z15, Z4
+	VUNPCKHPS        Z13, Z9, Z9
+	VFMADD231PS.BCST 24(R9), Z15, Z5
+	VFMADD231PS.BCST 24(DX)(CX*1), Z15, Z6
+	VUNPCKLPS        Z14, Z10, Z13
+	VFMADD231PS.BCST 24(BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST 24(SI)(CX*1), Z15, Z8
+	VUNPCKHPS        Z14, Z10, Z10
+	VSHUFF64X2       $0xdd, Z16, Z12, Z12
+	VFMADD231PS.BCST 28(DX), Z12, Z0
+	VFMADD231PS.BCST 28(BX), Z12, Z1
+	VFMADD231PS.BCST 28(SI), Z12, Z2
+	VSHUFPS          $0x44, Z13, Z11, Z14
+	VFMADD231PS.BCST 28(DI), Z12, Z3
+	VFMADD231PS.BCST 28(R8), Z12, Z4
+	VSHUFPS          $0xee, Z13, Z11, Z13
+	VFMADD231PS.BCST 28(R9), Z12, Z5
+	VFMADD231PS.BCST 28(DX)(CX*1), Z12, Z6
+	VSHUFPS          $0x44, Z10, Z9, Z15
+	VFMADD231PS.BCST 28(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 28(SI)(CX*1), Z12, Z8
+	VSHUFPS          $0xee, Z10, Z9, Z16
 	SUBQ             $0x10, 24(SP)
 	JEQ              last
-	VSHUFF64X2       $0x88, Z13, Z9, Z17
-	VFMADD231PS.BCST 32(DX), Z17, Z0
-	VFMADD231PS.BCST 32(BX), Z17, Z1
-	VFMADD231PS.BCST 32(SI), Z17, Z2
-	VBROADCASTF64X4  64(R10), Z19
-	VFMADD231PS.BCST 32(DI), Z17, Z3
-	VFMADD231PS.BCST 32(R8), Z17, Z4
-	VBROADCASTF64X4  64(R10)(R11*4), K1, Z19
-	VFMADD231PS.BCST 32(R9), Z17, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z17, Z6
-	VBROADCASTF64X4  64(R10)(R11*1), Z20
-	VFMADD231PS.BCST 32(BX)(CX*1), Z17, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z17, Z8
-	VBROADCASTF64X4  64(R10)(R13*1), K1, Z20
-	VSHUFF64X2       $0x88, Z14, Z10, Z18
-	VFMADD231PS.BCST 36(DX), Z18, Z0
-	VFMADD231PS.BCST 36(BX), Z18, Z1
-	VFMADD231PS.BCST 36(SI), Z18, Z2
-	VBROADCASTF64X4  64(R10)(R11*2), Z17
-	VFMADD231PS.BCST 36(DI), Z18, Z3
-	VFMADD231PS.BCST 36(R8), Z18, Z4
-	VBROADCASTF64X4  64(R10)(R12*2), K1, Z17
-	VFMADD231PS.BCST 36(R9), Z18, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z18, Z6
+	VSHUFF64X2       $0x88, Z14, Z17, Z9
+	VFMADD231PS.BCST 32(DX), Z9, Z0
+	VFMADD231PS.BCST 32(BX), Z9, Z1
+	VFMADD231PS.BCST 32(SI), Z9, Z2
+	VBROADCASTF64X4  64(R10), Z11
+	VFMADD231PS.BCST 32(DI), Z9, Z3
+	VFMADD231PS.BCST 32(R8), Z9, Z4
+	VBROADCASTF64X4  64(R10)(R11*4), K1, Z11
+	VFMADD231PS.BCST 32(R9), Z9, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z9, Z6
+	VBROADCASTF64X4  64(R10)(R11*1), Z12
+	VFMADD231PS.BCST 32(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z9, Z8
+	VBROADCASTF64X4  64(R10)(R13*1), K1, Z12
+	VSHUFF64X2       $0x88, Z13, Z18, Z10
+	VFMADD231PS.BCST 36(DX), Z10, Z0
+	VFMADD231PS.BCST 36(BX), Z10, Z1
+	VFMADD231PS.BCST 36(SI), Z10, Z2
+	VBROADCASTF64X4  64(R10)(R11*2), Z9
+	VFMADD231PS.BCST 36(DI), Z10, Z3
+	VFMADD231PS.BCST 36(R8), Z10, Z4
+	VBROADCASTF64X4  64(R10)(R12*2), K1, Z9
+	VFMADD231PS.BCST 36(R9), Z10, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z10, Z6
 	VBROADCASTF64X4  64(R10)(R12*1), Z21
-	VFMADD231PS.BCST 36(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z18, Z8
+	VFMADD231PS.BCST 36(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z10, Z8
 	VBROADCASTF64X4  64(R10)(R14*1), K1, Z21
-	VSHUFF64X2       $0x88, Z15, Z11, Z22
+	VSHUFF64X2       $0x88, Z15, Z19, Z22
 	VFMADD231PS.BCST 40(DX), Z22, Z0
 	VFMADD231PS.BCST 40(BX), Z22, Z1
 	VFMADD231PS.BCST 40(SI), Z22, Z2
-	VUNPCKLPS        Z20, Z19, Z18
+	VUNPCKLPS        Z12, Z11, Z10
 	VFMADD231PS.BCST 40(DI), Z22, Z3
 	VFMADD231PS.BCST 40(R8), Z22, Z4
-	VUNPCKHPS        Z20, Z19, Z20
+	VUNPCKHPS        Z12, Z11, Z12
 	VFMADD231PS.BCST 40(R9), Z22, Z5
 	VFMADD231PS.BCST 40(DX)(CX*1), Z22, Z6
-	VUNPCKLPS        Z21, Z17, Z19
+	VUNPCKLPS        Z21, Z9, Z11
 	VFMADD231PS.BCST 40(BX)(CX*1), Z22, Z7
 	VFMADD231PS.BCST 40(SI)(CX*1), Z22, Z8
-	VUNPCKHPS        Z21, Z17, Z21
-	VSHUFF64X2       $0x88, Z16, Z12, Z22
+	VUNPCKHPS        Z21, Z9, Z21
+	VSHUFF64X2       $0x88, Z16, Z20, Z22
 	VFMADD231PS.BCST 44(DX), Z22, Z0
 	VFMADD231PS.BCST 44(BX), Z22, Z1
 	VFMADD231PS.BCST 44(SI), Z22, Z2
-	VSHUFPS          $0x44, Z19, Z18, Z17
+	VSHUFPS          $0x44, Z11, Z10, Z9
 	VFMADD231PS.BCST 44(DI), Z22, Z3
 	VFMADD231PS.BCST 44(R8), Z22, Z4
-	VSHUFPS          $0xee, Z19, Z18, Z18
+	VSHUFPS          $0xee, Z11, Z10, Z10
 	VFMADD231PS.BCST 44(R9), Z22, Z5
 	VFMADD231PS.BCST 44(DX)(CX*1), Z22, Z6
-	VSHUFPS          $0x44, Z21, Z20, Z19
+	VSHUFPS          $0x44, Z21, Z12, Z11
 	VFMADD231PS.BCST 44(BX)(CX*1), Z22, Z7
 	VFMADD231PS.BCST 44(SI)(CX*1), Z22, Z8
-	VSHUFPS          $0xee, Z21, Z20, Z20
-	VSHUFF64X2       $0xdd, Z13, Z9, Z21
+	VSHUFPS          $0xee, Z21, Z12, Z12
+	VSHUFF64X2       $0xdd, Z14, Z17, Z21
 	VFMADD231PS.BCST 48(DX), Z21, Z0
 	VFMADD231PS.BCST 48(BX), Z21, Z1
 	VFMADD231PS.BCST 48(SI), Z21, Z2
-	VBROADCASTF64X4  64(R15), Z9
+	VBROADCASTF64X4  64(R15), Z14
 	VFMADD231PS.BCST 48(DI), Z21, Z3
 	VFMADD231PS.BCST 48(R8), Z21, Z4
-	VBROADCASTF64X4  64(R15)(R11*4), K1, Z9
+	VBROADCASTF64X4  64(R15)(R11*4), K1, Z14
 	VFMADD231PS.BCST 48(R9), Z21, Z5
 	VFMADD231PS.BCST 48(DX)(CX*1), Z21, Z6
-	VBROADCASTF64X4  64(R15)(R11*1), Z13
+	VBROADCASTF64X4  64(R15)(R11*1), Z17
 	VFMADD231PS.BCST 48(BX)(CX*1), Z21, Z7
 	VFMADD231PS.BCST 48(SI)(CX*1), Z21, Z8
-	VBROADCASTF64X4  64(R15)(R13*1), K1, Z13
-	VSHUFF64X2       $0xdd, Z14, Z10, Z21
+	VBROADCASTF64X4  64(R15)(R13*1), K1, Z17
+	VSHUFF64X2       $0xdd, Z13, Z18, Z21
 	VFMADD231PS.BCST 52(DX), Z21, Z0
 	VFMADD231PS.BCST 52(BX), Z21, Z1
 	VFMADD231PS.BCST 52(SI), Z21, Z2
-	VBROADCASTF64X4  64(R15)(R11*2), Z10
+	VBROADCASTF64X4  64(R15)(R11*2), Z13
 	VFMADD231PS.BCST 52(DI), Z21, Z3
 	VFMADD231PS.BCST 52(R8), Z21, Z4
-	VBROADCASTF64X4  64(R15)(R12*2), K1, Z10
+	VBROADCASTF64X4  64(R15)(R12*2), K1, Z13
 	VFMADD231PS.BCST 52(R9), Z21, Z5
 	VFMADD231PS.BCST 52(DX)(CX*1), Z21, Z6
-	VBROADCASTF64X4  64(R15)(R12*1), Z14
+	VBROADCASTF64X4  64(R15)(R12*1), Z18
 	VFMADD231PS.BCST 52(BX)(CX*1), Z21, Z7
 	VFMADD231PS.BCST 52(SI)(CX*1), Z21, Z8
-	VBROADCASTF64X4  64(R15)(R14*1), K1, Z14
-	VSHUFF64X2       $0xdd, Z15, Z11, Z15
-	VFMADD231PS.BCST 56(DX), Z15, Z0
-	VFMADD231PS.BCST 56(BX), Z15, Z1
-	VFMADD231PS.BCST 56(SI), Z15, Z2
-	VUNPCKLPS        Z13, Z9, Z11
-	VFMADD231PS.BCST 56(DI), Z15, Z3
-	VFMADD231PS.BCST 56(R8), Z15, Z4
-	VUNPCKHPS        Z13, Z9, Z9
-	VFMADD231PS.BCST 56(R9), Z15, Z5
-	VFMADD231PS.BCST 56(DX)(CX*1), Z15, Z6
-	VUNPCKLPS        Z14, Z10, Z13
-	VFMADD231PS.BCST 56(BX)(CX*1), Z15, Z7
-	VFMADD231PS.BCST 56(SI)(CX*1), Z15, Z8
-	VUNPCKHPS        Z14, Z10, Z10
-	VSHUFF64X2       $0xdd, Z16, Z12, Z12
-	VFMADD231PS.BCST 60(DX), Z12, Z0
-	VFMADD231PS.BCST 60(BX), Z12, Z1
-	VFMADD231PS.BCST 60(SI), Z12, Z2
-	VSHUFPS          $0x44, Z13, Z11, Z14
-	VFMADD231PS.BCST 60(DI), Z12, Z3
-	VFMADD231PS.BCST 60(R8), Z12, Z4
-	VSHUFPS          $0xee, Z13, Z11, Z13
-	VFMADD231PS.BCST 60(R9), Z12, Z5
-	VFMADD231PS.BCST 60(DX)(CX*1), Z12, Z6
-	VSHUFPS          $0x44, Z10, Z9, Z15
-	VFMADD231PS.BCST 60(BX)(CX*1), Z12, Z7
-	VFMADD231PS.BCST 60(SI)(CX*1), Z12, Z8
-	VSHUFPS          $0xee, Z10, Z9, Z16
+	VBROADCASTF64X4  64(R15)(R14*1), K1, Z18
+	VSHUFF64X2       $0xdd, Z15, Z19, Z19
+	VFMADD231PS.BCST 56(DX), Z19, Z0
+	VFMADD231PS.BCST 56(BX), Z19, Z1
+	VFMADD231PS.BCST 56(SI), Z19, Z2
+	VUNPCKLPS        Z17, Z14, Z15
+	VFMADD231PS.BCST 56(DI), Z19, Z3
+	VFMADD231PS.BCST 56(R8), Z19, Z4
+	VUNPCKHPS        Z17, Z14, Z17
+	VFMADD231PS.BCST 56(R9), Z19, Z5
+	VFMADD231PS.BCST 56(DX)(CX*1), Z19, Z6
+	VUNPCKLPS        Z18, Z13, Z14
+	VFMADD231PS.BCST 56(BX)(CX*1), Z19, Z7
+	VFMADD231PS.BCST 56(SI)(CX*1), Z19, Z8
+	VUNPCKHPS        Z18, Z13, Z18
+	VSHUFF64X2       $0xdd, Z16, Z20, Z16
+	VFMADD231PS.BCST 60(DX), Z16, Z0
+	VFMADD231PS.BCST 60(BX), Z16, Z1
+	VFMADD231PS.BCST 60(SI), Z16, Z2
+	VSHUFPS          $0x44, Z14, Z15, Z13
+	VFMADD231PS.BCST 60(DI), Z16, Z3
+	VFMADD231PS.BCST 60(R8), Z16, Z4
+	VSHUFPS          $0xee, Z14, Z15, Z14
+	VFMADD231PS.BCST 60(R9), Z16, Z5
+	VFMADD231PS.BCST 60(DX)(CX*1), Z16, Z6
+	VSHUFPS          $0x44, Z18, Z17, Z15
+	VFMADD231PS.BCST 60(BX)(CX*1), Z16, Z7
+	VFMADD231PS.BCST 60(SI)(CX*1), Z16, Z8
+	VSHUFPS          $0xee, Z18, Z17, Z16
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -27407,47 +27478,47 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z13, Z9, Z17
-	VFMADD231PS.BCST 32(DX), Z17, Z0
-	VFMADD231PS.BCST 32(BX), Z17, Z1
-	VFMADD231PS.BCST 32(SI), Z17, Z2
-	VFMADD231PS.BCST 32(DI), Z17, Z3
-	VFMADD231PS.BCST 32(R8), Z17, Z4
-	VFMADD231PS.BCST 32(R9), Z17, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z17, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z17, Z8
-	VSHUFF64X2       $0x88, Z14, Z10, Z17
-	VFMADD231PS.BCST 36(DX), Z17, Z0
-	VFMADD231PS.BCST 36(BX), Z17, Z1
-	VFMADD231PS.BCST 36(SI), Z17, Z2
-	VFMADD231PS.BCST 36(DI), Z17, Z3
-	VFMADD231PS.BCST 36(R8), Z17, Z4
-	VFMADD231PS.BCST 36(R9), Z17, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z17, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z17, Z8
-	VSHUFF64X2       $0x88, Z15, Z11, Z17
-	VFMADD231PS.BCST 40(DX), Z17, Z0
-	VFMADD231PS.BCST 40(BX), Z17, Z1
-	VFMADD231PS.BCST 40(SI), Z17, Z2
-	VFMADD231PS.BCST 40(DI), Z17, Z3
-	VFMADD231PS.BCST 40(R8), Z17, Z4
-	VFMADD231PS.BCST 40(R9), Z17, Z5
-	VFMADD231PS.BCST 40(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 40(BX)(CX*1), Z17, Z7
-	VFMADD231PS.BCST 40(SI)(CX*1), Z17, Z8
-	VSHUFF64X2       $0x88, Z16, Z12, Z17
-	VFMADD231PS.BCST 44(DX), Z17, Z0
-	VFMADD231PS.BCST 44(BX), Z17, Z1
-	VFMADD231PS.BCST 44(SI), Z17, Z2
-	VFMADD231PS.BCST 44(DI), Z17, Z3
-	VFMADD231PS.BCST 44(R8), Z17, Z4
-	VFMADD231PS.BCST 44(R9), Z17, Z5
-	VFMADD231PS.BCST 44(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 44(BX)(CX*1), Z17, Z7
-	VFMADD231PS.BCST 44(SI)(CX*1), Z17, Z8
-	VSHUFF64X2       $0xdd, Z13, Z9, Z9
+	VSHUFF64X2       $0x88, Z14, Z17, Z9
+	VFMADD231PS.BCST 32(DX), Z9, Z0
+	VFMADD231PS.BCST 32(BX), Z9, Z1
+	VFMADD231PS.BCST 32(SI), Z9, Z2
+	VFMADD231PS.BCST 32(DI), Z9, Z3
+	VFMADD231PS.BCST 32(R8), Z9, Z4
+	VFMADD231PS.BCST 32(R9), Z9, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z9, Z8
+	VSHUFF64X2       $0x88, Z13, Z18, Z9
+	VFMADD231PS.BCST 36(DX), Z9, Z0
+	VFMADD231PS.BCST 36(BX), Z9, Z1
+	VFMADD231PS.BCST 36(SI), Z9, Z2
+	VFMADD231PS.BCST 36(DI), Z9, Z3
+	VFMADD231PS.BCST 36(R8), Z9, Z4
+	VFMADD231PS.BCST 36(R9), Z9, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z9, Z8
+	VSHUFF64X2       $0x88, Z15, Z19, Z9
+	VFMADD231PS.BCST 40(DX), Z9, Z0
+	VFMADD231PS.BCST 40(BX), Z9, Z1
+	VFMADD231PS.BCST 40(SI), Z9, Z2
+	VFMADD231PS.BCST 40(DI), Z9, Z3
+	VFMADD231PS.BCST 40(R8), Z9, Z4
+	VFMADD231PS.BCST 40(R9), Z9, Z5
+	VFMADD231PS.BCST 40(DX)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 40(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 40(SI)(CX*1), Z9, Z8
+	VSHUFF64X2       $0x88, Z16, Z20, Z9
+	VFMADD231PS.BCST 44(DX), Z9, Z0
+	VFMADD231PS.BCST 44(BX), Z9, Z1
+	VFMADD231PS.BCST 44(SI), Z9, Z2
+	VFMADD231PS.BCST 44(DI), Z9, Z3
+	VFMADD231PS.BCST 44(R8), Z9, Z4
+	VFMADD231PS.BCST 44(R9), Z9, Z5
+	VFMADD231PS.BCST 44(DX)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 44(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 44(SI)(CX*1), Z9, Z8
+	VSHUFF64X2       $0xdd, Z14, Z17, Z9
 	VFMADD231PS.BCST 48(DX), Z9, Z0
 	VFMADD231PS.BCST 48(BX), Z9, Z1
 	VFMADD231PS.BCST 48(SI), Z9, Z2
@@ -27457,7 +27528,7 @@ last:
 	VFMADD231PS.BCST 48(DX)(CX*1), Z9, Z6
 	VFMADD231PS.BCST 48(BX)(CX*1), Z9, Z7
 	VFMADD231PS.BCST 48(SI)(CX*1), Z9, Z8
-	VSHUFF64X2       $0xdd, Z14, Z10, Z9
+	VSHUFF64X2       $0xdd, Z13, Z18, Z9
 	VFMADD231PS.BCST 52(DX), Z9, Z0
 	VFMADD231PS.BCST 52(BX), Z9, Z1
 	VFMADD231PS.BCST 52(SI), Z9, Z2
@@ -27467,7 +27538,7 @@ last:
 	VFMADD231PS.BCST 52(DX)(CX*1), Z9, Z6
 	VFMADD231PS.BCST 52(BX)(CX*1), Z9, Z7
 	VFMADD231PS.BCST 52(SI)(CX*1), Z9, Z8
-	VSHUFF64X2       $0xdd, Z15, Z11, Z9
+	VSHUFF64X2       $0xdd, Z15, Z19, Z9
 	VFMADD231PS.BCST 56(DX), Z9, Z0
 	VFMADD231PS.BCST 56(BX), Z9, Z1
 	VFMADD231PS.BCST 56(SI), Z9, Z2
@@ -27477,7 +27548,7 @@ last:
 	VFMADD231PS.BCST 56(DX)(CX*1), Z9, Z6
 	VFMADD231PS.BCST 56(BX)(CX*1), Z9, Z7
 	VFMADD231PS.BCST 56(SI)(CX*1), Z9, Z8
-	VSHUFF64X2       $0xdd, Z16, Z12, Z9
+	VSHUFF64X2       $0xdd, Z16, Z20, Z9
 	VFMADD231PS.BCST 60(DX), Z9, Z0
 	VFMADD231PS.BCST 60(BX), Z9, Z1
 	VFMADD231PS.BCST 60(SI), Z9, Z2
@@ -27487,7 +27558,7 @@ last:
 	VFMADD231PS.BCST 60(DX)(CX*1), Z9, Z6
 	VFMADD231PS.BCST 60(BX)(CX*1), Z9, Z7
 	VFMADD231PS.BCST 60(SI)(CX*1), Z9, Z8
-	MOVQ             40(AX), DX
+	MOVQ             48(AX), DX
 	MOVQ             8(SP), CX
 	VMOVUPS          Z0, (CX)
 	ADDQ             DX, CX
@@ -27507,7 +27578,7 @@ last:
 	ADDQ             DX, CX
 	VMOVUPS          Z8, (CX)
 	ADDQ             DX, CX
-	MOVQ             24(AX), CX
+	MOVQ             32(AX), CX
 	SHLQ             $0x04, CX
 	ADDQ             CX, (SP)
 	ADDQ             $0x40, 8(SP)
@@ -27522,14 +27593,14 @@ TEXT ·turned10_avx512(SB), $32-8
 	MOVQ  p+0(FP), AX
 	MOVL  $0x000000f0, CX
 	KMOVW CX, K1
-	MOVQ  16(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, (SP)
-	MOVQ  32(AX), CX
+	MOVQ  40(AX), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  $+2, 16(SP)
 
 columns:
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -27541,9 +27612,9 @@ columns:
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	ADDQ    DX, CX
@@ -27575,288 +27646,288 @@ begun:
 	LEAQ            (DI)(CX*1), R8
 	LEAQ            (R8)(CX*1), R9
 	IMUL3Q          $0x06, CX, CX
-	MOVQ            24(AX), R11
+	MOVQ            32(AX), R11
 	LEAQ            (R11)(R11*2), R12
 	LEAQ            (R12)(R11*2), R13
 	LEAQ            (R13)(R11*2), R14
 	MOVQ            (SP), R10
 	LEAQ            (R10)(R11*8), R15
-	VBROADCASTF64X4 (R10), Z10
-	VBROADCASTF64X4 (R10)(R11*4), K1, Z10
+	VBROADCASTF64X4 (R10), Z12
+	VBROADCASTF64X4 (R10)(R11*4), K1, Z12
 	VBROADCASTF64X4 (R10)(R11*1), Z13
 	VBROADCASTF64X4 (R10)(R13*1), K1, Z13
-	VBROADCASTF64X4 (R10)(R11*2), Z11
-	VBROADCASTF64X4 (R10)(R12*2), K1, Z11
+	VBROADCASTF64X4 (R10)(R11*2), Z10
+	VBROADCASTF64X4 (R10)(R12*2), K1, Z10
 	VBROADCASTF64X4 (R10)(R12*1), Z14
 	VBROADCASTF64X4 (R10)(R14*1), K1, Z14
-	VUNPCKLPS       Z13, Z10, Z12
-	VUNPCKHPS       Z13, Z10, Z10
-	VUNPCKLPS       Z14, Z11, Z13
-	VUNPCKHPS       Z14, Z11, Z11
-	VSHUFPS         $0x44, Z13, Z12, Z18
-	VSHUFPS         $0xee, Z13, Z12, Z19
-	VSHUFPS         $0x44, Z11, Z10, Z20
-	VSHUFPS         $0xee, Z11, Z10, Z21
-	VBROADCASTF64X4 (R15), Z10
-	VBROADCASTF64X4 (R15)(R11*4), K1, Z10
-	VBROADCASTF64X4 (R15)(R11*1), Z13
-	VBROADCASTF64X4 (R15)(R13*1), K1, Z13
-	VBROADCASTF64X4 (R15)(R11*2), Z11
-	VBROADCASTF64X4 (R15)(R12*2), K1, Z11
-	VBROADCASTF64X4 (R15)(R12*1), Z14
-	VBROADCASTF64X4 (R15)(R14*1), K1, Z14
-	VUNPCKLPS       Z13, Z10, Z12
-	VUNPCKHPS       Z13, Z10, Z10
-	VUNPCKLPS       Z14, Z11, Z13
-	VUNPCKHPS       Z14, Z11, Z11
-	VSHUFPS         $0x44, Z13, Z12, Z15
-	VSHUFPS         $0xee, Z13, Z12, Z14
-	VSHUFPS         $0x44, Z11, Z10, Z16
-	VSHUFPS         $0xee, Z11, Z10, Z17
+	VUNPCKLPS       Z13, Z12, Z11
+	VUNPCKHPS       Z13, Z12, Z13
+	VUNPCKLPS       Z14, Z10, Z12
+	VUNPCKHPS       Z14, Z10, Z14
+	VSHUFPS         $0x44, Z12, Z11, Z10
+	VSHUFPS         $0xee, Z12, Z11, Z11
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
+	VBROADCASTF64X4 (R15), Z16
+	VBROADCASTF64X4 (R15)(R11*4), K1, Z16
+	VBROADCASTF64X4 (R15)(R11*1), Z17
+	VBROADCASTF64X4 (R15)(R13*1), K1, Z17
+	VBROADCASTF64X4 (R15)(R11*2), Z14
+	VBROADCASTF64X4 (R15)(R12*2), K1, Z14
+	VBROADCASTF64X4 (R15)(R12*1), Z18
+	VBROADCASTF64X4 (R15)(R14*1), K1, Z18
+	VUNPCKLPS       Z17, Z16, Z15
+	VUNPCKHPS       Z17, Z16, Z17
+	VUNPCKLPS       Z18, Z14, Z16
+	VUNPCKHPS       Z18, Z14, Z18
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
+	VSHUFPS         $0x44, Z18, Z17, Z16
+	VSHUFPS         $0xee, Z18, Z17, Z17
 
 blocks:
-	VSHUFF64X2       $0x88, Z15, Z18, Z10
-	VFMADD231PS.BCST (DX), Z10, Z0
-	VFMADD231PS.BCST (BX), Z10, Z1
-	VFMADD231PS.BCST (SI), Z10, Z2
-	VBROADCASTF64X4  32(R10), Z12
-	VFMADD231PS.BCST (DI), Z10, Z3
-	VFMADD231PS.BCST (R8), Z10, Z4
-	VBROADCASTF64X4  32(R10)(R11*4), K1, Z12
-	VFMADD231PS.BCST (R9), Z10, Z5
-	VFMADD231PS.BCST (DX)(CX*1), Z10, Z6
-	VFMADD231PS.BCST (BX)(CX*1), Z10, Z7
-	VBROADCASTF64X4  32(R10)(R11*1), Z13
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z8
-	VFMADD231PS.BCST (DI)(CX*1), Z10, Z9
-	VBROADCASTF64X4  32(R10)(R13*1), K1, Z13
-	VSHUFF64X2       $0x88, Z14, Z19, Z11
-	VFMADD231PS.BCST 4(DX), Z11, Z0
-	VFMADD231PS.BCST 4(BX), Z11, Z1
-	VFMADD231PS.BCST 4(SI), Z11, Z2
-	VBROADCASTF64X4  32(R10)(R11*2), Z10
-	VFMADD231PS.BCST 4(DI), Z11, Z3
-	VFMADD231PS.BCST 4(R8), Z11, Z4
-	VBROADCASTF64X4  32(R10)(R12*2), K1, Z10
-	VFMADD231PS.BCST 4(R9), Z11, Z5
-	VFMADD231PS.BCST 4(DX)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 4(BX)(CX*1), Z11, Z7
+	VSHUFF64X2       $0x88, Z14, Z10, Z18
+	VFMADD231PS.BCST (DX), Z18, Z0
+	VFMADD231PS.BCST (BX), Z18, Z1
+	VFMADD231PS.BCST (SI), Z18, Z2
+	VBROADCASTF64X4  32(R10), Z20
+	VFMADD231PS.BCST (DI), Z18, Z3
+	VFMADD231PS.BCST (R8), Z18, Z4
+	VBROADCASTF64X4  32(R10)(R11*4), K1, Z20
+	VFMADD231PS.BCST (R9), Z18, Z5
+	VFMADD231PS.BCST (DX)(CX*1), Z18, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z18, Z7
+	VBROADCASTF64X4  32(R10)(R11*1), Z21
+	VFMADD231PS.BCST (SI)(CX*1), Z18, Z8
+	VFMADD231PS.BCST (DI)(CX*1), Z18, Z9
+	VBROADCASTF64X4  32(R10)(R13*1), K1, Z21
+	VSHUFF64X2       $0x88, Z15, Z11, Z19
+	VFMADD231PS.BCST 4(DX), Z19, Z0
+	VFMADD231PS.BCST 4(BX), Z19, Z1
+	VFMADD231PS.BCST 4(SI), Z19, Z2
+	VBROADCASTF64X4  32(R10)(R11*2), Z18
+	VFMADD231PS.BCST 4(DI), Z19, Z3
+	VFMADD231PS.BCST 4(R8), Z19, Z4
+	VBROADCASTF64X4  32(R10)(R12*2), K1, Z18
+	VFMADD231PS.BCST 4(R9), Z19, Z5
+	VFMADD231PS.BCST 4(DX)(CX*1), Z19, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z19, Z7
 	VBROADCASTF64X4  32(R10)(R12*1), Z22
-	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z8
-	VFMADD231PS.BCST 4(DI)(CX*1), Z11, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z19, Z8
+	VFMADD231PS.BCST 4(DI)(CX*1), Z19, Z9
 	VBROADCASTF64X4  32(R10)(R14*1), K1, Z22
-	VSHUFF64X2       $0x88, Z16, Z20, Z23
+	VSHUFF64X2       $0x88, Z16, Z12, Z23
 	VFMADD231PS.BCST 8(DX), Z23, Z0
 	VFMADD231PS.BCST 8(BX), Z23, Z1
 	VFMADD231PS.BCST 8(SI), Z23, Z2
-	VUNPCKLPS        Z13, Z12, Z11
+	VUNPCKLPS        Z21, Z20, Z19
 	VFMADD231PS.BCST 8(DI), Z23, Z3
 	VFMADD231PS.BCST 8(R8), Z23, Z4
-	VUNPCKHPS        Z13, Z12, Z13
+	VUNPCKHPS        Z21, Z20, Z21
 	VFMADD231PS.BCST 8(R9), Z23, Z5
 	VFMADD231PS.BCST 8(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 8(BX)(CX*1), Z23, Z7
-	VUNPCKLPS        Z22, Z10, Z12
+	VUNPCKLPS        Z22, Z18, Z20
 	VFMADD231PS.BCST 8(SI)(CX*1), Z23, Z8
 	VFMADD231PS.BCST 8(DI)(CX*1), Z23, Z9
-	VUNPCKHPS        Z22, Z10, Z22
-	VSHUFF64X2       $0x88, Z17, Z21, Z23
+	VUNPCKHPS        Z22, Z18, Z22
+	VSHUFF64X2       $0x88, Z17, Z13, Z23
 	VFMADD231PS.BCST 12(DX), Z23, Z0
 	VFMADD231PS.BCST 12(BX), Z23, Z1
 	VFMADD231PS.BCST 12(SI), Z23, Z2
-	VSHUFPS          $0x44, Z12, Z11, Z10
+	VSHUFPS          $0x44, Z20, Z19, Z18
 	VFMADD231PS.BCST 12(DI), Z23, Z3
 	VFMADD231PS.BCST 12(R8), Z23, Z4
-	VSHUFPS          $0xee, Z12, Z11, Z11
+	VSHUFPS          $0xee, Z20, Z19, Z19
 	VFMADD231PS.BCST 12(R9), Z23, Z5
 	VFMADD231PS.BCST 12(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 12(BX)(CX*1), Z23, Z7
-	VSHUFPS          $0x44, Z22, Z13, Z12
+	VSHUFPS          $0x44, Z22, Z21, Z20
 	VFMADD231PS.BCST 12(SI)(CX*1), Z23, Z8
 	VFMADD231PS.BCST 12(DI)(CX*1), Z23, Z9
-	VSHUFPS          $0xee, Z22, Z13, Z13
-	VSHUFF64X2       $0xdd, Z15, Z18, Z22
+	VSHUFPS          $0xee, Z22, Z21, Z21
+	VSHUFF64X2       $0xdd, Z14, Z10, Z22
 	VFMADD231PS.BCST 16(DX), Z22, Z0
 	VFMADD231PS.BCST 16(BX), Z22, Z1
 	VFMADD231PS.BCST 16(SI), Z22, Z2
-	VBROADCASTF64X4  32(R15), Z15
+	VBROADCASTF64X4  32(R15), Z10
 	VFMADD231PS.BCST 16(DI), Z22, Z3
 	VFMADD231PS.BCST 16(R8), Z22, Z4
-	VBROADCASTF64X4  32(R15)(R11*4), K1, Z15
+	VBROADCASTF64X4  32(R15)(R11*4), K1, Z10
 	VFMADD231PS.BCST 16(R9), Z22, Z5
 	VFMADD231PS.BCST 16(DX)(CX*1), Z22, Z6
 	VFMADD231PS.BCST 16(BX)(CX*1), Z22, Z7
-	VBROADCASTF64X4  32(R15)(R11*1), Z18
+	VBROADCASTF64X4  32(R15)(R11*1), Z14
 	VFMADD231PS.BCST 16(SI)(CX*1), Z22, Z8
 	VFMADD231PS.BCST 16(DI)(CX*1), Z22, Z9
-	VBROADCASTF64X4  32(R15)(R13*1), K1, Z18
-	VSHUFF64X2       $0xdd, Z14, Z19, Z22
+	VBROADCASTF64X4  32(R15)(R13*1), K1, Z14
+	VSHUFF64X2       $0xdd, Z15, Z11, Z22
 	VFMADD231PS.BCST 20(DX), Z22, Z0
 	VFMADD231PS.BCST 20(BX), Z22, Z1
 	VFMADD231PS.BCST 20(SI), Z22, Z2
-	VBROADCASTF64X4  32(R15)(R11*2), Z14
+	VBROADCASTF64X4  32(R15)(R11*2), Z11
 	VFMADD231PS.BCST 20(DI), Z22, Z3
 	VFMADD231PS.BCST 20(R8), Z22, Z4
-	VBROADCASTF64X4  32(R15)(R12*2), K1, Z14
+	VBROADCASTF64X4  32(R15)(R12*2), K1, Z11
 	VFMADD231PS.BCST 20(R9), Z22, Z5
 	VFMADD231PS.BCST 20(DX)(CX*1), Z22, Z6
 	VFMADD231PS.BCST 20(BX)(CX*1), Z22, Z7
-	VBROADCASTF64X4  32(R15)(R12*1), Z19
+	VBROADCASTF64X4  32(R15)(R12*1), Z15
 	VFMADD231PS.BCST 20(SI)(CX*1), Z22, Z8
 	VFMADD231PS.BCST 20(DI)(CX*1), Z22, Z9
-	VBROADCASTF64X4  32(R15)(R14*1), K1, Z19
-	VSHUFF64X2       $0xdd, Z16, Z20, Z20
-	VFMADD231PS.BCST 24(DX), Z20, Z0
-	VFMADD231PS.BCST 24(BX), Z20, Z1
-	VFMADD231PS.BCST 24(SI), Z20, Z2
-	VUNPCKLPS        Z18, Z15, Z16
-	VFMADD231PS.BCST 24(DI), Z20, Z3
-	VFMADD231PS.BCST 24(R8), Z20, Z4
-	VUNPCKHPS        Z18, Z15, Z18
-	VFMADD231PS.BCST 24(R9), Z20, Z5
-	VFMADD231PS.BCST 24(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 24(BX)(CX*1), Z20, Z7
-	VUNPCKLPS        Z19, Z14, Z15
-	VFMADD231PS.BCST 24(SI)(CX*1), Z20, Z8
-	VFMADD231PS.BCST 24(DI)(CX*1), Z20, Z9
-	VUNPCKHPS        Z19, Z14, Z19
-	VSHUFF64X2       $0xdd, Z17, Z21, Z17
-	VFMADD231PS.BCST 28(DX), Z17, Z0
-	VFMADD231PS.BCST 28(BX), Z17, Z1
-	VFMADD231PS.BCST 28(SI), Z17, Z2
-	VSHUFPS          $0x44, Z15, Z16, Z14
-	VFMADD231PS.BCST 28(DI), Z17, Z3
-	VFMADD231PS.BCST 28(R8), Z17, Z4
-	VSHUFPS          $0xee, Z15, Z16, Z15
-	VFMADD231PS.BCST 28(R9), Z17, Z5
-	VFMADD231PS.BCST 28(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 28(BX)(CX*1), Z17, Z7
-	VSHUFPS          $0x44, Z19, Z18, Z16
-	VFMADD231PS.BCST 28(SI)(CX*1), Z17, Z8
-	VFMADD231PS.BCST 28(DI)(CX*1), Z17, Z9
-	VSHUFPS          $0xee, Z19, Z18, Z17
+	VBROADCASTF64X4  32(R15)(R14*1), K1, Z15
+	VSHUFF64X2       $0xdd, Z16, Z12, Z16
+	VFMADD231PS.BCST 24(DX), Z16, Z0
+	VFMADD231PS.BCST 24(BX), Z16, Z1
+	VFMADD231PS.BCST 24(SI), Z16, Z2
+	VUNPCKLPS        Z14, Z10, Z12
+	VFMADD231PS.BCST 24(DI), Z16, Z3
+	VFMADD231PS.BCST 24(R8), Z16, Z4
+	VUNPCKHPS        Z14, Z10, Z10
+	VFMADD231PS.BCST 24(R9), Z16, Z5
+	VFMADD231PS.BCST 24(DX)(CX*1), Z16, Z6
+	VFMADD231PS.BCST 24(BX)(CX*1), Z16, Z7
+	VUNPCKLPS        Z15, Z11, Z14
+	VFMADD231PS.BCST 24(SI)(CX*1), Z16, Z8
+	VFMADD231PS.BCST 24(DI)(CX*1), Z16, Z9
+	VUNPCKHPS        Z15, Z11, Z11
+	VSHUFF64X2       $0xdd, Z17, Z13, Z13
+	VFMADD231PS.BCST 28(DX), Z13, Z0
+	VFMADD231PS.BCST 28(BX), Z13, Z1
+	VFMADD231PS.BCST 28(SI), Z13, Z2
+	VSHUFPS          $0x44, Z14, Z12, Z15
+	VFMADD231PS.BCST 28(DI), Z13, Z3
+	VFMADD231PS.BCST 28(R8), Z13, Z4
+	VSHUFPS          $0xee, Z14, Z12, Z14
+	VFMADD231PS.BCST 28(R9), Z13, Z5
+	VFMADD231PS.BCST 28(DX)(CX*1), Z13, Z6
+	VFMADD231PS.BCST 28(BX)(CX*1), Z13, Z7
+	VSHUFPS          $0x44, Z11, Z10, Z16
+	VFMADD231PS.BCST 28(SI)(CX*1), Z13, Z8
+	VFMADD231PS.BCST 28(DI)(CX*1), Z13, Z9
+	VSHUFPS          $0xee, Z11, Z10, Z17
 	SUBQ             $0x10, 24(SP)
 	JEQ              last
-	VSHUFF64X2       $0x88, Z14, Z10, Z18
-	VFMADD231PS.BCST 32(DX), Z18, Z0
-	VFMADD231PS.BCST 32(BX), Z18, Z1
-	VFMADD231PS.BCST 32(SI), Z18, Z2
-	VBROADCASTF64X4  64(R10), Z20
-	VFMADD231PS.BCST 32(DI), Z18, Z3
-	VFMADD231PS.BCST 32(R8), Z18, Z4
-	VBROADCASTF64X4  64(R10)(R11*4), K1, Z20
-	VFMADD231PS.BCST 32(R9), Z18, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z18, Z7
-	VBROADCASTF64X4  64(R10)(R11*1), Z21
-	VFMADD231PS.BCST 32(SI)(CX*1), Z18, Z8
-	VFMADD231PS.BCST 32(DI)(CX*1), Z18, Z9
-	VBROADCASTF64X4  64(R10)(R13*1), K1, Z21
-	VSHUFF64X2       $0x88, Z15, Z11, Z19
-	VFMADD231PS.BCST 36(DX), Z19, Z0
-	VFMADD231PS.BCST 36(BX), Z19, Z1
-	VFMADD231PS.BCST 36(SI), Z19, Z2
-	VBROADCASTF64X4  64(R10)(R11*2), Z18
-	VFMADD231PS.BCST 36(DI), Z19, Z3
-	VFMADD231PS.BCST 36(R8), Z19, Z4
-	VBROADCASTF64X4  64(R10)(R12*2), K1, Z18
-	VFMADD231PS.BCST 36(R9), Z19, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z19, Z7
+	VSHUFF64X2       $0x88, Z15, Z18, Z10
+	VFMADD231PS.BCST 32(DX), Z10, Z0
+	VFMADD231PS.BCST 32(BX), Z10, Z1
+	VFMADD231PS.BCST 32(SI), Z10, Z2
+	VBROADCASTF64X4  64(R10), Z12
+	VFMADD231PS.BCST 32(DI), Z10, Z3
+	VFMADD231PS.BCST 32(R8), Z10, Z4
+	VBROADCASTF64X4  64(R10)(R11*4), K1, Z12
+	VFMADD231PS.BCST 32(R9), Z10, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z10, Z7
+	VBROADCASTF64X4  64(R10)(R11*1), Z13
+	VFMADD231PS.BCST 32(SI)(CX*1), Z10, Z8
+	VFMADD231PS.BCST 32(DI)(CX*1), Z10, Z9
+	VBROADCASTF64X4  64(R10)(R13*1), K1, Z13
+	VSHUFF64X2       $0x88, Z14, Z19, Z11
+	VFMADD231PS.BCST 36(DX), Z11, Z0
+	VFMADD231PS.BCST 36(BX), Z11, Z1
+	VFMADD231PS.BCST 36(SI), Z11, Z2
+	VBROADCASTF64X4  64(R10)(R11*2), Z10
+	VFMADD231PS.BCST 36(DI), Z11, Z3
+	VFMADD231PS.BCST 36(R8), Z11, Z4
+	VBROADCASTF64X4  64(R10)(R12*2), K1, Z10
+	VFMADD231PS.BCST 36(R9), Z11, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z11, Z7
 	VBROADCASTF64X4  64(R10)(R12*1), Z22
-	VFMADD231PS.BCST 36(SI)(CX*1), Z19, Z8
-	VFMADD231PS.BCST 36(DI)(CX*1), Z19, Z9
+	VFMADD231PS.BCST 36(SI)(CX*1), Z11, Z8
+	VFMADD231PS.BCST 36(DI)(CX*1), Z11, Z9
 	VBROADCASTF64X4  64(R10)(R14*1), K1, Z22
-	VSHUFF64X2       $0x88, Z16, Z12, Z23
+	VSHUFF64X2       $0x88, Z16, Z20, Z23
 	VFMADD231PS.BCST 40(DX), Z23, Z0
 	VFMADD231PS.BCST 40(BX), Z23, Z1
 	VFMADD231PS.BCST 40(SI), Z23, Z2
-	VUNPCKLPS        Z21, Z20, Z19
+	VUNPCKLPS        Z13, Z12, Z11
 	VFMADD231PS.BCST 40(DI), Z23, Z3
 	VFMADD231PS.BCST 40(R8), Z23, Z4
-	VUNPCKHPS        Z21, Z20, Z21
+	VUNPCKHPS        Z13, Z12, Z13
 	VFMADD231PS.BCST 40(R9), Z23, Z5
 	VFMADD231PS.BCST 40(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 40(BX)(CX*1), Z23, Z7
-	VUNPCKLPS        Z22, Z18, Z20
+	VUNPCKLPS        Z22, Z10, Z12
 	VFMADD231PS.BCST 40(SI)(CX*1), Z23, Z8
 	VFMADD231PS.BCST 40(DI)(CX*1), Z23, Z9
-	VUNPCKHPS        Z22, Z18, Z22
-	VSHUFF64X2       $0x88, Z17, Z13, Z23
+	VUNPCKHPS        Z22, Z10, Z22
+	VSHUFF64X2       $0x88, Z17, Z21, Z23
 	VFMADD231PS.BCST 44(DX), Z23, Z0
 	VFMADD231PS.BCST 44(BX), Z23, Z1
 	VFMADD231PS.BCST 44(SI), Z23, Z2
-	VSHUFPS          $0x44, Z20, Z19, Z18
+	VSHUFPS          $0x44, Z12, Z11, Z10
 	VFMADD231PS.BCST 44(DI), Z23, Z3
 	VFMADD231PS.BCST 44(R8), Z23, Z4
-	VSHUFPS          $0xee, Z20, Z19, Z19
+	VSHUFPS          $0xee, Z12, Z11, Z11
 	VFMADD231PS.BCST 44(R9), Z23, Z5
 	VFMADD231PS.BCST 44(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 44(BX)(CX*1), Z23, Z7
-	VSHUFPS          $0x44, Z22, Z21, Z20
+	VSHUFPS          $0x44, Z22, Z13, Z12
 	VFMADD231PS.BCST 44(SI)(CX*1), Z23, Z8
 	VFMADD231PS.BCST 44(DI)(CX*1), Z23, Z9
-	VSHUFPS          $0xee, Z22, Z21, Z21
-	VSHUFF64X2       $0xdd, Z14, Z10, Z22
+	VSHUFPS          $0xee, Z22, Z13, Z13
+	VSHUFF64X2       $0xdd, Z15, Z18, Z22
 	VFMADD231PS.BCST 48(DX), Z22, Z0
 	VFMADD231PS.BCST 48(BX), Z22, Z1
 	VFMADD231PS.BCST 48(SI), Z22, Z2
-	VBROADCASTF64X4  64(R15), Z10
+	VBROADCASTF64X4  64(R15), Z15
 	VFMADD231PS.BCST 48(DI), Z22, Z3
 	VFMADD231PS.BCST 48(R8), Z22, Z4
-	VBROADCASTF64X4  64(R15)(R11*4), K1, Z10
+	VBROADCASTF64X4  64(R15)(R11*4), K1, Z15
 	VFMADD231PS.BCST 48(R9), Z22, Z5
 	VFMADD231PS.BCST 48(DX)(CX*1), Z22, Z6
 	VFMADD231PS.BCST 48(BX)(CX*1), Z22, Z7
-	VBROADCASTF64X4  64(R15)(R11*1), Z14
+	VBROADCASTF64X4  64(R15)(R11*1), Z18
 	VFMADD231PS.BCST 48(SI)(CX*1), Z22, Z8
 	VFMADD231PS.BCST 48(DI)(CX*1), Z22, Z9
-	VBROADCASTF64X4  64(R15)(R13*1), K1, Z14
-	VSHUFF64X2       $0xdd, Z15, Z11, Z22
+	VBROADCASTF64X4  64(R15)(R13*1), K1, Z18
+	VSHUFF64X2       $0xdd, Z14, Z19, Z22
 	VFMADD231PS.BCST 52(DX), Z22, Z0
 	VFMADD231PS.BCST 52(BX), Z22, Z1
 	VFMADD231PS.BCST 52(SI), Z22, Z2
-	VBROADCASTF64X4  64(R15)(R11*2), Z11
+	VBROADCASTF64X4  64(R15)(R11*2), Z14
 	VFMADD231PS.BCST 52(DI), Z22, Z3
 	VFMADD231PS.BCST 52(R8), Z22, Z4
-	VBROADCASTF64X4  64(R15)(R12*2), K1, Z11
+	VBROADCASTF64X4  64(R15)(R12*2), K1, Z14
 	VFMADD231PS.BCST 52(R9), Z22, Z5
 	VFMADD231PS.BCST 52(DX)(CX*1), Z22, Z6
 	VFMADD231PS.BCST 52(BX)(CX*1), Z22, Z7
-	VBROADCASTF64X4  64(R15)(R12*1), Z15
+	VBROADCASTF64X4  64(R15)(R12*1), Z19
 	VFMADD231PS.BCST 52(SI)(CX*1), Z22, Z8
 	VFMADD231PS.BCST 52(DI)(CX*1), Z22, Z9
-	VBROADCASTF64X4  64(R15)(R14*1), K1, Z15
-	VSHUFF64X2       $0xdd, Z16, Z12, Z16
-	VFMADD231PS.BCST 56(DX), Z16, Z0
-	VFMADD231PS.BCST 56(BX), Z16, Z1
-	VFMADD231PS.BCST 56(SI), Z16, Z2
-	VUNPCKLPS        Z14, Z10, Z12
-	VFMADD231PS.BCST 56(DI), Z16, Z3
-	VFMADD231PS.BCST 56(R8), Z16, Z4
-	VUNPCKHPS        Z14, Z10, Z10
-	VFMADD231PS.BCST 56(R9), Z16, Z5
-	VFMADD231PS.BCST 56(DX)(CX*1), Z16, Z6
-	VFMADD231PS.BCST 56(BX)(CX*1), Z16, Z7
-	VUNPCKLPS        Z15, Z11, Z14
-	VFMADD231PS.BCST 56(SI)(CX*1), Z16, Z8
-	VFMADD231PS.BCST 56(DI)(CX*1), Z16, Z9
-	VUNPCKHPS        Z15, Z11, Z11
-	VSHUFF64X2       $0xdd, Z17, Z13, Z13
-	VFMADD231PS.BCST 60(DX), Z13, Z0
-	VFMADD231PS.BCST 60(BX), Z13, Z1
-	VFMADD231PS.BCST 60(SI), Z13, Z2
-	VSHUFPS          $0x44, Z14, Z12, Z15
-	VFMADD231PS.BCST 60(DI), Z13, Z3
-	VFMADD231PS.BCST 60(R8), Z13, Z4
-	VSHUFPS          $0xee, Z14, Z12, Z14
-	VFMADD231PS.BCST 60(R9), Z13, Z5
-	VFMADD231PS.BCST 60(DX)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 60(BX)(CX*1), Z13, Z7
-	VSHUFPS          $0x44, Z11, Z10, Z16
-	VFMADD231PS.BCST 60(SI)(CX*1), Z13, Z8
-	VFMADD231PS.BCST 60(DI)(CX*1), Z13, Z9
-	VSHUFPS          $0xee, Z11, Z10, Z17
+	VBROADCASTF64X4  64(R15)(R14*1), K1, Z19
+	VSHUFF64X2       $0xdd, Z16, Z20, Z20
+	VFMADD231PS.BCST 56(DX), Z20, Z0
+	VFMADD231PS.BCST 56(BX), Z20, Z1
+	VFMADD231PS.BCST 56(SI), Z20, Z2
+	VUNPCKLPS        Z18, Z15, Z16
+	VFMADD231PS.BCST 56(DI), Z20, Z3
+	VFMADD231PS.BCST 56(R8), Z20, Z4
+	VUNPCKHPS        Z18, Z15, Z18
+	VFMADD231PS.BCST 56(R9), Z20, Z5
+	VFMADD231PS.BCST 56(DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST 56(BX)(CX*1), Z20, Z7
+	VUNPCKLPS        Z19, Z14, Z15
+	VFMADD231PS.BCST 56(SI)(CX*1), Z20, Z8
+	VFMADD231PS.BCST 56(DI)(CX*1), Z20, Z9
+	VUNPCKHPS        Z19, Z14, Z19
+	VSHUFF64X2       $0xdd, Z17, Z21, Z17
+	VFMADD231PS.BCST 60(DX), Z17, Z0
+	VFMADD231PS.BCST 60(BX), Z17, Z1
+	VFMADD231PS.BCST 60(SI), Z17, Z2
+	VSHUFPS          $0x44, Z15, Z16, Z14
+	VFMADD231PS.BCST 60(DI), Z17, Z3
+	VFMADD231PS.BCST 60(R8), Z17, Z4
+	VSHUFPS          $0xee, Z15, Z16, Z15
+	VFMADD231PS.BCST 60(R9), Z17, Z5
+	VFMADD231PS.BCST 60(DX)(CX*1), Z17, Z6
+	VFMADD231PS.BCST 60(BX)(CX*1), Z17, Z7
+	VSHUFPS          $0x44, Z19, Z18, Z16
+	VFMADD231PS.BCST 60(SI)(CX*1), Z17, Z8
+	VFMADD231PS.BCST 60(DI)(CX*1), Z17, Z9
+	VSHUFPS          $0xee, Z19, Z18, Z17
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -27868,51 +27939,51 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z14, Z10, Z18
-	VFMADD231PS.BCST 32(DX), Z18, Z0
-	VFMADD231PS.BCST 32(BX), Z18, Z1
-	VFMADD231PS.BCST 32(SI), Z18, Z2
-	VFMADD231PS.BCST 32(DI), Z18, Z3
-	VFMADD231PS.BCST 32(R8), Z18, Z4
-	VFMADD231PS.BCST 32(R9), Z18, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z18, Z8
-	VFMADD231PS.BCST 32(DI)(CX*1), Z18, Z9
-	VSHUFF64X2       $0x88, Z15, Z11, Z18
-	VFMADD231PS.BCST 36(DX), Z18, Z0
-	VFMADD231PS.BCST 36(BX), Z18, Z1
-	VFMADD231PS.BCST 36(SI), Z18, Z2
-	VFMADD231PS.BCST 36(DI), Z18, Z3
-	VFMADD231PS.BCST 36(R8), Z18, Z4
-	VFMADD231PS.BCST 36(R9), Z18, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z18, Z8
-	VFMADD231PS.BCST 36(DI)(CX*1), Z18, Z9
-	VSHUFF64X2       $0x88, Z16, Z12, Z18
-	VFMADD231PS.BCST 40(DX), Z18, Z0
-	VFMADD231PS.BCST 40(BX), Z18, Z1
-	VFMADD231PS.BCST 40(SI), Z18, Z2
-	VFMADD231PS.BCST 40(DI), Z18, Z3
-	VFMADD231PS.BCST 40(R8), Z18, Z4
-	VFMADD231PS.BCST 40(R9), Z18, Z5
-	VFMADD231PS.BCST 40(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 40(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 40(SI)(CX*1), Z18, Z8
-	VFMADD231PS.BCST 40(DI)(CX*1), Z18, Z9
-	VSHUFF64X2       $0x88, Z17, Z13, Z18
-	VFMADD231PS.BCST 44(DX), Z18, Z0
-	VFMADD231PS.BCST 44(BX), Z18, Z1
-	VFMADD231PS.BCST 44(SI), Z18, Z2
-	VFMADD231PS.BCST 44(DI), Z18, Z3
-	VFMADD231PS.BCST 44(R8), Z18, Z4
-	VFMADD231PS.BCST 44(R9), Z18, Z5
-	VFMADD231PS.BCST 44(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 44(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 44(SI)(CX*1), Z18, Z8
-	VFMADD231PS.BCST 44(DI)(CX*1), Z18, Z9
-	VSHUFF64X2       $0xdd, Z14, Z10, Z10
+	VSHUFF64X2       $0x88, Z15, Z18, Z10
+	VFMADD231PS.BCST 32(DX), Z10, Z0
+	VFMADD231PS.BCST 32(BX), Z10, Z1
+	VFMADD231PS.BCST 32(SI), Z10, Z2
+	VFMADD231PS.BCST 32(DI), Z10, Z3
+	VFMADD231PS.BCST 32(R8), Z10, Z4
+	VFMADD231PS.BCST 32(R9), Z10, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z10, Z8
+	VFMADD231PS.BCST 32(DI)(CX*1), Z10, Z9
+	VSHUFF64X2       $0x88, Z14, Z19, Z10
+	VFMADD231PS.BCST 36(DX), Z10, Z0
+	VFMADD231PS.BCST 36(BX), Z10, Z1
+	VFMADD231PS.BCST 36(SI), Z10, Z2
+	VFMADD231PS.BCST 36(DI), Z10, Z3
+	VFMADD231PS.BCST 36(R8), Z10, Z4
+	VFMADD231PS.BCST 36(R9), Z10, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z10, Z8
+	VFMADD231PS.BCST 36(DI)(CX*1), Z10, Z9
+	VSHUFF64X2       $0x88, Z16, Z20, Z10
+	VFMADD231PS.BCST 40(DX), Z10, Z0
+	VFMADD231PS.BCST 40(BX), Z10, Z1
+	VFMADD231PS.BCST 40(SI), Z10, Z2
+	VFMADD231PS.BCST 40(DI), Z10, Z3
+	VFMADD231PS.BCST 40(R8), Z10, Z4
+	VFMADD231PS.BCST 40(R9), Z10, Z5
+	VFMADD231PS.BCST 40(DX)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 40(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 40(SI)(CX*1), Z10, Z8
+	VFMADD231PS.BCST 40(DI)(CX*1), Z10, Z9
+	VSHUFF64X2       $0x88, Z17, Z21, Z10
+	VFMADD231PS.BCST 44(DX), Z10, Z0
+	VFMADD231PS.BCST 44(BX), Z10, Z1
+	VFMADD231PS.BCST 44(SI), Z10, Z2
+	VFMADD231PS.BCST 44(DI), Z10, Z3
+	VFMADD231PS.BCST 44(R8), Z10, Z4
+	VFMADD231PS.BCST 44(R9), Z10, Z5
+	VFMADD231PS.BCST 44(DX)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 44(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 44(SI)(CX*1), Z10, Z8
+	VFMADD231PS.BCST 44(DI)(CX*1), Z10, Z9
+	VSHUFF64X2       $0xdd, Z15, Z18, Z10
 	VFMADD231PS.BCST 48(DX), Z10, Z0
 	VFMADD231PS.BCST 48(BX), Z10, Z1
 	VFMADD231PS.BCST 48(SI), Z10, Z2
@@ -27923,7 +27994,7 @@ last:
 	VFMADD231PS.BCST 48(BX)(CX*1), Z10, Z7
 	VFMADD231PS.BCST 48(SI)(CX*1), Z10, Z8
 	VFMADD231PS.BCST 48(DI)(CX*1), Z10, Z9
-	VSHUFF64X2       $0xdd, Z15, Z11, Z10
+	VSHUFF64X2       $0xdd, Z14, Z19, Z10
 	VFMADD231PS.BCST 52(DX), Z10, Z0
 	VFMADD231PS.BCST 52(BX), Z10, Z1
 	VFMADD231PS.BCST 52(SI), Z10, Z2
@@ -27934,7 +28005,7 @@ last:
 	VFMADD231PS.BCST 52(BX)(CX*1), Z10, Z7
 	VFMADD231PS.BCST 52(SI)(CX*1), Z10, Z8
 	VFMADD231PS.BCST 52(DI)(CX*1), Z10, Z9
-	VSHUFF64X2       $0xdd, Z16, Z12, Z10
+	VSHUFF64X2       $0xdd, Z16, Z20, Z10
 	VFMADD231PS.BCST 56(DX), Z10, Z0
 	VFMADD231PS.BCST 56(BX), Z10, Z1
 	VFMADD231PS.BCST 56(SI), Z10, Z2
@@ -27945,7 +28016,7 @@ last:
 	VFMADD231PS.BCST 56(BX)(CX*1), Z10, Z7
 	VFMADD231PS.BCST 56(SI)(CX*1), Z10, Z8
 	VFMADD231PS.BCST 56(DI)(CX*1), Z10, Z9
-	VSHUFF64X2       $0xdd, Z17, Z13, Z10
+	VSHUFF64X2       $0xdd, Z17, Z21, Z10
 	VFMADD231PS.BCST 60(DX), Z10, Z0
 	VFMADD231PS.BCST 60(BX), Z10, Z1
 	VFMADD231PS.BCST 60(SI), Z10, Z2
@@ -27956,7 +28027,7 @@ last:
 	VFMADD231PS.BCST 60(BX)(CX*1), Z10, Z7
 	VFMADD231PS.BCST 60(SI)(CX*1), Z10, Z8
 	VFMADD231PS.BCST 60(DI)(CX*1), Z10, Z9
-	MOVQ             40(AX), DX
+	MOVQ             48(AX), DX
 	MOVQ             8(SP), CX
 	VMOVUPS          Z0, (CX)
 	ADDQ             DX, CX
@@ -27978,7 +28049,7 @@ last:
 	ADDQ             DX, CX
 	VMOVUPS          Z9, (CX)
 	ADDQ             DX, CX
-	MOVQ             24(AX), CX
+	MOVQ             32(AX), CX
 	SHLQ             $0x04, CX
 	ADDQ             CX, (SP)
 	ADDQ             $0x40, 8(SP)
@@ -27993,14 +28064,14 @@ TEXT ·turned11_avx512(SB), $32-8
 	MOVQ  p+0(FP), AX
 	MOVL  $0x000000f0, CX
 	KMOVW CX, K1
-	MOVQ  16(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, (SP)
-	MOVQ  32(AX), CX
+	MOVQ  40(AX), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  $+2, 16(SP)
 
 columns:
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -28013,9 +28084,9 @@ columns:
 	VPXORD  Z8, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	ADDQ    DX, CX
@@ -28049,304 +28120,304 @@ begun:
 	LEAQ            (DI)(CX*1), R8
 	LEAQ            (R8)(CX*1), R9
 	IMUL3Q          $0x06, CX, CX
-	MOVQ            24(AX), R11
+	MOVQ            32(AX), R11
 	LEAQ            (R11)(R11*2), R12
 	LEAQ            (R12)(R11*2), R13
 	LEAQ            (R13)(R11*2), R14
 	MOVQ            (SP), R10
 	LEAQ            (R10)(R11*8), R15
-	VBROADCASTF64X4 (R10), Z11
-	VBROADCASTF64X4 (R10)(R11*4), K1, Z11
+	VBROADCASTF64X4 (R10), Z13
+	VBROADCASTF64X4 (R10)(R11*4), K1, Z13
 	VBROADCASTF64X4 (R10)(R11*1), Z14
 	VBROADCASTF64X4 (R10)(R13*1), K1, Z14
-	VBROADCASTF64X4 (R10)(R11*2), Z12
-	VBROADCASTF64X4 (R10)(R12*2), K1, Z12
+	VBROADCASTF64X4 (R10)(R11*2), Z11
+	VBROADCASTF64X4 (R10)(R12*2), K1, Z11
 	VBROADCASTF64X4 (R10)(R12*1), Z15
 	VBROADCASTF64X4 (R10)(R14*1), K1, Z15
-	VUNPCKLPS       Z14, Z11, Z13
-	VUNPCKHPS       Z14, Z11, Z11
-	VUNPCKLPS       Z15, Z12, Z14
-	VUNPCKHPS       Z15, Z12, Z12
-	VSHUFPS         $0x44, Z14, Z13, Z19
-	VSHUFPS         $0xee, Z14, Z13, Z20
-	VSHUFPS         $0x44, Z12, Z11, Z21
-	VSHUFPS         $0xee, Z12, Z11, Z22
-	VBROADCASTF64X4 (R15), Z11
-	VBROADCASTF64X4 (R15)(R11*4), K1, Z11
-	VBROADCASTF64X4 (R15)(R11*1), Z14
-	VBROADCASTF64X4 (R15)(R13*1), K1, Z14
-	VBROADCASTF64X4 (R15)(R11*2), Z12
-	VBROADCASTF64X4 (R15)(R12*2), K1, Z12
-	VBROADCASTF64X4 (R15)(R12*1), Z15
-	VBROADCASTF64X4 (R15)(R14*1), K1, Z15
-	VUNPCKLPS       Z14, Z11, Z13
-	VUNPCKHPS       Z14, Z11, Z11
-	VUNPCKLPS       Z15, Z12, Z14
-	VUNPCKHPS       Z15, Z12, Z12
-	VSHUFPS         $0x44, Z14, Z13, Z16
-	VSHUFPS         $0xee, Z14, Z13, Z15
-	VSHUFPS         $0x44, Z12, Z11, Z17
-	VSHUFPS         $0xee, Z12, Z11, Z18
+	VUNPCKLPS       Z14, Z13, Z12
+	VUNPCKHPS       Z14, Z13, Z14
+	VUNPCKLPS       Z15, Z11, Z13
+	VUNPCKHPS       Z15, Z11, Z15
+	VSHUFPS         $0x44, Z13, Z12, Z11
+	VSHUFPS         $0xee, Z13, Z12, Z12
+	VSHUFPS         $0x44, Z15, Z14, Z13
+	VSHUFPS         $0xee, Z15, Z14, Z14
+	VBROADCASTF64X4 (R15), Z17
+	VBROADCASTF64X4 (R15)(R11*4), K1, Z17
+	VBROADCASTF64X4 (R15)(R11*1), Z18
+	VBROADCASTF64X4 (R15)(R13*1), K1, Z18
+	VBROADCASTF64X4 (R15)(R11*2), Z15
+	VBROADCASTF64X4 (R15)(R12*2), K1, Z15
+	VBROADCASTF64X4 (R15)(R12*1), Z19
+	VBROADCASTF64X4 (R15)(R14*1), K1, Z19
+	VUNPCKLPS       Z18, Z17, Z16
+	VUNPCKHPS       Z18, Z17, Z18
+	VUNPCKLPS       Z19, Z15, Z17
+	VUNPCKHPS       Z19, Z15, Z19
+	VSHUFPS         $0x44, Z17, Z16, Z15
+	VSHUFPS         $0xee, Z17, Z16, Z16
+	VSHUFPS         $0x44, Z19, Z18, Z17
+	VSHUFPS         $0xee, Z19, Z18, Z18
 
 blocks:
-	VSHUFF64X2       $0x88, Z16, Z19, Z11
-	VFMADD231PS.BCST (DX), Z11, Z0
-	VFMADD231PS.BCST (BX), Z11, Z1
-	VFMADD231PS.BCST (SI), Z11, Z2
-	VBROADCASTF64X4  32(R10), Z13
-	VFMADD231PS.BCST (DI), Z11, Z3
-	VFMADD231PS.BCST (R8), Z11, Z4
-	VFMADD231PS.BCST (R9), Z11, Z5
-	VBROADCASTF64X4  32(R10)(R11*4), K1, Z13
-	VFMADD231PS.BCST (DX)(CX*1), Z11, Z6
-	VFMADD231PS.BCST (BX)(CX*1), Z11, Z7
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z8
-	VBROADCASTF64X4  32(R10)(R11*1), Z14
-	VFMADD231PS.BCST (DI)(CX*1), Z11, Z9
-	VFMADD231PS.BCST (R8)(CX*1), Z11, Z10
-	VBROADCASTF64X4  32(R10)(R13*1), K1, Z14
-	VSHUFF64X2       $0x88, Z15, Z20, Z12
-	VFMADD231PS.BCST 4(DX), Z12, Z0
-	VFMADD231PS.BCST 4(BX), Z12, Z1
-	VFMADD231PS.BCST 4(SI), Z12, Z2
-	VBROADCASTF64X4  32(R10)(R11*2), Z11
-	VFMADD231PS.BCST 4(DI), Z12, Z3
-	VFMADD231PS.BCST 4(R8), Z12, Z4
-	VFMADD231PS.BCST 4(R9), Z12, Z5
-	VBROADCASTF64X4  32(R10)(R12*2), K1, Z11
-	VFMADD231PS.BCST 4(DX)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 4(BX)(CX*1), Z12, Z7
-	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z8
+	VSHUFF64X2       $0x88, Z15, Z11, Z19
+	VFMADD231PS.BCST (DX), Z19, Z0
+	VFMADD231PS.BCST (BX), Z19, Z1
+	VFMADD231PS.BCST (SI), Z19, Z2
+	VBROADCASTF64X4  32(R10), Z21
+	VFMADD231PS.BCST (DI), Z19, Z3
+	VFMADD231PS.BCST (R8), Z19, Z4
+	VFMADD231PS.BCST (R9), Z19, Z5
+	VBROADCASTF64X4  32(R10)(R11*4), K1, Z21
+	VFMADD231PS.BCST (DX)(CX*1), Z19, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z19, Z7
+	VFMADD231PS.BCST (SI)(CX*1), Z19, Z8
+	VBROADCASTF64X4  32(R10)(R11*1), Z22
+	VFMADD231PS.BCST (DI)(CX*1), Z19, Z9
+	VFMADD231PS.BCST (R8)(CX*1), Z19, Z10
+	VBROADCASTF64X4  32(R10)(R13*1), K1, Z22
+	VSHUFF64X2       $0x88, Z16, Z12, Z20
+	VFMADD231PS.BCST 4(DX), Z20, Z0
+	VFMADD231PS.BCST 4(BX), Z20, Z1
+	VFMADD231PS.BCST 4(SI), Z20, Z2
+	VBROADCASTF64X4  32(R10)(R11*2), Z19
+	VFMADD231PS.BCST 4(DI), Z20, Z3
+	VFMADD231PS.BCST 4(R8), Z20, Z4
+	VFMADD231PS.BCST 4(R9), Z20, Z5
+	VBROADCASTF64X4  32(R10)(R12*2), K1, Z19
+	VFMADD231PS.BCST 4(DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z20, Z7
+	VFMADD231PS.BCST 4(SI)(CX*1), Z20, Z8
 	VBROADCASTF64X4  32(R10)(R12*1), Z23
-	VFMADD231PS.BCST 4(DI)(CX*1), Z12, Z9
-	VFMADD231PS.BCST 4(R8)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 4(DI)(CX*1), Z20, Z9
+	VFMADD231PS.BCST 4(R8)(CX*1), Z20, Z10
 	VBROADCASTF64X4  32(R10)(R14*1), K1, Z23
-	VSHUFF64X2       $0x88, Z17, Z21, Z24
+	VSHUFF64X2       $0x88, Z17, Z13, Z24
 	VFMADD231PS.BCST 8(DX), Z24, Z0
 	VFMADD231PS.BCST 8(BX), Z24, Z1
 	VFMADD231PS.BCST 8(SI), Z24, Z2
-	VUNPCKLPS        Z14, Z13, Z12
+	VUNPCKLPS        Z22, Z21, Z20
 	VFMADD231PS.BCST 8(DI), Z24, Z3
 	VFMADD231PS.BCST 8(R8), Z24, Z4
 	VFMADD231PS.BCST 8(R9), Z24, Z5
-	VUNPCKHPS        Z14, Z13, Z14
+	VUNPCKHPS        Z22, Z21, Z22
 	VFMADD231PS.BCST 8(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 8(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 8(SI)(CX*1), Z24, Z8
-	VUNPCKLPS        Z23, Z11, Z13
+	VUNPCKLPS        Z23, Z19, Z21
 	VFMADD231PS.BCST 8(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 8(R8)(CX*1), Z24, Z10
-	VUNPCKHPS        Z23, Z11, Z23
-	VSHUFF64X2       $0x88, Z18, Z22, Z24
+	VUNPCKHPS        Z23, Z19, Z23
+	VSHUFF64X2       $0x88, Z18, Z14, Z24
 	VFMADD231PS.BCST 12(DX), Z24, Z0
 	VFMADD231PS.BCST 12(BX), Z24, Z1
 	VFMADD231PS.BCST 12(SI), Z24, Z2
-	VSHUFPS          $0x44, Z13, Z12, Z11
+	VSHUFPS          $0x44, Z21, Z20, Z19
 	VFMADD231PS.BCST 12(DI), Z24, Z3
 	VFMADD231PS.BCST 12(R8), Z24, Z4
 	VFMADD231PS.BCST 12(R9), Z24, Z5
-	VSHUFPS          $0xee, Z13, Z12, Z12
+	VSHUFPS          $0xee, Z21, Z20, Z20
 	VFMADD231PS.BCST 12(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 12(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 12(SI)(CX*1), Z24, Z8
-	VSHUFPS          $0x44, Z23, Z14, Z13
+	VSHUFPS          $0x44, Z23, Z22, Z21
 	VFMADD231PS.BCST 12(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 12(R8)(CX*1), Z24, Z10
-	VSHUFPS          $0xee, Z23, Z14, Z14
-	VSHUFF64X2       $0xdd, Z16, Z19, Z23
+	VSHUFPS          $0xee, Z23, Z22, Z22
+	VSHUFF64X2       $0xdd, Z15, Z11, Z23
 	VFMADD231PS.BCST 16(DX), Z23, Z0
 	VFMADD231PS.BCST 16(BX), Z23, Z1
 	VFMADD231PS.BCST 16(SI), Z23, Z2
-	VBROADCASTF64X4  32(R15), Z16
+	VBROADCASTF64X4  32(R15), Z11
 	VFMADD231PS.BCST 16(DI), Z23, Z3
 	VFMADD231PS.BCST 16(R8), Z23, Z4
 	VFMADD231PS.BCST 16(R9), Z23, Z5
-	VBROADCASTF64X4  32(R15)(R11*4), K1, Z16
+	VBROADCASTF64X4  32(R15)(R11*4), K1, Z11
 	VFMADD231PS.BCST 16(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 16(BX)(CX*1), Z23, Z7
 	VFMADD231PS.BCST 16(SI)(CX*1), Z23, Z8
-	VBROADCASTF64X4  32(R15)(R11*1), Z19
+	VBROADCASTF64X4  32(R15)(R11*1), Z15
 	VFMADD231PS.BCST 16(DI)(CX*1), Z23, Z9
 	VFMADD231PS.BCST 16(R8)(CX*1), Z23, Z10
-	VBROADCASTF64X4  32(R15)(R13*1), K1, Z19
-	VSHUFF64X2       $0xdd, Z15, Z20, Z23
+	VBROADCASTF64X4  32(R15)(R13*1), K1, Z15
+	VSHUFF64X2       $0xdd, Z16, Z12, Z23
 	VFMADD231PS.BCST 20(DX), Z23, Z0
 	VFMADD231PS.BCST 20(BX), Z23, Z1
 	VFMADD231PS.BCST 20(SI), Z23, Z2
-	VBROADCASTF64X4  32(R15)(R11*2), Z15
+	VBROADCASTF64X4  32(R15)(R11*2), Z12
 	VFMADD231PS.BCST 20(DI), Z23, Z3
 	VFMADD231PS.BCST 20(R8), Z23, Z4
 	VFMADD231PS.BCST 20(R9), Z23, Z5
-	VBROADCASTF64X4  32(R15)(R12*2), K1, Z15
+	VBROADCASTF64X4  32(R15)(R12*2), K1, Z12
 	VFMADD231PS.BCST 20(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 20(BX)(CX*1), Z23, Z7
 	VFMADD231PS.BCST 20(SI)(CX*1), Z23, Z8
-	VBROADCASTF64X4  32(R15)(R12*1), Z20
+	VBROADCASTF64X4  32(R15)(R12*1), Z16
 	VFMADD231PS.BCST 20(DI)(CX*1), Z23, Z9
 	VFMADD231PS.BCST 20(R8)(CX*1), Z23, Z10
-	VBROADCASTF64X4  32(R15)(R14*1), K1, Z20
-	VSHUFF64X2       $0xdd, Z17, Z21, Z21
-	VFMADD231PS.BCST 24(DX), Z21, Z0
-	VFMADD231PS.BCST 24(BX), Z21, Z1
-	VFMADD231PS.BCST 24(SI), Z21, Z2
-	VUNPCKLPS        Z19, Z16, Z17
-	VFMADD231PS.BCST 24(DI), Z21, Z3
-	VFMADD231PS.BCST 24(R8), Z21, Z4
-	VFMADD231PS.BCST 24(R9), Z21, Z5
-	VUNPCKHPS        Z19, Z16, Z19
-	VFMADD231PS.BCST 24(DX)(CX*1), Z21, Z6
-	VFMADD231PS.BCST 24(BX)(CX*1), Z21, Z7
-	VFMADD231PS.BCST 24(SI)(CX*1), Z21, Z8
-	VUNPCKLPS        Z20, Z15, Z16
-	VFMADD231PS.BCST 24(DI)(CX*1), Z21, Z9
-	VFMADD231PS.BCST 24(R8)(CX*1), Z21, Z10
-	VUNPCKHPS        Z20, Z15, Z20
-	VSHUFF64X2       $0xdd, Z18, Z22, Z18
-	VFMADD231PS.BCST 28(DX), Z18, Z0
-	VFMADD231PS.BCST 28(BX), Z18, Z1
-	VFMADD231PS.BCST 28(SI), Z18, Z2
-	VSHUFPS          $0x44, Z16, Z17, Z15
-	VFMADD231PS.BCST 28(DI), Z18, Z3
-	VFMADD231PS.BCST 28(R8), Z18, Z4
-	VFMADD231PS.BCST 28(R9), Z18, Z5
-	VSHUFPS          $0xee, Z16, Z17, Z16
-	VFMADD231PS.BCST 28(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 28(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 28(SI)(CX*1), Z18, Z8
-	VSHUFPS          $0x44, Z20, Z19, Z17
-	VFMADD231PS.BCST 28(DI)(CX*1), Z18, Z9
-	VFMADD231PS.BCST 28(R8)(CX*1), Z18, Z10
-	VSHUFPS          $0xee, Z20, Z19, Z18
+	VBROADCASTF64X4  32(R15)(R14*1), K1, Z16
+	VSHUFF64X2       $0xdd, Z17, Z13, Z17
+	VFMADD231PS.BCST 24(DX), Z17, Z0
+	VFMADD231PS.BCST 24(BX), Z17, Z1
+	VFMADD231PS.BCST 24(SI), Z17, Z2
+	VUNPCKLPS        Z15, Z11, Z13
+	VFMADD231PS.BCST 24(DI), Z17, Z3
+	VFMADD231PS.BCST 24(R8), Z17, Z4
+	VFMADD231PS.BCST 24(R9), Z17, Z5
+	VUNPCKHPS        Z15, Z11, Z11
+	VFMADD231PS.BCST 24(DX)(CX*1), Z17, Z6
+	VFMADD231PS.BCST 24(BX)(CX*1), Z17, Z7
+	VFMADD231PS.BCST 24(SI)(CX*1), Z17, Z8
+	VUNPCKLPS        Z16, Z12, Z15
+	VFMADD231PS.BCST 24(DI)(CX*1), Z17, Z9
+	VFMADD231PS.BCST 24(R8)(CX*1), Z17, Z10
+	VUNPCKHPS        Z16, Z12, Z12
+	VSHUFF64X2       $0xdd, Z18, Z14, Z14
+	VFMADD231PS.BCST 28(DX), Z14, Z0
+	VFMADD231PS.BCST 28(BX), Z14, Z1
+	VFMADD231PS.BCST 28(SI), Z14, Z2
+	VSHUFPS          $0x44, Z15, Z13, Z16
+	VFMADD231PS.BCST 28(DI), Z14, Z3
+	VFMADD231PS.BCST 28(R8), Z14, Z4
+	VFMADD231PS.BCST 28(R9), Z14, Z5
+	VSHUFPS          $0xee, Z15, Z13, Z15
+	VFMADD231PS.BCST 28(DX)(CX*1), Z14, Z6
+	VFMADD231PS.BCST 28(BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST 28(SI)(CX*1), Z14, Z8
+	VSHUFPS          $0x44, Z12, Z11, Z17
+	VFMADD231PS.BCST 28(DI)(CX*1), Z14, Z9
+	VFMADD231PS.BCST 28(R8)(CX*1), Z14, Z10
+	VSHUFPS          $0xee, Z12, Z11, Z18
 	SUBQ             $0x10, 24(SP)
 	JEQ              last
-	VSHUFF64X2       $0x88, Z15, Z11, Z19
-	VFMADD231PS.BCST 32(DX), Z19, Z0
-	VFMADD231PS.BCST 32(BX), Z19, Z1
-	VFMADD231PS.BCST 32(SI), Z19, Z2
-	VBROADCASTF64X4  64(R10), Z21
-	VFMADD231PS.BCST 32(DI), Z19, Z3
-	VFMADD231PS.BCST 32(R8), Z19, Z4
-	VFMADD231PS.BCST 32(R9), Z19, Z5
-	VBROADCASTF64X4  64(R10)(R11*4), K1, Z21
-	VFMADD231PS.BCST 32(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z19, Z8
-	VBROADCASTF64X4  64(R10)(R11*1), Z22
-	VFMADD231PS.BCST 32(DI)(CX*1), Z19, Z9
-	VFMADD231PS.BCST 32(R8)(CX*1), Z19, Z10
-	VBROADCASTF64X4  64(R10)(R13*1), K1, Z22
-	VSHUFF64X2       $0x88, Z16, Z12, Z20
-	VFMADD231PS.BCST 36(DX), Z20, Z0
-	VFMADD231PS.BCST 36(BX), Z20, Z1
-	VFMADD231PS.BCST 36(SI), Z20, Z2
-	VBROADCASTF64X4  64(R10)(R11*2), Z19
-	VFMADD231PS.BCST 36(DI), Z20, Z3
-	VFMADD231PS.BCST 36(R8), Z20, Z4
-	VFMADD231PS.BCST 36(R9), Z20, Z5
-	VBROADCASTF64X4  64(R10)(R12*2), K1, Z19
-	VFMADD231PS.BCST 36(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z20, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z20, Z8
+	VSHUFF64X2       $0x88, Z16, Z19, Z11
+	VFMADD231PS.BCST 32(DX), Z11, Z0
+	VFMADD231PS.BCST 32(BX), Z11, Z1
+	VFMADD231PS.BCST 32(SI), Z11, Z2
+	VBROADCASTF64X4  64(R10), Z13
+	VFMADD231PS.BCST 32(DI), Z11, Z3
+	VFMADD231PS.BCST 32(R8), Z11, Z4
+	VFMADD231PS.BCST 32(R9), Z11, Z5
+	VBROADCASTF64X4  64(R10)(R11*4), K1, Z13
+	VFMADD231PS.BCST 32(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z11, Z8
+	VBROADCASTF64X4  64(R10)(R11*1), Z14
+	VFMADD231PS.BCST 32(DI)(CX*1), Z11, Z9
+	VFMADD231PS.BCST 32(R8)(CX*1), Z11, Z10
+	VBROADCASTF64X4  64(R10)(R13*1), K1, Z14
+	VSHUFF64X2       $0x88, Z15, Z20, Z12
+	VFMADD231PS.BCST 36(DX), Z12, Z0
+	VFMADD231PS.BCST 36(BX), Z12, Z1
+	VFMADD231PS.BCST 36(SI), Z12, Z2
+	VBROADCASTF64X4  64(R10)(R11*2), Z11
+	VFMADD231PS.BCST 36(DI), Z12, Z3
+	VFMADD231PS.BCST 36(R8), Z12, Z4
+	VFMADD231PS.BCST 36(R9), Z12, Z5
+	VBROADCASTF64X4  64(R10)(R12*2), K1, Z11
+	VFMADD231PS.BCST 36(DX)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z12, Z8
 	VBROADCASTF64X4  64(R10)(R12*1), Z23
-	VFMADD231PS.BCST 36(DI)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 36(R8)(CX*1), Z20, Z10
+	VFMADD231PS.BCST 36(DI)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 36(R8)(CX*1), Z12, Z10
 	VBROADCASTF64X4  64(R10)(R14*1), K1, Z23
-	VSHUFF64X2       $0x88, Z17, Z13, Z24
+	VSHUFF64X2       $0x88, Z17, Z21, Z24
 	VFMADD231PS.BCST 40(DX), Z24, Z0
 	VFMADD231PS.BCST 40(BX), Z24, Z1
 	VFMADD231PS.BCST 40(SI), Z24, Z2
-	VUNPCKLPS        Z22, Z21, Z20
+	VUNPCKLPS        Z14, Z13, Z12
 	VFMADD231PS.BCST 40(DI), Z24, Z3
 	VFMADD231PS.BCST 40(R8), Z24, Z4
 	VFMADD231PS.BCST 40(R9), Z24, Z5
-	VUNPCKHPS        Z22, Z21, Z22
+	VUNPCKHPS        Z14, Z13, Z14
 	VFMADD231PS.BCST 40(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 40(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 40(SI)(CX*1), Z24, Z8
-	VUNPCKLPS        Z23, Z19, Z21
+	VUNPCKLPS        Z23, Z11, Z13
 	VFMADD231PS.BCST 40(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 40(R8)(CX*1), Z24, Z10
-	VUNPCKHPS        Z23, Z19, Z23
-	VSHUFF64X2       $0x88, Z18, Z14, Z24
+	VUNPCKHPS        Z23, Z11, Z23
+	VSHUFF64X2       $0x88, Z18, Z22, Z24
 	VFMADD231PS.BCST 44(DX), Z24, Z0
 	VFMADD231PS.BCST 44(BX), Z24, Z1
 	VFMADD231PS.BCST 44(SI), Z24, Z2
-	VSHUFPS          $0x44, Z21, Z20, Z19
+	VSHUFPS          $0x44, Z13, Z12, Z11
 	VFMADD231PS.BCST 44(DI), Z24, Z3
 	VFMADD231PS.BCST 44(R8), Z24, Z4
 	VFMADD231PS.BCST 44(R9), Z24, Z5
-	VSHUFPS          $0xee, Z21, Z20, Z20
+	VSHUFPS          $0xee, Z13, Z12, Z12
 	VFMADD231PS.BCST 44(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 44(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 44(SI)(CX*1), Z24, Z8
-	VSHUFPS          $0x44, Z23, Z22, Z21
+	VSHUFPS          $0x44, Z23, Z14, Z13
 	VFMADD231PS.BCST 44(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 44(R8)(CX*1), Z24, Z10
-	VSHUFPS          $0xee, Z23, Z22, Z22
-	VSHUFF64X2       $0xdd, Z15, Z11, Z23
+	VSHUFPS          $0xee, Z23, Z14, Z14
+	VSHUFF64X2       $0xdd, Z16, Z19, Z23
 	VFMADD231PS.BCST 48(DX), Z23, Z0
 	VFMADD231PS.BCST 48(BX), Z23, Z1
 	VFMADD231PS.BCST 48(SI), Z23, Z2
-	VBROADCASTF64X4  64(R15), Z11
+	VBROADCASTF64X4  64(R15), Z16
 	VFMADD231PS.BCST 48(DI), Z23, Z3
 	VFMADD231PS.BCST 48(R8), Z23, Z4
 	VFMADD231PS.BCST 48(R9), Z23, Z5
-	VBROADCASTF64X4  64(R15)(R11*4), K1, Z11
+	VBROADCASTF64X4  64(R15)(R11*4), K1, Z16
 	VFMADD231PS.BCST 48(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 48(BX)(CX*1), Z23, Z7
 	VFMADD231PS.BCST 48(SI)(CX*1), Z23, Z8
-	VBROADCASTF64X4  64(R15)(R11*1), Z15
+	VBROADCASTF64X4  64(R15)(R11*1), Z19
 	VFMADD231PS.BCST 48(DI)(CX*1), Z23, Z9
 	VFMADD231PS.BCST 48(R8)(CX*1), Z23, Z10
-	VBROADCASTF64X4  64(R15)(R13*1), K1, Z15
-	VSHUFF64X2       $0xdd, Z16, Z12, Z23
+	VBROADCASTF64X4  64(R15)(R13*1), K1, Z19
+	VSHUFF64X2       $0xdd, Z15, Z20, Z23
 	VFMADD231PS.BCST 52(DX), Z23, Z0
 	VFMADD231PS.BCST 52(BX), Z23, Z1
 	VFMADD231PS.BCST 52(SI), Z23, Z2
-	VBROADCASTF64X4  64(R15)(R11*2), Z12
+	VBROADCASTF64X4  64(R15)(R11*2), Z15
 	VFMADD231PS.BCST 52(DI), Z23, Z3
 	VFMADD231PS.BCST 52(R8), Z23, Z4
 	VFMADD231PS.BCST 52(R9), Z23, Z5
-	VBROADCASTF64X4  64(R15)(R12*2), K1, Z12
+	VBROADCASTF64X4  64(R15)(R12*2), K1, Z15
 	VFMADD231PS.BCST 52(DX)(CX*1), Z23, Z6
 	VFMADD231PS.BCST 52(BX)(CX*1), Z23, Z7
 	VFMADD231PS.BCST 52(SI)(CX*1), Z23, Z8
-	VBROADCASTF64X4  64(R15)(R12*1), Z16
+	VBROADCASTF64X4  64(R15)(R12*1), Z20
 	VFMADD231PS.BCST 52(DI)(CX*1), Z23, Z9
 	VFMADD231PS.BCST 52(R8)(CX*1), Z23, Z10
-	VBROADCASTF64X4  64(R15)(R14*1), K1, Z16
-	VSHUFF64X2       $0xdd, Z17, Z13, Z17
-	VFMADD231PS.BCST 56(DX), Z17, Z0
-	VFMADD231PS.BCST 56(BX), Z17, Z1
-	VFMADD231PS.BCST 56(SI), Z17, Z2
-	VUNPCKLPS        Z15, Z11, Z13
-	VFMADD231PS.BCST 56(DI), Z17, Z3
-	VFMADD231PS.BCST 56(R8), Z17, Z4
-	VFMADD231PS.BCST 56(R9), Z17, Z5
-	VUNPCKHPS        Z15, Z11, Z11
-	VFMADD231PS.BCST 56(DX)(CX*1), Z17, Z6
-	VFMADD231PS.BCST 56(BX)(CX*1), Z17, Z7
-	VFMADD231PS.BCST 56(SI)(CX*1), Z17, Z8
-	VUNPCKLPS        Z16, Z12, Z15
-	VFMADD231PS.BCST 56(DI)(CX*1), Z17, Z9
-	VFMADD231PS.BCST 56(R8)(CX*1), Z17, Z10
-	VUNPCKHPS        Z16, Z12, Z12
-	VSHUFF64X2       $0xdd, Z18, Z14, Z14
-	VFMADD231PS.BCST 60(DX), Z14, Z0
-	VFMADD231PS.BCST 60(BX), Z14, Z1
-	VFMADD231PS.BCST 60(SI), Z14, Z2
-	VSHUFPS          $0x44, Z15, Z13, Z16
-	VFMADD231PS.BCST 60(DI), Z14, Z3
-	VFMADD231PS.BCST 60(R8), Z14, Z4
-	VFMADD231PS.BCST 60(R9), Z14, Z5
-	VSHUFPS          $0xee, Z15, Z13, Z15
-	VFMADD231PS.BCST 60(DX)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 60(BX)(CX*1), Z14, Z7
-	VFMADD231PS.BCST 60(SI)(CX*1), Z14, Z8
-	VSHUFPS          $0x44, Z12, Z11, Z17
-	VFMADD231PS.BCST 60(DI)(CX*1), Z14, Z9
-	VFMADD231PS.BCST 60(R8)(CX*1), Z14, Z10
-	VSHUFPS          $0xee, Z12, Z11, Z18
+	VBROADCASTF64X4  64(R15)(R14*1), K1, Z20
+	VSHUFF64X2       $0xdd, Z17, Z21, Z21
+	VFMADD231PS.BCST 56(DX), Z21, Z0
+	VFMADD231PS.BCST 56(BX), Z21, Z1
+	VFMADD231PS.BCST 56(SI), Z21, Z2
+	VUNPCKLPS        Z19, Z16, Z17
+	VFMADD231PS.BCST 56(DI), Z21, Z3
+	VFMADD231PS.BCST 56(R8), Z21, Z4
+	VFMADD231PS.BCST 56(R9), Z21, Z5
+	VUNPCKHPS        Z19, Z16, Z19
+	VFMADD231PS.BCST 56(DX)(CX*1), Z21, Z6
+	VFMADD231PS.BCST 56(BX)(CX*1), Z21, Z7
+	VFMADD231PS.BCST 56(SI)(CX*1), Z21, Z8
+	VUNPCKLPS        Z20, Z15, Z16
+	VFMADD231PS.BCST 56(DI)(CX*1), Z21, Z9
+	VFMADD231PS.BCST 56(R8)(CX*1), Z21, Z10
+	VUNPCKHPS        Z20, Z15, Z20
+	VSHUFF64X2       $0xdd, Z18, Z22, Z18
+	VFMADD231PS.BCST 60(DX), Z18, Z0
+	VFMADD231PS.BCST 60(BX), Z18, Z1
+	VFMADD231PS.BCST 60(SI), Z18, Z2
+	VSHUFPS          $0x44, Z16, Z17, Z15
+	VFMADD231PS.BCST 60(DI), Z18, Z3
+	VFMADD231PS.BCST 60(R8), Z18, Z4
+	VFMADD231PS.BCST 60(R9), Z18, Z5
+	VSHUFPS          $0xee, Z16, Z17, Z16
+	VFMADD231PS.BCST 60(DX)(CX*1), Z18, Z6
+	VFMADD231PS.BCST 60(BX)(CX*1), Z18, Z7
+	VFMADD231PS.BCST 60(SI)(CX*1), Z18, Z8
+	VSHUFPS          $0x44, Z20, Z19, Z17
+	VFMADD231PS.BCST 60(DI)(CX*1), Z18, Z9
+	VFMADD231PS.BCST 60(R8)(CX*1), Z18, Z10
+	VSHUFPS          $0xee, Z20, Z19, Z18
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -28358,55 +28429,55 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z15, Z11, Z19
-	VFMADD231PS.BCST 32(DX), Z19, Z0
-	VFMADD231PS.BCST 32(BX), Z19, Z1
-	VFMADD231PS.BCST 32(SI), Z19, Z2
-	VFMADD231PS.BCST 32(DI), Z19, Z3
-	VFMADD231PS.BCST 32(R8), Z19, Z4
-	VFMADD231PS.BCST 32(R9), Z19, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z19, Z8
-	VFMADD231PS.BCST 32(DI)(CX*1), Z19, Z9
-	VFMADD231PS.BCST 32(R8)(CX*1), Z19, Z10
-	VSHUFF64X2       $0x88, Z16, Z12, Z19
-	VFMADD231PS.BCST 36(DX), Z19, Z0
-	VFMADD231PS.BCST 36(BX), Z19, Z1
-	VFMADD231PS.BCST 36(SI), Z19, Z2
-	VFMADD231PS.BCST 36(DI), Z19, Z3
-	VFMADD231PS.BCST 36(R8), Z19, Z4
-	VFMADD231PS.BCST 36(R9), Z19, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z19, Z8
-	VFMADD231PS.BCST 36(DI)(CX*1), Z19, Z9
-	VFMADD231PS.BCST 36(R8)(CX*1), Z19, Z10
-	VSHUFF64X2       $0x88, Z17, Z13, Z19
-	VFMADD231PS.BCST 40(DX), Z19, Z0
-	VFMADD231PS.BCST 40(BX), Z19, Z1
-	VFMADD231PS.BCST 40(SI), Z19, Z2
-	VFMADD231PS.BCST 40(DI), Z19, Z3
-	VFMADD231PS.BCST 40(R8), Z19, Z4
-	VFMADD231PS.BCST 40(R9), Z19, Z5
-	VFMADD231PS.BCST 40(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 40(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 40(SI)(CX*1), Z19, Z8
-	VFMADD231PS.BCST 40(DI)(CX*1), Z19, Z9
-	VFMADD231PS.BCST 40(R8)(CX*1), Z19, Z10
-	VSHUFF64X2       $0x88, Z18, Z14, Z19
-	VFMADD231PS.BCST 44(DX), Z19, Z0
-	VFMADD231PS.BCST 44(BX), Z19, Z1
-	VFMADD231PS.BCST 44(SI), Z19, Z2
-	VFMADD231PS.BCST 44(DI), Z19, Z3
-	VFMADD231PS.BCST 44(R8), Z19, Z4
-	VFMADD231PS.BCST 44(R9), Z19, Z5
-	VFMADD231PS.BCST 44(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 44(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 44(SI)(CX*1), Z19, Z8
-	VFMADD231PS.BCST 44(DI)(CX*1), Z19, Z9
-	VFMADD231PS.BCST 44(R8)(CX*1), Z19, Z10
-	VSHUFF64X2       $0xdd, Z15, Z11, Z11
+	VSHUFF64X2       $0x88, Z16, Z19, Z11
+	VFMADD231PS.BCST 32(DX), Z11, Z0
+	VFMADD231PS.BCST 32(BX), Z11, Z1
+	VFMADD231PS.BCST 32(SI), Z11, Z2
+	VFMADD231PS.BCST 32(DI), Z11, Z3
+	VFMADD231PS.BCST 32(R8), Z11, Z4
+	VFMADD231PS.BCST 32(R9), Z11, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z11, Z8
+	VFMADD231PS.BCST 32(DI)(CX*1), Z11, Z9
+	VFMADD231PS.BCST 32(R8)(CX*1), Z11, Z10
+	VSHUFF64X2       $0x88, Z15, Z20, Z11
+	VFMADD231PS.BCST 36(DX), Z11, Z0
+	VFMADD231PS.BCST 36(BX), Z11, Z1
+	VFMADD231PS.BCST 36(SI), Z11, Z2
+	VFMADD231PS.BCST 36(DI), Z11, Z3
+	VFMADD231PS.BCST 36(R8), Z11, Z4
+	VFMADD231PS.BCST 36(R9), Z11, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z11, Z8
+	VFMADD231PS.BCST 36(DI)(CX*1), Z11, Z9
+	VFMADD231PS.BCST 36(R8)(CX*1), Z11, Z10
+	VSHUFF64X2       $0x88, Z17, Z21, Z11
+	VFMADD231PS.BCST 40(DX), Z11, Z0
+	VFMADD231PS.BCST 40(BX), Z11, Z1
+	VFMADD231PS.BCST 40(SI), Z11, Z2
+	VFMADD231PS.BCST 40(DI), Z11, Z3
+	VFMADD231PS.BCST 40(R8), Z11, Z4
+	VFMADD231PS.BCST 40(R9), Z11, Z5
+	VFMADD231PS.BCST 40(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 40(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 40(SI)(CX*1), Z11, Z8
+	VFMADD231PS.BCST 40(DI)(CX*1), Z11, Z9
+	VFMADD231PS.BCST 40(R8)(CX*1), Z11, Z10
+	VSHUFF64X2       $0x88, Z18, Z22, Z11
+	VFMADD231PS.BCST 44(DX), Z11, Z0
+	VFMADD231PS.BCST 44(BX), Z11, Z1
+	VFMADD231PS.BCST 44(SI), Z11, Z2
+	VFMADD231PS.BCST 44(DI), Z11, Z3
+	VFMADD231PS.BCST 44(R8), Z11, Z4
+	VFMADD231PS.BCST 44(R9), Z11, Z5
+	VFMADD231PS.BCST 44(DX)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 44(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 44(SI)(CX*1), Z11, Z8
+	VFMADD231PS.BCST 44(DI)(CX*1), Z11, Z9
+	VFMADD231PS.BCST 44(R8)(CX*1), Z11, Z10
+	VSHUFF64X2       $0xdd, Z16, Z19, Z11
 	VFMADD231PS.BCST 48(DX), Z11, Z0
 	VFMADD231PS.BCST 48(BX), Z11, Z1
 	VFMADD231PS.BCST 48(SI), Z11, Z2
@@ -28418,7 +28489,7 @@ last:
 	VFMADD231PS.BCST 48(SI)(CX*1), Z11, Z8
 	VFMADD231PS.BCST 48(DI)(CX*1), Z11, Z9
 	VFMADD231PS.BCST 48(R8)(CX*1), Z11, Z10
-	VSHUFF64X2       $0xdd, Z16, Z12, Z11
+	VSHUFF64X2       $0xdd, Z15, Z20, Z11
 	VFMADD231PS.BCST 52(DX), Z11, Z0
 	VFMADD231PS.BCST 52(BX), Z11, Z1
 	VFMADD231PS.BCST 52(SI), Z11, Z2
@@ -28430,7 +28501,7 @@ last:
 	VFMADD231PS.BCST 52(SI)(CX*1), Z11, Z8
 	VFMADD231PS.BCST 52(DI)(CX*1), Z11, Z9
 	VFMADD231PS.BCST 52(R8)(CX*1), Z11, Z10
-	VSHUFF64X2       $0xdd, Z17, Z13, Z11
+	VSHUFF64X2       $0xdd, Z17, Z21, Z11
 	VFMADD231PS.BCST 56(DX), Z11, Z0
 	VFMADD231PS.BCST 56(BX), Z11, Z1
 	VFMADD231PS.BCST 56(SI), Z11, Z2
@@ -28442,7 +28513,7 @@ last:
 	VFMADD231PS.BCST 56(SI)(CX*1), Z11, Z8
 	VFMADD231PS.BCST 56(DI)(CX*1), Z11, Z9
 	VFMADD231PS.BCST 56(R8)(CX*1), Z11, Z10
-	VSHUFF64X2       $0xdd, Z18, Z14, Z11
+	VSHUFF64X2       $0xdd, Z18, Z22, Z11
 	VFMADD231PS.BCST 60(DX), Z11, Z0
 	VFMADD231PS.BCST 60(BX), Z11, Z1
 	VFMADD231PS.BCST 60(SI), Z11, Z2
@@ -28454,7 +28525,7 @@ last:
 	VFMADD231PS.BCST 60(SI)(CX*1), Z11, Z8
 	VFMADD231PS.BCST 60(DI)(CX*1), Z11, Z9
 	VFMADD231PS.BCST 60(R8)(CX*1), Z11, Z10
-	MOVQ             40(AX), DX
+	MOVQ             48(AX), DX
 	MOVQ             8(SP), CX
 	VMOVUPS          Z0, (CX)
 	ADDQ             DX, CX
@@ -28478,7 +28549,7 @@ last:
 	ADDQ             DX, CX
 	VMOVUPS          Z10, (CX)
 	ADDQ             DX, CX
-	MOVQ             24(AX), CX
+	MOVQ             32(AX), CX
 	SHLQ             $0x04, CX
 	ADDQ             CX, (SP)
 	ADDQ             $0x40, 8(SP)
@@ -28493,14 +28564,14 @@ TEXT ·turned12_avx512(SB), $32-8
 	MOVQ  p+0(FP), AX
 	MOVL  $0x000000f0, CX
 	KMOVW CX, K1
-	MOVQ  16(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, (SP)
-	MOVQ  32(AX), CX
+	MOVQ  40(AX), CX
 	MOVQ  CX, 8(SP)
 	MOVQ  $+2, 16(SP)
 
 columns:
-	MOVQ    48(AX), CX
+	MOVQ    56(AX), CX
 	MOVQ    CX, 24(SP)
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
@@ -28514,9 +28585,9 @@ columns:
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
 	VPXORD  Z11, Z11, Z11
-	CMPQ    96(AX), $0x00
+	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    40(AX), DX
+	MOVQ    48(AX), DX
 	MOVQ    8(SP), CX
 	VMOVUPS (CX), Z0
 	ADDQ    DX, CX
@@ -28552,320 +28623,320 @@ begun:
 	LEAQ            (DI)(CX*1), R8
 	LEAQ            (R8)(CX*1), R9
 	IMUL3Q          $0x06, CX, CX
-	MOVQ            24(AX), R11
+	MOVQ            32(AX), R11
 	LEAQ            (R11)(R11*2), R12
 	LEAQ            (R12)(R11*2), R13
 	LEAQ            (R13)(R11*2), R14
 	MOVQ            (SP), R10
 	LEAQ            (R10)(R11*8), R15
-	VBROADCASTF64X4 (R10), Z12
-	VBROADCASTF64X4 (R10)(R11*4), K1, Z12
+	VBROADCASTF64X4 (R10), Z14
+	VBROADCASTF64X4 (R10)(R11*4), K1, Z14
 	VBROADCASTF64X4 (R10)(R11*1), Z15
 	VBROADCASTF64X4 (R10)(R13*1), K1, Z15
-	VBROADCASTF64X4 (R10)(R11*2), Z13
-	VBROADCASTF64X4 (R10)(R12*2), K1, Z13
+	VBROADCASTF64X4 (R10)(R11*2), Z12
+	VBROADCASTF64X4 (R10)(R12*2), K1, Z12
 	VBROADCASTF64X4 (R10)(R12*1), Z16
 	VBROADCASTF64X4 (R10)(R14*1), K1, Z16
-	VUNPCKLPS       Z15, Z12, Z14
-	VUNPCKHPS       Z15, Z12, Z12
-	VUNPCKLPS       Z16, Z13, Z15
-	VUNPCKHPS       Z16, Z13, Z13
-	VSHUFPS         $0x44, Z15, Z14, Z20
-	VSHUFPS         $0xee, Z15, Z14, Z21
-	VSHUFPS         $0x44, Z13, Z12, Z22
-	VSHUFPS         $0xee, Z13, Z12, Z23
-	VBROADCASTF64X4 (R15), Z12
-	VBROADCASTF64X4 (R15)(R11*4), K1, Z12
-	VBROADCASTF64X4 (R15)(R11*1), Z15
-	VBROADCASTF64X4 (R15)(R13*1), K1, Z15
-	VBROADCASTF64X4 (R15)(R11*2), Z13
-	VBROADCASTF64X4 (R15)(R12*2), K1, Z13
-	VBROADCASTF64X4 (R15)(R12*1), Z16
-	VBROADCASTF64X4 (R15)(R14*1), K1, Z16
-	VUNPCKLPS       Z15, Z12, Z14
-	VUNPCKHPS       Z15, Z12, Z12
-	VUNPCKLPS       Z16, Z13, Z15
-	VUNPCKHPS       Z16, Z13, Z13
-	VSHUFPS         $0x44, Z15, Z14, Z17
-	VSHUFPS         $0xee, Z15, Z14, Z16
-	VSHUFPS         $0x44, Z13, Z12, Z18
-	VSHUFPS         $0xee, Z13, Z12, Z19
+	VUNPCKLPS       Z15, Z14, Z13
+	VUNPCKHPS       Z15, Z14, Z15
+	VUNPCKLPS       Z16, Z12, Z14
+	VUNPCKHPS       Z16, Z12, Z16
+	VSHUFPS         $0x44, Z14, Z13, Z12
+	VSHUFPS         $0xee, Z14, Z13, Z13
+	VSHUFPS         $0x44, Z16, Z15, Z14
+	VSHUFPS         $0xee, Z16, Z15, Z15
+	VBROADCASTF64X4 (R15), Z18
+	VBROADCASTF64X4 (R15)(R11*4), K1, Z18
+	VBROADCASTF64X4 (R15)(R11*1), Z19
+	VBROADCASTF64X4 (R15)(R13*1), K1, Z19
+	VBROADCASTF64X4 (R15)(R11*2), Z16
+	VBROADCASTF64X4 (R15)(R12*2), K1, Z16
+	VBROADCASTF64X4 (R15)(R12*1), Z20
+	VBROADCASTF64X4 (R15)(R14*1), K1, Z20
+	VUNPCKLPS       Z19, Z18, Z17
+	VUNPCKHPS       Z19, Z18, Z19
+	VUNPCKLPS       Z20, Z16, Z18
+	VUNPCKHPS       Z20, Z16, Z20
+	VSHUFPS         $0x44, Z18, Z17, Z16
+	VSHUFPS         $0xee, Z18, Z17, Z17
+	VSHUFPS         $0x44, Z20, Z19, Z18
+	VSHUFPS         $0xee, Z20, Z19, Z19
 
 blocks:
-	VSHUFF64X2       $0x88, Z17, Z20, Z12
-	VFMADD231PS.BCST (DX), Z12, Z0
-	VFMADD231PS.BCST (BX), Z12, Z1
-	VFMADD231PS.BCST (SI), Z12, Z2
-	VBROADCASTF64X4  32(R10), Z14
-	VFMADD231PS.BCST (DI), Z12, Z3
-	VFMADD231PS.BCST (R8), Z12, Z4
-	VFMADD231PS.BCST (R9), Z12, Z5
-	VBROADCASTF64X4  32(R10)(R11*4), K1, Z14
-	VFMADD231PS.BCST (DX)(CX*1), Z12, Z6
-	VFMADD231PS.BCST (BX)(CX*1), Z12, Z7
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z8
-	VBROADCASTF64X4  32(R10)(R11*1), Z15
-	VFMADD231PS.BCST (DI)(CX*1), Z12, Z9
-	VFMADD231PS.BCST (R8)(CX*1), Z12, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
-	VBROADCASTF64X4  32(R10)(R13*1), K1, Z15
-	VSHUFF64X2       $0x88, Z16, Z21, Z13
-	VFMADD231PS.BCST 4(DX), Z13, Z0
-	VFMADD231PS.BCST 4(BX), Z13, Z1
-	VFMADD231PS.BCST 4(SI), Z13, Z2
-	VBROADCASTF64X4  32(R10)(R11*2), Z12
-	VFMADD231PS.BCST 4(DI), Z13, Z3
-	VFMADD231PS.BCST 4(R8), Z13, Z4
-	VFMADD231PS.BCST 4(R9), Z13, Z5
-	VBROADCASTF64X4  32(R10)(R12*2), K1, Z12
-	VFMADD231PS.BCST 4(DX)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 4(BX)(CX*1), Z13, Z7
-	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z8
+	VSHUFF64X2       $0x88, Z16, Z12, Z20
+	VFMADD231PS.BCST (DX), Z20, Z0
+	VFMADD231PS.BCST (BX), Z20, Z1
+	VFMADD231PS.BCST (SI), Z20, Z2
+	VBROADCASTF64X4  32(R10), Z22
+	VFMADD231PS.BCST (DI), Z20, Z3
+	VFMADD231PS.BCST (R8), Z20, Z4
+	VFMADD231PS.BCST (R9), Z20, Z5
+	VBROADCASTF64X4  32(R10)(R11*4), K1, Z22
+	VFMADD231PS.BCST (DX)(CX*1), Z20, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z20, Z7
+	VFMADD231PS.BCST (SI)(CX*1), Z20, Z8
+	VBROADCASTF64X4  32(R10)(R11*1), Z23
+	VFMADD231PS.BCST (DI)(CX*1), Z20, Z9
+	VFMADD231PS.BCST (R8)(CX*1), Z20, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z20, Z11
+	VBROADCASTF64X4  32(R10)(R13*1), K1, Z23
+	VSHUFF64X2       $0x88, Z17, Z13, Z21
+	VFMADD231PS.BCST 4(DX), Z21, Z0
+	VFMADD231PS.BCST 4(BX), Z21, Z1
+	VFMADD231PS.BCST 4(SI), Z21, Z2
+	VBROADCASTF64X4  32(R10)(R11*2), Z20
+	VFMADD231PS.BCST 4(DI), Z21, Z3
+	VFMADD231PS.BCST 4(R8), Z21, Z4
+	VFMADD231PS.BCST 4(R9), Z21, Z5
+	VBROADCASTF64X4  32(R10)(R12*2), K1, Z20
+	VFMADD231PS.BCST 4(DX)(CX*1), Z21, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z21, Z7
+	VFMADD231PS.BCST 4(SI)(CX*1), Z21, Z8
 	VBROADCASTF64X4  32(R10)(R12*1), Z24
-	VFMADD231PS.BCST 4(DI)(CX*1), Z13, Z9
-	VFMADD231PS.BCST 4(R8)(CX*1), Z13, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z13, Z11
+	VFMADD231PS.BCST 4(DI)(CX*1), Z21, Z9
+	VFMADD231PS.BCST 4(R8)(CX*1), Z21, Z10
+	VFMADD231PS.BCST 4(R9)(CX*1), Z21, Z11
 	VBROADCASTF64X4  32(R10)(R14*1), K1, Z24
-	VSHUFF64X2       $0x88, Z18, Z22, Z25
+	VSHUFF64X2       $0x88, Z18, Z14, Z25
 	VFMADD231PS.BCST 8(DX), Z25, Z0
 	VFMADD231PS.BCST 8(BX), Z25, Z1
 	VFMADD231PS.BCST 8(SI), Z25, Z2
-	VUNPCKLPS        Z15, Z14, Z13
+	VUNPCKLPS        Z23, Z22, Z21
 	VFMADD231PS.BCST 8(DI), Z25, Z3
 	VFMADD231PS.BCST 8(R8), Z25, Z4
 	VFMADD231PS.BCST 8(R9), Z25, Z5
-	VUNPCKHPS        Z15, Z14, Z15
+	VUNPCKHPS        Z23, Z22, Z23
 	VFMADD231PS.BCST 8(DX)(CX*1), Z25, Z6
 	VFMADD231PS.BCST 8(BX)(CX*1), Z25, Z7
 	VFMADD231PS.BCST 8(SI)(CX*1), Z25, Z8
-	VUNPCKLPS        Z24, Z12, Z14
+	VUNPCKLPS        Z24, Z20, Z22
 	VFMADD231PS.BCST 8(DI)(CX*1), Z25, Z9
 	VFMADD231PS.BCST 8(R8)(CX*1), Z25, Z10
 	VFMADD231PS.BCST 8(R9)(CX*1), Z25, Z11
-	VUNPCKHPS        Z24, Z12, Z24
-	VSHUFF64X2       $0x88, Z19, Z23, Z25
+	VUNPCKHPS        Z24, Z20, Z24
+	VSHUFF64X2       $0x88, Z19, Z15, Z25
 	VFMADD231PS.BCST 12(DX), Z25, Z0
 	VFMADD231PS.BCST 12(BX), Z25, Z1
 	VFMADD231PS.BCST 12(SI), Z25, Z2
-	VSHUFPS          $0x44, Z14, Z13, Z12
+	VSHUFPS          $0x44, Z22, Z21, Z20
 	VFMADD231PS.BCST 12(DI), Z25, Z3
 	VFMADD231PS.BCST 12(R8), Z25, Z4
 	VFMADD231PS.BCST 12(R9), Z25, Z5
-	VSHUFPS          $0xee, Z14, Z13, Z13
+	VSHUFPS          $0xee, Z22, Z21, Z21
 	VFMADD231PS.BCST 12(DX)(CX*1), Z25, Z6
 	VFMADD231PS.BCST 12(BX)(CX*1), Z25, Z7
 	VFMADD231PS.BCST 12(SI)(CX*1), Z25, Z8
-	VSHUFPS          $0x44, Z24, Z15, Z14
+	VSHUFPS          $0x44, Z24, Z23, Z22
 	VFMADD231PS.BCST 12(DI)(CX*1), Z25, Z9
 	VFMADD231PS.BCST 12(R8)(CX*1), Z25, Z10
 	VFMADD231PS.BCST 12(R9)(CX*1), Z25, Z11
-	VSHUFPS          $0xee, Z24, Z15, Z15
-	VSHUFF64X2       $0xdd, Z17, Z20, Z24
+	VSHUFPS          $0xee, Z24, Z23, Z23
+	VSHUFF64X2       $0xdd, Z16, Z12, Z24
 	VFMADD231PS.BCST 16(DX), Z24, Z0
 	VFMADD231PS.BCST 16(BX), Z24, Z1
 	VFMADD231PS.BCST 16(SI), Z24, Z2
-	VBROADCASTF64X4  32(R15), Z17
+	VBROADCASTF64X4  32(R15), Z12
 	VFMADD231PS.BCST 16(DI), Z24, Z3
 	VFMADD231PS.BCST 16(R8), Z24, Z4
 	VFMADD231PS.BCST 16(R9), Z24, Z5
-	VBROADCASTF64X4  32(R15)(R11*4), K1, Z17
+	VBROADCASTF64X4  32(R15)(R11*4), K1, Z12
 	VFMADD231PS.BCST 16(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 16(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 16(SI)(CX*1), Z24, Z8
-	VBROADCASTF64X4  32(R15)(R11*1), Z20
+	VBROADCASTF64X4  32(R15)(R11*1), Z16
 	VFMADD231PS.BCST 16(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 16(R8)(CX*1), Z24, Z10
 	VFMADD231PS.BCST 16(R9)(CX*1), Z24, Z11
-	VBROADCASTF64X4  32(R15)(R13*1), K1, Z20
-	VSHUFF64X2       $0xdd, Z16, Z21, Z24
+	VBROADCASTF64X4  32(R15)(R13*1), K1, Z16
+	VSHUFF64X2       $0xdd, Z17, Z13, Z24
 	VFMADD231PS.BCST 20(DX), Z24, Z0
 	VFMADD231PS.BCST 20(BX), Z24, Z1
 	VFMADD231PS.BCST 20(SI), Z24, Z2
-	VBROADCASTF64X4  32(R15)(R11*2), Z16
+	VBROADCASTF64X4  32(R15)(R11*2), Z13
 	VFMADD231PS.BCST 20(DI), Z24, Z3
 	VFMADD231PS.BCST 20(R8), Z24, Z4
 	VFMADD231PS.BCST 20(R9), Z24, Z5
-	VBROADCASTF64X4  32(R15)(R12*2), K1, Z16
+	VBROADCASTF64X4  32(R15)(R12*2), K1, Z13
 	VFMADD231PS.BCST 20(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 20(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 20(SI)(CX*1), Z24, Z8
-	VBROADCASTF64X4  32(R15)(R12*1), Z21
+	VBROADCASTF64X4  32(R15)(R12*1), Z17
 	VFMADD231PS.BCST 20(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 20(R8)(CX*1), Z24, Z10
 	VFMADD231PS.BCST 20(R9)(CX*1), Z24, Z11
-	VBROADCASTF64X4  32(R15)(R14*1), K1, Z21
-	VSHUFF64X2       $0xdd, Z18, Z22, Z22
-	VFMADD231PS.BCST 24(DX), Z22, Z0
-	VFMADD231PS.BCST 24(BX), Z22, Z1
-	VFMADD231PS.BCST 24(SI), Z22, Z2
-	VUNPCKLPS        Z20, Z17, Z18
-	VFMADD231PS.BCST 24(DI), Z22, Z3
-	VFMADD231PS.BCST 24(R8), Z22, Z4
-	VFMADD231PS.BCST 24(R9), Z22, Z5
-	VUNPCKHPS        Z20, Z17, Z20
-	VFMADD231PS.BCST 24(DX)(CX*1), Z22, Z6
-	VFMADD231PS.BCST 24(BX)(CX*1), Z22, Z7
-	VFMADD231PS.BCST 24(SI)(CX*1), Z22, Z8
-	VUNPCKLPS        Z21, Z16, Z17
-	VFMADD231PS.BCST 24(DI)(CX*1), Z22, Z9
-	VFMADD231PS.BCST 24(R8)(CX*1), Z22, Z10
-	VFMADD231PS.BCST 24(R9)(CX*1), Z22, Z11
-	VUNPCKHPS        Z21, Z16, Z21
-	VSHUFF64X2       $0xdd, Z19, Z23, Z19
-	VFMADD231PS.BCST 28(DX), Z19, Z0
-	VFMADD231PS.BCST 28(BX), Z19, Z1
-	VFMADD231PS.BCST 28(SI), Z19, Z2
-	VSHUFPS          $0x44, Z17, Z18, Z16
-	VFMADD231PS.BCST 28(DI), Z19, Z3
-	VFMADD231PS.BCST 28(R8), Z19, Z4
-	VFMADD231PS.BCST 28(R9), Z19, Z5
-	VSHUFPS          $0xee, Z17, Z18, Z17
-	VFMADD231PS.BCST 28(DX)(CX*1), Z19, Z6
-	VFMADD231PS.BCST 28(BX)(CX*1), Z19, Z7
-	VFMADD231PS.BCST 28(SI)(CX*1), Z19, Z8
-	VSHUFPS          $0x44, Z21, Z20, Z18
-	VFMADD231PS.BCST 28(DI)(CX*1), Z19, Z9
-	VFMADD231PS.BCST 28(R8)(CX*1), Z19, Z10
-	VFMADD231PS.BCST 28(R9)(CX*1), Z19, Z11
-	VSHUFPS          $0xee, Z21, Z20, Z19
+	VBROADCASTF64X4  32(R15)(R14*1), K1, Z17
+	VSHUFF64X2       $0xdd, Z18, Z14, Z18
+	VFMADD231PS.BCST 24(DX), Z18, Z0
+	VFMADD231PS.BCST 24(BX), Z18, Z1
+	VFMADD231PS.BCST 24(SI), Z18, Z2
+	VUNPCKLPS        Z16, Z12, Z14
+	VFMADD231PS.BCST 24(DI), Z18, Z3
+	VFMADD231PS.BCST 24(R8), Z18, Z4
+	VFMADD231PS.BCST 24(R9), Z18, Z5
+	VUNPCKHPS        Z16, Z12, Z12
+	VFMADD231PS.BCST 24(DX)(CX*1), Z18, Z6
+	VFMADD231PS.BCST 24(BX)(CX*1), Z18, Z7
+	VFMADD231PS.BCST 24(SI)(CX*1), Z18, Z8
+	VUNPCKLPS        Z17, Z13, Z16
+	VFMADD231PS.BCST 24(DI)(CX*1), Z18, Z9
+	VFMADD231PS.BCST 24(R8)(CX*1), Z18, Z10
+	VFMADD231PS.BCST 24(R9)(CX*1), Z18, Z11
+	VUNPCKHPS        Z17, Z13, Z13
+	VSHUFF64X2       $0xdd, Z19, Z15, Z15
+	VFMADD231PS.BCST 28(DX), Z15, Z0
+	VFMADD231PS.BCST 28(BX), Z15, Z1
+	VFMADD231PS.BCST 28(SI), Z15, Z2
+	VSHUFPS          $0x44, Z16, Z14, Z17
+	VFMADD231PS.BCST 28(DI), Z15, Z3
+	VFMADD231PS.BCST 28(R8), Z15, Z4
+	VFMADD231PS.BCST 28(R9), Z15, Z5
+	VSHUFPS          $0xee, Z16, Z14, Z16
+	VFMADD231PS.BCST 28(DX)(CX*1), Z15, Z6
+	VFMADD231PS.BCST 28(BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST 28(SI)(CX*1), Z15, Z8
+	VSHUFPS          $0x44, Z13, Z12, Z18
+	VFMADD231PS.BCST 28(DI)(CX*1), Z15, Z9
+	VFMADD231PS.BCST 28(R8)(CX*1), Z15, Z10
+	VFMADD231PS.BCST 28(R9)(CX*1), Z15, Z11
+	VSHUFPS          $0xee, Z13, Z12, Z19
 	SUBQ             $0x10, 24(SP)
 	JEQ              last
-	VSHUFF64X2       $0x88, Z16, Z12, Z20
-	VFMADD231PS.BCST 32(DX), Z20, Z0
-	VFMADD231PS.BCST 32(BX), Z20, Z1
-	VFMADD231PS.BCST 32(SI), Z20, Z2
-	VBROADCASTF64X4  64(R10), Z22
-	VFMADD231PS.BCST 32(DI), Z20, Z3
-	VFMADD231PS.BCST 32(R8), Z20, Z4
-	VFMADD231PS.BCST 32(R9), Z20, Z5
-	VBROADCASTF64X4  64(R10)(R11*4), K1, Z22
-	VFMADD231PS.BCST 32(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z20, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z20, Z8
-	VBROADCASTF64X4  64(R10)(R11*1), Z23
-	VFMADD231PS.BCST 32(DI)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 32(R8)(CX*1), Z20, Z10
-	VFMADD231PS.BCST 32(R9)(CX*1), Z20, Z11
-	VBROADCASTF64X4  64(R10)(R13*1), K1, Z23
-	VSHUFF64X2       $0x88, Z17, Z13, Z21
-	VFMADD231PS.BCST 36(DX), Z21, Z0
-	VFMADD231PS.BCST 36(BX), Z21, Z1
-	VFMADD231PS.BCST 36(SI), Z21, Z2
-	VBROADCASTF64X4  64(R10)(R11*2), Z20
-	VFMADD231PS.BCST 36(DI), Z21, Z3
-	VFMADD231PS.BCST 36(R8), Z21, Z4
-	VFMADD231PS.BCST 36(R9), Z21, Z5
-	VBROADCASTF64X4  64(R10)(R12*2), K1, Z20
-	VFMADD231PS.BCST 36(DX)(CX*1), Z21, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z21, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z21, Z8
+	VSHUFF64X2       $0x88, Z17, Z20, Z12
+	VFMADD231PS.BCST 32(DX), Z12, Z0
+	VFMADD231PS.BCST 32(BX), Z12, Z1
+	VFMADD231PS.BCST 32(SI), Z12, Z2
+	VBROADCASTF64X4  64(R10), Z14
+	VFMADD231PS.BCST 32(DI), Z12, Z3
+	VFMADD231PS.BCST 32(R8), Z12, Z4
+	VFMADD231PS.BCST 32(R9), Z12, Z5
+	VBROADCASTF64X4  64(R10)(R11*4), K1, Z14
+	VFMADD231PS.BCST 32(DX)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z12, Z8
+	VBROADCASTF64X4  64(R10)(R11*1), Z15
+	VFMADD231PS.BCST 32(DI)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 32(R8)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 32(R9)(CX*1), Z12, Z11
+	VBROADCASTF64X4  64(R10)(R13*1), K1, Z15
+	VSHUFF64X2       $0x88, Z16, Z21, Z13
+	VFMADD231PS.BCST 36(DX), Z13, Z0
+	VFMADD231PS.BCST 36(BX), Z13, Z1
+	VFMADD231PS.BCST 36(SI), Z13, Z2
+	VBROADCASTF64X4  64(R10)(R11*2), Z12
+	VFMADD231PS.BCST 36(DI), Z13, Z3
+	VFMADD231PS.BCST 36(R8), Z13, Z4
+	VFMADD231PS.BCST 36(R9), Z13, Z5
+	VBROADCASTF64X4  64(R10)(R12*2), K1, Z12
+	VFMADD231PS.BCST 36(DX)(CX*1), Z13, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z13, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z13, Z8
 	VBROADCASTF64X4  64(R10)(R12*1), Z24
-	VFMADD231PS.BCST 36(DI)(CX*1), Z21, Z9
-	VFMADD231PS.BCST 36(R8)(CX*1), Z21, Z10
-	VFMADD231PS.BCST 36(R9)(CX*1), Z21, Z11
+	VFMADD231PS.BCST 36(DI)(CX*1), Z13, Z9
+	VFMADD231PS.BCST 36(R8)(CX*1), Z13, Z10
+	VFMADD231PS.BCST 36(R9)(CX*1), Z13, Z11
 	VBROADCASTF64X4  64(R10)(R14*1), K1, Z24
-	VSHUFF64X2       $0x88, Z18, Z14, Z25
+	VSHUFF64X2       $0x88, Z18, Z22, Z25
 	VFMADD231PS.BCST 40(DX), Z25, Z0
 	VFMADD231PS.BCST 40(BX), Z25, Z1
 	VFMADD231PS.BCST 40(SI), Z25, Z2
-	VUNPCKLPS        Z23, Z22, Z21
+	VUNPCKLPS        Z15, Z14, Z13
 	VFMADD231PS.BCST 40(DI), Z25, Z3
 	VFMADD231PS.BCST 40(R8), Z25, Z4
 	VFMADD231PS.BCST 40(R9), Z25, Z5
-	VUNPCKHPS        Z23, Z22, Z23
+	VUNPCKHPS        Z15, Z14, Z15
 	VFMADD231PS.BCST 40(DX)(CX*1), Z25, Z6
 	VFMADD231PS.BCST 40(BX)(CX*1), Z25, Z7
 	VFMADD231PS.BCST 40(SI)(CX*1), Z25, Z8
-	VUNPCKLPS        Z24, Z20, Z22
+	VUNPCKLPS        Z24, Z12, Z14
 	VFMADD231PS.BCST 40(DI)(CX*1), Z25, Z9
 	VFMADD231PS.BCST 40(R8)(CX*1), Z25, Z10
 	VFMADD231PS.BCST 40(R9)(CX*1), Z25, Z11
-	VUNPCKHPS        Z24, Z20, Z24
-	VSHUFF64X2       $0x88, Z19, Z15, Z25
+	VUNPCKHPS        Z24, Z12, Z24
+	VSHUFF64X2       $0x88, Z19, Z23, Z25
 	VFMADD231PS.BCST 44(DX), Z25, Z0
 	VFMADD231PS.BCST 44(BX), Z25, Z1
 	VFMADD231PS.BCST 44(SI), Z25, Z2
-	VSHUFPS          $0x44, Z22, Z21, Z20
+	VSHUFPS          $0x44, Z14, Z13, Z12
 	VFMADD231PS.BCST 44(DI), Z25, Z3
 	VFMADD231PS.BCST 44(R8), Z25, Z4
 	VFMADD231PS.BCST 44(R9), Z25, Z5
-	VSHUFPS          $0xee, Z22, Z21, Z21
+	VSHUFPS          $0xee, Z14, Z13, Z13
 	VFMADD231PS.BCST 44(DX)(CX*1), Z25, Z6
 	VFMADD231PS.BCST 44(BX)(CX*1), Z25, Z7
 	VFMADD231PS.BCST 44(SI)(CX*1), Z25, Z8
-	VSHUFPS          $0x44, Z24, Z23, Z22
+	VSHUFPS          $0x44, Z24, Z15, Z14
 	VFMADD231PS.BCST 44(DI)(CX*1), Z25, Z9
 	VFMADD231PS.BCST 44(R8)(CX*1), Z25, Z10
 	VFMADD231PS.BCST 44(R9)(CX*1), Z25, Z11
-	VSHUFPS          $0xee, Z24, Z23, Z23
-	VSHUFF64X2       $0xdd, Z16, Z12, Z24
+	VSHUFPS          $0xee, Z24, Z15, Z15
+	VSHUFF64X2       $0xdd, Z17, Z20, Z24
 	VFMADD231PS.BCST 48(DX), Z24, Z0
 	VFMADD231PS.BCST 48(BX), Z24, Z1
 	VFMADD231PS.BCST 48(SI), Z24, Z2
-	VBROADCASTF64X4  64(R15), Z12
+	VBROADCASTF64X4  64(R15), Z17
 	VFMADD231PS.BCST 48(DI), Z24, Z3
 	VFMADD231PS.BCST 48(R8), Z24, Z4
 	VFMADD231PS.BCST 48(R9), Z24, Z5
-	VBROADCASTF64X4  64(R15)(R11*4), K1, Z12
+	VBROADCASTF64X4  64(R15)(R11*4), K1, Z17
 	VFMADD231PS.BCST 48(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 48(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 48(SI)(CX*1), Z24, Z8
-	VBROADCASTF64X4  64(R15)(R11*1), Z16
+	VBROADCASTF64X4  64(R15)(R11*1), Z20
 	VFMADD231PS.BCST 48(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 48(R8)(CX*1), Z24, Z10
 	VFMADD231PS.BCST 48(R9)(CX*1), Z24, Z11
-	VBROADCASTF64X4  64(R15)(R13*1), K1, Z16
-	VSHUFF64X2       $0xdd, Z17, Z13, Z24
+	VBROADCASTF64X4  64(R15)(R13*1), K1, Z20
+	VSHUFF64X2       $0xdd, Z16, Z21, Z24
 	VFMADD231PS.BCST 52(DX), Z24, Z0
 	VFMADD231PS.BCST 52(BX), Z24, Z1
 	VFMADD231PS.BCST 52(SI), Z24, Z2
-	VBROADCASTF64X4  64(R15)(R11*2), Z13
+	VBROADCASTF64X4  64(R15)(R11*2), Z16
 	VFMADD231PS.BCST 52(DI), Z24, Z3
 	VFMADD231PS.BCST 52(R8), Z24, Z4
 	VFMADD231PS.BCST 52(R9), Z24, Z5
-	VBROADCASTF64X4  64(R15)(R12*2), K1, Z13
+	VBROADCASTF64X4  64(R15)(R12*2), K1, Z16
 	VFMADD231PS.BCST 52(DX)(CX*1), Z24, Z6
 	VFMADD231PS.BCST 52(BX)(CX*1), Z24, Z7
 	VFMADD231PS.BCST 52(SI)(CX*1), Z24, Z8
-	VBROADCASTF64X4  64(R15)(R12*1), Z17
+	VBROADCASTF64X4  64(R15)(R12*1), Z21
 	VFMADD231PS.BCST 52(DI)(CX*1), Z24, Z9
 	VFMADD231PS.BCST 52(R8)(CX*1), Z24, Z10
 	VFMADD231PS.BCST 52(R9)(CX*1), Z24, Z11
-	VBROADCASTF64X4  64(R15)(R14*1), K1, Z17
-	VSHUFF64X2       $0xdd, Z18, Z14, Z18
-	VFMADD231PS.BCST 56(DX), Z18, Z0
-	VFMADD231PS.BCST 56(BX), Z18, Z1
-	VFMADD231PS.BCST 56(SI), Z18, Z2
-	VUNPCKLPS        Z16, Z12, Z14
-	VFMADD231PS.BCST 56(DI), Z18, Z3
-	VFMADD231PS.BCST 56(R8), Z18, Z4
-	VFMADD231PS.BCST 56(R9), Z18, Z5
-	VUNPCKHPS        Z16, Z12, Z12
-	VFMADD231PS.BCST 56(DX)(CX*1), Z18, Z6
-	VFMADD231PS.BCST 56(BX)(CX*1), Z18, Z7
-	VFMADD231PS.BCST 56(SI)(CX*1), Z18, Z8
-	VUNPCKLPS        Z17, Z13, Z16
-	VFMADD231PS.BCST 56(DI)(CX*1), Z18, Z9
-	VFMADD231PS.BCST 56(R8)(CX*1), Z18, Z10
-	VFMADD231PS.BCST 56(R9)(CX*1), Z18, Z11
-	VUNPCKHPS        Z17, Z13, Z13
-	VSHUFF64X2       $0xdd, Z19, Z15, Z15
-	VFMADD231PS.BCST 60(DX), Z15, Z0
-	VFMADD231PS.BCST 60(BX), Z15, Z1
-	VFMADD231PS.BCST 60(SI), Z15, Z2
-	VSHUFPS          $0x44, Z16, Z14, Z17
-	VFMADD231PS.BCST 60(DI), Z15, Z3
-	VFMADD231PS.BCST 60(R8), Z15, Z4
-	VFMADD231PS.BCST 60(R9), Z15, Z5
-	VSHUFPS          $0xee, Z16, Z14, Z16
-	VFMADD231PS.BCST 60(DX)(CX*1), Z15, Z6
-	VFMADD231PS.BCST 60(BX)(CX*1), Z15, Z7
-	VFMADD231PS.BCST 60(SI)(CX*1), Z15, Z8
-	VSHUFPS          $0x44, Z13, Z12, Z18
-	VFMADD231PS.BCST 60(DI)(CX*1), Z15, Z9
-	VFMADD231PS.BCST 60(R8)(CX*1), Z15, Z10
-	VFMADD231PS.BCST 60(R9)(CX*1), Z15, Z11
-	VSHUFPS          $0xee, Z13, Z12, Z19
+	VBROADCASTF64X4  64(R15)(R14*1), K1, Z21
+	VSHUFF64X2       $0xdd, Z18, Z22, Z22
+	VFMADD231PS.BCST 56(DX), Z22, Z0
+	VFMADD231PS.BCST 56(BX), Z22, Z1
+	VFMADD231PS.BCST 56(SI), Z22, Z2
+	VUNPCKLPS        Z20, Z17, Z18
+	VFMADD231PS.BCST 56(DI), Z22, Z3
+	VFMADD231PS.BCST 56(R8), Z22, Z4
+	VFMADD231PS.BCST 56(R9), Z22, Z5
+	VUNPCKHPS        Z20, Z17, Z20
+	VFMADD231PS.BCST 56(DX)(CX*1), Z22, Z6
+	VFMADD231PS.BCST 56(BX)(CX*1), Z22, Z7
+	VFMADD231PS.BCST 56(SI)(CX*1), Z22, Z8
+	VUNPCKLPS        Z21, Z16, Z17
+	VFMADD231PS.BCST 56(DI)(CX*1), Z22, Z9
+	VFMADD231PS.BCST 56(R8)(CX*1), Z22, Z10
+	VFMADD231PS.BCST 56(R9)(CX*1), Z22, Z11
+	VUNPCKHPS        Z21, Z16, Z21
+	VSHUFF64X2       $0xdd, Z19, Z23, Z19
+	VFMADD231PS.BCST 60(DX), Z19, Z0
+	VFMADD231PS.BCST 60(BX), Z19, Z1
+	VFMADD231PS.BCST 60(SI), Z19, Z2
+	VSHUFPS          $0x44, Z17, Z18, Z16
+	VFMADD231PS.BCST 60(DI), Z19, Z3
+	VFMADD231PS.BCST 60(R8), Z19, Z4
+	VFMADD231PS.BCST 60(R9), Z19, Z5
+	VSHUFPS          $0xee, Z17, Z18, Z17
+	VFMADD231PS.BCST 60(DX)(CX*1), Z19, Z6
+	VFMADD231PS.BCST 60(BX)(CX*1), Z19, Z7
+	VFMADD231PS.BCST 60(SI)(CX*1), Z19, Z8
+	VSHUFPS          $0x44, Z21, Z20, Z18
+	VFMADD231PS.BCST 60(DI)(CX*1), Z19, Z9
+	VFMADD231PS.BCST 60(R8)(CX*1), Z19, Z10
+	VFMADD231PS.BCST 60(R9)(CX*1), Z19, Z11
+	VSHUFPS          $0xee, Z21, Z20, Z19
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, SI
@@ -28877,59 +28948,59 @@ blocks:
 	JMP              blocks
 
 last:
-	VSHUFF64X2       $0x88, Z16, Z12, Z20
-	VFMADD231PS.BCST 32(DX), Z20, Z0
-	VFMADD231PS.BCST 32(BX), Z20, Z1
-	VFMADD231PS.BCST 32(SI), Z20, Z2
-	VFMADD231PS.BCST 32(DI), Z20, Z3
-	VFMADD231PS.BCST 32(R8), Z20, Z4
-	VFMADD231PS.BCST 32(R9), Z20, Z5
-	VFMADD231PS.BCST 32(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 32(BX)(CX*1), Z20, Z7
-	VFMADD231PS.BCST 32(SI)(CX*1), Z20, Z8
-	VFMADD231PS.BCST 32(DI)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 32(R8)(CX*1), Z20, Z10
-	VFMADD231PS.BCST 32(R9)(CX*1), Z20, Z11
-	VSHUFF64X2       $0x88, Z17, Z13, Z20
-	VFMADD231PS.BCST 36(DX), Z20, Z0
-	VFMADD231PS.BCST 36(BX), Z20, Z1
-	VFMADD231PS.BCST 36(SI), Z20, Z2
-	VFMADD231PS.BCST 36(DI), Z20, Z3
-	VFMADD231PS.BCST 36(R8), Z20, Z4
-	VFMADD231PS.BCST 36(R9), Z20, Z5
-	VFMADD231PS.BCST 36(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 36(BX)(CX*1), Z20, Z7
-	VFMADD231PS.BCST 36(SI)(CX*1), Z20, Z8
-	VFMADD231PS.BCST 36(DI)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 36(R8)(CX*1), Z20, Z10
-	VFMADD231PS.BCST 36(R9)(CX*1), Z20, Z11
-	VSHUFF64X2       $0x88, Z18, Z14, Z20
-	VFMADD231PS.BCST 40(DX), Z20, Z0
-	VFMADD231PS.BCST 40(BX), Z20, Z1
-	VFMADD231PS.BCST 40(SI), Z20, Z2
-	VFMADD231PS.BCST 40(DI), Z20, Z3
-	VFMADD231PS.BCST 40(R8), Z20, Z4
-	VFMADD231PS.BCST 40(R9), Z20, Z5
-	VFMADD231PS.BCST 40(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 40(BX)(CX*1), Z20, Z7
-	VFMADD231PS.BCST 40(SI)(CX*1), Z20, Z8
-	VFMADD231PS.BCST 40(DI)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 40(R8)(CX*1), Z20, Z10
-	VFMADD231PS.BCST 40(R9)(CX*1), Z20, Z11
-	VSHUFF64X2       $0x88, Z19, Z15, Z20
-	VFMADD231PS.BCST 44(DX), Z20, Z0
-	VFMADD231PS.BCST 44(BX), Z20, Z1
-	VFMADD231PS.BCST 44(SI), Z20, Z2
-	VFMADD231PS.BCST 44(DI), Z20, Z3
-	VFMADD231PS.BCST 44(R8), Z20, Z4
-	VFMADD231PS.BCST 44(R9), Z20, Z5
-	VFMADD231PS.BCST 44(DX)(CX*1), Z20, Z6
-	VFMADD231PS.BCST 44(BX)(CX*1), Z20, Z7
-	VFMADD231PS.BCST 44(SI)(CX*1), Z20, Z8
-	VFMADD231PS.BCST 44(DI)(CX*1), Z20, Z9
-	VFMADD231PS.BCST 44(R8)(CX*1), Z20, Z10
-	VFMADD231PS.BCST 44(R9)(CX*1), Z20, Z11
-	VSHUFF64X2       $0xdd, Z16, Z12, Z12
+	VSHUFF64X2       $0x88, Z17, Z20, Z12
+	VFMADD231PS.BCST 32(DX), Z12, Z0
+	VFMADD231PS.BCST 32(BX), Z12, Z1
+	VFMADD231PS.BCST 32(SI), Z12, Z2
+	VFMADD231PS.BCST 32(DI), Z12, Z3
+	VFMADD231PS.BCST 32(R8), Z12, Z4
+	VFMADD231PS.BCST 32(R9), Z12, Z5
+	VFMADD231PS.BCST 32(DX)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 32(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 32(SI)(CX*1), Z12, Z8
+	VFMADD231PS.BCST 32(DI)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 32(R8)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 32(R9)(CX*1), Z12, Z11
+	VSHUFF64X2       $0x88, Z16, Z21, Z12
+	VFMADD231PS.BCST 36(DX), Z12, Z0
+	VFMADD231PS.BCST 36(BX), Z12, Z1
+	VFMADD231PS.BCST 36(SI), Z12, Z2
+	VFMADD231PS.BCST 36(DI), Z12, Z3
+	VFMADD231PS.BCST 36(R8), Z12, Z4
+	VFMADD231PS.BCST 36(R9), Z12, Z5
+	VFMADD231PS.BCST 36(DX)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 36(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 36(SI)(CX*1), Z12, Z8
+	VFMADD231PS.BCST 36(DI)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 36(R8)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 36(R9)(CX*1), Z12, Z11
+	VSHUFF64X2       $0x88, Z18, Z22, Z12
+	VFMADD231PS.BCST 40(DX), Z12, Z0
+	VFMADD231PS.BCST 40(BX), Z12, Z1
+	VFMADD231PS.BCST 40(SI), Z12, Z2
+	VFMADD231PS.BCST 40(DI), Z12, Z3
+	VFMADD231PS.BCST 40(R8), Z12, Z4
+	VFMADD231PS.BCST 40(R9), Z12, Z5
+	VFMADD231PS.BCST 40(DX)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 40(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 40(SI)(CX*1), Z12, Z8
+	VFMADD231PS.BCST 40(DI)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 40(R8)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 40(R9)(CX*1), Z12, Z11
+	VSHUFF64X2       $0x88, Z19, Z23, Z12
+	VFMADD231PS.BCST 44(DX), Z12, Z0
+	VFMADD231PS.BCST 44(BX), Z12, Z1
+	VFMADD231PS.BCST 44(SI), Z12, Z2
+	VFMADD231PS.BCST 44(DI), Z12, Z3
+	VFMADD231PS.BCST 44(R8), Z12, Z4
+	VFMADD231PS.BCST 44(R9), Z12, Z5
+	VFMADD231PS.BCST 44(DX)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 44(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 44(SI)(CX*1), Z12, Z8
+	VFMADD231PS.BCST 44(DI)(CX*1), Z12, Z9
+	VFMADD231PS.BCST 44(R8)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 44(R9)(CX*1), Z12, Z11
+	VSHUFF64X2       $0xdd, Z17, Z20, Z12
 	VFMADD231PS.BCST 48(DX), Z12, Z0
 	VFMADD231PS.BCST 48(BX), Z12, Z1
 	VFMADD231PS.BCST 48(SI), Z12, Z2
@@ -28942,7 +29013,7 @@ last:
 	VFMADD231PS.BCST 48(DI)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 48(R8)(CX*1), Z12, Z10
 	VFMADD231PS.BCST 48(R9)(CX*1), Z12, Z11
-	VSHUFF64X2       $0xdd, Z17, Z13, Z12
+	VSHUFF64X2       $0xdd, Z16, Z21, Z12
 	VFMADD231PS.BCST 52(DX), Z12, Z0
 	VFMADD231PS.BCST 52(BX), Z12, Z1
 	VFMADD231PS.BCST 52(SI), Z12, Z2
@@ -28955,7 +29026,7 @@ last:
 	VFMADD231PS.BCST 52(DI)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 52(R8)(CX*1), Z12, Z10
 	VFMADD231PS.BCST 52(R9)(CX*1), Z12, Z11
-	VSHUFF64X2       $0xdd, Z18, Z14, Z12
+	VSHUFF64X2       $0xdd, Z18, Z22, Z12
 	VFMADD231PS.BCST 56(DX), Z12, Z0
 	VFMADD231PS.BCST 56(BX), Z12, Z1
 	VFMADD231PS.BCST 56(SI), Z12, Z2
@@ -28968,7 +29039,7 @@ last:
 	VFMADD231PS.BCST 56(DI)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 56(R8)(CX*1), Z12, Z10
 	VFMADD231PS.BCST 56(R9)(CX*1), Z12, Z11
-	VSHUFF64X2       $0xdd, Z19, Z15, Z12
+	VSHUFF64X2       $0xdd, Z19, Z23, Z12
 	VFMADD231PS.BCST 60(DX), Z12, Z0
 	VFMADD231PS.BCST 60(BX), Z12, Z1
 	VFMADD231PS.BCST 60(SI), Z12, Z2
@@ -28981,7 +29052,7 @@ last:
 	VFMADD231PS.BCST 60(DI)(CX*1), Z12, Z9
 	VFMADD231PS.BCST 60(R8)(CX*1), Z12, Z10
 	VFMADD231PS.BCST 60(R9)(CX*1), Z12, Z11
-	MOVQ             40(AX), DX
+	MOVQ             48(AX), DX
 	MOVQ             8(SP), CX
 	VMOVUPS          Z0, (CX)
 	ADDQ             DX, CX
@@ -29007,7 +29078,7 @@ last:
 	ADDQ             DX, CX
 	VMOVUPS          Z11, (CX)
 	ADDQ             DX, CX
-	MOVQ             24(AX), CX
+	MOVQ             32(AX), CX
 	SHLQ             $0x04, CX
 	ADDQ             CX, (SP)
 	ADDQ             $0x40, 8(SP)

@@ -9,7 +9,8 @@ import "unsafe"
 // are in bytes. Assembly knows the fields by their order; all have 8 bytes.
 type tile struct {
 	a       unsafe.Pointer // row 0, k 0
-	aRow    uintptr        // from row to row; ks follow each other
+	aRow    uintptr        // from row to row
+	aCol    uintptr        // from k to k: 4, or it takes longer
 	b       unsafe.Pointer // k 0: one vector or two
 	bRow    uintptr        // from k to k
 	c       unsafe.Pointer

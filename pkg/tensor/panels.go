@@ -6,6 +6,15 @@ import "unsafe"
 // the caches.
 const streamN = 512
 
+// skimmedK is how many ks of an A that is stored transposed are not worth a copy.
+const skimmedK = 16
+
+// skims is whether so many rows and ks of an A that is stored transposed are read where
+// they are, which takes kernels longer: for one panel of rows or of columns.
+func (p *product) skims(k *kernels, rows, ks int) bool {
+	return rows <= k.rows || p.n <= k.panel() || ks <= skimmedK
+}
+
 // streamStep is the distance of rows of A that are stored one after the other. It
 // is no multiple of half a page, so that rows do not share places in the cache.
 func streamStep(k int) int {
@@ -27,19 +36,22 @@ func (w *worker) width(n int) int {
 
 // source says where the rows of a block of A are.
 type source struct {
-	a       []float32
-	at, row int // where row 0 begins, and how far rows lie apart
+	a   []float32
+	at  int // where row 0 begins
+	row int // how far rows lie apart
+	col int // how far ks lie apart
 }
 
 // from is the source from column k on.
 func (s source) from(k int) source {
-	s.at += k
+	s.at += k * s.col
 	return s
 }
 
 // aim points the tile at row r of the block, for panels of so many rows.
 func (w *worker) aim(s source, rows, r int) {
 	w.t.a = pointer(s.a, s.at+r*s.row)
+	w.t.aCol = uintptr(4 * s.col)
 	w.t.aRow, w.t.aNext = uintptr(4*s.row), uintptr(4*s.row*rows)
 }
 
@@ -47,7 +59,10 @@ func (w *worker) aim(s source, rows, r int) {
 func (w *worker) packA(p *product, i, rows, k0 int) source {
 	kn, at := w.t.k, i*p.aRow+k0*p.aCol
 	if kn == 0 || p.aCol == 1 && (p.aRow%pageFloats != 0 || p.n <= streamN || rows <= w.k.rows) {
-		return source{a: p.a, at: at, row: p.aRow}
+		return source{a: p.a, at: at, row: p.aRow, col: 1}
+	}
+	if p.aCol != 1 && p.skims(w.k, rows, kn) {
+		return source{a: p.a, at: at, row: p.aRow, col: p.aCol}
 	}
 	// Rows, one after the other, that do not share places in the caches.
 	step := streamStep(kn)
@@ -59,7 +74,7 @@ func (w *worker) packA(p *product, i, rows, k0 int) source {
 	} else {
 		w.turn(w.a, step, p.a[at:], p.aCol, kn, rows)
 	}
-	return source{a: w.a, row: step}
+	return source{a: w.a, row: step, col: 1}
 }
 
 // packB copies rows k0 to k1 and columns j0 to j1 of B into panels.

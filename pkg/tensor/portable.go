@@ -97,7 +97,7 @@ func (t *tile) chains(s *[4]float32, a, b uintptr, k int) {
 		s1 = add32(float64(v*float64(w[1])), s1)
 		s2 = add32(float64(v*float64(w[2])), s2)
 		s3 = add32(float64(v*float64(w[3])), s3)
-		a, b = a+4, b+t.bRow
+		a, b = a+t.aCol, b+t.bRow
 	}
 	*s = [4]float32{float32(s0), float32(s1), float32(s2), float32(s3)}
 }
@@ -135,7 +135,7 @@ func (n *narrow) add(p *[sums]float32, a, at uintptr, ks int) {
 
 // run goes on with every sum; see kernels.weight.
 func (g *weigh) run(taps, vecs int) {
-	t := tile{a: g.image, b: g.dy, bRow: uintptr(16 * vecs)}
+	t := tile{a: g.image, aCol: 4, b: g.dy, bRow: uintptr(16 * vecs)}
 	for i := range taps * vecs {
 		s := (*[4]float32)(unsafe.Add(g.sums, 16*i))
 		if g.load == 0 {
@@ -166,7 +166,7 @@ func (t *tile) runLanes(rows, vecs int) {
 			for l, size := range sizes {
 				var s [4]float32
 				t.chains(&s, a, b, size)
-				a, b = a+uintptr(4*size), b+uintptr(size)*t.bRow
+				a, b = a+uintptr(size)*t.aCol, b+uintptr(size)*t.bRow
 				for j := v; j < min(v+4, n); j++ {
 					g := s[j-v]
 					tops[l][0] = max(tops[l][0], math.Float32bits(g)&^(1<<31))

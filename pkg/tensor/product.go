@@ -32,7 +32,8 @@ package tensor
 // If ks are few it is C that passes by, in long lines: panels of A outside, too, and a
 // kernel does all panels of B, for a block of B.
 //
-// Rows of A are read k by k; an A that is stored transposed is turned. A B that is
+// Rows of A are read k by k; an A that is stored transposed is turned, unless it is
+// read only once or is small, see skims. A B that is
 // stored transposed is turned too: on the way, in registers, for very few rows. If
 // it is much larger than A, the operands are swapped instead, and C is turned at the
 // end: see betterSwapped.
@@ -115,7 +116,7 @@ func (p *product) cost(k *kernels) int {
 	case !p.direct(k, p.m):
 		sums += p.n * p.k / (4 * turnCost)
 	}
-	if p.aCol != 1 {
+	if p.aCol != 1 && !p.skims(k, p.m, p.k) {
 		sums += p.m * p.k / turnCost
 	}
 	return sums
