@@ -65,18 +65,23 @@ type product struct {
 	run     func()
 }
 
-// gemmShapes are the square products, and those of the layers of known networks.
+// gemmShapes are the square products, those of the layers of known networks, and
+// skinny ones.
 func gemmShapes() []tensor.Gemm {
 	var shapes []tensor.Gemm
 	for _, n := range []int{256, 512, 1024, 2048} {
 		shapes = append(shapes, tensor.Gemm{M: n, N: n, K: n})
 	}
-	return append(shapes,
+	shapes = append(shapes,
 		tensor.Gemm{M: 512, N: 512, K: 512, TransB: true}, tensor.Gemm{M: 512, N: 512, K: 512, TransA: true},
 		tensor.Gemm{M: 32, N: 512, K: 784, TransB: true}, tensor.Gemm{M: 128, N: 512, K: 784, TransB: true},
 		tensor.Gemm{M: 64, N: 10, K: 512, TransB: true},
 		tensor.Gemm{M: 128, N: 784, K: 512}, tensor.Gemm{M: 512, N: 784, K: 128, TransA: true},
-		tensor.Gemm{M: 1, N: 512, K: 784, TransB: true})
+		tensor.Gemm{M: 64, N: 512, K: 10}, tensor.Gemm{M: 8, N: 10, K: 512})
+	for _, rows := range []int{1, 2, 4, 16, 64} {
+		shapes = append(shapes, tensor.Gemm{M: rows, N: 512, K: 784}, tensor.Gemm{M: rows, N: 512, K: 784, TransB: true})
+	}
+	return shapes
 }
 
 // convShapes are 3 x 3 convolutions with padding 1 of 64 images.
