@@ -17,35 +17,48 @@ func (p *product) shallow(k *kernels, rows int) bool {
 // multiplyShallow goes through all ks at once, and through many panels of B in one
 // kernel: for blocks of A and B that stay in the caches.
 func (w *worker) multiplyShallow(p *product, i0, i1, j0, j1 int) {
-	t, panel := &w.t, w.k.panel()
 	w.depth(p, 0, 1)
 	direct := p.direct(w.k, i1-i0)
 	for i := i0; i < i1; i += blockRows {
 		rows := min(blockRows, i1-i)
 		src := w.packA(p, i, rows, 0)
-		for j := j0; j < j1; j += t.panels * panel {
-			t.panels = max(min(blockN, j1-j)/panel, 1)
-			cols := min(t.panels*panel, j1-j)
-			vecs := w.width(min(panel, cols))
-			if direct && t.mask == nil {
-				t.b, t.bRow, t.bNext = pointer(p.b, j), uintptr(4*p.bRow), uintptr(4*panel)
-			} else {
-				if p.packed == nil {
-					w.packB(p, 0, p.k, j, j+cols)
-				}
-				w.aimB(p, 0, vecs, 0, j)
-				t.bNext = uintptr(4 * panel * p.k)
-			}
-			w.sideBySide(p, src, w.k.tile[vecs-1], i, rows, j)
+		for j := j0; j < j1; {
+			vecs, cols := w.aimAlong(p, direct, rows, j, min(blockN, j1-j))
+			w.sideBySide(p, src, vecs, i, rows, j)
+			j += cols
 		}
 	}
 }
 
+// aimAlong points the tile at panels from column j on, of cols columns at most, and
+// returns the vectors of a panel and the columns of all.
+func (w *worker) aimAlong(p *product, direct bool, rows, j, cols int) (vecs, all int) {
+	t := &w.t
+	vecs = min(blocksOf(cols, w.k.width), len(w.k.tile))
+	if direct && rows <= len(w.k.wide) && cols >= w.k.panel() {
+		vecs, _ = w.k.widest(rows, cols/w.k.width, true)
+	}
+	panel := vecs * w.k.width
+	t.panels = max(cols/panel, 1)
+	cols = min(t.panels*panel, cols)
+	w.width(cols)
+	if direct && t.mask == nil {
+		t.b, t.bRow, t.bNext = pointer(p.b, j), uintptr(4*p.bRow), uintptr(4*panel)
+		return vecs, cols
+	}
+	if p.packed == nil {
+		w.packB(p, 0, p.k, j, j+cols)
+	}
+	w.aimB(p, 0, vecs, 0, j)
+	t.bNext = uintptr(4 * panel * p.k)
+	return vecs, cols
+}
+
 // sideBySide runs the kernels for panels of B that lie side by side, row by row of
 // panels of A.
-func (w *worker) sideBySide(p *product, src source, kernels []func(*tile), i, rows, j int) {
+func (w *worker) sideBySide(p *product, src source, vecs, i, rows, j int) {
 	t := &w.t
-	t.cNext = uintptr(4 * w.k.panel())
+	t.cNext = uintptr(4 * vecs * w.k.width)
 	t.colBias, t.colBiasNext, t.rowBiasNext = pointer(p.colBias, j), t.cNext, 0
 	high, few := heights(rows, w.k.rows)
 	for first := 0; first < rows; first += high {
@@ -56,6 +69,7 @@ func (w *worker) sideBySide(p *product, src source, kernels []func(*tile), i, ro
 		w.aim(src, high, first)
 		t.aNext, t.rowBias = 0, pointer(p.rowBias, i+first)
 		t.c = pointer(p.c, (i+first)*p.cRow+j)
-		kernels[high-1](t)
+		_, kernel := w.k.widest(high, vecs, vecs > len(w.k.tile))
+		kernel(t)
 	}
 }
