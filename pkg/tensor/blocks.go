@@ -47,7 +47,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.shallow(w.k, rows):
 		w.multiplyShallow(p, i0, i1, j0, j1)
-	case p.direct(w.k, rows):
+	case p.direct(w.k, rows) && j1-j0 >= w.k.width:
 		w.multiplyInPlace(p, i0, i1, j0, j1)
 	case p.plain() && rows > fewRows:
 		w.multiplyMany(p, i0, i1, j0, j1)
@@ -69,7 +69,12 @@ func (p *product) turned(k *kernels, rows int) bool {
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.
-func blocksOf(n, most int) int { return max(1, (n+most-1)/most) }
+func blocksOf(n, most int) int {
+	if n <= most { // a division takes as long as a small product
+		return 1
+	}
+	return (n + most - 1) / most
+}
 
 // depth gets the tile ready for block b of so many of k, and returns where it
 // begins.
@@ -241,9 +246,10 @@ func (w *worker) multiplyBlock(p *product, i, rows int, b *blockOfB) {
 	k, load, relu := w.t.k, w.t.load, w.t.relu
 	for j := b.j0; j < b.j1; j += w.k.panel() {
 		cols, rest := w.width(min(w.k.panel(), b.j1-j))*w.k.width, *b
-		if inside := min(p.inside(j+cols)-b.k0, k); w.t.mask != nil && inside < k {
-			rest.direct = false
-			if b.direct && inside >= partDepth {
+		if b.direct && w.t.mask != nil {
+			inside := min(p.inside(j+cols)-b.k0, k)
+			rest.direct = inside == k
+			if !rest.direct && inside >= partDepth {
 				head := *b
 				head.last, w.t.k, w.t.relu = false, inside, 0
 				w.multiplyPanel(p, src, i, rows, j, &head)
@@ -337,14 +343,13 @@ type group struct{ first, rows, panels int }
 // groups cuts so many rows of A into panels of about equal height, most at most.
 func groups(rows, most int) [2]group {
 	high, few := heights(rows, most)
-	at := few * high
-	return [2]group{{0, high, few}, {at, high - 1, (rows - at) / max(high-1, 1)}}
+	return [2]group{{0, high, few}, {few * high, high - 1, blocksOf(rows, most) - few}}
 }
 
 // heights is the same in other words: few panels of height high, and others that
 // have one row less.
 func heights(rows, most int) (high, few int) {
-	panels := (rows + most - 1) / most
-	high = (rows + panels - 1) / panels
+	panels := blocksOf(rows, most)
+	high = blocksOf(rows, panels)
 	return high, rows - panels*(high-1)
 }
