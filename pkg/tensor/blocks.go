@@ -212,7 +212,8 @@ func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
 type blockOfB struct {
 	k0, j0, j1 int
 	last       bool // these are the last ks
-	direct     bool // whole panels are read where they are
+	direct     bool // panels are read where they are
+	wide       bool // by wide tiles
 	shared     bool // copies of panels lie side by side, for all blocks of A
 	made       bool // they are there
 }

@@ -57,43 +57,64 @@ func (p *product) deep(k *kernels, rows int) int {
 	return crowdedDeep
 }
 
-// multiplyInPlace reads B where it is. Columns that do not fill a vector are copied.
+// multiplyInPlace reads B where it is. Columns that do not fill a vector are left to
+// multiplyBlocks.
 func (w *worker) multiplyInPlace(p *product, i0, i1, j0, j1 int) {
-	rows, whole, deep := i1-i0, (j1-j0)/w.k.width*w.k.width, p.deep(w.k, i1-i0)
+	rows, deep := i1-i0, p.deep(w.k, i1-i0)
+	b := blockOfB{j0: j0, j1: j0 + (j1-j0)/w.k.width*w.k.width, wide: p.wide(w.k, rows)}
 	depths := blocksOf(p.k, deep)
 	heights := blocksOf(rows, min(max(blockA/max(1, min(p.k, deep)), w.k.rows), blockRows))
 	for d := range depths {
-		k0, last := w.depth(p, d, depths)
+		b.k0, b.last = w.depth(p, d, depths)
 		w.t.bRow, w.t.mask = uintptr(4*p.bRow), nil
 		for h := range heights {
 			from := rows * h / heights
-			w.inPlace(p, i0+from, rows*(h+1)/heights-from, k0, j0, j0+whole, last)
+			w.inPlace(p, i0+from, rows*(h+1)/heights-from, b)
 		}
 	}
-	if j0+whole < j1 {
-		w.multiplyBlocks(p, i0, i1, j0+whole, j1)
+	if b.j1 < j1 {
+		w.multiplyBlocks(p, i0, i1, b.j1, j1)
 	}
 }
 
-// inPlace is multiplyInPlace for one block of A: all columns for each height of its
-// panels.
-func (w *worker) inPlace(p *product, i, rows, k0, j0, j1 int, last bool) {
-	src, most, wide := w.packA(p, i, rows, k0), w.k.rows, p.wide(w.k, rows)
-	if wide {
+// inPlace is multiplyInPlace for one block of A: for columns that fill tiles of all
+// heights of its panels.
+func (w *worker) inPlace(p *product, i, rows int, b blockOfB) {
+	src, most := w.packA(p, i, rows, b.k0), w.k.rows
+	if b.wide {
 		most = len(w.k.wide)
 	}
-	for _, g := range groups(rows, most) {
-		for j := j0; j < j1 && g.panels > 0; {
-			vecs, kernel := w.k.widest(g.rows, (j1-j)/w.k.width, wide)
-			next := j + vecs*w.k.width
-			w.ahead(nil, 0, 0, 0)
-			if next < j1 {
-				w.ahead(p.b, k0*p.bRow+next, w.t.k, p.bRow)
+	all, step, end := groups(rows, most), 1, b.j1
+	for _, g := range all {
+		if g.panels > 0 && end > b.j0 {
+			if vecs, _ := w.k.widest(g.rows, (end-b.j0)/w.k.width, b.wide); step%vecs != 0 {
+				step *= vecs
 			}
-			w.t.b = pointer(p.b, k0*p.bRow+j)
-			w.tile(p, src, kernel, i, g, j, last)
-			j = next
 		}
+	}
+	for ; b.j0 < end; b.j0 = b.j1 {
+		b.j1 = min(b.j0+step*w.k.width, end)
+		for _, g := range all {
+			if g.panels > 0 {
+				w.inPlacePanels(p, src, i, g, &b)
+			}
+		}
+	}
+}
+
+// inPlacePanels does the columns of a block of B for panels of equal height, and asks
+// for those that come next.
+func (w *worker) inPlacePanels(p *product, src source, i int, g group, b *blockOfB) {
+	for j := b.j0; j < b.j1; {
+		vecs, kernel := w.k.widest(g.rows, (b.j1-j)/w.k.width, b.wide)
+		next := j + vecs*w.k.width
+		w.ahead(nil, 0, 0, 0)
+		if next < p.n {
+			w.ahead(p.b, b.k0*p.bRow+next, w.t.k, p.bRow)
+		}
+		w.t.b = pointer(p.b, b.k0*p.bRow+j)
+		w.tile(p, src, kernel, i, g, j, b.last)
+		j = next
 	}
 }
 
