@@ -53,6 +53,7 @@ type tile struct {
 	f          layout
 	rows, vecs int
 	lanes      bool
+	whole      bool // all vectors are
 
 	t      reg.GPVirtual
 	a      reg.GPVirtual
@@ -215,6 +216,10 @@ func (t *tile) eachC(f func(r, v int, at operand.Mem)) {
 // parts writes f twice: for tiles whose last vector is whole, and for those
 // where only the elements of a mask exist. last is nil for whole vectors.
 func (t *tile) parts(name string, f func(last *mask)) {
+	if t.whole {
+		f(nil)
+		return
+	}
 	p := t.load("mask")
 	t.TESTQ(p, p)
 	t.JNE(operand.LabelRef(name + "Part"))

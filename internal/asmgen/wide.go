@@ -14,7 +14,7 @@ import (
 func wides(c *build.Context, s isa, f layout) {
 	for rows := 1; rows <= len(s.wideVecs()); rows++ {
 		for _, vecs := range s.wideVecs()[rows-1] {
-			w := &wide{tile{Context: c, isa: s, f: f, rows: rows, vecs: vecs}}
+			w := &wide{tile{Context: c, isa: s, f: f, rows: rows, vecs: vecs, whole: true}}
 			w.write()
 		}
 	}

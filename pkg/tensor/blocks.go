@@ -21,7 +21,8 @@ const (
 	turnedColumns = 32
 	// Rows that are multiples of a page of 4 KiB apart share places in the caches.
 	pageFloats = 1024
-	// So many rows are one block.
+	// Few rows: they are one block, and rows half a page apart do not crowd each other
+	// out yet.
 	fewRows = 192
 )
 
@@ -47,7 +48,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.shallow(w.k, rows):
 		w.multiplyShallow(p, i0, i1, j0, j1)
-	case p.direct(w.k, rows) && j1-j0 >= w.k.width:
+	case p.direct(w.k, rows) && j1-j0 >= w.k.panel():
 		w.multiplyInPlace(p, i0, i1, j0, j1)
 	case p.plain() && rows > fewRows:
 		w.multiplyMany(p, i0, i1, j0, j1)
@@ -234,7 +235,8 @@ func (w *worker) multiplyBlocks(p *product, i0, i1, j0, j1 int) {
 			b.made = false
 			for h := range heights {
 				from := rows * h / heights
-				w.multiplyBlock(p, i0+from, rows*(h+1)/heights-from, &b)
+				i, n := i0+from, rows*(h+1)/heights-from
+				w.multiplyBlock(p, w.packA(p, i, n, b.k0), i, n, &b)
 				b.made = b.shared
 			}
 		}
@@ -242,8 +244,7 @@ func (w *worker) multiplyBlocks(p *product, i0, i1, j0, j1 int) {
 }
 
 // multiplyBlock goes through the panels of a block of B, for a block of A.
-func (w *worker) multiplyBlock(p *product, i, rows int, b *blockOfB) {
-	src := w.packA(p, i, rows, b.k0)
+func (w *worker) multiplyBlock(p *product, src source, i, rows int, b *blockOfB) {
 	k, load, relu := w.t.k, w.t.load, w.t.relu
 	for j := b.j0; j < b.j1; j += w.k.panel() {
 		cols, rest := w.width(min(w.k.panel(), b.j1-j))*w.k.width, *b
@@ -260,12 +261,6 @@ func (w *worker) multiplyBlock(p *product, i, rows int, b *blockOfB) {
 		w.multiplyPanel(p, src.from(rest.k0-b.k0), i, rows, j, &rest)
 		w.t.k, w.t.load = k, load
 	}
-}
-
-// inside is how many ks of B may be read up to column end, beyond the last one, too:
-// with all of those that follow there is more of B.
-func (p *product) inside(end int) int {
-	return (len(p.b) - end + p.bRow) / max(p.bRow, 1)
 }
 
 // multiplyPanel does the panel of column j, for a block of A.
@@ -323,8 +318,7 @@ func (w *worker) tiles(p *product, src source, kernels []func(*tile), i, rows, c
 	}
 }
 
-// tile runs a kernel for one panel of B and some panels of a block of A that begins
-// at row i.
+// tile runs a kernel for one panel of B and some panels of a block of A from row i on.
 func (w *worker) tile(p *product, src source, kernel func(*tile), i int, g group, col int, last bool) {
 	t := &w.t
 	w.aim(src, g.rows, g.first)
@@ -347,7 +341,7 @@ func groups(rows, most int) [2]group {
 	return [2]group{{0, high, few}, {few * high, high - 1, blocksOf(rows, most) - few}}
 }
 
-// heights is the same in other words: few panels of height high, and others that
+// heights cuts rows into panels, of most rows at most: few of height high, the others
 // have one row less.
 func heights(rows, most int) (high, few int) {
 	panels := blocksOf(rows, most)

@@ -215,29 +215,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R14, R14
 	TESTL      $0x00000008, R14
-	JEQ        part107Four
+	JEQ        part85Four
 	VMOVUPS    Y0, (BX)
 
-part107Four:
+part85Four:
 	TESTL      $0x00000004, R14
-	JEQ        part107Two
+	JEQ        part85Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part107Two:
+part85Two:
 	TESTL     $0x00000002, R14
-	JEQ       part107One
+	JEQ       part85One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part107One:
+part85One:
 	TESTL  $0x00000001, R14
-	JEQ    part107None
+	JEQ    part85None
 	VMOVSS X0, (BX)
 
-part107None:
+part85None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -245,29 +245,29 @@ part107None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part108Four
+	JEQ        part86Four
 	VMOVUPS    Y0, (BX)
 
-part108Four:
+part86Four:
 	TESTL      $0x00000004, R8
-	JEQ        part108Two
+	JEQ        part86Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part108Two:
+part86Two:
 	TESTL     $0x00000002, R8
-	JEQ       part108One
+	JEQ       part86One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part108One:
+part86One:
 	TESTL  $0x00000001, R8
-	JEQ    part108None
+	JEQ    part86None
 	VMOVSS X0, (BX)
 
-part108None:
+part86None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -275,29 +275,29 @@ part108None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part109Four
+	JEQ        part87Four
 	VMOVUPS    Y0, (BX)
 
-part109Four:
+part87Four:
 	TESTL      $0x00000004, R8
-	JEQ        part109Two
+	JEQ        part87Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part109Two:
+part87Two:
 	TESTL     $0x00000002, R8
-	JEQ       part109One
+	JEQ       part87One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part109One:
+part87One:
 	TESTL  $0x00000001, R8
-	JEQ    part109None
+	JEQ    part87None
 	VMOVSS X0, (BX)
 
-part109None:
+part87None:
 	MOVQ       R10, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -305,29 +305,29 @@ part109None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part110Four
+	JEQ        part88Four
 	VMOVUPS    Y0, (BX)
 
-part110Four:
+part88Four:
 	TESTL      $0x00000004, R8
-	JEQ        part110Two
+	JEQ        part88Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part110Two:
+part88Two:
 	TESTL     $0x00000002, R8
-	JEQ       part110One
+	JEQ       part88One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part110One:
+part88One:
 	TESTL  $0x00000001, R8
-	JEQ    part110None
+	JEQ    part88None
 	VMOVSS X0, (BX)
 
-part110None:
+part88None:
 	MOVQ       R11, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -335,29 +335,29 @@ part110None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part111Four
+	JEQ        part89Four
 	VMOVUPS    Y0, (BX)
 
-part111Four:
+part89Four:
 	TESTL      $0x00000004, R8
-	JEQ        part111Two
+	JEQ        part89Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part111Two:
+part89Two:
 	TESTL     $0x00000002, R8
-	JEQ       part111One
+	JEQ       part89One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part111One:
+part89One:
 	TESTL  $0x00000001, R8
-	JEQ    part111None
+	JEQ    part89None
 	VMOVSS X0, (BX)
 
-part111None:
+part89None:
 	MOVQ       R12, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -365,29 +365,29 @@ part111None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part112Four
+	JEQ        part90Four
 	VMOVUPS    Y0, (BX)
 
-part112Four:
+part90Four:
 	TESTL      $0x00000004, R8
-	JEQ        part112Two
+	JEQ        part90Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part112Two:
+part90Two:
 	TESTL     $0x00000002, R8
-	JEQ       part112One
+	JEQ       part90One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part112One:
+part90One:
 	TESTL  $0x00000001, R8
-	JEQ    part112None
+	JEQ    part90None
 	VMOVSS X0, (BX)
 
-part112None:
+part90None:
 	MOVQ       R13, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, R8
@@ -395,29 +395,29 @@ part112None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part113Four
+	JEQ        part91Four
 	VMOVUPS    Y0, (BX)
 
-part113Four:
+part91Four:
 	TESTL      $0x00000004, R8
-	JEQ        part113Two
+	JEQ        part91Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part113Two:
+part91Two:
 	TESTL     $0x00000002, R8
-	JEQ       part113One
+	JEQ       part91One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part113One:
+part91One:
 	TESTL  $0x00000001, R8
-	JEQ    part113None
+	JEQ    part91None
 	VMOVSS X0, (BX)
 
-part113None:
+part91None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(DI*8)
 	VMOVMSKPS  Y8, SI
@@ -425,29 +425,29 @@ part113None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part114Four
+	JEQ        part92Four
 	VMOVUPS    Y0, (BX)
 
-part114Four:
+part92Four:
 	TESTL      $0x00000004, SI
-	JEQ        part114Two
+	JEQ        part92Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part114Two:
+part92Two:
 	TESTL     $0x00000002, SI
-	JEQ       part114One
+	JEQ       part92One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part114One:
+part92One:
 	TESTL  $0x00000001, SI
-	JEQ    part114None
+	JEQ    part92None
 	VMOVSS X0, (BX)
 
-part114None:
+part92None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x08, BX, BX
@@ -642,29 +642,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R10, R10
 	TESTL      $0x00000008, R10
-	JEQ        part115Four
+	JEQ        part93Four
 	VMOVUPS    Y0, (BX)
 
-part115Four:
+part93Four:
 	TESTL      $0x00000004, R10
-	JEQ        part115Two
+	JEQ        part93Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part115Two:
+part93Two:
 	TESTL     $0x00000002, R10
-	JEQ       part115One
+	JEQ       part93One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part115One:
+part93One:
 	TESTL  $0x00000001, R10
-	JEQ    part115None
+	JEQ    part93None
 	VMOVSS X0, (BX)
 
-part115None:
+part93None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(DI*4)
 	VMOVUPS    Y2, (BX)
@@ -673,29 +673,29 @@ part115None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part116Four
+	JEQ        part94Four
 	VMOVUPS    Y0, (BX)
 
-part116Four:
+part94Four:
 	TESTL      $0x00000004, R8
-	JEQ        part116Two
+	JEQ        part94Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part116Two:
+part94Two:
 	TESTL     $0x00000002, R8
-	JEQ       part116One
+	JEQ       part94One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part116One:
+part94One:
 	TESTL  $0x00000001, R8
-	JEQ    part116None
+	JEQ    part94None
 	VMOVSS X0, (BX)
 
-part116None:
+part94None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(DI*4)
 	VMOVUPS    Y4, (BX)
@@ -704,29 +704,29 @@ part116None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part117Four
+	JEQ        part95Four
 	VMOVUPS    Y0, (BX)
 
-part117Four:
+part95Four:
 	TESTL      $0x00000004, R8
-	JEQ        part117Two
+	JEQ        part95Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part117Two:
+part95Two:
 	TESTL     $0x00000002, R8
-	JEQ       part117One
+	JEQ       part95One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part117One:
+part95One:
 	TESTL  $0x00000001, R8
-	JEQ    part117None
+	JEQ    part95None
 	VMOVSS X0, (BX)
 
-part117None:
+part95None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(DI*4)
 	VMOVUPS    Y6, (BX)
@@ -735,29 +735,29 @@ part117None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part118Four
+	JEQ        part96Four
 	VMOVUPS    Y0, (BX)
 
-part118Four:
+part96Four:
 	TESTL      $0x00000004, SI
-	JEQ        part118Two
+	JEQ        part96Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part118Two:
+part96Two:
 	TESTL     $0x00000002, SI
-	JEQ       part118One
+	JEQ       part96One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part118One:
+part96One:
 	TESTL  $0x00000001, SI
-	JEQ    part118None
+	JEQ    part96None
 	VMOVSS X0, (BX)
 
-part118None:
+part96None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
@@ -941,29 +941,29 @@ storePart:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part119Four
+	JEQ        part97Four
 	VMOVUPS    Y0, (BX)
 
-part119Four:
+part97Four:
 	TESTL      $0x00000004, R8
-	JEQ        part119Two
+	JEQ        part97Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part119Two:
+part97Two:
 	TESTL     $0x00000002, R8
-	JEQ       part119One
+	JEQ       part97One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part119One:
+part97One:
 	TESTL  $0x00000001, R8
-	JEQ    part119None
+	JEQ    part97None
 	VMOVSS X0, (BX)
 
-part119None:
+part97None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(DI*2)
 	VMOVUPS    Y4, (BX)
@@ -975,29 +975,29 @@ part119None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part120Four
+	JEQ        part98Four
 	VMOVUPS    Y0, (BX)
 
-part120Four:
+part98Four:
 	TESTL      $0x00000004, SI
-	JEQ        part120Two
+	JEQ        part98Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part120Two:
+part98Two:
 	TESTL     $0x00000002, SI
-	JEQ       part120One
+	JEQ       part98One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part120One:
+part98One:
 	TESTL  $0x00000001, SI
-	JEQ    part120None
+	JEQ    part98None
 	VMOVSS X0, (BX)
 
-part120None:
+part98None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -1225,29 +1225,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part121Four
+	JEQ        part99Four
 	VMOVUPS    Y0, (R12)
 
-part121Four:
+part99Four:
 	TESTL      $0x00000004, R11
-	JEQ        part121Two
+	JEQ        part99Two
 	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R12
 
-part121Two:
+part99Two:
 	TESTL     $0x00000002, R11
-	JEQ       part121One
+	JEQ       part99One
 	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R12
 
-part121One:
+part99One:
 	TESTL  $0x00000001, R11
-	JEQ    part121None
+	JEQ    part99None
 	VMOVSS X0, (R12)
 
-part121None:
+part99None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R11
@@ -1255,29 +1255,29 @@ part121None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part122Four
+	JEQ        part100Four
 	VMOVUPS    Y0, (BX)
 
-part122Four:
+part100Four:
 	TESTL      $0x00000004, R11
-	JEQ        part122Two
+	JEQ        part100Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part122Two:
+part100Two:
 	TESTL     $0x00000002, R11
-	JEQ       part122One
+	JEQ       part100One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part122One:
+part100One:
 	TESTL  $0x00000001, R11
-	JEQ    part122None
+	JEQ    part100None
 	VMOVSS X0, (BX)
 
-part122None:
+part100None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1285,29 +1285,29 @@ part122None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part123Four
+	JEQ        part101Four
 	VMOVUPS    Y0, (R11)
 
-part123Four:
+part101Four:
 	TESTL      $0x00000004, R8
-	JEQ        part123Two
+	JEQ        part101Two
 	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R11
 
-part123Two:
+part101Two:
 	TESTL     $0x00000002, R8
-	JEQ       part123One
+	JEQ       part101One
 	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R11
 
-part123One:
+part101One:
 	TESTL  $0x00000001, R8
-	JEQ    part123None
+	JEQ    part101None
 	VMOVSS X0, (R11)
 
-part123None:
+part101None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1315,29 +1315,29 @@ part123None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part124Four
+	JEQ        part102Four
 	VMOVUPS    Y0, (BX)
 
-part124Four:
+part102Four:
 	TESTL      $0x00000004, R8
-	JEQ        part124Two
+	JEQ        part102Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part124Two:
+part102Two:
 	TESTL     $0x00000002, R8
-	JEQ       part124One
+	JEQ       part102One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part124One:
+part102One:
 	TESTL  $0x00000001, R8
-	JEQ    part124None
+	JEQ    part102None
 	VMOVSS X0, (BX)
 
-part124None:
+part102None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1345,29 +1345,29 @@ part124None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part125Four
+	JEQ        part103Four
 	VMOVUPS    Y0, (R9)
 
-part125Four:
+part103Four:
 	TESTL      $0x00000004, R8
-	JEQ        part125Two
+	JEQ        part103Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part125Two:
+part103Two:
 	TESTL     $0x00000002, R8
-	JEQ       part125One
+	JEQ       part103One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part125One:
+part103One:
 	TESTL  $0x00000001, R8
-	JEQ    part125None
+	JEQ    part103None
 	VMOVSS X0, (R9)
 
-part125None:
+part103None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, R8
@@ -1375,29 +1375,29 @@ part125None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part126Four
+	JEQ        part104Four
 	VMOVUPS    Y0, (BX)
 
-part126Four:
+part104Four:
 	TESTL      $0x00000004, R8
-	JEQ        part126Two
+	JEQ        part104Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part126Two:
+part104Two:
 	TESTL     $0x00000002, R8
-	JEQ       part126One
+	JEQ       part104One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part126One:
+part104One:
 	TESTL  $0x00000001, R8
-	JEQ    part126None
+	JEQ    part104None
 	VMOVSS X0, (BX)
 
-part126None:
+part104None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, SI
@@ -1405,29 +1405,29 @@ part126None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part127Four
+	JEQ        part105Four
 	VMOVUPS    Y0, (R8)
 
-part127Four:
+part105Four:
 	TESTL      $0x00000004, SI
-	JEQ        part127Two
+	JEQ        part105Two
 	VMOVUPS    X0, (R8)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R8
 
-part127Two:
+part105Two:
 	TESTL     $0x00000002, SI
-	JEQ       part127One
+	JEQ       part105One
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R8
 
-part127One:
+part105One:
 	TESTL  $0x00000001, SI
-	JEQ    part127None
+	JEQ    part105None
 	VMOVSS X0, (R8)
 
-part127None:
+part105None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y8, SI
@@ -1435,29 +1435,29 @@ part127None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part128Four
+	JEQ        part106Four
 	VMOVUPS    Y0, (BX)
 
-part128Four:
+part106Four:
 	TESTL      $0x00000004, SI
-	JEQ        part128Two
+	JEQ        part106Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part128Two:
+part106Two:
 	TESTL     $0x00000002, SI
-	JEQ       part128One
+	JEQ       part106One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part128One:
+part106One:
 	TESTL  $0x00000001, SI
-	JEQ    part128None
+	JEQ    part106None
 	VMOVSS X0, (BX)
 
-part128None:
+part106None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
@@ -1666,29 +1666,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part129Four
+	JEQ        part107Four
 	VMOVUPS    Y0, (R10)
 
-part129Four:
+part107Four:
 	TESTL      $0x00000004, R9
-	JEQ        part129Two
+	JEQ        part107Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part129Two:
+part107Two:
 	TESTL     $0x00000002, R9
-	JEQ       part129One
+	JEQ       part107One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part129One:
+part107One:
 	TESTL  $0x00000001, R9
-	JEQ    part129None
+	JEQ    part107None
 	VMOVSS X0, (R10)
 
-part129None:
+part107None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y4, (BX)
@@ -1697,29 +1697,29 @@ part129None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part130Four
+	JEQ        part108Four
 	VMOVUPS    Y0, (BX)
 
-part130Four:
+part108Four:
 	TESTL      $0x00000004, R9
-	JEQ        part130Two
+	JEQ        part108Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part130Two:
+part108Two:
 	TESTL     $0x00000002, R9
-	JEQ       part130One
+	JEQ       part108One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part130One:
+part108One:
 	TESTL  $0x00000001, R9
-	JEQ    part130None
+	JEQ    part108None
 	VMOVSS X0, (BX)
 
-part130None:
+part108None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y2, (BX)
@@ -1728,29 +1728,29 @@ part130None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part131Four
+	JEQ        part109Four
 	VMOVUPS    Y0, (R9)
 
-part131Four:
+part109Four:
 	TESTL      $0x00000004, SI
-	JEQ        part131Two
+	JEQ        part109Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part131Two:
+part109Two:
 	TESTL     $0x00000002, SI
-	JEQ       part131One
+	JEQ       part109One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part131One:
+part109One:
 	TESTL  $0x00000001, SI
-	JEQ    part131None
+	JEQ    part109None
 	VMOVSS X0, (R9)
 
-part131None:
+part109None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y6, (BX)
@@ -1759,29 +1759,29 @@ part131None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part132Four
+	JEQ        part110Four
 	VMOVUPS    Y0, (BX)
 
-part132Four:
+part110Four:
 	TESTL      $0x00000004, SI
-	JEQ        part132Two
+	JEQ        part110Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part132Two:
+part110Two:
 	TESTL     $0x00000002, SI
-	JEQ       part132One
+	JEQ       part110One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part132One:
+part110One:
 	TESTL  $0x00000001, SI
-	JEQ    part132None
+	JEQ    part110None
 	VMOVSS X0, (BX)
 
-part132None:
+part110None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -1981,29 +1981,29 @@ storePart:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part133Four
+	JEQ        part111Four
 	VMOVUPS    Y0, (R9)
 
-part133Four:
+part111Four:
 	TESTL      $0x00000004, R8
-	JEQ        part133Two
+	JEQ        part111Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part133Two:
+part111Two:
 	TESTL     $0x00000002, R8
-	JEQ       part133One
+	JEQ       part111One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part133One:
+part111One:
 	TESTL  $0x00000001, R8
-	JEQ    part133None
+	JEQ    part111None
 	VMOVSS X0, (R9)
 
-part133None:
+part111None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -2015,29 +2015,29 @@ part133None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part134Four
+	JEQ        part112Four
 	VMOVUPS    Y0, (BX)
 
-part134Four:
+part112Four:
 	TESTL      $0x00000004, SI
-	JEQ        part134Two
+	JEQ        part112Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part134Two:
+part112Two:
 	TESTL     $0x00000002, SI
-	JEQ       part134One
+	JEQ       part112One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part134One:
+part112One:
 	TESTL  $0x00000001, SI
-	JEQ    part134None
+	JEQ    part112None
 	VMOVSS X0, (BX)
 
-part134None:
+part112None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -2315,29 +2315,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part135Four
+	JEQ        part113Four
 	VMOVUPS    Y0, (R12)
 
-part135Four:
+part113Four:
 	TESTL      $0x00000004, R11
-	JEQ        part135Two
+	JEQ        part113Two
 	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R12
 
-part135Two:
+part113Two:
 	TESTL     $0x00000002, R11
-	JEQ       part135One
+	JEQ       part113One
 	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R12
 
-part135One:
+part113One:
 	TESTL  $0x00000001, R11
-	JEQ    part135None
+	JEQ    part113None
 	VMOVSS X0, (R12)
 
-part135None:
+part113None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R11
@@ -2345,29 +2345,29 @@ part135None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part136Four
+	JEQ        part114Four
 	VMOVUPS    Y0, (R12)
 
-part136Four:
+part114Four:
 	TESTL      $0x00000004, R11
-	JEQ        part136Two
+	JEQ        part114Two
 	VMOVUPS    X0, (R12)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R12
 
-part136Two:
+part114Two:
 	TESTL     $0x00000002, R11
-	JEQ       part136One
+	JEQ       part114One
 	VMOVLPS   X0, (R12)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R12
 
-part136One:
+part114One:
 	TESTL  $0x00000001, R11
-	JEQ    part136None
+	JEQ    part114None
 	VMOVSS X0, (R12)
 
-part136None:
+part114None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R11
@@ -2375,29 +2375,29 @@ part136None:
 	VMOVAPS    Y8, Y0
 	POPCNTL    R11, R11
 	TESTL      $0x00000008, R11
-	JEQ        part137Four
+	JEQ        part115Four
 	VMOVUPS    Y0, (BX)
 
-part137Four:
+part115Four:
 	TESTL      $0x00000004, R11
-	JEQ        part137Two
+	JEQ        part115Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part137Two:
+part115Two:
 	TESTL     $0x00000002, R11
-	JEQ       part137One
+	JEQ       part115One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part137One:
+part115One:
 	TESTL  $0x00000001, R11
-	JEQ    part137None
+	JEQ    part115None
 	VMOVSS X0, (BX)
 
-part137None:
+part115None:
 	MOVQ       R8, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2405,29 +2405,29 @@ part137None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part138Four
+	JEQ        part116Four
 	VMOVUPS    Y0, (R11)
 
-part138Four:
+part116Four:
 	TESTL      $0x00000004, R8
-	JEQ        part138Two
+	JEQ        part116Two
 	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R11
 
-part138Two:
+part116Two:
 	TESTL     $0x00000002, R8
-	JEQ       part138One
+	JEQ       part116One
 	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R11
 
-part138One:
+part116One:
 	TESTL  $0x00000001, R8
-	JEQ    part138None
+	JEQ    part116None
 	VMOVSS X0, (R11)
 
-part138None:
+part116None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2435,29 +2435,29 @@ part138None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part139Four
+	JEQ        part117Four
 	VMOVUPS    Y0, (R11)
 
-part139Four:
+part117Four:
 	TESTL      $0x00000004, R8
-	JEQ        part139Two
+	JEQ        part117Two
 	VMOVUPS    X0, (R11)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R11
 
-part139Two:
+part117Two:
 	TESTL     $0x00000002, R8
-	JEQ       part139One
+	JEQ       part117One
 	VMOVLPS   X0, (R11)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R11
 
-part139One:
+part117One:
 	TESTL  $0x00000001, R8
-	JEQ    part139None
+	JEQ    part117None
 	VMOVSS X0, (R11)
 
-part139None:
+part117None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2465,29 +2465,29 @@ part139None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part140Four
+	JEQ        part118Four
 	VMOVUPS    Y0, (BX)
 
-part140Four:
+part118Four:
 	TESTL      $0x00000004, R8
-	JEQ        part140Two
+	JEQ        part118Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part140Two:
+part118Two:
 	TESTL     $0x00000002, R8
-	JEQ       part140One
+	JEQ       part118One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part140One:
+part118One:
 	TESTL  $0x00000001, R8
-	JEQ    part140None
+	JEQ    part118None
 	VMOVSS X0, (BX)
 
-part140None:
+part118None:
 	MOVQ       R9, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2495,29 +2495,29 @@ part140None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part141Four
+	JEQ        part119Four
 	VMOVUPS    Y0, (R9)
 
-part141Four:
+part119Four:
 	TESTL      $0x00000004, R8
-	JEQ        part141Two
+	JEQ        part119Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part141Two:
+part119Two:
 	TESTL     $0x00000002, R8
-	JEQ       part141One
+	JEQ       part119One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part141One:
+part119One:
 	TESTL  $0x00000001, R8
-	JEQ    part141None
+	JEQ    part119None
 	VMOVSS X0, (R9)
 
-part141None:
+part119None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2525,29 +2525,29 @@ part141None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part142Four
+	JEQ        part120Four
 	VMOVUPS    Y0, (R9)
 
-part142Four:
+part120Four:
 	TESTL      $0x00000004, R8
-	JEQ        part142Two
+	JEQ        part120Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part142Two:
+part120Two:
 	TESTL     $0x00000002, R8
-	JEQ       part142One
+	JEQ       part120One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part142One:
+part120One:
 	TESTL  $0x00000001, R8
-	JEQ    part142None
+	JEQ    part120None
 	VMOVSS X0, (R9)
 
-part142None:
+part120None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, R8
@@ -2555,29 +2555,29 @@ part142None:
 	VMOVAPS    Y10, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part143Four
+	JEQ        part121Four
 	VMOVUPS    Y0, (BX)
 
-part143Four:
+part121Four:
 	TESTL      $0x00000004, R8
-	JEQ        part143Two
+	JEQ        part121Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part143Two:
+part121Two:
 	TESTL     $0x00000002, R8
-	JEQ       part143One
+	JEQ       part121One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part143One:
+part121One:
 	TESTL  $0x00000001, R8
-	JEQ    part143None
+	JEQ    part121None
 	VMOVSS X0, (BX)
 
-part143None:
+part121None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, SI
@@ -2585,29 +2585,29 @@ part143None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part144Four
+	JEQ        part122Four
 	VMOVUPS    Y0, (R8)
 
-part144Four:
+part122Four:
 	TESTL      $0x00000004, SI
-	JEQ        part144Two
+	JEQ        part122Two
 	VMOVUPS    X0, (R8)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R8
 
-part144Two:
+part122Two:
 	TESTL     $0x00000002, SI
-	JEQ       part144One
+	JEQ       part122One
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R8
 
-part144One:
+part122One:
 	TESTL  $0x00000001, SI
-	JEQ    part144None
+	JEQ    part122None
 	VMOVSS X0, (R8)
 
-part144None:
+part122None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, SI
@@ -2615,29 +2615,29 @@ part144None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part145Four
+	JEQ        part123Four
 	VMOVUPS    Y0, (R8)
 
-part145Four:
+part123Four:
 	TESTL      $0x00000004, SI
-	JEQ        part145Two
+	JEQ        part123Two
 	VMOVUPS    X0, (R8)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R8
 
-part145Two:
+part123Two:
 	TESTL     $0x00000002, SI
-	JEQ       part145One
+	JEQ       part123One
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R8
 
-part145One:
+part123One:
 	TESTL  $0x00000001, SI
-	JEQ    part145None
+	JEQ    part123None
 	VMOVSS X0, (R8)
 
-part145None:
+part123None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R10*4)
 	VMOVMSKPS  Y12, SI
@@ -2645,29 +2645,29 @@ part145None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part146Four
+	JEQ        part124Four
 	VMOVUPS    Y0, (BX)
 
-part146Four:
+part124Four:
 	TESTL      $0x00000004, SI
-	JEQ        part146Two
+	JEQ        part124Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part146Two:
+part124Two:
 	TESTL     $0x00000002, SI
-	JEQ       part146One
+	JEQ       part124One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part146One:
+part124One:
 	TESTL  $0x00000001, SI
-	JEQ    part146None
+	JEQ    part124None
 	VMOVSS X0, (BX)
 
-part146None:
+part124None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x04, BX, BX
@@ -2922,29 +2922,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part147Four
+	JEQ        part125Four
 	VMOVUPS    Y0, (R10)
 
-part147Four:
+part125Four:
 	TESTL      $0x00000004, R9
-	JEQ        part147Two
+	JEQ        part125Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part147Two:
+part125Two:
 	TESTL     $0x00000002, R9
-	JEQ       part147One
+	JEQ       part125One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part147One:
+part125One:
 	TESTL  $0x00000001, R9
-	JEQ    part147None
+	JEQ    part125None
 	VMOVSS X0, (R10)
 
-part147None:
+part125None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y4, (BX)
@@ -2953,29 +2953,29 @@ part147None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part148Four
+	JEQ        part126Four
 	VMOVUPS    Y0, (R10)
 
-part148Four:
+part126Four:
 	TESTL      $0x00000004, R9
-	JEQ        part148Two
+	JEQ        part126Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part148Two:
+part126Two:
 	TESTL     $0x00000002, R9
-	JEQ       part148One
+	JEQ       part126One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part148One:
+part126One:
 	TESTL  $0x00000001, R9
-	JEQ    part148None
+	JEQ    part126None
 	VMOVSS X0, (R10)
 
-part148None:
+part126None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y8, (BX)
@@ -2984,29 +2984,29 @@ part148None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part149Four
+	JEQ        part127Four
 	VMOVUPS    Y0, (BX)
 
-part149Four:
+part127Four:
 	TESTL      $0x00000004, R9
-	JEQ        part149Two
+	JEQ        part127Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part149Two:
+part127Two:
 	TESTL     $0x00000002, R9
-	JEQ       part149One
+	JEQ       part127One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part149One:
+part127One:
 	TESTL  $0x00000001, R9
-	JEQ    part149None
+	JEQ    part127None
 	VMOVSS X0, (BX)
 
-part149None:
+part127None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y2, (BX)
@@ -3015,29 +3015,29 @@ part149None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part150Four
+	JEQ        part128Four
 	VMOVUPS    Y0, (R9)
 
-part150Four:
+part128Four:
 	TESTL      $0x00000004, SI
-	JEQ        part150Two
+	JEQ        part128Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part150Two:
+part128Two:
 	TESTL     $0x00000002, SI
-	JEQ       part150One
+	JEQ       part128One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part150One:
+part128One:
 	TESTL  $0x00000001, SI
-	JEQ    part150None
+	JEQ    part128None
 	VMOVSS X0, (R9)
 
-part150None:
+part128None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y6, (BX)
@@ -3046,29 +3046,29 @@ part150None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part151Four
+	JEQ        part129Four
 	VMOVUPS    Y0, (R9)
 
-part151Four:
+part129Four:
 	TESTL      $0x00000004, SI
-	JEQ        part151Two
+	JEQ        part129Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part151Two:
+part129Two:
 	TESTL     $0x00000002, SI
-	JEQ       part151One
+	JEQ       part129One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part151One:
+part129One:
 	TESTL  $0x00000001, SI
-	JEQ    part151None
+	JEQ    part129None
 	VMOVSS X0, (R9)
 
-part151None:
+part129None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVUPS    Y10, (BX)
@@ -3077,29 +3077,29 @@ part151None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part152Four
+	JEQ        part130Four
 	VMOVUPS    Y0, (BX)
 
-part152Four:
+part130Four:
 	TESTL      $0x00000004, SI
-	JEQ        part152Two
+	JEQ        part130Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part152Two:
+part130Two:
 	TESTL     $0x00000002, SI
-	JEQ       part152One
+	JEQ       part130One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part152One:
+part130One:
 	TESTL  $0x00000001, SI
-	JEQ    part152None
+	JEQ    part130None
 	VMOVSS X0, (BX)
 
-part152None:
+part130None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -3344,29 +3344,29 @@ storePart:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part153Four
+	JEQ        part131Four
 	VMOVUPS    Y0, (R9)
 
-part153Four:
+part131Four:
 	TESTL      $0x00000004, R8
-	JEQ        part153Two
+	JEQ        part131Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part153Two:
+part131Two:
 	TESTL     $0x00000002, R8
-	JEQ       part153One
+	JEQ       part131One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part153One:
+part131One:
 	TESTL  $0x00000001, R8
-	JEQ    part153None
+	JEQ    part131None
 	VMOVSS X0, (R9)
 
-part153None:
+part131None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -3378,29 +3378,29 @@ part153None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part154Four
+	JEQ        part132Four
 	VMOVUPS    Y0, (R9)
 
-part154Four:
+part132Four:
 	TESTL      $0x00000004, R8
-	JEQ        part154Two
+	JEQ        part132Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part154Two:
+part132Two:
 	TESTL     $0x00000002, R8
-	JEQ       part154One
+	JEQ       part132One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part154One:
+part132One:
 	TESTL  $0x00000001, R8
-	JEQ    part154None
+	JEQ    part132None
 	VMOVSS X0, (R9)
 
-part154None:
+part132None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y8, (BX)
@@ -3412,29 +3412,29 @@ part154None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part155Four
+	JEQ        part133Four
 	VMOVUPS    Y0, (BX)
 
-part155Four:
+part133Four:
 	TESTL      $0x00000004, SI
-	JEQ        part155Two
+	JEQ        part133Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part155Two:
+part133Two:
 	TESTL     $0x00000002, SI
-	JEQ       part155One
+	JEQ       part133One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part155One:
+part133One:
 	TESTL  $0x00000001, SI
-	JEQ    part155None
+	JEQ    part133None
 	VMOVSS X0, (BX)
 
-part155None:
+part133None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -3653,29 +3653,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part156Four
+	JEQ        part134Four
 	VMOVUPS    Y0, (R10)
 
-part156Four:
+part134Four:
 	TESTL      $0x00000004, R9
-	JEQ        part156Two
+	JEQ        part134Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part156Two:
+part134Two:
 	TESTL     $0x00000002, R9
-	JEQ       part156One
+	JEQ       part134One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part156One:
+part134One:
 	TESTL  $0x00000001, R9
-	JEQ    part156None
+	JEQ    part134None
 	VMOVSS X0, (R10)
 
-part156None:
+part134None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, R9
@@ -3683,29 +3683,29 @@ part156None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part157Four
+	JEQ        part135Four
 	VMOVUPS    Y0, (R10)
 
-part157Four:
+part135Four:
 	TESTL      $0x00000004, R9
-	JEQ        part157Two
+	JEQ        part135Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part157Two:
+part135Two:
 	TESTL     $0x00000002, R9
-	JEQ       part157One
+	JEQ       part135One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part157One:
+part135One:
 	TESTL  $0x00000001, R9
-	JEQ    part157None
+	JEQ    part135None
 	VMOVSS X0, (R10)
 
-part157None:
+part135None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, R9
@@ -3713,29 +3713,29 @@ part157None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part158Four
+	JEQ        part136Four
 	VMOVUPS    Y0, (R10)
 
-part158Four:
+part136Four:
 	TESTL      $0x00000004, R9
-	JEQ        part158Two
+	JEQ        part136Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part158Two:
+part136Two:
 	TESTL     $0x00000002, R9
-	JEQ       part158One
+	JEQ       part136One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part158One:
+part136One:
 	TESTL  $0x00000001, R9
-	JEQ    part158None
+	JEQ    part136None
 	VMOVSS X0, (R10)
 
-part158None:
+part136None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, R9
@@ -3743,29 +3743,29 @@ part158None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part159Four
+	JEQ        part137Four
 	VMOVUPS    Y0, (BX)
 
-part159Four:
+part137Four:
 	TESTL      $0x00000004, R9
-	JEQ        part159Two
+	JEQ        part137Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part159Two:
+part137Two:
 	TESTL     $0x00000002, R9
-	JEQ       part159One
+	JEQ       part137One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part159One:
+part137One:
 	TESTL  $0x00000001, R9
-	JEQ    part159None
+	JEQ    part137None
 	VMOVSS X0, (BX)
 
-part159None:
+part137None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3773,29 +3773,29 @@ part159None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part160Four
+	JEQ        part138Four
 	VMOVUPS    Y0, (R9)
 
-part160Four:
+part138Four:
 	TESTL      $0x00000004, SI
-	JEQ        part160Two
+	JEQ        part138Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part160Two:
+part138Two:
 	TESTL     $0x00000002, SI
-	JEQ       part160One
+	JEQ       part138One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part160One:
+part138One:
 	TESTL  $0x00000001, SI
-	JEQ    part160None
+	JEQ    part138None
 	VMOVSS X0, (R9)
 
-part160None:
+part138None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3803,29 +3803,29 @@ part160None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part161Four
+	JEQ        part139Four
 	VMOVUPS    Y0, (R9)
 
-part161Four:
+part139Four:
 	TESTL      $0x00000004, SI
-	JEQ        part161Two
+	JEQ        part139Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part161Two:
+part139Two:
 	TESTL     $0x00000002, SI
-	JEQ       part161One
+	JEQ       part139One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part161One:
+part139One:
 	TESTL  $0x00000001, SI
-	JEQ    part161None
+	JEQ    part139None
 	VMOVSS X0, (R9)
 
-part161None:
+part139None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3833,29 +3833,29 @@ part161None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part162Four
+	JEQ        part140Four
 	VMOVUPS    Y0, (R9)
 
-part162Four:
+part140Four:
 	TESTL      $0x00000004, SI
-	JEQ        part162Two
+	JEQ        part140Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part162Two:
+part140Two:
 	TESTL     $0x00000002, SI
-	JEQ       part162One
+	JEQ       part140One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part162One:
+part140One:
 	TESTL  $0x00000001, SI
-	JEQ    part162None
+	JEQ    part140None
 	VMOVSS X0, (R9)
 
-part162None:
+part140None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y8, SI
@@ -3863,29 +3863,29 @@ part162None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part163Four
+	JEQ        part141Four
 	VMOVUPS    Y0, (BX)
 
-part163Four:
+part141Four:
 	TESTL      $0x00000004, SI
-	JEQ        part163Two
+	JEQ        part141Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part163Two:
+part141Two:
 	TESTL     $0x00000002, SI
-	JEQ       part163One
+	JEQ       part141One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part163One:
+part141One:
 	TESTL  $0x00000001, SI
-	JEQ    part163None
+	JEQ    part141None
 	VMOVSS X0, (BX)
 
-part163None:
+part141None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -4087,29 +4087,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part164Four
+	JEQ        part142Four
 	VMOVUPS    Y0, (R9)
 
-part164Four:
+part142Four:
 	TESTL      $0x00000004, R8
-	JEQ        part164Two
+	JEQ        part142Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part164Two:
+part142Two:
 	TESTL     $0x00000002, R8
-	JEQ       part164One
+	JEQ       part142One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part164One:
+part142One:
 	TESTL  $0x00000001, R8
-	JEQ    part164None
+	JEQ    part142None
 	VMOVSS X0, (R9)
 
-part164None:
+part142None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y2, (BX)
@@ -4118,29 +4118,29 @@ part164None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part165Four
+	JEQ        part143Four
 	VMOVUPS    Y0, (R9)
 
-part165Four:
+part143Four:
 	TESTL      $0x00000004, R8
-	JEQ        part165Two
+	JEQ        part143Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part165Two:
+part143Two:
 	TESTL     $0x00000002, R8
-	JEQ       part165One
+	JEQ       part143One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part165One:
+part143One:
 	TESTL  $0x00000001, R8
-	JEQ    part165None
+	JEQ    part143None
 	VMOVSS X0, (R9)
 
-part165None:
+part143None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -4149,29 +4149,29 @@ part165None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part166Four
+	JEQ        part144Four
 	VMOVUPS    Y0, (R9)
 
-part166Four:
+part144Four:
 	TESTL      $0x00000004, R8
-	JEQ        part166Two
+	JEQ        part144Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part166Two:
+part144Two:
 	TESTL     $0x00000002, R8
-	JEQ       part166One
+	JEQ       part144One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part166One:
+part144One:
 	TESTL  $0x00000001, R8
-	JEQ    part166None
+	JEQ    part144None
 	VMOVSS X0, (R9)
 
-part166None:
+part144None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y6, (BX)
@@ -4180,29 +4180,29 @@ part166None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part167Four
+	JEQ        part145Four
 	VMOVUPS    Y0, (BX)
 
-part167Four:
+part145Four:
 	TESTL      $0x00000004, SI
-	JEQ        part167Two
+	JEQ        part145Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part167Two:
+part145Two:
 	TESTL     $0x00000002, SI
-	JEQ       part167One
+	JEQ       part145One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part167One:
+part145One:
 	TESTL  $0x00000001, SI
-	JEQ    part167None
+	JEQ    part145None
 	VMOVSS X0, (BX)
 
-part167None:
+part145None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -4449,29 +4449,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part168Four
+	JEQ        part146Four
 	VMOVUPS    Y0, (R10)
 
-part168Four:
+part146Four:
 	TESTL      $0x00000004, R9
-	JEQ        part168Two
+	JEQ        part146Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part168Two:
+part146Two:
 	TESTL     $0x00000002, R9
-	JEQ       part168One
+	JEQ       part146One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part168One:
+part146One:
 	TESTL  $0x00000001, R9
-	JEQ    part168None
+	JEQ    part146None
 	VMOVSS X0, (R10)
 
-part168None:
+part146None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4479,29 +4479,29 @@ part168None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part169Four
+	JEQ        part147Four
 	VMOVUPS    Y0, (R10)
 
-part169Four:
+part147Four:
 	TESTL      $0x00000004, R9
-	JEQ        part169Two
+	JEQ        part147Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part169Two:
+part147Two:
 	TESTL     $0x00000002, R9
-	JEQ       part169One
+	JEQ       part147One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part169One:
+part147One:
 	TESTL  $0x00000001, R9
-	JEQ    part169None
+	JEQ    part147None
 	VMOVSS X0, (R10)
 
-part169None:
+part147None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4509,29 +4509,29 @@ part169None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part170Four
+	JEQ        part148Four
 	VMOVUPS    Y0, (R10)
 
-part170Four:
+part148Four:
 	TESTL      $0x00000004, R9
-	JEQ        part170Two
+	JEQ        part148Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part170Two:
+part148Two:
 	TESTL     $0x00000002, R9
-	JEQ       part170One
+	JEQ       part148One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part170One:
+part148One:
 	TESTL  $0x00000001, R9
-	JEQ    part170None
+	JEQ    part148None
 	VMOVSS X0, (R10)
 
-part170None:
+part148None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4539,29 +4539,29 @@ part170None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part171Four
+	JEQ        part149Four
 	VMOVUPS    Y0, (R10)
 
-part171Four:
+part149Four:
 	TESTL      $0x00000004, R9
-	JEQ        part171Two
+	JEQ        part149Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part171Two:
+part149Two:
 	TESTL     $0x00000002, R9
-	JEQ       part171One
+	JEQ       part149One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part171One:
+part149One:
 	TESTL  $0x00000001, R9
-	JEQ    part171None
+	JEQ    part149None
 	VMOVSS X0, (R10)
 
-part171None:
+part149None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, R9
@@ -4569,29 +4569,29 @@ part171None:
 	VMOVAPS    Y8, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part172Four
+	JEQ        part150Four
 	VMOVUPS    Y0, (BX)
 
-part172Four:
+part150Four:
 	TESTL      $0x00000004, R9
-	JEQ        part172Two
+	JEQ        part150Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part172Two:
+part150Two:
 	TESTL     $0x00000002, R9
-	JEQ       part172One
+	JEQ       part150One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part172One:
+part150One:
 	TESTL  $0x00000001, R9
-	JEQ    part172None
+	JEQ    part150None
 	VMOVSS X0, (BX)
 
-part172None:
+part150None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4599,29 +4599,29 @@ part172None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part173Four
+	JEQ        part151Four
 	VMOVUPS    Y0, (R9)
 
-part173Four:
+part151Four:
 	TESTL      $0x00000004, SI
-	JEQ        part173Two
+	JEQ        part151Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part173Two:
+part151Two:
 	TESTL     $0x00000002, SI
-	JEQ       part173One
+	JEQ       part151One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part173One:
+part151One:
 	TESTL  $0x00000001, SI
-	JEQ    part173None
+	JEQ    part151None
 	VMOVSS X0, (R9)
 
-part173None:
+part151None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4629,29 +4629,29 @@ part173None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part174Four
+	JEQ        part152Four
 	VMOVUPS    Y0, (R9)
 
-part174Four:
+part152Four:
 	TESTL      $0x00000004, SI
-	JEQ        part174Two
+	JEQ        part152Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part174Two:
+part152Two:
 	TESTL     $0x00000002, SI
-	JEQ       part174One
+	JEQ       part152One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part174One:
+part152One:
 	TESTL  $0x00000001, SI
-	JEQ    part174None
+	JEQ    part152None
 	VMOVSS X0, (R9)
 
-part174None:
+part152None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4659,29 +4659,29 @@ part174None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part175Four
+	JEQ        part153Four
 	VMOVUPS    Y0, (R9)
 
-part175Four:
+part153Four:
 	TESTL      $0x00000004, SI
-	JEQ        part175Two
+	JEQ        part153Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part175Two:
+part153Two:
 	TESTL     $0x00000002, SI
-	JEQ       part175One
+	JEQ       part153One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part175One:
+part153One:
 	TESTL  $0x00000001, SI
-	JEQ    part175None
+	JEQ    part153None
 	VMOVSS X0, (R9)
 
-part175None:
+part153None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4689,29 +4689,29 @@ part175None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part176Four
+	JEQ        part154Four
 	VMOVUPS    Y0, (R9)
 
-part176Four:
+part154Four:
 	TESTL      $0x00000004, SI
-	JEQ        part176Two
+	JEQ        part154Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part176Two:
+part154Two:
 	TESTL     $0x00000002, SI
-	JEQ       part176One
+	JEQ       part154One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part176One:
+part154One:
 	TESTL  $0x00000001, SI
-	JEQ    part176None
+	JEQ    part154None
 	VMOVSS X0, (R9)
 
-part176None:
+part154None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y10, SI
@@ -4719,29 +4719,29 @@ part176None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part177Four
+	JEQ        part155Four
 	VMOVUPS    Y0, (BX)
 
-part177Four:
+part155Four:
 	TESTL      $0x00000004, SI
-	JEQ        part177Two
+	JEQ        part155Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part177Two:
+part155Two:
 	TESTL     $0x00000002, SI
-	JEQ       part177One
+	JEQ       part155One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part177One:
+part155One:
 	TESTL  $0x00000001, SI
-	JEQ    part177None
+	JEQ    part155None
 	VMOVSS X0, (BX)
 
-part177None:
+part155None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -4969,29 +4969,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part178Four
+	JEQ        part156Four
 	VMOVUPS    Y0, (R9)
 
-part178Four:
+part156Four:
 	TESTL      $0x00000004, R8
-	JEQ        part178Two
+	JEQ        part156Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part178Two:
+part156Two:
 	TESTL     $0x00000002, R8
-	JEQ       part178One
+	JEQ       part156One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part178One:
+part156One:
 	TESTL  $0x00000001, R8
-	JEQ    part178None
+	JEQ    part156None
 	VMOVSS X0, (R9)
 
-part178None:
+part156None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y2, (BX)
@@ -5000,29 +5000,29 @@ part178None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part179Four
+	JEQ        part157Four
 	VMOVUPS    Y0, (R9)
 
-part179Four:
+part157Four:
 	TESTL      $0x00000004, R8
-	JEQ        part179Two
+	JEQ        part157Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part179Two:
+part157Two:
 	TESTL     $0x00000002, R8
-	JEQ       part179One
+	JEQ       part157One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part179One:
+part157One:
 	TESTL  $0x00000001, R8
-	JEQ    part179None
+	JEQ    part157None
 	VMOVSS X0, (R9)
 
-part179None:
+part157None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -5031,29 +5031,29 @@ part179None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part180Four
+	JEQ        part158Four
 	VMOVUPS    Y0, (R9)
 
-part180Four:
+part158Four:
 	TESTL      $0x00000004, R8
-	JEQ        part180Two
+	JEQ        part158Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part180Two:
+part158Two:
 	TESTL     $0x00000002, R8
-	JEQ       part180One
+	JEQ       part158One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part180One:
+part158One:
 	TESTL  $0x00000001, R8
-	JEQ    part180None
+	JEQ    part158None
 	VMOVSS X0, (R9)
 
-part180None:
+part158None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y6, (BX)
@@ -5062,29 +5062,29 @@ part180None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part181Four
+	JEQ        part159Four
 	VMOVUPS    Y0, (R9)
 
-part181Four:
+part159Four:
 	TESTL      $0x00000004, R8
-	JEQ        part181Two
+	JEQ        part159Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part181Two:
+part159Two:
 	TESTL     $0x00000002, R8
-	JEQ       part181One
+	JEQ       part159One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part181One:
+part159One:
 	TESTL  $0x00000001, R8
-	JEQ    part181None
+	JEQ    part159None
 	VMOVSS X0, (R9)
 
-part181None:
+part159None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y8, (BX)
@@ -5093,29 +5093,29 @@ part181None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part182Four
+	JEQ        part160Four
 	VMOVUPS    Y0, (BX)
 
-part182Four:
+part160Four:
 	TESTL      $0x00000004, SI
-	JEQ        part182Two
+	JEQ        part160Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part182Two:
+part160Two:
 	TESTL     $0x00000002, SI
-	JEQ       part182One
+	JEQ       part160One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part182One:
+part160One:
 	TESTL  $0x00000001, SI
-	JEQ    part182None
+	JEQ    part160None
 	VMOVSS X0, (BX)
 
-part182None:
+part160None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX
@@ -5391,29 +5391,29 @@ storePart:
 	VMOVAPS    Y0, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part183Four
+	JEQ        part161Four
 	VMOVUPS    Y0, (R10)
 
-part183Four:
+part161Four:
 	TESTL      $0x00000004, R9
-	JEQ        part183Two
+	JEQ        part161Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part183Two:
+part161Two:
 	TESTL     $0x00000002, R9
-	JEQ       part183One
+	JEQ       part161One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part183One:
+part161One:
 	TESTL  $0x00000001, R9
-	JEQ    part183None
+	JEQ    part161None
 	VMOVSS X0, (R10)
 
-part183None:
+part161None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5421,29 +5421,29 @@ part183None:
 	VMOVAPS    Y2, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part184Four
+	JEQ        part162Four
 	VMOVUPS    Y0, (R10)
 
-part184Four:
+part162Four:
 	TESTL      $0x00000004, R9
-	JEQ        part184Two
+	JEQ        part162Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part184Two:
+part162Two:
 	TESTL     $0x00000002, R9
-	JEQ       part184One
+	JEQ       part162One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part184One:
+part162One:
 	TESTL  $0x00000001, R9
-	JEQ    part184None
+	JEQ    part162None
 	VMOVSS X0, (R10)
 
-part184None:
+part162None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5451,29 +5451,29 @@ part184None:
 	VMOVAPS    Y4, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part185Four
+	JEQ        part163Four
 	VMOVUPS    Y0, (R10)
 
-part185Four:
+part163Four:
 	TESTL      $0x00000004, R9
-	JEQ        part185Two
+	JEQ        part163Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part185Two:
+part163Two:
 	TESTL     $0x00000002, R9
-	JEQ       part185One
+	JEQ       part163One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part185One:
+part163One:
 	TESTL  $0x00000001, R9
-	JEQ    part185None
+	JEQ    part163None
 	VMOVSS X0, (R10)
 
-part185None:
+part163None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5481,29 +5481,29 @@ part185None:
 	VMOVAPS    Y6, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part186Four
+	JEQ        part164Four
 	VMOVUPS    Y0, (R10)
 
-part186Four:
+part164Four:
 	TESTL      $0x00000004, R9
-	JEQ        part186Two
+	JEQ        part164Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part186Two:
+part164Two:
 	TESTL     $0x00000002, R9
-	JEQ       part186One
+	JEQ       part164One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part186One:
+part164One:
 	TESTL  $0x00000001, R9
-	JEQ    part186None
+	JEQ    part164None
 	VMOVSS X0, (R10)
 
-part186None:
+part164None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5511,29 +5511,29 @@ part186None:
 	VMOVAPS    Y8, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part187Four
+	JEQ        part165Four
 	VMOVUPS    Y0, (R10)
 
-part187Four:
+part165Four:
 	TESTL      $0x00000004, R9
-	JEQ        part187Two
+	JEQ        part165Two
 	VMOVUPS    X0, (R10)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R10
 
-part187Two:
+part165Two:
 	TESTL     $0x00000002, R9
-	JEQ       part187One
+	JEQ       part165One
 	VMOVLPS   X0, (R10)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R10
 
-part187One:
+part165One:
 	TESTL  $0x00000001, R9
-	JEQ    part187None
+	JEQ    part165None
 	VMOVSS X0, (R10)
 
-part187None:
+part165None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, R9
@@ -5541,29 +5541,29 @@ part187None:
 	VMOVAPS    Y10, Y0
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part188Four
+	JEQ        part166Four
 	VMOVUPS    Y0, (BX)
 
-part188Four:
+part166Four:
 	TESTL      $0x00000004, R9
-	JEQ        part188Two
+	JEQ        part166Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part188Two:
+part166Two:
 	TESTL     $0x00000002, R9
-	JEQ       part188One
+	JEQ       part166One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part188One:
+part166One:
 	TESTL  $0x00000001, R9
-	JEQ    part188None
+	JEQ    part166None
 	VMOVSS X0, (BX)
 
-part188None:
+part166None:
 	MOVQ       SI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5571,29 +5571,29 @@ part188None:
 	VMOVAPS    Y1, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part189Four
+	JEQ        part167Four
 	VMOVUPS    Y0, (R9)
 
-part189Four:
+part167Four:
 	TESTL      $0x00000004, SI
-	JEQ        part189Two
+	JEQ        part167Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part189Two:
+part167Two:
 	TESTL     $0x00000002, SI
-	JEQ       part189One
+	JEQ       part167One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part189One:
+part167One:
 	TESTL  $0x00000001, SI
-	JEQ    part189None
+	JEQ    part167None
 	VMOVSS X0, (R9)
 
-part189None:
+part167None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5601,29 +5601,29 @@ part189None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part190Four
+	JEQ        part168Four
 	VMOVUPS    Y0, (R9)
 
-part190Four:
+part168Four:
 	TESTL      $0x00000004, SI
-	JEQ        part190Two
+	JEQ        part168Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part190Two:
+part168Two:
 	TESTL     $0x00000002, SI
-	JEQ       part190One
+	JEQ       part168One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part190One:
+part168One:
 	TESTL  $0x00000001, SI
-	JEQ    part190None
+	JEQ    part168None
 	VMOVSS X0, (R9)
 
-part190None:
+part168None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5631,29 +5631,29 @@ part190None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part191Four
+	JEQ        part169Four
 	VMOVUPS    Y0, (R9)
 
-part191Four:
+part169Four:
 	TESTL      $0x00000004, SI
-	JEQ        part191Two
+	JEQ        part169Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part191Two:
+part169Two:
 	TESTL     $0x00000002, SI
-	JEQ       part191One
+	JEQ       part169One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part191One:
+part169One:
 	TESTL  $0x00000001, SI
-	JEQ    part191None
+	JEQ    part169None
 	VMOVSS X0, (R9)
 
-part191None:
+part169None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5661,29 +5661,29 @@ part191None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part192Four
+	JEQ        part170Four
 	VMOVUPS    Y0, (R9)
 
-part192Four:
+part170Four:
 	TESTL      $0x00000004, SI
-	JEQ        part192Two
+	JEQ        part170Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part192Two:
+part170Two:
 	TESTL     $0x00000002, SI
-	JEQ       part192One
+	JEQ       part170One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part192One:
+part170One:
 	TESTL  $0x00000001, SI
-	JEQ    part192None
+	JEQ    part170None
 	VMOVSS X0, (R9)
 
-part192None:
+part170None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5691,29 +5691,29 @@ part192None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part193Four
+	JEQ        part171Four
 	VMOVUPS    Y0, (R9)
 
-part193Four:
+part171Four:
 	TESTL      $0x00000004, SI
-	JEQ        part193Two
+	JEQ        part171Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part193Two:
+part171Two:
 	TESTL     $0x00000002, SI
-	JEQ       part193One
+	JEQ       part171One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part193One:
+part171One:
 	TESTL  $0x00000001, SI
-	JEQ    part193None
+	JEQ    part171None
 	VMOVSS X0, (R9)
 
-part193None:
+part171None:
 	ADDQ       DI, BX
 	PREFETCHT0 (BX)(R8*2)
 	VMOVMSKPS  Y12, SI
@@ -5721,29 +5721,29 @@ part193None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part194Four
+	JEQ        part172Four
 	VMOVUPS    Y0, (BX)
 
-part194Four:
+part172Four:
 	TESTL      $0x00000004, SI
-	JEQ        part194Two
+	JEQ        part172Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part194Two:
+part172Two:
 	TESTL     $0x00000002, SI
-	JEQ       part194One
+	JEQ       part172One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part194One:
+part172One:
 	TESTL  $0x00000001, SI
-	JEQ    part194None
+	JEQ    part172None
 	VMOVSS X0, (BX)
 
-part194None:
+part172None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x02, BX, BX
@@ -5998,29 +5998,29 @@ storePart:
 	VMOVAPS    Y1, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part195Four
+	JEQ        part173Four
 	VMOVUPS    Y0, (R9)
 
-part195Four:
+part173Four:
 	TESTL      $0x00000004, R8
-	JEQ        part195Two
+	JEQ        part173Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part195Two:
+part173Two:
 	TESTL     $0x00000002, R8
-	JEQ       part195One
+	JEQ       part173One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part195One:
+part173One:
 	TESTL  $0x00000001, R8
-	JEQ    part195None
+	JEQ    part173None
 	VMOVSS X0, (R9)
 
-part195None:
+part173None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y2, (BX)
@@ -6029,29 +6029,29 @@ part195None:
 	VMOVAPS    Y3, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part196Four
+	JEQ        part174Four
 	VMOVUPS    Y0, (R9)
 
-part196Four:
+part174Four:
 	TESTL      $0x00000004, R8
-	JEQ        part196Two
+	JEQ        part174Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part196Two:
+part174Two:
 	TESTL     $0x00000002, R8
-	JEQ       part196One
+	JEQ       part174One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part196One:
+part174One:
 	TESTL  $0x00000001, R8
-	JEQ    part196None
+	JEQ    part174None
 	VMOVSS X0, (R9)
 
-part196None:
+part174None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y4, (BX)
@@ -6060,29 +6060,29 @@ part196None:
 	VMOVAPS    Y5, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part197Four
+	JEQ        part175Four
 	VMOVUPS    Y0, (R9)
 
-part197Four:
+part175Four:
 	TESTL      $0x00000004, R8
-	JEQ        part197Two
+	JEQ        part175Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part197Two:
+part175Two:
 	TESTL     $0x00000002, R8
-	JEQ       part197One
+	JEQ       part175One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part197One:
+part175One:
 	TESTL  $0x00000001, R8
-	JEQ    part197None
+	JEQ    part175None
 	VMOVSS X0, (R9)
 
-part197None:
+part175None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y6, (BX)
@@ -6091,29 +6091,29 @@ part197None:
 	VMOVAPS    Y7, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part198Four
+	JEQ        part176Four
 	VMOVUPS    Y0, (R9)
 
-part198Four:
+part176Four:
 	TESTL      $0x00000004, R8
-	JEQ        part198Two
+	JEQ        part176Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part198Two:
+part176Two:
 	TESTL     $0x00000002, R8
-	JEQ       part198One
+	JEQ       part176One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part198One:
+part176One:
 	TESTL  $0x00000001, R8
-	JEQ    part198None
+	JEQ    part176None
 	VMOVSS X0, (R9)
 
-part198None:
+part176None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y8, (BX)
@@ -6122,29 +6122,29 @@ part198None:
 	VMOVAPS    Y9, Y0
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part199Four
+	JEQ        part177Four
 	VMOVUPS    Y0, (R9)
 
-part199Four:
+part177Four:
 	TESTL      $0x00000004, R8
-	JEQ        part199Two
+	JEQ        part177Two
 	VMOVUPS    X0, (R9)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, R9
 
-part199Two:
+part177Two:
 	TESTL     $0x00000002, R8
-	JEQ       part199One
+	JEQ       part177One
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, R9
 
-part199One:
+part177One:
 	TESTL  $0x00000001, R8
-	JEQ    part199None
+	JEQ    part177None
 	VMOVSS X0, (R9)
 
-part199None:
+part177None:
 	ADDQ       SI, BX
 	PREFETCHT0 (BX)(DI*1)
 	VMOVUPS    Y10, (BX)
@@ -6153,29 +6153,29 @@ part199None:
 	VMOVAPS    Y11, Y0
 	POPCNTL    SI, SI
 	TESTL      $0x00000008, SI
-	JEQ        part200Four
+	JEQ        part178Four
 	VMOVUPS    Y0, (BX)
 
-part200Four:
+part178Four:
 	TESTL      $0x00000004, SI
-	JEQ        part200Two
+	JEQ        part178Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part200Two:
+part178Two:
 	TESTL     $0x00000002, SI
-	JEQ       part200One
+	JEQ       part178One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part200One:
+part178One:
 	TESTL  $0x00000001, SI
-	JEQ    part200None
+	JEQ    part178None
 	VMOVSS X0, (BX)
 
-part200None:
+part178None:
 storeEnd:
 	MOVQ   232(AX), BX
 	IMUL3Q $0x01, BX, BX

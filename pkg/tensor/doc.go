@@ -51,7 +51,8 @@
 // Slices may begin anywhere and may be longer than needed. Where no comment allows
 // it, a result shares no element with another argument. Shapes, lengths and this
 // are checked before anything is computed: a mistake is a panic that names the
-// operation, with all results untouched.
+// operation, with all results untouched. Elements between and behind the rows of a
+// matrix may be read, and never reach a result.
 //
 // # Terms
 //

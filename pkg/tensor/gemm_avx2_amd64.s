@@ -9121,7 +9121,7 @@ laneEnd:
 	RET
 
 // func wide1x8_avx2(p *tile)
-// Requires: AVX, FMA3, POPCNT
+// Requires: AVX, FMA3
 TEXT ·wide1x8_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -9150,9 +9150,6 @@ panel:
 	VXORPS  Y7, Y7, Y7
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
@@ -9163,22 +9160,7 @@ panel:
 	VMOVUPS 160(BX), Y5
 	VMOVUPS 192(BX), Y6
 	VMOVUPS 224(BX), Y7
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y7
-	MOVQ       48(AX), BX
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMOVUPS    192(BX), Y6
-	VMASKMOVPS 224(BX), Y7, Y7
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	MOVQ 32(AX), BX
@@ -9297,9 +9279,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y9
 	VADDPS  Y9, Y0, Y0
 	VMOVUPS 32(CX), Y9
@@ -9316,30 +9295,8 @@ summed:
 	VADDPS  Y9, Y6, Y6
 	VMOVUPS 224(CX), Y9
 	VADDPS  Y9, Y7, Y7
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y8
-	VMOVUPS    (CX), Y9
-	VADDPS     Y9, Y0, Y0
-	VMOVUPS    32(CX), Y9
-	VADDPS     Y9, Y1, Y1
-	VMOVUPS    64(CX), Y9
-	VADDPS     Y9, Y2, Y2
-	VMOVUPS    96(CX), Y9
-	VADDPS     Y9, Y3, Y3
-	VMOVUPS    128(CX), Y9
-	VADDPS     Y9, Y4, Y4
-	VMOVUPS    160(CX), Y9
-	VADDPS     Y9, Y5, Y5
-	VMOVUPS    192(CX), Y9
-	VADDPS     Y9, Y6, Y6
-	VMASKMOVPS 224(CX), Y8, Y9
-	VADDPS     Y9, Y7, Y7
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -9371,9 +9328,6 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
@@ -9384,61 +9338,19 @@ rectified:
 	VMOVUPS Y5, 160(CX)
 	VMOVUPS Y6, 192(CX)
 	VMOVUPS Y7, 224(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y8
-	MOVQ      48(AX), CX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVUPS   Y1, 32(CX)
-	VMOVUPS   Y2, 64(CX)
-	VMOVUPS   Y3, 96(CX)
-	VMOVUPS   Y4, 128(CX)
-	VMOVUPS   Y5, 160(CX)
-	VMOVUPS   Y6, 192(CX)
-	VMOVMSKPS Y8, DX
-	LEAQ      224(CX), CX
-	VMOVAPS   Y7, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part85Four
-	VMOVUPS   Y0, (CX)
-
-part85Four:
-	TESTL      $0x00000004, DX
-	JEQ        part85Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part85Two:
-	TESTL     $0x00000002, DX
-	JEQ       part85One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part85One:
-	TESTL  $0x00000001, DX
-	JEQ    part85None
-	VMOVSS X0, (CX)
-
-part85None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
 // func wide1x4_avx2(p *tile)
-// Requires: AVX, FMA3, POPCNT
+// Requires: AVX, FMA3
 TEXT ·wide1x4_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -9463,27 +9375,13 @@ panel:
 	VXORPS  Y3, Y3, Y3
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), BX
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(BX), Y2
 	VMOVUPS 96(BX), Y3
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y3
-	MOVQ       48(AX), BX
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMASKMOVPS 96(BX), Y3, Y3
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	MOVQ 32(AX), BX
@@ -9562,9 +9460,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y5
 	VADDPS  Y5, Y0, Y0
 	VMOVUPS 32(CX), Y5
@@ -9573,22 +9468,8 @@ summed:
 	VADDPS  Y5, Y2, Y2
 	VMOVUPS 96(CX), Y5
 	VADDPS  Y5, Y3, Y3
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y4
-	VMOVUPS    (CX), Y5
-	VADDPS     Y5, Y0, Y0
-	VMOVUPS    32(CX), Y5
-	VADDPS     Y5, Y1, Y1
-	VMOVUPS    64(CX), Y5
-	VADDPS     Y5, Y2, Y2
-	VMASKMOVPS 96(CX), Y4, Y5
-	VADDPS     Y5, Y3, Y3
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -9612,66 +9493,25 @@ noRowBias:
 	VMAXPS Y3, Y4, Y3
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), CX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y4
-	MOVQ      48(AX), CX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVUPS   Y1, 32(CX)
-	VMOVUPS   Y2, 64(CX)
-	VMOVMSKPS Y4, DX
-	LEAQ      96(CX), CX
-	VMOVAPS   Y3, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part86Four
-	VMOVUPS   Y0, (CX)
-
-part86Four:
-	TESTL      $0x00000004, DX
-	JEQ        part86Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part86Two:
-	TESTL     $0x00000002, DX
-	JEQ       part86One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part86One:
-	TESTL  $0x00000001, DX
-	JEQ    part86None
-	VMOVSS X0, (CX)
-
-part86None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
 // func wide2x4_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
+// Requires: AVX, FMA3, MMX+
 TEXT ·wide2x4_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -9700,9 +9540,6 @@ panel:
 	VXORPS  Y7, Y7, Y7
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
@@ -9714,23 +9551,7 @@ panel:
 	VMOVUPS 32(BX), Y5
 	VMOVUPS 64(BX), Y6
 	VMOVUPS 96(BX), Y7
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y7
-	MOVQ       48(AX), SI
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMASKMOVPS 96(BX), Y7, Y3
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y4
-	VMOVUPS    32(BX), Y5
-	VMOVUPS    64(BX), Y6
-	VMASKMOVPS 96(BX), Y7, Y7
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	MOVQ 32(AX), SI
@@ -9844,9 +9665,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y4, Y4
@@ -9859,26 +9677,8 @@ summed:
 	VMOVUPS 96(CX), Y10
 	VADDPS  Y10, Y3, Y3
 	VADDPS  Y10, Y7, Y7
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y8
-	VMOVUPS    (CX), Y10
-	VADDPS     Y10, Y0, Y0
-	VADDPS     Y10, Y4, Y4
-	VMOVUPS    32(CX), Y10
-	VADDPS     Y10, Y1, Y1
-	VADDPS     Y10, Y5, Y5
-	VMOVUPS    64(CX), Y10
-	VADDPS     Y10, Y2, Y2
-	VADDPS     Y10, Y6, Y6
-	VMASKMOVPS 96(CX), Y8, Y10
-	VADDPS     Y10, Y3, Y3
-	VADDPS     Y10, Y7, Y7
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -9911,9 +9711,6 @@ noRowBias:
 	VMAXPS Y7, Y8, Y7
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
@@ -9925,89 +9722,19 @@ rectified:
 	VMOVUPS Y5, 32(CX)
 	VMOVUPS Y6, 64(CX)
 	VMOVUPS Y7, 96(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y8
-	MOVQ      48(AX), DX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVUPS   Y1, 32(CX)
-	VMOVUPS   Y2, 64(CX)
-	VMOVMSKPS Y8, BX
-	LEAQ      96(CX), SI
-	VMOVAPS   Y3, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part87Four
-	VMOVUPS   Y0, (SI)
-
-part87Four:
-	TESTL      $0x00000004, BX
-	JEQ        part87Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part87Two:
-	TESTL     $0x00000002, BX
-	JEQ       part87One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part87One:
-	TESTL  $0x00000001, BX
-	JEQ    part87None
-	VMOVSS X0, (SI)
-
-part87None:
-	ADDQ      DX, CX
-	VMOVUPS   Y4, (CX)
-	VMOVUPS   Y5, 32(CX)
-	VMOVUPS   Y6, 64(CX)
-	VMOVMSKPS Y8, DX
-	LEAQ      96(CX), CX
-	VMOVAPS   Y7, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part88Four
-	VMOVUPS   Y0, (CX)
-
-part88Four:
-	TESTL      $0x00000004, DX
-	JEQ        part88Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part88Two:
-	TESTL     $0x00000002, DX
-	JEQ       part88One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part88One:
-	TESTL  $0x00000001, DX
-	JEQ    part88None
-	VMOVSS X0, (CX)
-
-part88None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
 // func wide3x4_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
+// Requires: AVX, FMA3, MMX+
 TEXT ·wide3x4_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -10040,9 +9767,6 @@ panel:
 	VXORPS  Y11, Y11, Y11
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
@@ -10059,28 +9783,7 @@ panel:
 	VMOVUPS 32(BX), Y9
 	VMOVUPS 64(BX), Y10
 	VMOVUPS 96(BX), Y11
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y11
-	MOVQ       48(AX), SI
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMASKMOVPS 96(BX), Y11, Y3
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y4
-	VMOVUPS    32(BX), Y5
-	VMOVUPS    64(BX), Y6
-	VMASKMOVPS 96(BX), Y11, Y7
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y8
-	VMOVUPS    32(BX), Y9
-	VMOVUPS    64(BX), Y10
-	VMASKMOVPS 96(BX), Y11, Y11
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	MOVQ 32(AX), SI
@@ -10219,9 +9922,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y15
 	VADDPS  Y15, Y0, Y0
 	VADDPS  Y15, Y4, Y4
@@ -10238,30 +9938,8 @@ summed:
 	VADDPS  Y15, Y3, Y3
 	VADDPS  Y15, Y7, Y7
 	VADDPS  Y15, Y11, Y11
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y12
-	VMOVUPS    (CX), Y15
-	VADDPS     Y15, Y0, Y0
-	VADDPS     Y15, Y4, Y4
-	VADDPS     Y15, Y8, Y8
-	VMOVUPS    32(CX), Y15
-	VADDPS     Y15, Y1, Y1
-	VADDPS     Y15, Y5, Y5
-	VADDPS     Y15, Y9, Y9
-	VMOVUPS    64(CX), Y15
-	VADDPS     Y15, Y2, Y2
-	VADDPS     Y15, Y6, Y6
-	VADDPS     Y15, Y10, Y10
-	VMASKMOVPS 96(CX), Y12, Y15
-	VADDPS     Y15, Y3, Y3
-	VADDPS     Y15, Y7, Y7
-	VADDPS     Y15, Y11, Y11
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -10303,9 +9981,6 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
@@ -10322,121 +9997,19 @@ rectified:
 	VMOVUPS Y9, 32(CX)
 	VMOVUPS Y10, 64(CX)
 	VMOVUPS Y11, 96(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y12
-	MOVQ      48(AX), DX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVUPS   Y1, 32(CX)
-	VMOVUPS   Y2, 64(CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      96(CX), SI
-	VMOVAPS   Y3, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part89Four
-	VMOVUPS   Y0, (SI)
-
-part89Four:
-	TESTL      $0x00000004, BX
-	JEQ        part89Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part89Two:
-	TESTL     $0x00000002, BX
-	JEQ       part89One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part89One:
-	TESTL  $0x00000001, BX
-	JEQ    part89None
-	VMOVSS X0, (SI)
-
-part89None:
-	ADDQ      DX, CX
-	VMOVUPS   Y4, (CX)
-	VMOVUPS   Y5, 32(CX)
-	VMOVUPS   Y6, 64(CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      96(CX), SI
-	VMOVAPS   Y7, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part90Four
-	VMOVUPS   Y0, (SI)
-
-part90Four:
-	TESTL      $0x00000004, BX
-	JEQ        part90Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part90Two:
-	TESTL     $0x00000002, BX
-	JEQ       part90One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part90One:
-	TESTL  $0x00000001, BX
-	JEQ    part90None
-	VMOVSS X0, (SI)
-
-part90None:
-	ADDQ      DX, CX
-	VMOVUPS   Y8, (CX)
-	VMOVUPS   Y9, 32(CX)
-	VMOVUPS   Y10, 64(CX)
-	VMOVMSKPS Y12, DX
-	LEAQ      96(CX), CX
-	VMOVAPS   Y11, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part91Four
-	VMOVUPS   Y0, (CX)
-
-part91Four:
-	TESTL      $0x00000004, DX
-	JEQ        part91Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part91Two:
-	TESTL     $0x00000002, DX
-	JEQ       part91One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part91One:
-	TESTL  $0x00000001, DX
-	JEQ    part91None
-	VMOVSS X0, (CX)
-
-part91None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
 // func wide4x3_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
+// Requires: AVX, FMA3, MMX+
 TEXT ·wide4x3_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -10469,9 +10042,6 @@ panel:
 	VXORPS  Y11, Y11, Y11
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
@@ -10489,29 +10059,7 @@ panel:
 	VMOVUPS (BX), Y9
 	VMOVUPS 32(BX), Y10
 	VMOVUPS 64(BX), Y11
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y11
-	MOVQ       48(AX), SI
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMASKMOVPS 64(BX), Y11, Y2
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y3
-	VMOVUPS    32(BX), Y4
-	VMASKMOVPS 64(BX), Y11, Y5
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y6
-	VMOVUPS    32(BX), Y7
-	VMASKMOVPS 64(BX), Y11, Y8
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y9
-	VMOVUPS    32(BX), Y10
-	VMASKMOVPS 64(BX), Y11, Y11
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
@@ -10651,9 +10199,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y13
 	VADDPS  Y13, Y0, Y0
 	VADDPS  Y13, Y3, Y3
@@ -10669,29 +10214,8 @@ summed:
 	VADDPS  Y15, Y5, Y5
 	VADDPS  Y15, Y8, Y8
 	VADDPS  Y15, Y11, Y11
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y12
-	VMOVUPS    (CX), Y13
-	VADDPS     Y13, Y0, Y0
-	VADDPS     Y13, Y3, Y3
-	VADDPS     Y13, Y6, Y6
-	VADDPS     Y13, Y9, Y9
-	VMOVUPS    32(CX), Y14
-	VADDPS     Y14, Y1, Y1
-	VADDPS     Y14, Y4, Y4
-	VADDPS     Y14, Y7, Y7
-	VADDPS     Y14, Y10, Y10
-	VMASKMOVPS 64(CX), Y12, Y15
-	VADDPS     Y15, Y2, Y2
-	VADDPS     Y15, Y5, Y5
-	VADDPS     Y15, Y8, Y8
-	VADDPS     Y15, Y11, Y11
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -10734,9 +10258,6 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
@@ -10754,149 +10275,19 @@ rectified:
 	VMOVUPS Y9, (CX)
 	VMOVUPS Y10, 32(CX)
 	VMOVUPS Y11, 64(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y12
-	MOVQ      48(AX), DX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVUPS   Y1, 32(CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      64(CX), SI
-	VMOVAPS   Y2, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part92Four
-	VMOVUPS   Y0, (SI)
-
-part92Four:
-	TESTL      $0x00000004, BX
-	JEQ        part92Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part92Two:
-	TESTL     $0x00000002, BX
-	JEQ       part92One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part92One:
-	TESTL  $0x00000001, BX
-	JEQ    part92None
-	VMOVSS X0, (SI)
-
-part92None:
-	ADDQ      DX, CX
-	VMOVUPS   Y3, (CX)
-	VMOVUPS   Y4, 32(CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      64(CX), SI
-	VMOVAPS   Y5, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part93Four
-	VMOVUPS   Y0, (SI)
-
-part93Four:
-	TESTL      $0x00000004, BX
-	JEQ        part93Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part93Two:
-	TESTL     $0x00000002, BX
-	JEQ       part93One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part93One:
-	TESTL  $0x00000001, BX
-	JEQ    part93None
-	VMOVSS X0, (SI)
-
-part93None:
-	ADDQ      DX, CX
-	VMOVUPS   Y6, (CX)
-	VMOVUPS   Y7, 32(CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      64(CX), SI
-	VMOVAPS   Y8, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part94Four
-	VMOVUPS   Y0, (SI)
-
-part94Four:
-	TESTL      $0x00000004, BX
-	JEQ        part94Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part94Two:
-	TESTL     $0x00000002, BX
-	JEQ       part94One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part94One:
-	TESTL  $0x00000001, BX
-	JEQ    part94None
-	VMOVSS X0, (SI)
-
-part94None:
-	ADDQ      DX, CX
-	VMOVUPS   Y9, (CX)
-	VMOVUPS   Y10, 32(CX)
-	VMOVMSKPS Y12, DX
-	LEAQ      64(CX), CX
-	VMOVAPS   Y11, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part95Four
-	VMOVUPS   Y0, (CX)
-
-part95Four:
-	TESTL      $0x00000004, DX
-	JEQ        part95Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part95Two:
-	TESTL     $0x00000002, DX
-	JEQ       part95One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part95One:
-	TESTL  $0x00000001, DX
-	JEQ    part95None
-	VMOVSS X0, (CX)
-
-part95None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
 // func wide5x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
+// Requires: AVX, FMA3, MMX+
 TEXT ·wide5x2_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -10927,9 +10318,6 @@ panel:
 	VXORPS  Y9, Y9, Y9
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
@@ -10946,28 +10334,7 @@ panel:
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y8
 	VMOVUPS 32(BX), Y9
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y9
-	MOVQ       48(AX), SI
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMASKMOVPS 32(BX), Y9, Y1
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y2
-	VMASKMOVPS 32(BX), Y9, Y3
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y4
-	VMASKMOVPS 32(BX), Y9, Y5
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y6
-	VMASKMOVPS 32(BX), Y9, Y7
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y8
-	VMASKMOVPS 32(BX), Y9, Y9
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
@@ -11092,9 +10459,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y11
 	VADDPS  Y11, Y0, Y0
 	VADDPS  Y11, Y2, Y2
@@ -11107,26 +10471,8 @@ summed:
 	VADDPS  Y12, Y5, Y5
 	VADDPS  Y12, Y7, Y7
 	VADDPS  Y12, Y9, Y9
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y10
-	VMOVUPS    (CX), Y11
-	VADDPS     Y11, Y0, Y0
-	VADDPS     Y11, Y2, Y2
-	VADDPS     Y11, Y4, Y4
-	VADDPS     Y11, Y6, Y6
-	VADDPS     Y11, Y8, Y8
-	VMASKMOVPS 32(CX), Y10, Y12
-	VADDPS     Y12, Y1, Y1
-	VADDPS     Y12, Y3, Y3
-	VADDPS     Y12, Y5, Y5
-	VADDPS     Y12, Y7, Y7
-	VADDPS     Y12, Y9, Y9
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -11166,9 +10512,6 @@ noRowBias:
 	VMAXPS Y9, Y10, Y9
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
@@ -11185,175 +10528,19 @@ rectified:
 	ADDQ    DX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y10
-	MOVQ      48(AX), DX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVMSKPS Y10, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y1, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part96Four
-	VMOVUPS   Y0, (SI)
-
-part96Four:
-	TESTL      $0x00000004, BX
-	JEQ        part96Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part96Two:
-	TESTL     $0x00000002, BX
-	JEQ       part96One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part96One:
-	TESTL  $0x00000001, BX
-	JEQ    part96None
-	VMOVSS X0, (SI)
-
-part96None:
-	ADDQ      DX, CX
-	VMOVUPS   Y2, (CX)
-	VMOVMSKPS Y10, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y3, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part97Four
-	VMOVUPS   Y0, (SI)
-
-part97Four:
-	TESTL      $0x00000004, BX
-	JEQ        part97Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part97Two:
-	TESTL     $0x00000002, BX
-	JEQ       part97One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part97One:
-	TESTL  $0x00000001, BX
-	JEQ    part97None
-	VMOVSS X0, (SI)
-
-part97None:
-	ADDQ      DX, CX
-	VMOVUPS   Y4, (CX)
-	VMOVMSKPS Y10, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y5, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part98Four
-	VMOVUPS   Y0, (SI)
-
-part98Four:
-	TESTL      $0x00000004, BX
-	JEQ        part98Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part98Two:
-	TESTL     $0x00000002, BX
-	JEQ       part98One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part98One:
-	TESTL  $0x00000001, BX
-	JEQ    part98None
-	VMOVSS X0, (SI)
-
-part98None:
-	ADDQ      DX, CX
-	VMOVUPS   Y6, (CX)
-	VMOVMSKPS Y10, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y7, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part99Four
-	VMOVUPS   Y0, (SI)
-
-part99Four:
-	TESTL      $0x00000004, BX
-	JEQ        part99Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part99Two:
-	TESTL     $0x00000002, BX
-	JEQ       part99One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part99One:
-	TESTL  $0x00000001, BX
-	JEQ    part99None
-	VMOVSS X0, (SI)
-
-part99None:
-	ADDQ      DX, CX
-	VMOVUPS   Y8, (CX)
-	VMOVMSKPS Y10, DX
-	LEAQ      32(CX), CX
-	VMOVAPS   Y9, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part100Four
-	VMOVUPS   Y0, (CX)
-
-part100Four:
-	TESTL      $0x00000004, DX
-	JEQ        part100Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part100Two:
-	TESTL     $0x00000002, DX
-	JEQ       part100One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part100One:
-	TESTL  $0x00000001, DX
-	JEQ    part100None
-	VMOVSS X0, (CX)
-
-part100None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
 // func wide6x2_avx2(p *tile)
-// Requires: AVX, FMA3, MMX+, POPCNT
+// Requires: AVX, FMA3, MMX+
 TEXT ·wide6x2_avx2(SB), $80-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
@@ -11386,9 +10573,6 @@ panel:
 	VXORPS  Y11, Y11, Y11
 	CMPQ    104(AX), $0x00
 	JEQ     begun
-	MOVQ    96(AX), BX
-	TESTQ   BX, BX
-	JNE     loadPart
 	MOVQ    48(AX), SI
 	MOVQ    16(SP), BX
 	VMOVUPS (BX), Y0
@@ -11408,31 +10592,7 @@ panel:
 	ADDQ    SI, BX
 	VMOVUPS (BX), Y10
 	VMOVUPS 32(BX), Y11
-	JMP     loadEnd
 
-loadPart:
-	VMOVUPS    (BX), Y11
-	MOVQ       48(AX), SI
-	MOVQ       16(SP), BX
-	VMOVUPS    (BX), Y0
-	VMASKMOVPS 32(BX), Y11, Y1
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y2
-	VMASKMOVPS 32(BX), Y11, Y3
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y4
-	VMASKMOVPS 32(BX), Y11, Y5
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y6
-	VMASKMOVPS 32(BX), Y11, Y7
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y8
-	VMASKMOVPS 32(BX), Y11, Y9
-	ADDQ       SI, BX
-	VMOVUPS    (BX), Y10
-	VMASKMOVPS 32(BX), Y11, Y11
-
-loadEnd:
 begun:
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
@@ -11573,9 +10733,6 @@ summed:
 	MOVQ    32(SP), CX
 	TESTQ   CX, CX
 	JEQ     noColBias
-	MOVQ    96(AX), DX
-	TESTQ   DX, DX
-	JNE     colBiasPart
 	VMOVUPS (CX), Y13
 	VADDPS  Y13, Y0, Y0
 	VADDPS  Y13, Y2, Y2
@@ -11590,28 +10747,8 @@ summed:
 	VADDPS  Y14, Y7, Y7
 	VADDPS  Y14, Y9, Y9
 	VADDPS  Y14, Y11, Y11
-	JMP     colBiasEnd
-
-colBiasPart:
-	VMOVUPS    (DX), Y12
-	VMOVUPS    (CX), Y13
-	VADDPS     Y13, Y0, Y0
-	VADDPS     Y13, Y2, Y2
-	VADDPS     Y13, Y4, Y4
-	VADDPS     Y13, Y6, Y6
-	VADDPS     Y13, Y8, Y8
-	VADDPS     Y13, Y10, Y10
-	VMASKMOVPS 32(CX), Y12, Y14
-	VADDPS     Y14, Y1, Y1
-	VADDPS     Y14, Y3, Y3
-	VADDPS     Y14, Y5, Y5
-	VADDPS     Y14, Y7, Y7
-	VADDPS     Y14, Y9, Y9
-	VADDPS     Y14, Y11, Y11
-
-colBiasEnd:
-	MOVQ 136(AX), CX
-	ADDQ CX, 32(SP)
+	MOVQ    136(AX), CX
+	ADDQ    CX, 32(SP)
 
 noColBias:
 	MOVQ         24(SP), CX
@@ -11656,9 +10793,6 @@ noRowBias:
 	VMAXPS Y11, Y12, Y11
 
 rectified:
-	MOVQ    96(AX), CX
-	TESTQ   CX, CX
-	JNE     storePart
 	MOVQ    48(AX), DX
 	MOVQ    16(SP), CX
 	VMOVUPS Y0, (CX)
@@ -11678,200 +10812,14 @@ rectified:
 	ADDQ    DX, CX
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
-	JMP     storeEnd
-
-storePart:
-	VMOVUPS   (CX), Y12
-	MOVQ      48(AX), DX
-	MOVQ      16(SP), CX
-	VMOVUPS   Y0, (CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y1, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part101Four
-	VMOVUPS   Y0, (SI)
-
-part101Four:
-	TESTL      $0x00000004, BX
-	JEQ        part101Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part101Two:
-	TESTL     $0x00000002, BX
-	JEQ       part101One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part101One:
-	TESTL  $0x00000001, BX
-	JEQ    part101None
-	VMOVSS X0, (SI)
-
-part101None:
-	ADDQ      DX, CX
-	VMOVUPS   Y2, (CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y3, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part102Four
-	VMOVUPS   Y0, (SI)
-
-part102Four:
-	TESTL      $0x00000004, BX
-	JEQ        part102Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part102Two:
-	TESTL     $0x00000002, BX
-	JEQ       part102One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part102One:
-	TESTL  $0x00000001, BX
-	JEQ    part102None
-	VMOVSS X0, (SI)
-
-part102None:
-	ADDQ      DX, CX
-	VMOVUPS   Y4, (CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y5, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part103Four
-	VMOVUPS   Y0, (SI)
-
-part103Four:
-	TESTL      $0x00000004, BX
-	JEQ        part103Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part103Two:
-	TESTL     $0x00000002, BX
-	JEQ       part103One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part103One:
-	TESTL  $0x00000001, BX
-	JEQ    part103None
-	VMOVSS X0, (SI)
-
-part103None:
-	ADDQ      DX, CX
-	VMOVUPS   Y6, (CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y7, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part104Four
-	VMOVUPS   Y0, (SI)
-
-part104Four:
-	TESTL      $0x00000004, BX
-	JEQ        part104Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part104Two:
-	TESTL     $0x00000002, BX
-	JEQ       part104One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part104One:
-	TESTL  $0x00000001, BX
-	JEQ    part104None
-	VMOVSS X0, (SI)
-
-part104None:
-	ADDQ      DX, CX
-	VMOVUPS   Y8, (CX)
-	VMOVMSKPS Y12, BX
-	LEAQ      32(CX), SI
-	VMOVAPS   Y9, Y0
-	POPCNTL   BX, BX
-	TESTL     $0x00000008, BX
-	JEQ       part105Four
-	VMOVUPS   Y0, (SI)
-
-part105Four:
-	TESTL      $0x00000004, BX
-	JEQ        part105Two
-	VMOVUPS    X0, (SI)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, SI
-
-part105Two:
-	TESTL     $0x00000002, BX
-	JEQ       part105One
-	VMOVLPS   X0, (SI)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, SI
-
-part105One:
-	TESTL  $0x00000001, BX
-	JEQ    part105None
-	VMOVSS X0, (SI)
-
-part105None:
-	ADDQ      DX, CX
-	VMOVUPS   Y10, (CX)
-	VMOVMSKPS Y12, DX
-	LEAQ      32(CX), CX
-	VMOVAPS   Y11, Y0
-	POPCNTL   DX, DX
-	TESTL     $0x00000008, DX
-	JEQ       part106Four
-	VMOVUPS   Y0, (CX)
-
-part106Four:
-	TESTL      $0x00000004, DX
-	JEQ        part106Two
-	VMOVUPS    X0, (CX)
-	VPERM2F128 $0x11, Y0, Y0, Y0
-	ADDQ       $0x10, CX
-
-part106Two:
-	TESTL     $0x00000002, DX
-	JEQ       part106One
-	VMOVLPS   X0, (CX)
-	VPERMILPS $0x0e, Y0, Y0
-	ADDQ      $0x08, CX
-
-part106One:
-	TESTL  $0x00000001, DX
-	JEQ    part106None
-	VMOVSS X0, (CX)
-
-part106None:
-storeEnd:
-	MOVQ 72(AX), CX
-	ADDQ CX, (SP)
-	MOVQ 80(AX), CX
-	ADDQ CX, 8(SP)
-	MOVQ 88(AX), CX
-	ADDQ CX, 16(SP)
-	DECQ 40(SP)
-	JNE  panel
+	MOVQ    72(AX), CX
+	ADDQ    CX, (SP)
+	MOVQ    80(AX), CX
+	ADDQ    CX, 8(SP)
+	MOVQ    88(AX), CX
+	ADDQ    CX, 16(SP)
+	DECQ    40(SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 

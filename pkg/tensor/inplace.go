@@ -6,10 +6,11 @@ const (
 	// So few panels of rows are not worth a copy of B.
 	widePanels = 8
 	// More rows are better off with higher tiles, which read B less often, if the next
-	// panel of B, asked for meanwhile, finds room in the caches.
-	steepRows = 36
+	// panel of B, asked for meanwhile, finds room in the caches: so many, or two panels
+	// if B is larger than the second cache.
+	steepRows, steepB = 36, 1 << 19
 	// Rows of B half a page apart share places in the first cache: a panel of so many
-	// ks has room there, while panels of A pass by; half of that if it is a page.
+	// ks has room there, while panels of A pass by; half of that if they lie a page apart.
 	crowdedDeep = 256
 	// Rows of B so far apart, in floats, share places in the second cache too: so many
 	// ks have room there.
@@ -41,10 +42,15 @@ func (p *product) crowded() bool { return p.bRow%(pageFloats/2) == 0 }
 
 // wide is whether wide tiles are best, for so many rows.
 func (p *product) wide(k *kernels, rows int) bool {
-	return k.wide != nil && (rows <= steepRows || p.crowded() || !p.aligned())
+	most := steepRows
+	if p.n*p.k > steepB {
+		most = min(most, 2*k.rows)
+	}
+	return k.wide != nil && (rows <= most || p.crowded() || !p.aligned())
 }
 
-// deep is how many ks of B are read at once.
+// deep is how many ks of B are read at once: fewer for several panels of A if rows of B
+// share places in the first cache, and in any case if they do in the second.
 func (p *product) deep(k *kernels, rows int) int {
 	switch {
 	case p.bRow%farFloats == 0:
@@ -57,49 +63,47 @@ func (p *product) deep(k *kernels, rows int) int {
 	return crowdedDeep
 }
 
-// multiplyInPlace reads B where it is. Columns that do not fill a vector are left to
-// multiplyBlocks.
+// multiplyInPlace reads B where it is.
 func (w *worker) multiplyInPlace(p *product, i0, i1, j0, j1 int) {
 	rows, deep := i1-i0, p.deep(w.k, i1-i0)
-	b := blockOfB{j0: j0, j1: j0 + (j1-j0)/w.k.width*w.k.width, wide: p.wide(w.k, rows)}
+	b := blockOfB{j0: j0, j1: j1, direct: true, wide: p.wide(w.k, rows)}
 	depths := blocksOf(p.k, deep)
 	heights := blocksOf(rows, min(max(blockA/max(1, min(p.k, deep)), w.k.rows), blockRows))
 	for d := range depths {
 		b.k0, b.last = w.depth(p, d, depths)
-		w.t.bRow, w.t.mask = uintptr(4*p.bRow), nil
 		for h := range heights {
 			from := rows * h / heights
 			w.inPlace(p, i0+from, rows*(h+1)/heights-from, b)
 		}
 	}
-	if b.j1 < j1 {
-		w.multiplyBlocks(p, i0, i1, b.j1, j1)
-	}
 }
 
 // inPlace is multiplyInPlace for one block of A: for columns that fill tiles of all
-// heights of its panels.
+// heights of its panels, and for what does not fill a vector.
 func (w *worker) inPlace(p *product, i, rows int, b blockOfB) {
 	src, most := w.packA(p, i, rows, b.k0), w.k.rows
 	if b.wide {
 		most = len(w.k.wide)
 	}
-	all, step, end := groups(rows, most), 1, b.j1
+	all, step, rest := groups(rows, most), 1, b
+	rest.j0 = b.j0 + (b.j1-b.j0)/w.k.width*w.k.width
 	for _, g := range all {
-		if g.panels > 0 && end > b.j0 {
-			if vecs, _ := w.k.widest(g.rows, (end-b.j0)/w.k.width, b.wide); step%vecs != 0 {
+		if g.panels > 0 {
+			if vecs, _ := w.k.widest(g.rows, (rest.j0-b.j0)/w.k.width, b.wide); step%vecs != 0 {
 				step *= vecs
 			}
 		}
 	}
-	for ; b.j0 < end; b.j0 = b.j1 {
-		b.j1 = min(b.j0+step*w.k.width, end)
+	w.t.mask = nil
+	for ; b.j0 < rest.j0; b.j0 = b.j1 {
+		b.j1 = min(b.j0+step*w.k.width, rest.j0)
 		for _, g := range all {
 			if g.panels > 0 {
 				w.inPlacePanels(p, src, i, g, &b)
 			}
 		}
 	}
+	w.multiplyBlock(p, src, i, rows, &rest)
 }
 
 // inPlacePanels does the columns of a block of B for panels of equal height, and asks
@@ -112,10 +116,16 @@ func (w *worker) inPlacePanels(p *product, src source, i int, g group, b *blockO
 		if next < p.n {
 			w.ahead(p.b, b.k0*p.bRow+next, w.t.k, p.bRow)
 		}
-		w.t.b = pointer(p.b, b.k0*p.bRow+j)
+		w.t.b, w.t.bRow = pointer(p.b, b.k0*p.bRow+j), uintptr(4*p.bRow)
 		w.tile(p, src, kernel, i, g, j, b.last)
 		j = next
 	}
+}
+
+// inside is how many ks of B may be read up to column end, beyond the last one, too:
+// with all of those that follow there is more of B.
+func (p *product) inside(end int) int {
+	return (len(p.b) - end + p.bRow) / max(p.bRow, 1)
 }
 
 // widest is the kernel of the widest tile of so many rows, and at most so many

@@ -11,13 +11,13 @@ type tile struct {
 	a       unsafe.Pointer // row 0, k 0
 	aRow    uintptr        // from row to row
 	aCol    uintptr        // from k to k: 4, or it takes longer
-	b       unsafe.Pointer // k 0: one vector or two
+	b       unsafe.Pointer // k 0: one vector or two, or up to eight
 	bRow    uintptr        // from k to k
 	c       unsafe.Pointer
 	cRow    uintptr
 	k       int
 	panels  int
-	aNext   uintptr // from panel to panel, as all that end so
+	aNext   uintptr // …Next: from panel to panel
 	bNext   uintptr
 	cNext   uintptr
 	mask    unsafe.Pointer // elements of the last vector that exist; nil: all
@@ -165,7 +165,7 @@ type kernels struct {
 	tile, lane [2][]func(*tile)
 
 	// wide[r-1] computes tiles of r rows, widest first, from a B that is read where it
-	// is. nil: there are none.
+	// is; all vectors are whole. nil: there are none.
 	wide [][]wideTile
 
 	// turned[r-1] computes 32 columns of r rows from a B whose columns lie bRow

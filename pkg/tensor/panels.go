@@ -10,7 +10,7 @@ const streamN = 512
 const skimmedK = 16
 
 // skims is whether so many rows and ks of an A that is stored transposed are read where
-// they are, which takes kernels longer: for one panel of rows or of columns.
+// they are, which takes kernels longer: for one panel of rows or of columns, or few ks.
 func (p *product) skims(k *kernels, rows, ks int) bool {
 	return rows <= k.rows || p.n <= k.panel() || ks <= skimmedK
 }

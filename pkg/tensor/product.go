@@ -15,9 +15,9 @@ package tensor
 //	        for panels of A
 //	          one tile of C, in registers
 //
-// A B that is not turned is read where it is, if the rows are few or B's do not share
-// places in the caches: tiles are wider then, and ask for the rows of B that come
-// next. See multiplyInPlace.
+// A B that is not turned is read where it is, if the rows of A are few or B's do not
+// share places in the caches. Tiles of few rows are wider, and ask for the rows of B
+// that come next. See multiplyInPlace.
 //
 // With many rows of an A that is not turned, and a B that is copied as it is, a block of
 // B does:

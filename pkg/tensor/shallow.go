@@ -1,11 +1,13 @@
 package tensor
 
-// Few ks, and few of a B that is turned or of so few rows, of so many panels at least:
-// see product.shallow.
 const (
-	shallowK, shallowFew = 128, 32
-	shallowRows          = 4
-	shallowPanels        = 4
+	// So few ks,
+	shallowK = 128
+	// or so few if B is turned, or if there are at most so many rows,
+	shallowFew  = 32
+	shallowRows = 4
+	// of so many panels of B or more.
+	shallowPanels = 4
 )
 
 // shallow is whether ks are so few that it is C that passes by: it is written best row

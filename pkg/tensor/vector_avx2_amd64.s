@@ -46,29 +46,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part201Four
+	JEQ        part179Four
 	VMOVUPS    Y0, (CX)
 
-part201Four:
+part179Four:
 	TESTL      $0x00000004, AX
-	JEQ        part201Two
+	JEQ        part179Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part201Two:
+part179Two:
 	TESTL     $0x00000002, AX
-	JEQ       part201One
+	JEQ       part179One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part201One:
+part179One:
 	TESTL  $0x00000001, AX
-	JEQ    part201None
+	JEQ    part179None
 	VMOVSS X0, (CX)
 
-part201None:
+part179None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -117,29 +117,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part202Four
+	JEQ        part180Four
 	VMOVUPS    Y0, (CX)
 
-part202Four:
+part180Four:
 	TESTL      $0x00000004, AX
-	JEQ        part202Two
+	JEQ        part180Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part202Two:
+part180Two:
 	TESTL     $0x00000002, AX
-	JEQ       part202One
+	JEQ       part180One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part202One:
+part180One:
 	TESTL  $0x00000001, AX
-	JEQ    part202None
+	JEQ    part180None
 	VMOVSS X0, (CX)
 
-part202None:
+part180None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -188,29 +188,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part203Four
+	JEQ        part181Four
 	VMOVUPS    Y0, (CX)
 
-part203Four:
+part181Four:
 	TESTL      $0x00000004, AX
-	JEQ        part203Two
+	JEQ        part181Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part203Two:
+part181Two:
 	TESTL     $0x00000002, AX
-	JEQ       part203One
+	JEQ       part181One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part203One:
+part181One:
 	TESTL  $0x00000001, AX
-	JEQ    part203None
+	JEQ    part181None
 	VMOVSS X0, (CX)
 
-part203None:
+part181None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -259,29 +259,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part204Four
+	JEQ        part182Four
 	VMOVUPS    Y0, (CX)
 
-part204Four:
+part182Four:
 	TESTL      $0x00000004, AX
-	JEQ        part204Two
+	JEQ        part182Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part204Two:
+part182Two:
 	TESTL     $0x00000002, AX
-	JEQ       part204One
+	JEQ       part182One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part204One:
+part182One:
 	TESTL  $0x00000001, AX
-	JEQ    part204None
+	JEQ    part182None
 	VMOVSS X0, (CX)
 
-part204None:
+part182None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -328,29 +328,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part205Four
+	JEQ        part183Four
 	VMOVUPS    Y0, (CX)
 
-part205Four:
+part183Four:
 	TESTL      $0x00000004, AX
-	JEQ        part205Two
+	JEQ        part183Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part205Two:
+part183Two:
 	TESTL     $0x00000002, AX
-	JEQ       part205One
+	JEQ       part183One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part205One:
+part183One:
 	TESTL  $0x00000001, AX
-	JEQ    part205None
+	JEQ    part183None
 	VMOVSS X0, (CX)
 
-part205None:
+part183None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -400,29 +400,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part206Four
+	JEQ         part184Four
 	VMOVUPS     Y0, (CX)
 
-part206Four:
+part184Four:
 	TESTL      $0x00000004, AX
-	JEQ        part206Two
+	JEQ        part184Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part206Two:
+part184Two:
 	TESTL     $0x00000002, AX
-	JEQ       part206One
+	JEQ       part184One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part206One:
+part184One:
 	TESTL  $0x00000001, AX
-	JEQ    part206None
+	JEQ    part184None
 	VMOVSS X0, (CX)
 
-part206None:
+part184None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -464,29 +464,29 @@ rest:
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part207Four
+	JEQ       part185Four
 	VMOVUPS   Y0, (CX)
 
-part207Four:
+part185Four:
 	TESTL      $0x00000004, AX
-	JEQ        part207Two
+	JEQ        part185Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part207Two:
+part185Two:
 	TESTL     $0x00000002, AX
-	JEQ       part207One
+	JEQ       part185One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part207One:
+part185One:
 	TESTL  $0x00000001, AX
-	JEQ    part207None
+	JEQ    part185None
 	VMOVSS X0, (CX)
 
-part207None:
+part185None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -584,29 +584,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part208Four
+	JEQ         part186Four
 	VMOVUPS     Y0, (CX)
 
-part208Four:
+part186Four:
 	TESTL      $0x00000004, AX
-	JEQ        part208Two
+	JEQ        part186Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part208Two:
+part186Two:
 	TESTL     $0x00000002, AX
-	JEQ       part208One
+	JEQ       part186One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part208One:
+part186One:
 	TESTL  $0x00000001, AX
-	JEQ    part208None
+	JEQ    part186None
 	VMOVSS X0, (CX)
 
-part208None:
+part186None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -728,29 +728,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part209Four
+	JEQ         part187Four
 	VMOVUPS     Y0, (CX)
 
-part209Four:
+part187Four:
 	TESTL      $0x00000004, AX
-	JEQ        part209Two
+	JEQ        part187Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part209Two:
+part187Two:
 	TESTL     $0x00000002, AX
-	JEQ       part209One
+	JEQ       part187One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part209One:
+part187One:
 	TESTL  $0x00000001, AX
-	JEQ    part209None
+	JEQ    part187None
 	VMOVSS X0, (CX)
 
-part209None:
+part187None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -848,29 +848,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part210Four
+	JEQ         part188Four
 	VMOVUPS     Y0, (CX)
 
-part210Four:
+part188Four:
 	TESTL      $0x00000004, AX
-	JEQ        part210Two
+	JEQ        part188Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part210Two:
+part188Two:
 	TESTL     $0x00000002, AX
-	JEQ       part210One
+	JEQ       part188One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part210One:
+part188One:
 	TESTL  $0x00000001, AX
-	JEQ    part210None
+	JEQ    part188None
 	VMOVSS X0, (CX)
 
-part210None:
+part188None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -984,29 +984,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part211Four
+	JEQ         part189Four
 	VMOVUPS     Y0, (CX)
 
-part211Four:
+part189Four:
 	TESTL      $0x00000004, AX
-	JEQ        part211Two
+	JEQ        part189Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part211Two:
+part189Two:
 	TESTL     $0x00000002, AX
-	JEQ       part211One
+	JEQ       part189One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part211One:
+part189One:
 	TESTL  $0x00000001, AX
-	JEQ    part211None
+	JEQ    part189None
 	VMOVSS X0, (CX)
 
-part211None:
+part189None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1168,29 +1168,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part212Four
+	JEQ         part190Four
 	VMOVUPS     Y0, (CX)
 
-part212Four:
+part190Four:
 	TESTL      $0x00000004, AX
-	JEQ        part212Two
+	JEQ        part190Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part212Two:
+part190Two:
 	TESTL     $0x00000002, AX
-	JEQ       part212One
+	JEQ       part190One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part212One:
+part190One:
 	TESTL  $0x00000001, AX
-	JEQ    part212None
+	JEQ    part190None
 	VMOVSS X0, (CX)
 
-part212None:
+part190None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1239,29 +1239,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part213Four
+	JEQ        part191Four
 	VMOVUPS    Y0, (CX)
 
-part213Four:
+part191Four:
 	TESTL      $0x00000004, AX
-	JEQ        part213Two
+	JEQ        part191Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part213Two:
+part191Two:
 	TESTL     $0x00000002, AX
-	JEQ       part213One
+	JEQ       part191One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part213One:
+part191One:
 	TESTL  $0x00000001, AX
-	JEQ    part213None
+	JEQ    part191None
 	VMOVSS X0, (CX)
 
-part213None:
+part191None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1333,29 +1333,29 @@ rest:
 	VMOVAPS    Y4, Y4
 	POPCNTL    R9, R9
 	TESTL      $0x00000008, R9
-	JEQ        part214Four
+	JEQ        part192Four
 	VMOVUPS    Y4, (R10)
 
-part214Four:
+part192Four:
 	TESTL      $0x00000004, R9
-	JEQ        part214Two
+	JEQ        part192Two
 	VMOVUPS    X4, (R10)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, R10
 
-part214Two:
+part192Two:
 	TESTL     $0x00000002, R9
-	JEQ       part214One
+	JEQ       part192One
 	VMOVLPS   X4, (R10)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, R10
 
-part214One:
+part192One:
 	TESTL  $0x00000001, R9
-	JEQ    part214None
+	JEQ    part192None
 	VMOVSS X4, (R10)
 
-part214None:
+part192None:
 	VMOVUPS    Y1, Y4
 	VPMAXSD    Y5, Y4, Y4
 	VBLENDVPS  Y3, Y4, Y1, Y1
@@ -1381,29 +1381,29 @@ part214None:
 	VMOVAPS    Y0, Y0
 	POPCNTL    CX, CX
 	TESTL      $0x00000008, CX
-	JEQ        part215Four
+	JEQ        part193Four
 	VMOVUPS    Y0, (BX)
 
-part215Four:
+part193Four:
 	TESTL      $0x00000004, CX
-	JEQ        part215Two
+	JEQ        part193Two
 	VMOVUPS    X0, (BX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, BX
 
-part215Two:
+part193Two:
 	TESTL     $0x00000002, CX
-	JEQ       part215One
+	JEQ       part193One
 	VMOVLPS   X0, (BX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, BX
 
-part215One:
+part193One:
 	TESTL  $0x00000001, CX
-	JEQ    part215None
+	JEQ    part193None
 	VMOVSS X0, (BX)
 
-part215None:
+part193None:
 	VMOVUPS   Y2, Y0
 	VPMAXSD   Y5, Y0, Y0
 	VBLENDVPS Y3, Y0, Y2, Y2
@@ -1456,29 +1456,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part216Four
+	JEQ        part194Four
 	VMOVUPS    Y0, (CX)
 
-part216Four:
+part194Four:
 	TESTL      $0x00000004, AX
-	JEQ        part216Two
+	JEQ        part194Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part216Two:
+part194Two:
 	TESTL     $0x00000002, AX
-	JEQ       part216One
+	JEQ       part194One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part216One:
+part194One:
 	TESTL  $0x00000001, AX
-	JEQ    part216None
+	JEQ    part194None
 	VMOVSS X0, (CX)
 
-part216None:
+part194None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1529,29 +1529,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part217Four
+	JEQ        part195Four
 	VMOVUPS    Y0, (CX)
 
-part217Four:
+part195Four:
 	TESTL      $0x00000004, AX
-	JEQ        part217Two
+	JEQ        part195Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part217Two:
+part195Two:
 	TESTL     $0x00000002, AX
-	JEQ       part217One
+	JEQ       part195One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part217One:
+part195One:
 	TESTL  $0x00000001, AX
-	JEQ    part217None
+	JEQ    part195None
 	VMOVSS X0, (CX)
 
-part217None:
+part195None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1642,29 +1642,29 @@ rest:
 	VMOVAPS     Y0, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part218Four
+	JEQ         part196Four
 	VMOVUPS     Y0, (CX)
 
-part218Four:
+part196Four:
 	TESTL      $0x00000004, AX
-	JEQ        part218Two
+	JEQ        part196Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part218Two:
+part196Two:
 	TESTL     $0x00000002, AX
-	JEQ       part218One
+	JEQ       part196One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part218One:
+part196One:
 	TESTL  $0x00000001, AX
-	JEQ    part218None
+	JEQ    part196None
 	VMOVSS X0, (CX)
 
-part218None:
+part196None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1828,29 +1828,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part219Four
+	JEQ         part197Four
 	VMOVUPS     Y0, (CX)
 
-part219Four:
+part197Four:
 	TESTL      $0x00000004, AX
-	JEQ        part219Two
+	JEQ        part197Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part219Two:
+part197Two:
 	TESTL     $0x00000002, AX
-	JEQ       part219One
+	JEQ       part197One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part219One:
+part197One:
 	TESTL  $0x00000001, AX
-	JEQ    part219None
+	JEQ    part197None
 	VMOVSS X0, (CX)
 
-part219None:
+part197None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -1966,29 +1966,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part220Four
+	JEQ         part198Four
 	VMOVUPS     Y0, (CX)
 
-part220Four:
+part198Four:
 	TESTL      $0x00000004, AX
-	JEQ        part220Two
+	JEQ        part198Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part220Two:
+part198Two:
 	TESTL     $0x00000002, AX
-	JEQ       part220One
+	JEQ       part198One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part220One:
+part198One:
 	TESTL  $0x00000001, AX
-	JEQ    part220None
+	JEQ    part198None
 	VMOVSS X0, (CX)
 
-part220None:
+part198None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2186,29 +2186,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part221Four
+	JEQ         part199Four
 	VMOVUPS     Y0, (CX)
 
-part221Four:
+part199Four:
 	TESTL      $0x00000004, AX
-	JEQ        part221Two
+	JEQ        part199Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part221Two:
+part199Two:
 	TESTL     $0x00000002, AX
-	JEQ       part221One
+	JEQ       part199One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part221One:
+part199One:
 	TESTL  $0x00000001, AX
-	JEQ    part221None
+	JEQ    part199None
 	VMOVSS X0, (CX)
 
-part221None:
+part199None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2261,29 +2261,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part222Four
+	JEQ        part200Four
 	VMOVUPS    Y0, (CX)
 
-part222Four:
+part200Four:
 	TESTL      $0x00000004, AX
-	JEQ        part222Two
+	JEQ        part200Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part222Two:
+part200Two:
 	TESTL     $0x00000002, AX
-	JEQ       part222One
+	JEQ       part200One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part222One:
+part200One:
 	TESTL  $0x00000001, AX
-	JEQ    part222None
+	JEQ    part200None
 	VMOVSS X0, (CX)
 
-part222None:
+part200None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2337,29 +2337,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part223Four
+	JEQ        part201Four
 	VMOVUPS    Y0, (CX)
 
-part223Four:
+part201Four:
 	TESTL      $0x00000004, AX
-	JEQ        part223Two
+	JEQ        part201Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part223Two:
+part201Two:
 	TESTL     $0x00000002, AX
-	JEQ       part223One
+	JEQ       part201One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part223One:
+part201One:
 	TESTL  $0x00000001, AX
-	JEQ    part223None
+	JEQ    part201None
 	VMOVSS X0, (CX)
 
-part223None:
+part201None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2415,29 +2415,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part224Four
+	JEQ        part202Four
 	VMOVUPS    Y0, (CX)
 
-part224Four:
+part202Four:
 	TESTL      $0x00000004, AX
-	JEQ        part224Two
+	JEQ        part202Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part224Two:
+part202Two:
 	TESTL     $0x00000002, AX
-	JEQ       part224One
+	JEQ       part202One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part224One:
+part202One:
 	TESTL  $0x00000001, AX
-	JEQ    part224None
+	JEQ    part202None
 	VMOVSS X0, (CX)
 
-part224None:
+part202None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2492,29 +2492,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part225Four
+	JEQ        part203Four
 	VMOVUPS    Y0, (CX)
 
-part225Four:
+part203Four:
 	TESTL      $0x00000004, AX
-	JEQ        part225Two
+	JEQ        part203Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part225Two:
+part203Two:
 	TESTL     $0x00000002, AX
-	JEQ       part225One
+	JEQ       part203One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part225One:
+part203One:
 	TESTL  $0x00000001, AX
-	JEQ    part225None
+	JEQ    part203None
 	VMOVSS X0, (CX)
 
-part225None:
+part203None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2569,29 +2569,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part226Four
+	JEQ         part204Four
 	VMOVUPS     Y0, (CX)
 
-part226Four:
+part204Four:
 	TESTL      $0x00000004, AX
-	JEQ        part226Two
+	JEQ        part204Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part226Two:
+part204Two:
 	TESTL     $0x00000002, AX
-	JEQ       part226One
+	JEQ       part204One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part226One:
+part204One:
 	TESTL  $0x00000001, AX
-	JEQ    part226None
+	JEQ    part204None
 	VMOVSS X0, (CX)
 
-part226None:
+part204None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2762,29 +2762,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part227Four
+	JEQ         part205Four
 	VMOVUPS     Y0, (CX)
 
-part227Four:
+part205Four:
 	TESTL      $0x00000004, AX
-	JEQ        part227Two
+	JEQ        part205Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part227Two:
+part205Two:
 	TESTL     $0x00000002, AX
-	JEQ       part227One
+	JEQ       part205One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part227One:
+part205One:
 	TESTL  $0x00000001, AX
-	JEQ    part227None
+	JEQ    part205None
 	VMOVSS X0, (CX)
 
-part227None:
+part205None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -2911,29 +2911,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part228Four
+	JEQ         part206Four
 	VMOVUPS     Y0, (CX)
 
-part228Four:
+part206Four:
 	TESTL      $0x00000004, AX
-	JEQ        part228Two
+	JEQ        part206Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part228Two:
+part206Two:
 	TESTL     $0x00000002, AX
-	JEQ       part228One
+	JEQ       part206One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part228One:
+part206One:
 	TESTL  $0x00000001, AX
-	JEQ    part228None
+	JEQ    part206None
 	VMOVSS X0, (CX)
 
-part228None:
+part206None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3052,29 +3052,29 @@ rest:
 	VMOVAPS     Y1, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part229Four
+	JEQ         part207Four
 	VMOVUPS     Y0, (CX)
 
-part229Four:
+part207Four:
 	TESTL      $0x00000004, AX
-	JEQ        part229Two
+	JEQ        part207Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part229Two:
+part207Two:
 	TESTL     $0x00000002, AX
-	JEQ       part229One
+	JEQ       part207One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part229One:
+part207One:
 	TESTL  $0x00000001, AX
-	JEQ    part229None
+	JEQ    part207None
 	VMOVSS X0, (CX)
 
-part229None:
+part207None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3468,29 +3468,29 @@ rest:
 	VMOVAPS     Y4, Y5
 	POPCNTL     R8, R8
 	TESTL       $0x00000008, R8
-	JEQ         part230Four
+	JEQ         part208Four
 	VMOVUPS     Y5, (R9)
 
-part230Four:
+part208Four:
 	TESTL      $0x00000004, R8
-	JEQ        part230Two
+	JEQ        part208Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part230Two:
+part208Two:
 	TESTL     $0x00000002, R8
-	JEQ       part230One
+	JEQ       part208One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part230One:
+part208One:
 	TESTL  $0x00000001, R8
-	JEQ    part230None
+	JEQ    part208None
 	VMOVSS X5, (R9)
 
-part230None:
+part208None:
 	VMOVUPS     Y1, Y5
 	VADDPS      Y4, Y5, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -3538,29 +3538,29 @@ part230None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part231Four
+	JEQ         part209Four
 	VMOVUPS     Y4, (BX)
 
-part231Four:
+part209Four:
 	TESTL      $0x00000004, CX
-	JEQ        part231Two
+	JEQ        part209Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part231Two:
+part209Two:
 	TESTL     $0x00000002, CX
-	JEQ       part231One
+	JEQ       part209One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part231One:
+part209One:
 	TESTL  $0x00000001, CX
-	JEQ    part231None
+	JEQ    part209None
 	VMOVSS X4, (BX)
 
-part231None:
+part209None:
 	VMOVUPS   Y2, Y4
 	VADDPS    Y0, Y4, Y4
 	VBLENDVPS Y3, Y4, Y2, Y2
@@ -3617,29 +3617,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part232Four
+	JEQ        part210Four
 	VMOVUPS    Y0, (CX)
 
-part232Four:
+part210Four:
 	TESTL      $0x00000004, AX
-	JEQ        part232Two
+	JEQ        part210Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part232Two:
+part210Two:
 	TESTL     $0x00000002, AX
-	JEQ       part232One
+	JEQ       part210One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part232One:
+part210One:
 	TESTL  $0x00000001, AX
-	JEQ    part232None
+	JEQ    part210None
 	VMOVSS X0, (CX)
 
-part232None:
+part210None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3689,29 +3689,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part233Four
+	JEQ        part211Four
 	VMOVUPS    Y0, (CX)
 
-part233Four:
+part211Four:
 	TESTL      $0x00000004, AX
-	JEQ        part233Two
+	JEQ        part211Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part233Two:
+part211Two:
 	TESTL     $0x00000002, AX
-	JEQ       part233One
+	JEQ       part211One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part233One:
+part211One:
 	TESTL  $0x00000001, AX
-	JEQ    part233None
+	JEQ    part211None
 	VMOVSS X0, (CX)
 
-part233None:
+part211None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3831,29 +3831,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part234Four
+	JEQ        part212Four
 	VMOVUPS    Y0, (CX)
 
-part234Four:
+part212Four:
 	TESTL      $0x00000004, AX
-	JEQ        part234Two
+	JEQ        part212Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part234Two:
+part212Two:
 	TESTL     $0x00000002, AX
-	JEQ       part234One
+	JEQ       part212One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part234One:
+part212One:
 	TESTL  $0x00000001, AX
-	JEQ    part234None
+	JEQ    part212None
 	VMOVSS X0, (CX)
 
-part234None:
+part212None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -3911,29 +3911,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part235Four
+	JEQ        part213Four
 	VMOVUPS    Y0, (CX)
 
-part235Four:
+part213Four:
 	TESTL      $0x00000004, AX
-	JEQ        part235Two
+	JEQ        part213Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part235Two:
+part213Two:
 	TESTL     $0x00000002, AX
-	JEQ       part235One
+	JEQ       part213One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part235One:
+part213One:
 	TESTL  $0x00000001, AX
-	JEQ    part235None
+	JEQ    part213None
 	VMOVSS X0, (CX)
 
-part235None:
+part213None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4078,29 +4078,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part236Four
+	JEQ        part214Four
 	VMOVUPS    Y0, (CX)
 
-part236Four:
+part214Four:
 	TESTL      $0x00000004, AX
-	JEQ        part236Two
+	JEQ        part214Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part236Two:
+part214Two:
 	TESTL     $0x00000002, AX
-	JEQ       part236One
+	JEQ       part214One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part236One:
+part214One:
 	TESTL  $0x00000001, AX
-	JEQ    part236None
+	JEQ    part214None
 	VMOVSS X0, (CX)
 
-part236None:
+part214None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4157,29 +4157,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part237Four
+	JEQ        part215Four
 	VMOVUPS    Y0, (CX)
 
-part237Four:
+part215Four:
 	TESTL      $0x00000004, AX
-	JEQ        part237Two
+	JEQ        part215Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part237Two:
+part215Two:
 	TESTL     $0x00000002, AX
-	JEQ       part237One
+	JEQ       part215One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part237One:
+part215One:
 	TESTL  $0x00000001, AX
-	JEQ    part237None
+	JEQ    part215None
 	VMOVSS X0, (CX)
 
-part237None:
+part215None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4241,29 +4241,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part238Four
+	JEQ        part216Four
 	VMOVUPS    Y0, (CX)
 
-part238Four:
+part216Four:
 	TESTL      $0x00000004, AX
-	JEQ        part238Two
+	JEQ        part216Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part238Two:
+part216Two:
 	TESTL     $0x00000002, AX
-	JEQ       part238One
+	JEQ       part216One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part238One:
+part216One:
 	TESTL  $0x00000001, AX
-	JEQ    part238None
+	JEQ    part216None
 	VMOVSS X0, (CX)
 
-part238None:
+part216None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4434,29 +4434,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part239Four
+	JEQ        part217Four
 	VMOVUPS    Y0, (CX)
 
-part239Four:
+part217Four:
 	TESTL      $0x00000004, AX
-	JEQ        part239Two
+	JEQ        part217Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part239Two:
+part217Two:
 	TESTL     $0x00000002, AX
-	JEQ       part239One
+	JEQ       part217One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part239One:
+part217One:
 	TESTL  $0x00000001, AX
-	JEQ    part239None
+	JEQ    part217None
 	VMOVSS X0, (CX)
 
-part239None:
+part217None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4510,29 +4510,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part240Four
+	JEQ        part218Four
 	VMOVUPS    Y0, (CX)
 
-part240Four:
+part218Four:
 	TESTL      $0x00000004, AX
-	JEQ        part240Two
+	JEQ        part218Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part240Two:
+part218Two:
 	TESTL     $0x00000002, AX
-	JEQ       part240One
+	JEQ       part218One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part240One:
+part218One:
 	TESTL  $0x00000001, AX
-	JEQ    part240None
+	JEQ    part218None
 	VMOVSS X0, (CX)
 
-part240None:
+part218None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4596,29 +4596,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part241Four
+	JEQ        part219Four
 	VMOVUPS    Y0, (CX)
 
-part241Four:
+part219Four:
 	TESTL      $0x00000004, AX
-	JEQ        part241Two
+	JEQ        part219Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part241Two:
+part219Two:
 	TESTL     $0x00000002, AX
-	JEQ       part241One
+	JEQ       part219One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part241One:
+part219One:
 	TESTL  $0x00000001, AX
-	JEQ    part241None
+	JEQ    part219None
 	VMOVSS X0, (CX)
 
-part241None:
+part219None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -4674,29 +4674,29 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    R8, R8
 	TESTL      $0x00000008, R8
-	JEQ        part242Four
+	JEQ        part220Four
 	VMOVUPS    Y5, (R9)
 
-part242Four:
+part220Four:
 	TESTL      $0x00000004, R8
-	JEQ        part242Two
+	JEQ        part220Two
 	VMOVUPS    X5, (R9)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, R9
 
-part242Two:
+part220Two:
 	TESTL     $0x00000002, R8
-	JEQ       part242One
+	JEQ       part220One
 	VMOVLPS   X5, (R9)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, R9
 
-part242One:
+part220One:
 	TESTL  $0x00000001, R8
-	JEQ    part242None
+	JEQ    part220None
 	VMOVSS X5, (R9)
 
-part242None:
+part220None:
 	VMOVUPS     Y1, Y5
 	VFMADD231PS Y4, Y4, Y5
 	VBLENDVPS   Y3, Y5, Y1, Y1
@@ -4717,29 +4717,29 @@ part242None:
 	VMOVAPS     Y0, Y4
 	POPCNTL     CX, CX
 	TESTL       $0x00000008, CX
-	JEQ         part243Four
+	JEQ         part221Four
 	VMOVUPS     Y4, (BX)
 
-part243Four:
+part221Four:
 	TESTL      $0x00000004, CX
-	JEQ        part243Two
+	JEQ        part221Two
 	VMOVUPS    X4, (BX)
 	VPERM2F128 $0x11, Y4, Y4, Y4
 	ADDQ       $0x10, BX
 
-part243Two:
+part221Two:
 	TESTL     $0x00000002, CX
-	JEQ       part243One
+	JEQ       part221One
 	VMOVLPS   X4, (BX)
 	VPERMILPS $0x0e, Y4, Y4
 	ADDQ      $0x08, BX
 
-part243One:
+part221One:
 	TESTL  $0x00000001, CX
-	JEQ    part243None
+	JEQ    part221None
 	VMOVSS X4, (BX)
 
-part243None:
+part221None:
 	VMOVUPS     Y2, Y4
 	VFMADD231PS Y0, Y0, Y4
 	VBLENDVPS   Y3, Y4, Y2, Y2
@@ -4803,57 +4803,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part244Four
+	JEQ        part222Four
 	VMOVUPS    Y0, (CX)
 
-part244Four:
+part222Four:
 	TESTL      $0x00000004, AX
-	JEQ        part244Two
+	JEQ        part222Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part244Two:
+part222Two:
 	TESTL     $0x00000002, AX
-	JEQ       part244One
+	JEQ       part222One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part244One:
+part222One:
 	TESTL  $0x00000001, AX
-	JEQ    part244None
+	JEQ    part222None
 	VMOVSS X0, (CX)
 
-part244None:
+part222None:
 	VMOVMSKPS Y1, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part245Four
+	JEQ       part223Four
 	VMOVUPS   Y0, (CX)
 
-part245Four:
+part223Four:
 	TESTL      $0x00000004, AX
-	JEQ        part245Two
+	JEQ        part223Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part245Two:
+part223Two:
 	TESTL     $0x00000002, AX
-	JEQ       part245One
+	JEQ       part223One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part245One:
+part223One:
 	TESTL  $0x00000001, AX
-	JEQ    part245None
+	JEQ    part223None
 	VMOVSS X0, (CX)
 
-part245None:
+part223None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5004,29 +5004,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part246Four
+	JEQ        part224Four
 	VMOVUPS    Y0, (CX)
 
-part246Four:
+part224Four:
 	TESTL      $0x00000004, AX
-	JEQ        part246Two
+	JEQ        part224Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part246Two:
+part224Two:
 	TESTL     $0x00000002, AX
-	JEQ       part246One
+	JEQ       part224One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part246One:
+part224One:
 	TESTL  $0x00000001, AX
-	JEQ    part246None
+	JEQ    part224None
 	VMOVSS X0, (CX)
 
-part246None:
+part224None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5093,29 +5093,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part247Four
+	JEQ        part225Four
 	VMOVUPS    Y0, (CX)
 
-part247Four:
+part225Four:
 	TESTL      $0x00000004, AX
-	JEQ        part247Two
+	JEQ        part225Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part247Two:
+part225Two:
 	TESTL     $0x00000002, AX
-	JEQ       part247One
+	JEQ       part225One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part247One:
+part225One:
 	TESTL  $0x00000001, AX
-	JEQ    part247None
+	JEQ    part225None
 	VMOVSS X0, (CX)
 
-part247None:
+part225None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5172,29 +5172,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part248Four
+	JEQ        part226Four
 	VMOVUPS    Y0, (CX)
 
-part248Four:
+part226Four:
 	TESTL      $0x00000004, AX
-	JEQ        part248Two
+	JEQ        part226Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part248Two:
+part226Two:
 	TESTL     $0x00000002, AX
-	JEQ       part248One
+	JEQ       part226One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part248One:
+part226One:
 	TESTL  $0x00000001, AX
-	JEQ    part248None
+	JEQ    part226None
 	VMOVSS X0, (CX)
 
-part248None:
+part226None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5261,57 +5261,57 @@ rest:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part249Four
+	JEQ        part227Four
 	VMOVUPS    Y1, (CX)
 
-part249Four:
+part227Four:
 	TESTL      $0x00000004, AX
-	JEQ        part249Two
+	JEQ        part227Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part249Two:
+part227Two:
 	TESTL     $0x00000002, AX
-	JEQ       part249One
+	JEQ       part227One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part249One:
+part227One:
 	TESTL  $0x00000001, AX
-	JEQ    part249None
+	JEQ    part227None
 	VMOVSS X1, (CX)
 
-part249None:
+part227None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part250Four
+	JEQ       part228Four
 	VMOVUPS   Y0, (CX)
 
-part250Four:
+part228Four:
 	TESTL      $0x00000004, AX
-	JEQ        part250Two
+	JEQ        part228Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part250Two:
+part228Two:
 	TESTL     $0x00000002, AX
-	JEQ       part250One
+	JEQ       part228One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part250One:
+part228One:
 	TESTL  $0x00000001, AX
-	JEQ    part250None
+	JEQ    part228None
 	VMOVSS X0, (CX)
 
-part250None:
+part228None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5382,57 +5382,57 @@ rest:
 	VMOVAPS    Y5, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part251Four
+	JEQ        part229Four
 	VMOVUPS    Y1, (CX)
 
-part251Four:
+part229Four:
 	TESTL      $0x00000004, AX
-	JEQ        part251Two
+	JEQ        part229Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part251Two:
+part229Two:
 	TESTL     $0x00000002, AX
-	JEQ       part251One
+	JEQ       part229One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part251One:
+part229One:
 	TESTL  $0x00000001, AX
-	JEQ    part251None
+	JEQ    part229None
 	VMOVSS X1, (CX)
 
-part251None:
+part229None:
 	VMOVMSKPS Y3, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part252Four
+	JEQ       part230Four
 	VMOVUPS   Y0, (CX)
 
-part252Four:
+part230Four:
 	TESTL      $0x00000004, AX
-	JEQ        part252Two
+	JEQ        part230Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part252Two:
+part230Two:
 	TESTL     $0x00000002, AX
-	JEQ       part252One
+	JEQ       part230One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part252One:
+part230One:
 	TESTL  $0x00000001, AX
-	JEQ    part252None
+	JEQ    part230None
 	VMOVSS X0, (CX)
 
-part252None:
+part230None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5530,85 +5530,85 @@ rest:
 	VMOVAPS    Y2, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part253Four
+	JEQ        part231Four
 	VMOVUPS    Y2, (CX)
 
-part253Four:
+part231Four:
 	TESTL      $0x00000004, AX
-	JEQ        part253Two
+	JEQ        part231Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part253Two:
+part231Two:
 	TESTL     $0x00000002, AX
-	JEQ       part253One
+	JEQ       part231One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part253One:
+part231One:
 	TESTL  $0x00000001, AX
-	JEQ    part253None
+	JEQ    part231None
 	VMOVSS X2, (CX)
 
-part253None:
+part231None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part254Four
+	JEQ       part232Four
 	VMOVUPS   Y1, (CX)
 
-part254Four:
+part232Four:
 	TESTL      $0x00000004, AX
-	JEQ        part254Two
+	JEQ        part232Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part254Two:
+part232Two:
 	TESTL     $0x00000002, AX
-	JEQ       part254One
+	JEQ       part232One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part254One:
+part232One:
 	TESTL  $0x00000001, AX
-	JEQ    part254None
+	JEQ    part232None
 	VMOVSS X1, (CX)
 
-part254None:
+part232None:
 	VMOVMSKPS Y9, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part255Four
+	JEQ       part233Four
 	VMOVUPS   Y0, (CX)
 
-part255Four:
+part233Four:
 	TESTL      $0x00000004, AX
-	JEQ        part255Two
+	JEQ        part233Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part255Two:
+part233Two:
 	TESTL     $0x00000002, AX
-	JEQ       part255One
+	JEQ       part233One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part255One:
+part233One:
 	TESTL  $0x00000001, AX
-	JEQ    part255None
+	JEQ    part233None
 	VMOVSS X0, (CX)
 
-part255None:
+part233None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5666,29 +5666,29 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part256Four
+	JEQ        part234Four
 	VMOVUPS    Y0, (CX)
 
-part256Four:
+part234Four:
 	TESTL      $0x00000004, AX
-	JEQ        part256Two
+	JEQ        part234Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part256Two:
+part234Two:
 	TESTL     $0x00000002, AX
-	JEQ       part256One
+	JEQ       part234One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part256One:
+part234One:
 	TESTL  $0x00000001, AX
-	JEQ    part256None
+	JEQ    part234None
 	VMOVSS X0, (CX)
 
-part256None:
+part234None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5742,29 +5742,29 @@ rest:
 	VMOVAPS     Y3, Y0
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part257Four
+	JEQ         part235Four
 	VMOVUPS     Y0, (CX)
 
-part257Four:
+part235Four:
 	TESTL      $0x00000004, AX
-	JEQ        part257Two
+	JEQ        part235Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part257Two:
+part235Two:
 	TESTL     $0x00000002, AX
-	JEQ       part257One
+	JEQ       part235One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part257One:
+part235One:
 	TESTL  $0x00000001, AX
-	JEQ    part257None
+	JEQ    part235None
 	VMOVSS X0, (CX)
 
-part257None:
+part235None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -5907,57 +5907,57 @@ rest:
 	VMOVAPS      Y3, Y1
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part258Four
+	JEQ          part236Four
 	VMOVUPS      Y1, (CX)
 
-part258Four:
+part236Four:
 	TESTL      $0x00000004, AX
-	JEQ        part258Two
+	JEQ        part236Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part258Two:
+part236Two:
 	TESTL     $0x00000002, AX
-	JEQ       part258One
+	JEQ       part236One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part258One:
+part236One:
 	TESTL  $0x00000001, AX
-	JEQ    part258None
+	JEQ    part236None
 	VMOVSS X1, (CX)
 
-part258None:
+part236None:
 	VMOVMSKPS Y2, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part259Four
+	JEQ       part237Four
 	VMOVUPS   Y0, (CX)
 
-part259Four:
+part237Four:
 	TESTL      $0x00000004, AX
-	JEQ        part259Two
+	JEQ        part237Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part259Two:
+part237Two:
 	TESTL     $0x00000002, AX
-	JEQ       part259One
+	JEQ       part237One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part259One:
+part237One:
 	TESTL  $0x00000001, AX
-	JEQ    part259None
+	JEQ    part237None
 	VMOVSS X0, (CX)
 
-part259None:
+part237None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6088,57 +6088,57 @@ rest:
 	VMOVAPS      Y0, Y0
 	POPCNTL      AX, AX
 	TESTL        $0x00000008, AX
-	JEQ          part260Four
+	JEQ          part238Four
 	VMOVUPS      Y0, (CX)
 
-part260Four:
+part238Four:
 	TESTL      $0x00000004, AX
-	JEQ        part260Two
+	JEQ        part238Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part260Two:
+part238Two:
 	TESTL     $0x00000002, AX
-	JEQ       part260One
+	JEQ       part238One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part260One:
+part238One:
 	TESTL  $0x00000001, AX
-	JEQ    part260None
+	JEQ    part238None
 	VMOVSS X0, (CX)
 
-part260None:
+part238None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part261Four
+	JEQ       part239Four
 	VMOVUPS   Y0, (CX)
 
-part261Four:
+part239Four:
 	TESTL      $0x00000004, AX
-	JEQ        part261Two
+	JEQ        part239Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part261Two:
+part239Two:
 	TESTL     $0x00000002, AX
-	JEQ       part261One
+	JEQ       part239One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part261One:
+part239One:
 	TESTL  $0x00000001, AX
-	JEQ    part261None
+	JEQ    part239None
 	VMOVSS X0, (CX)
 
-part261None:
+part239None:
 	VUNPCKLPS  Y1, Y7, Y0
 	VUNPCKHPS  Y1, Y7, Y2
 	VPERM2F128 $0x20, Y2, Y0, Y1
@@ -6148,57 +6148,57 @@ part261None:
 	VMOVAPS    Y1, Y1
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part262Four
+	JEQ        part240Four
 	VMOVUPS    Y1, (CX)
 
-part262Four:
+part240Four:
 	TESTL      $0x00000004, AX
-	JEQ        part262Two
+	JEQ        part240Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part262Two:
+part240Two:
 	TESTL     $0x00000002, AX
-	JEQ       part262One
+	JEQ       part240One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part262One:
+part240One:
 	TESTL  $0x00000001, AX
-	JEQ    part262None
+	JEQ    part240None
 	VMOVSS X1, (CX)
 
-part262None:
+part240None:
 	VMOVMSKPS Y4, AX
 	LEAQ      32(R8)(DX*2), CX
 	VMOVAPS   Y0, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part263Four
+	JEQ       part241Four
 	VMOVUPS   Y0, (CX)
 
-part263Four:
+part241Four:
 	TESTL      $0x00000004, AX
-	JEQ        part263Two
+	JEQ        part241Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part263Two:
+part241Two:
 	TESTL     $0x00000002, AX
-	JEQ       part263One
+	JEQ       part241One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part263One:
+part241One:
 	TESTL  $0x00000001, AX
-	JEQ    part263None
+	JEQ    part241None
 	VMOVSS X0, (CX)
 
-part263None:
+part241None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6295,29 +6295,29 @@ rest:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part264Four
+	JEQ        part242Four
 	VMOVUPS    Y0, (CX)
 
-part264Four:
+part242Four:
 	TESTL      $0x00000004, AX
-	JEQ        part264Two
+	JEQ        part242Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part264Two:
+part242Two:
 	TESTL     $0x00000002, AX
-	JEQ       part264One
+	JEQ       part242One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part264One:
+part242One:
 	TESTL  $0x00000001, AX
-	JEQ    part264None
+	JEQ    part242None
 	VMOVSS X0, (CX)
 
-part264None:
+part242None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6395,57 +6395,57 @@ rest:
 	VMOVAPS    Y3, Y2
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part265Four
+	JEQ        part243Four
 	VMOVUPS    Y2, (CX)
 
-part265Four:
+part243Four:
 	TESTL      $0x00000004, AX
-	JEQ        part265Two
+	JEQ        part243Two
 	VMOVUPS    X2, (CX)
 	VPERM2F128 $0x11, Y2, Y2, Y2
 	ADDQ       $0x10, CX
 
-part265Two:
+part243Two:
 	TESTL     $0x00000002, AX
-	JEQ       part265One
+	JEQ       part243One
 	VMOVLPS   X2, (CX)
 	VPERMILPS $0x0e, Y2, Y2
 	ADDQ      $0x08, CX
 
-part265One:
+part243One:
 	TESTL  $0x00000001, AX
-	JEQ    part265None
+	JEQ    part243None
 	VMOVSS X2, (CX)
 
-part265None:
+part243None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part266Four
+	JEQ       part244Four
 	VMOVUPS   Y0, (CX)
 
-part266Four:
+part244Four:
 	TESTL      $0x00000004, AX
-	JEQ        part266Two
+	JEQ        part244Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part266Two:
+part244Two:
 	TESTL     $0x00000002, AX
-	JEQ       part266One
+	JEQ       part244One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part266One:
+part244One:
 	TESTL  $0x00000001, AX
-	JEQ    part266None
+	JEQ    part244None
 	VMOVSS X0, (CX)
 
-part266None:
+part244None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6523,57 +6523,57 @@ rest:
 	VMOVAPS    Y0, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part267Four
+	JEQ        part245Four
 	VMOVUPS    Y0, (CX)
 
-part267Four:
+part245Four:
 	TESTL      $0x00000004, AX
-	JEQ        part267Two
+	JEQ        part245Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part267Two:
+part245Two:
 	TESTL     $0x00000002, AX
-	JEQ       part267One
+	JEQ       part245One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part267One:
+part245One:
 	TESTL  $0x00000001, AX
-	JEQ    part267None
+	JEQ    part245None
 	VMOVSS X0, (CX)
 
-part267None:
+part245None:
 	VMOVMSKPS Y2, AX
 	LEAQ      32(DI)(DX*2), CX
 	VMOVAPS   Y3, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part268Four
+	JEQ       part246Four
 	VMOVUPS   Y0, (CX)
 
-part268Four:
+part246Four:
 	TESTL      $0x00000004, AX
-	JEQ        part268Two
+	JEQ        part246Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part268Two:
+part246Two:
 	TESTL     $0x00000002, AX
-	JEQ       part268One
+	JEQ       part246One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part268One:
+part246One:
 	TESTL  $0x00000001, AX
-	JEQ    part268None
+	JEQ    part246None
 	VMOVSS X0, (CX)
 
-part268None:
+part246None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -6965,197 +6965,197 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part269Four
+	JEQ         part247Four
 	VMOVUPS     Y1, (CX)
 
-part269Four:
+part247Four:
 	TESTL      $0x00000004, AX
-	JEQ        part269Two
+	JEQ        part247Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part269Two:
+part247Two:
 	TESTL     $0x00000002, AX
-	JEQ       part269One
+	JEQ       part247One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part269One:
+part247One:
 	TESTL  $0x00000001, AX
-	JEQ    part269None
+	JEQ    part247None
 	VMOVSS X1, (CX)
 
-part269None:
+part247None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part270Four
+	JEQ       part248Four
 	VMOVUPS   Y1, (CX)
 
-part270Four:
+part248Four:
 	TESTL      $0x00000004, AX
-	JEQ        part270Two
+	JEQ        part248Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part270Two:
+part248Two:
 	TESTL     $0x00000002, AX
-	JEQ       part270One
+	JEQ       part248One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part270One:
+part248One:
 	TESTL  $0x00000001, AX
-	JEQ    part270None
+	JEQ    part248None
 	VMOVSS X1, (CX)
 
-part270None:
+part248None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part271Four
+	JEQ       part249Four
 	VMOVUPS   Y1, (CX)
 
-part271Four:
+part249Four:
 	TESTL      $0x00000004, AX
-	JEQ        part271Two
+	JEQ        part249Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part271Two:
+part249Two:
 	TESTL     $0x00000002, AX
-	JEQ       part271One
+	JEQ       part249One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part271One:
+part249One:
 	TESTL  $0x00000001, AX
-	JEQ    part271None
+	JEQ    part249None
 	VMOVSS X1, (CX)
 
-part271None:
+part249None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part272Four
+	JEQ       part250Four
 	VMOVUPS   Y1, (CX)
 
-part272Four:
+part250Four:
 	TESTL      $0x00000004, AX
-	JEQ        part272Two
+	JEQ        part250Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part272Two:
+part250Two:
 	TESTL     $0x00000002, AX
-	JEQ       part272One
+	JEQ       part250One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part272One:
+part250One:
 	TESTL  $0x00000001, AX
-	JEQ    part272None
+	JEQ    part250None
 	VMOVSS X1, (CX)
 
-part272None:
+part250None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y5, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part273Four
+	JEQ       part251Four
 	VMOVUPS   Y1, (CX)
 
-part273Four:
+part251Four:
 	TESTL      $0x00000004, AX
-	JEQ        part273Two
+	JEQ        part251Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part273Two:
+part251Two:
 	TESTL     $0x00000002, AX
-	JEQ       part273One
+	JEQ       part251One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part273One:
+part251One:
 	TESTL  $0x00000001, AX
-	JEQ    part273None
+	JEQ    part251None
 	VMOVSS X1, (CX)
 
-part273None:
+part251None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y6, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part274Four
+	JEQ       part252Four
 	VMOVUPS   Y1, (CX)
 
-part274Four:
+part252Four:
 	TESTL      $0x00000004, AX
-	JEQ        part274Two
+	JEQ        part252Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part274Two:
+part252Two:
 	TESTL     $0x00000002, AX
-	JEQ       part274One
+	JEQ       part252One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part274One:
+part252One:
 	TESTL  $0x00000001, AX
-	JEQ    part274None
+	JEQ    part252None
 	VMOVSS X1, (CX)
 
-part274None:
+part252None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y7, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part275Four
+	JEQ       part253Four
 	VMOVUPS   Y0, (CX)
 
-part275Four:
+part253Four:
 	TESTL      $0x00000004, AX
-	JEQ        part275Two
+	JEQ        part253Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part275Two:
+part253Two:
 	TESTL     $0x00000002, AX
-	JEQ       part275One
+	JEQ       part253One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part275One:
+part253One:
 	TESTL  $0x00000001, AX
-	JEQ    part275None
+	JEQ    part253None
 	VMOVSS X0, (CX)
 
-part275None:
+part253None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7279,170 +7279,170 @@ rest:
 	VMOVAPS    Y4, Y3
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part276Four
+	JEQ        part254Four
 	VMOVUPS    Y3, (CX)
 
-part276Four:
+part254Four:
 	TESTL      $0x00000004, AX
-	JEQ        part276Two
+	JEQ        part254Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part276Two:
+part254Two:
 	TESTL     $0x00000002, AX
-	JEQ       part276One
+	JEQ       part254One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part276One:
+part254One:
 	TESTL  $0x00000001, AX
-	JEQ    part276None
+	JEQ    part254None
 	VMOVSS X3, (CX)
 
-part276None:
+part254None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (BX)(DX*1), CX
 	VMOVAPS   Y6, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part277Four
+	JEQ       part255Four
 	VMOVUPS   Y3, (CX)
 
-part277Four:
+part255Four:
 	TESTL      $0x00000004, AX
-	JEQ        part277Two
+	JEQ        part255Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part277Two:
+part255Two:
 	TESTL     $0x00000002, AX
-	JEQ       part277One
+	JEQ       part255One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part277One:
+part255One:
 	TESTL  $0x00000001, AX
-	JEQ    part277None
+	JEQ    part255None
 	VMOVSS X3, (CX)
 
-part277None:
+part255None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y5, Y3
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part278Four
+	JEQ       part256Four
 	VMOVUPS   Y3, (CX)
 
-part278Four:
+part256Four:
 	TESTL      $0x00000004, AX
-	JEQ        part278Two
+	JEQ        part256Two
 	VMOVUPS    X3, (CX)
 	VPERM2F128 $0x11, Y3, Y3, Y3
 	ADDQ       $0x10, CX
 
-part278Two:
+part256Two:
 	TESTL     $0x00000002, AX
-	JEQ       part278One
+	JEQ       part256One
 	VMOVLPS   X3, (CX)
 	VPERMILPS $0x0e, Y3, Y3
 	ADDQ      $0x08, CX
 
-part278One:
+part256One:
 	TESTL  $0x00000001, AX
-	JEQ    part278None
+	JEQ    part256None
 	VMOVSS X3, (CX)
 
-part278None:
+part256None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part279Four
+	JEQ       part257Four
 	VMOVUPS   Y1, (CX)
 
-part279Four:
+part257Four:
 	TESTL      $0x00000004, AX
-	JEQ        part279Two
+	JEQ        part257Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part279Two:
+part257Two:
 	TESTL     $0x00000002, AX
-	JEQ       part279One
+	JEQ       part257One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part279One:
+part257One:
 	TESTL  $0x00000001, AX
-	JEQ    part279None
+	JEQ    part257None
 	VMOVSS X1, (CX)
 
-part279None:
+part257None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part280Four
+	JEQ       part258Four
 	VMOVUPS   Y1, (CX)
 
-part280Four:
+part258Four:
 	TESTL      $0x00000004, AX
-	JEQ        part280Two
+	JEQ        part258Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part280Two:
+part258Two:
 	TESTL     $0x00000002, AX
-	JEQ       part280One
+	JEQ       part258One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part280One:
+part258One:
 	TESTL  $0x00000001, AX
-	JEQ    part280None
+	JEQ    part258None
 	VMOVSS X1, (CX)
 
-part280None:
+part258None:
 	VMOVUPS   constants_avx2<>+1728(SB), Y1
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y1, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part281Four
+	JEQ       part259Four
 	VMOVUPS   Y0, (CX)
 
-part281Four:
+part259Four:
 	TESTL      $0x00000004, AX
-	JEQ        part281Two
+	JEQ        part259Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part281Two:
+part259Two:
 	TESTL     $0x00000002, AX
-	JEQ       part281One
+	JEQ       part259One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part281One:
+part259One:
 	TESTL  $0x00000001, AX
-	JEQ    part281None
+	JEQ    part259None
 	VMOVSS X0, (CX)
 
-part281None:
+part259None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7715,113 +7715,113 @@ rest:
 	VMOVAPS     Y1, Y1
 	POPCNTL     AX, AX
 	TESTL       $0x00000008, AX
-	JEQ         part282Four
+	JEQ         part260Four
 	VMOVUPS     Y1, (CX)
 
-part282Four:
+part260Four:
 	TESTL      $0x00000004, AX
-	JEQ        part282Two
+	JEQ        part260Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part282Two:
+part260Two:
 	TESTL     $0x00000002, AX
-	JEQ       part282One
+	JEQ       part260One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part282One:
+part260One:
 	TESTL  $0x00000001, AX
-	JEQ    part282None
+	JEQ    part260None
 	VMOVSS X1, (CX)
 
-part282None:
+part260None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y2, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part283Four
+	JEQ       part261Four
 	VMOVUPS   Y1, (CX)
 
-part283Four:
+part261Four:
 	TESTL      $0x00000004, AX
-	JEQ        part283Two
+	JEQ        part261Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part283Two:
+part261Two:
 	TESTL     $0x00000002, AX
-	JEQ       part283One
+	JEQ       part261One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part283One:
+part261One:
 	TESTL  $0x00000001, AX
-	JEQ    part283None
+	JEQ    part261None
 	VMOVSS X1, (CX)
 
-part283None:
+part261None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R9)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part284Four
+	JEQ       part262Four
 	VMOVUPS   Y1, (CX)
 
-part284Four:
+part262Four:
 	TESTL      $0x00000004, AX
-	JEQ        part284Two
+	JEQ        part262Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part284Two:
+part262Two:
 	TESTL     $0x00000002, AX
-	JEQ       part284One
+	JEQ       part262One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part284One:
+part262One:
 	TESTL  $0x00000001, AX
-	JEQ    part284None
+	JEQ    part262None
 	VMOVSS X1, (CX)
 
-part284None:
+part262None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y4, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part285Four
+	JEQ       part263Four
 	VMOVUPS   Y0, (CX)
 
-part285Four:
+part263Four:
 	TESTL      $0x00000004, AX
-	JEQ        part285Two
+	JEQ        part263Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part285Two:
+part263Two:
 	TESTL     $0x00000002, AX
-	JEQ       part285One
+	JEQ       part263One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part285One:
+part263One:
 	TESTL  $0x00000001, AX
-	JEQ    part285None
+	JEQ    part263None
 	VMOVSS X0, (CX)
 
-part285None:
+part263None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -7923,197 +7923,197 @@ rest:
 	VMOVAPS    Y4, Y5
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part286Four
+	JEQ        part264Four
 	VMOVUPS    Y5, (CX)
 
-part286Four:
+part264Four:
 	TESTL      $0x00000004, AX
-	JEQ        part286Two
+	JEQ        part264Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part286Two:
+part264Two:
 	TESTL     $0x00000002, AX
-	JEQ       part286One
+	JEQ       part264One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part286One:
+part264One:
 	TESTL  $0x00000001, AX
-	JEQ    part286None
+	JEQ    part264None
 	VMOVSS X5, (CX)
 
-part286None:
+part264None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (SI)(DX*1), CX
 	VMOVAPS   Y3, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part287Four
+	JEQ       part265Four
 	VMOVUPS   Y5, (CX)
 
-part287Four:
+part265Four:
 	TESTL      $0x00000004, AX
-	JEQ        part287Two
+	JEQ        part265Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part287Two:
+part265Two:
 	TESTL     $0x00000002, AX
-	JEQ       part287One
+	JEQ       part265One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part287One:
+part265One:
 	TESTL  $0x00000001, AX
-	JEQ    part287None
+	JEQ    part265None
 	VMOVSS X5, (CX)
 
-part287None:
+part265None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (DI)(DX*1), CX
 	VMOVAPS   Y8, Y5
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part288Four
+	JEQ       part266Four
 	VMOVUPS   Y5, (CX)
 
-part288Four:
+part266Four:
 	TESTL      $0x00000004, AX
-	JEQ        part288Two
+	JEQ        part266Two
 	VMOVUPS    X5, (CX)
 	VPERM2F128 $0x11, Y5, Y5, Y5
 	ADDQ       $0x10, CX
 
-part288Two:
+part266Two:
 	TESTL     $0x00000002, AX
-	JEQ       part288One
+	JEQ       part266One
 	VMOVLPS   X5, (CX)
 	VPERMILPS $0x0e, Y5, Y5
 	ADDQ      $0x08, CX
 
-part288One:
+part266One:
 	TESTL  $0x00000001, AX
-	JEQ    part288None
+	JEQ    part266None
 	VMOVSS X5, (CX)
 
-part288None:
+part266None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R8)(DX*1), CX
 	VMOVAPS   Y1, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part289Four
+	JEQ       part267Four
 	VMOVUPS   Y1, (CX)
 
-part289Four:
+part267Four:
 	TESTL      $0x00000004, AX
-	JEQ        part289Two
+	JEQ        part267Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part289Two:
+part267Two:
 	TESTL     $0x00000002, AX
-	JEQ       part289One
+	JEQ       part267One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part289One:
+part267One:
 	TESTL  $0x00000001, AX
-	JEQ    part289None
+	JEQ    part267None
 	VMOVSS X1, (CX)
 
-part289None:
+part267None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R11)(DX*1), CX
 	VMOVAPS   Y4, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part290Four
+	JEQ       part268Four
 	VMOVUPS   Y1, (CX)
 
-part290Four:
+part268Four:
 	TESTL      $0x00000004, AX
-	JEQ        part290Two
+	JEQ        part268Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part290Two:
+part268Two:
 	TESTL     $0x00000002, AX
-	JEQ       part290One
+	JEQ       part268One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part290One:
+part268One:
 	TESTL  $0x00000001, AX
-	JEQ    part290None
+	JEQ    part268None
 	VMOVSS X1, (CX)
 
-part290None:
+part268None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R12)(DX*1), CX
 	VMOVAPS   Y3, Y1
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part291Four
+	JEQ       part269Four
 	VMOVUPS   Y1, (CX)
 
-part291Four:
+part269Four:
 	TESTL      $0x00000004, AX
-	JEQ        part291Two
+	JEQ        part269Two
 	VMOVUPS    X1, (CX)
 	VPERM2F128 $0x11, Y1, Y1, Y1
 	ADDQ       $0x10, CX
 
-part291Two:
+part269Two:
 	TESTL     $0x00000002, AX
-	JEQ       part291One
+	JEQ       part269One
 	VMOVLPS   X1, (CX)
 	VPERMILPS $0x0e, Y1, Y1
 	ADDQ      $0x08, CX
 
-part291One:
+part269One:
 	TESTL  $0x00000001, AX
-	JEQ    part291None
+	JEQ    part269None
 	VMOVSS X1, (CX)
 
-part291None:
+part269None:
 	VMOVMSKPS Y0, AX
 	LEAQ      (R10)(DX*1), CX
 	VMOVAPS   Y2, Y0
 	POPCNTL   AX, AX
 	TESTL     $0x00000008, AX
-	JEQ       part292Four
+	JEQ       part270Four
 	VMOVUPS   Y0, (CX)
 
-part292Four:
+part270Four:
 	TESTL      $0x00000004, AX
-	JEQ        part292Two
+	JEQ        part270Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part292Two:
+part270Two:
 	TESTL     $0x00000002, AX
-	JEQ       part292One
+	JEQ       part270One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part292One:
+part270One:
 	TESTL  $0x00000001, AX
-	JEQ    part292None
+	JEQ    part270None
 	VMOVSS X0, (CX)
 
-part292None:
+part270None:
 	ADDQ $0x00000020, DX
 
 done:
@@ -8283,29 +8283,29 @@ restRow:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part293Four
+	JEQ        part271Four
 	VMOVUPS    Y0, (CX)
 
-part293Four:
+part271Four:
 	TESTL      $0x00000004, AX
-	JEQ        part293Two
+	JEQ        part271Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part293Two:
+part271Two:
 	TESTL     $0x00000002, AX
-	JEQ       part293One
+	JEQ       part271One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part293One:
+part271One:
 	TESTL  $0x00000001, AX
-	JEQ    part293None
+	JEQ    part271None
 	VMOVSS X0, (CX)
 
-part293None:
+part271None:
 done:
 	VZEROUPPER
 	RET
@@ -8436,29 +8436,29 @@ restRow:
 	VMOVAPS    Y1, Y0
 	POPCNTL    AX, AX
 	TESTL      $0x00000008, AX
-	JEQ        part294Four
+	JEQ        part272Four
 	VMOVUPS    Y0, (CX)
 
-part294Four:
+part272Four:
 	TESTL      $0x00000004, AX
-	JEQ        part294Two
+	JEQ        part272Two
 	VMOVUPS    X0, (CX)
 	VPERM2F128 $0x11, Y0, Y0, Y0
 	ADDQ       $0x10, CX
 
-part294Two:
+part272Two:
 	TESTL     $0x00000002, AX
-	JEQ       part294One
+	JEQ       part272One
 	VMOVLPS   X0, (CX)
 	VPERMILPS $0x0e, Y0, Y0
 	ADDQ      $0x08, CX
 
-part294One:
+part272One:
 	TESTL  $0x00000001, AX
-	JEQ    part294None
+	JEQ    part272None
 	VMOVSS X0, (CX)
 
-part294None:
+part272None:
 done:
 	VZEROUPPER
 	RET
