@@ -83,14 +83,10 @@ func (p *product) border(w *worker) {
 
 // multiplyDirect computes all of C, with vectors of places.
 func (w *worker) multiplyDirect(p *product) {
-	high, few := heights(p.m, w.k.rows)
-	for r := 0; r < p.m; {
-		rows := high
-		if r >= few*high {
-			rows--
+	for _, g := range groups(p.m, w.k.rows) {
+		for n := range g.panels {
+			w.directRows(p, g.first+n*g.rows, g.rows)
 		}
-		w.directRows(p, r, rows)
-		r += rows
 	}
 }
 

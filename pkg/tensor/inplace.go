@@ -73,52 +73,49 @@ func (w *worker) multiplyInPlace(p *product, i0, i1, j0, j1 int) {
 		b.k0, b.last = w.depth(p, d, depths)
 		for h := range heights {
 			from := rows * h / heights
-			w.inPlace(p, i0+from, rows*(h+1)/heights-from, b)
+			w.inPlace(p, i0+from, rows*(h+1)/heights-from, &b)
 		}
 	}
 }
 
 // inPlace is multiplyInPlace for one block of A: for columns that fill tiles of all
 // heights of its panels, and for what does not fill a vector.
-func (w *worker) inPlace(p *product, i, rows int, b blockOfB) {
+func (w *worker) inPlace(p *product, i, rows int, b *blockOfB) {
 	src, most := w.packA(p, i, rows, b.k0), w.k.rows
 	if b.wide {
 		most = len(w.k.wide)
 	}
-	all, step, rest := groups(rows, most), 1, b
-	rest.j0 = b.j0 + (b.j1-b.j0)/w.k.width*w.k.width
+	all, step, whole := groups(rows, most), 1, (b.j1-b.j0)/w.k.width
 	for _, g := range all {
 		if g.panels > 0 {
-			if vecs, _ := w.k.widest(g.rows, (rest.j0-b.j0)/w.k.width, b.wide); step%vecs != 0 {
+			if vecs, _ := w.k.widest(g.rows, whole, b.wide); step%vecs != 0 {
 				step *= vecs
 			}
 		}
 	}
 	w.t.mask = nil
-	for ; b.j0 < rest.j0; b.j0 = b.j1 {
-		b.j1 = min(b.j0+step*w.k.width, rest.j0)
+	end := b.j0 + whole*w.k.width
+	for j := b.j0; j < end; j += step * w.k.width {
 		for _, g := range all {
 			if g.panels > 0 {
-				w.inPlacePanels(p, src, i, g, &b)
+				w.inPlacePanels(p, src, i, g, b, j, min(j+step*w.k.width, end))
 			}
 		}
 	}
+	rest := *b
+	rest.j0 = end
 	w.multiplyBlock(p, src, i, rows, &rest)
 }
 
-// inPlacePanels does the columns of a block of B for panels of equal height, and asks
-// for those that come next.
-func (w *worker) inPlacePanels(p *product, src source, i int, g group, b *blockOfB) {
-	for j := b.j0; j < b.j1; {
-		vecs, kernel := w.k.widest(g.rows, (b.j1-j)/w.k.width, b.wide)
-		next := j + vecs*w.k.width
-		w.ahead(nil, 0, 0, 0)
-		if next < p.n {
-			w.ahead(p.b, b.k0*p.bRow+next, w.t.k, p.bRow)
-		}
-		w.t.b, w.t.bRow = pointer(p.b, b.k0*p.bRow+j), uintptr(4*p.bRow)
+// inPlacePanels does columns j to end of a block of B for panels of equal height.
+func (w *worker) inPlacePanels(p *product, src source, i int, g group, b *blockOfB, j, end int) {
+	w.t.bRow = uintptr(4 * p.bRow)
+	for j < end {
+		vecs, kernel := w.k.widest(g.rows, (end-j)/w.k.width, b.wide)
+		w.t.b = pointer(p.b, b.k0*p.bRow+j)
+		w.aheadB(p, b, j+vecs*w.k.width)
 		w.tile(p, src, kernel, i, g, j, b.last)
-		j = next
+		j += vecs * w.k.width
 	}
 }
 

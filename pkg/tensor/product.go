@@ -33,10 +33,9 @@ package tensor
 // kernel does all panels of B, for a block of B.
 //
 // Rows of A are read k by k; an A that is stored transposed is turned, unless it is
-// read only once or is small, see skims. A B that is
-// stored transposed is turned too: on the way, in registers, for very few rows. If
-// it is much larger than A, the operands are swapped instead, and C is turned at the
-// end: see betterSwapped.
+// read only once or is small, see skims. A B that is stored transposed is turned too:
+// on the way, in registers, for very few rows. If it is much larger than A, the
+// operands are swapped instead, and C is turned at the end: see betterSwapped.
 //
 // If the product is narrow nothing is turned: both are read along k, see
 // multiplyNarrow.

@@ -62,16 +62,14 @@ func (w *worker) sideBySide(p *product, src source, vecs, i, rows, j int) {
 	t := &w.t
 	t.cNext = uintptr(4 * vecs * w.k.width)
 	t.colBias, t.colBiasNext, t.rowBiasNext = pointer(p.colBias, j), t.cNext, 0
-	high, few := heights(rows, w.k.rows)
-	for first := 0; first < rows; first += high {
-		if few == 0 {
-			high--
+	for _, g := range groups(rows, w.k.rows) {
+		for n := range g.panels {
+			first := g.first + n*g.rows
+			w.aim(src, g.rows, first)
+			t.aNext, t.rowBias = 0, pointer(p.rowBias, i+first)
+			t.c = pointer(p.c, (i+first)*p.cRow+j)
+			_, kernel := w.k.widest(g.rows, vecs, vecs > len(w.k.tile))
+			kernel(t)
 		}
-		few--
-		w.aim(src, high, first)
-		t.aNext, t.rowBias = 0, pointer(p.rowBias, i+first)
-		t.c = pointer(p.c, (i+first)*p.cRow+j)
-		_, kernel := w.k.widest(high, vecs, vecs > len(w.k.tile))
-		kernel(t)
 	}
 }
