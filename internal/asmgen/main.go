@@ -22,7 +22,7 @@
 //	turn.go    a transpose
 //	turned.go  products of few rows and a B that is stored transposed
 //	row.go     the same for one row and AVX2
-//	narrow.go  products of few columns and a B that is stored transposed
+//	narrow*.go products of few columns and a B that is stored transposed
 //	ops.go     the list of element by element kernels, as expressions
 //	mathfn.go  exp, log, tanh, …, as expressions
 //	lower*.go  expressions to assembly, and to Go

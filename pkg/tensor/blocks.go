@@ -40,10 +40,7 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	rows := i1 - i0
 	switch {
 	case p.narrow:
-		for j := range p.n {
-			w.narrowAt[j] = int64(4 * j * p.bCol)
-		}
-		w.multiplyNarrow(p, w.narrowAt[:], i0, i1, j0, j1)
+		w.multiplyNarrow(p, nil, i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.shallow(w.k, rows):

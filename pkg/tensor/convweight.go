@@ -53,7 +53,7 @@ func (j *weightJob) cut(k *kernels, threads int) int {
 	switch {
 	case c.Groups >= threads:
 	case j.plan.narrow != nil:
-		j.outs = pieces(oc, threads, k.narrowRows)
+		j.outs = pieces(oc, threads, len(k.narrow))
 	case oc >= threads*k.panel():
 		j.outs = pieces(oc, threads, k.panel())
 	case ic >= 4*threads || oc <= k.width:

@@ -146,6 +146,15 @@ func narrow1x2_avx2(p *narrow)
 func narrow1x3_avx2(p *narrow)
 
 //go:noescape
+func narrow1x4_avx2(p *narrow)
+
+//go:noescape
+func narrow1x5_avx2(p *narrow)
+
+//go:noescape
+func narrow1x6_avx2(p *narrow)
+
+//go:noescape
 func narrow2x1_avx2(p *narrow)
 
 //go:noescape
@@ -184,10 +193,10 @@ func turneds_avx2() []func(*tile) {
 	return []func(*tile){turned1_avx2}
 }
 
-// narrows_avx2 lists the kernels by columns, for one row and for 2.
-func narrows_avx2() [2][]func(*narrow) {
-	return [2][]func(*narrow){
-		{narrow1x1_avx2, narrow1x2_avx2, narrow1x3_avx2},
+// narrows_avx2 lists the kernels by rows and columns.
+func narrows_avx2() [][]func(*narrow) {
+	return [][]func(*narrow){
+		{narrow1x1_avx2, narrow1x2_avx2, narrow1x3_avx2, narrow1x4_avx2, narrow1x5_avx2, narrow1x6_avx2},
 		{narrow2x1_avx2, narrow2x2_avx2, narrow2x3_avx2},
 	}
 }

@@ -11533,7 +11533,6 @@ TEXT ·narrow1x1_avx2(SB), $16-8
 	MOVQ 24(AX), BX
 	MOVQ (BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), SI
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -11541,6 +11540,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), SI
 
 run:
 	VMOVUPS     (CX)(DX*1), Y2
@@ -11549,21 +11549,22 @@ run:
 	VMOVUPS     32(CX)(DX*1), Y2
 	VMOVUPS     32(BX)(DX*1), Y3
 	VFMADD231PS Y2, Y3, Y1
-	PREFETCHT0  (SI)(DX*1)
+	PREFETCHT0  (CX)(SI*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, SI
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), DI
-	TESTQ       DI, DI
+	MOVQ        40(AX), SI
+	TESTQ       SI, SI
 	JEQ         summed
-	VMOVUPS     (DI), Y2
+	VMOVUPS     (SI), Y2
 	VMASKMOVPS  (CX)(DX*1), Y2, Y3
 	VMASKMOVPS  (BX)(DX*1), Y2, Y2
 	VFMADD231PS Y3, Y2, Y0
-	MOVQ        48(AX), DI
-	VMOVUPS     (DI), Y2
+	MOVQ        48(AX), SI
+	VMOVUPS     (SI), Y2
 	VMASKMOVPS  32(CX)(DX*1), Y2, Y3
 	VMASKMOVPS  32(BX)(DX*1), Y2, Y2
 	VFMADD231PS Y3, Y2, Y1
@@ -11581,11 +11582,10 @@ summed:
 	VADDPS     Y0, Y1, Y1
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), DI
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), SI
 	VMOVSS     (DX), X0
 	VADDPS     X1, X0, X1
-	ADDQ       DI, DX
 
 begun0:
 	MOVQ   72(AX), DX
@@ -11601,17 +11601,15 @@ unbiased0:
 	VMAXPS X1, X0, X1
 
 rectified0:
-	MOVQ   64(AX), DI
 	MOVQ   8(SP), DX
+	MOVQ   64(AX), SI
 	VMOVSS X1, (DX)
-	ADDQ   DI, DX
 	MOVQ   64(AX), DX
-	SHLQ   $0x00, DX
+	IMUL3Q $0x01, DX, DX
 	ADDQ   DX, 8(SP)
 	MOVQ   16(AX), DX
-	SHLQ   $0x00, DX
+	IMUL3Q $0x01, DX, DX
 	ADDQ   DX, CX
-	ADDQ   DX, SI
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -11633,7 +11631,6 @@ TEXT ·narrow1x2_avx2(SB), $16-8
 	ADDQ DX, SI
 	MOVQ 8(BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), DI
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -11643,6 +11640,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), DI
 
 run:
 	VMOVUPS     (CX)(DX*1), Y4
@@ -11655,23 +11653,24 @@ run:
 	VFMADD231PS Y4, Y5, Y1
 	VMOVUPS     32(BX)(DX*1), Y5
 	VFMADD231PS Y4, Y5, Y3
-	PREFETCHT0  (DI)(DX*1)
+	PREFETCHT0  (CX)(DI*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, DI
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R8
-	TESTQ       R8, R8
+	MOVQ        40(AX), DI
+	TESTQ       DI, DI
 	JEQ         summed
-	VMOVUPS     (R8), Y4
+	VMOVUPS     (DI), Y4
 	VMASKMOVPS  (CX)(DX*1), Y4, Y5
 	VMASKMOVPS  (SI)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y0
 	VMASKMOVPS  (BX)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y2
-	MOVQ        48(AX), R8
-	VMOVUPS     (R8), Y4
+	MOVQ        48(AX), DI
+	VMOVUPS     (DI), Y4
 	VMASKMOVPS  32(CX)(DX*1), Y4, Y5
 	VMASKMOVPS  32(SI)(DX*1), Y4, Y6
 	VFMADD231PS Y5, Y6, Y1
@@ -11695,11 +11694,10 @@ summed:
 	VADDPS     Y1, Y0, Y0
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), R8
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), DI
 	VMOVSD     (DX), X1
 	VADDPS     X0, X1, X0
-	ADDQ       R8, DX
 
 begun0:
 	MOVQ   72(AX), DX
@@ -11715,17 +11713,15 @@ unbiased0:
 	VMAXPS X0, X1, X0
 
 rectified0:
-	MOVQ    64(AX), R8
 	MOVQ    8(SP), DX
+	MOVQ    64(AX), DI
 	VMOVLPS X0, (DX)
-	ADDQ    R8, DX
 	MOVQ    64(AX), DX
-	SHLQ    $0x00, DX
+	IMUL3Q  $0x01, DX, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	SHLQ    $0x00, DX
+	IMUL3Q  $0x01, DX, DX
 	ADDQ    DX, CX
-	ADDQ    DX, DI
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -11749,7 +11745,6 @@ TEXT ·narrow1x3_avx2(SB), $16-8
 	ADDQ DX, DI
 	MOVQ 16(BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), R8
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -11761,6 +11756,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R8
 
 run:
 	VMOVUPS     (CX)(DX*1), Y6
@@ -11777,16 +11773,17 @@ run:
 	VFMADD231PS Y6, Y7, Y3
 	VMOVUPS     32(BX)(DX*1), Y7
 	VFMADD231PS Y6, Y7, Y5
-	PREFETCHT0  (R8)(DX*1)
+	PREFETCHT0  (CX)(R8*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, R8
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
 	JEQ         summed
-	VMOVUPS     (R9), Y6
+	VMOVUPS     (R8), Y6
 	VMASKMOVPS  (CX)(DX*1), Y6, Y7
 	VMASKMOVPS  (SI)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y0
@@ -11794,8 +11791,8 @@ tail:
 	VFMADD231PS Y7, Y8, Y2
 	VMASKMOVPS  (BX)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y4
-	MOVQ        48(AX), R9
-	VMOVUPS     (R9), Y6
+	MOVQ        48(AX), R8
+	VMOVUPS     (R8), Y6
 	VMASKMOVPS  32(CX)(DX*1), Y6, Y7
 	VMASKMOVPS  32(SI)(DX*1), Y6, Y8
 	VFMADD231PS Y7, Y8, Y1
@@ -11828,12 +11825,11 @@ summed:
 	VADDPS     Y0, Y1, Y1
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), R9
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), R8
 	VMOVSD     (DX), X0
 	VINSERTPS  $0x20, 8(DX), X0, X0
 	VADDPS     X1, X0, X1
-	ADDQ       R9, DX
 
 begun0:
 	MOVQ      72(AX), DX
@@ -11850,20 +11846,512 @@ unbiased0:
 	VMAXPS X1, X0, X1
 
 rectified0:
-	MOVQ       64(AX), R9
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), R8
 	VMOVLPS    X1, (DX)
 	VEXTRACTPS $0x02, X1, 8(DX)
-	ADDQ       R9, DX
 	MOVQ       64(AX), DX
-	SHLQ       $0x00, DX
+	IMUL3Q     $0x01, DX, DX
 	ADDQ       DX, 8(SP)
 	MOVQ       16(AX), DX
-	SHLQ       $0x00, DX
+	IMUL3Q     $0x01, DX, DX
 	ADDQ       DX, CX
-	ADDQ       DX, R8
 	DECQ       (SP)
 	JNE        panel
+	VZEROUPPER
+	RET
+
+// func narrow1x4_avx2(p *narrow)
+// Requires: AVX, FMA3, MMX+
+TEXT ·narrow1x4_avx2(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), R8
+	ADDQ DX, R8
+	MOVQ 24(BX), BX
+	ADDQ DX, BX
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R9
+
+run:
+	VMOVUPS     (CX)(DX*1), Y8
+	VMOVUPS     (SI)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y0
+	VMOVUPS     (DI)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y2
+	VMOVUPS     (R8)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y4
+	VMOVUPS     (BX)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y6
+	VMOVUPS     32(CX)(DX*1), Y8
+	VMOVUPS     32(SI)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y1
+	VMOVUPS     32(DI)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y3
+	VMOVUPS     32(R8)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y5
+	VMOVUPS     32(BX)(DX*1), Y9
+	VFMADD231PS Y8, Y9, Y7
+	PREFETCHT0  (CX)(R9*1)
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, R9
+	CMPQ        DX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
+	JEQ         summed
+	VMOVUPS     (R9), Y8
+	VMASKMOVPS  (CX)(DX*1), Y8, Y9
+	VMASKMOVPS  (SI)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y0
+	VMASKMOVPS  (DI)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y2
+	VMASKMOVPS  (R8)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y4
+	VMASKMOVPS  (BX)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y6
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y8
+	VMASKMOVPS  32(CX)(DX*1), Y8, Y9
+	VMASKMOVPS  32(SI)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMASKMOVPS  32(DI)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMASKMOVPS  32(R8)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMASKMOVPS  32(BX)(DX*1), Y8, Y10
+	VFMADD231PS Y9, Y10, Y7
+
+summed:
+	VADDPS     Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y0, Y1
+	VPERM2F128 $0x31, Y0, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	VADDPS     Y3, Y2, Y2
+	VPERM2F128 $0x20, Y2, Y2, Y0
+	VPERM2F128 $0x31, Y2, Y2, Y2
+	VADDPS     Y2, Y0, Y0
+	VADDPS     Y5, Y4, Y4
+	VPERM2F128 $0x20, Y4, Y4, Y2
+	VPERM2F128 $0x31, Y4, Y4, Y3
+	VADDPS     Y3, Y2, Y2
+	VADDPS     Y7, Y6, Y6
+	VPERM2F128 $0x20, Y6, Y6, Y3
+	VPERM2F128 $0x31, Y6, Y6, Y4
+	VADDPS     Y4, Y3, Y3
+	VSHUFPS    $0x44, Y0, Y1, Y4
+	VSHUFPS    $0xee, Y0, Y1, Y0
+	VADDPS     Y0, Y4, Y4
+	VSHUFPS    $0x44, Y3, Y2, Y0
+	VSHUFPS    $0xee, Y3, Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0x88, Y0, Y4, Y1
+	VSHUFPS    $0xdd, Y0, Y4, Y0
+	VADDPS     Y0, Y1, Y1
+	CMPQ       80(AX), $0x00
+	JEQ        begun0
+	MOVQ       8(SP), DX
+	MOVQ       64(AX), R9
+	VMOVUPS    (DX), X0
+	VADDPS     X1, X0, X1
+
+begun0:
+	MOVQ    72(AX), DX
+	TESTQ   DX, DX
+	JEQ     unbiased0
+	VMOVUPS (DX), X0
+	VADDPS  X0, X1, X1
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X0, X0, X0
+	VMAXPS X1, X0, X1
+
+rectified0:
+	MOVQ    8(SP), DX
+	MOVQ    64(AX), R9
+	VMOVUPS X1, (DX)
+	MOVQ    64(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, CX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow1x5_avx2(p *narrow)
+// Requires: AVX, FMA3, MMX+
+TEXT ·narrow1x5_avx2(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), R8
+	ADDQ DX, R8
+	MOVQ 24(BX), R9
+	ADDQ DX, R9
+	MOVQ 32(BX), BX
+	ADDQ DX, BX
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R10
+
+run:
+	VMOVUPS     (CX)(DX*1), Y10
+	VMOVUPS     (SI)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y0
+	VMOVUPS     (DI)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y2
+	VMOVUPS     (R8)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y4
+	VMOVUPS     (R9)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y6
+	VMOVUPS     (BX)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y8
+	VMOVUPS     32(CX)(DX*1), Y10
+	VMOVUPS     32(SI)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y1
+	VMOVUPS     32(DI)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y3
+	VMOVUPS     32(R8)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y5
+	VMOVUPS     32(R9)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y7
+	VMOVUPS     32(BX)(DX*1), Y11
+	VFMADD231PS Y10, Y11, Y9
+	PREFETCHT0  (CX)(R10*1)
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, R10
+	CMPQ        DX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
+	JEQ         summed
+	VMOVUPS     (R10), Y10
+	VMASKMOVPS  (CX)(DX*1), Y10, Y11
+	VMASKMOVPS  (SI)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y0
+	VMASKMOVPS  (DI)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y2
+	VMASKMOVPS  (R8)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y4
+	VMASKMOVPS  (R9)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y6
+	VMASKMOVPS  (BX)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y8
+	MOVQ        48(AX), R10
+	VMOVUPS     (R10), Y10
+	VMASKMOVPS  32(CX)(DX*1), Y10, Y11
+	VMASKMOVPS  32(SI)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y1
+	VMASKMOVPS  32(DI)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y3
+	VMASKMOVPS  32(R8)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y5
+	VMASKMOVPS  32(R9)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y7
+	VMASKMOVPS  32(BX)(DX*1), Y10, Y12
+	VFMADD231PS Y11, Y12, Y9
+
+summed:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y9, Y8, Y8
+	VPERM2F128   $0x20, Y8, Y0, Y1
+	VPERM2F128   $0x31, Y8, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VADDPS       Y3, Y2, Y2
+	VPERM2F128   $0x20, Y2, Y2, Y0
+	VPERM2F128   $0x31, Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y5, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y4, Y2
+	VPERM2F128   $0x31, Y4, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y7, Y6, Y6
+	VPERM2F128   $0x20, Y6, Y6, Y3
+	VPERM2F128   $0x31, Y6, Y6, Y4
+	VADDPS       Y4, Y3, Y3
+	VSHUFPS      $0x44, Y0, Y1, Y4
+	VSHUFPS      $0xee, Y0, Y1, Y0
+	VADDPS       Y0, Y4, Y4
+	VSHUFPS      $0x44, Y3, Y2, Y0
+	VSHUFPS      $0xee, Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VSHUFPS      $0x88, Y0, Y4, Y1
+	VSHUFPS      $0xdd, Y0, Y4, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	CMPQ         80(AX), $0x00
+	JEQ          begun0
+	MOVQ         8(SP), DX
+	MOVQ         64(AX), R10
+	VMOVUPS      (DX), X2
+	VADDPS       X1, X2, X1
+	VMOVSS       16(DX), X2
+	VADDPS       X0, X2, X0
+
+begun0:
+	MOVQ    72(AX), DX
+	TESTQ   DX, DX
+	JEQ     unbiased0
+	VMOVUPS (DX), X2
+	VADDPS  X2, X1, X1
+	VMOVSS  16(DX), X2
+	VADDPS  X2, X0, X0
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X2, X2, X2
+	VMAXPS X1, X2, X1
+	VMAXPS X0, X2, X0
+
+rectified0:
+	MOVQ    8(SP), DX
+	MOVQ    64(AX), R10
+	VMOVUPS X1, (DX)
+	VMOVSS  X0, 16(DX)
+	MOVQ    64(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, CX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow1x6_avx2(p *narrow)
+// Requires: AVX, FMA3, MMX+
+TEXT ·narrow1x6_avx2(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), R8
+	ADDQ DX, R8
+	MOVQ 24(BX), R9
+	ADDQ DX, R9
+	MOVQ 32(BX), R10
+	ADDQ DX, R10
+	MOVQ 40(BX), BX
+	ADDQ DX, BX
+
+panel:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R11
+
+run:
+	VMOVUPS     (CX)(DX*1), Y12
+	VMOVUPS     (SI)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y0
+	VMOVUPS     (DI)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y2
+	VMOVUPS     (R8)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y4
+	VMOVUPS     (R9)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y6
+	VMOVUPS     (R10)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y8
+	VMOVUPS     (BX)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y10
+	VMOVUPS     32(CX)(DX*1), Y12
+	VMOVUPS     32(SI)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y1
+	VMOVUPS     32(DI)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y3
+	VMOVUPS     32(R8)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y5
+	VMOVUPS     32(R9)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y7
+	VMOVUPS     32(R10)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y9
+	VMOVUPS     32(BX)(DX*1), Y13
+	VFMADD231PS Y12, Y13, Y11
+	PREFETCHT0  (CX)(R11*1)
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, R11
+	CMPQ        DX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
+	JEQ         summed
+	VMOVUPS     (R11), Y12
+	VMASKMOVPS  (CX)(DX*1), Y12, Y13
+	VMASKMOVPS  (SI)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y0
+	VMASKMOVPS  (DI)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y2
+	VMASKMOVPS  (R8)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y4
+	VMASKMOVPS  (R9)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y6
+	VMASKMOVPS  (R10)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y8
+	VMASKMOVPS  (BX)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y10
+	MOVQ        48(AX), R11
+	VMOVUPS     (R11), Y12
+	VMASKMOVPS  32(CX)(DX*1), Y12, Y13
+	VMASKMOVPS  32(SI)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y1
+	VMASKMOVPS  32(DI)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y3
+	VMASKMOVPS  32(R8)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y5
+	VMASKMOVPS  32(R9)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y7
+	VMASKMOVPS  32(R10)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y9
+	VMASKMOVPS  32(BX)(DX*1), Y12, Y14
+	VFMADD231PS Y13, Y14, Y11
+
+summed:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y9, Y8, Y8
+	VPERM2F128   $0x20, Y8, Y0, Y1
+	VPERM2F128   $0x31, Y8, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y11, Y10, Y10
+	VPERM2F128   $0x20, Y10, Y2, Y0
+	VPERM2F128   $0x31, Y10, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y5, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y4, Y2
+	VPERM2F128   $0x31, Y4, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y7, Y6, Y6
+	VPERM2F128   $0x20, Y6, Y6, Y3
+	VPERM2F128   $0x31, Y6, Y6, Y4
+	VADDPS       Y4, Y3, Y3
+	VSHUFPS      $0x44, Y0, Y1, Y4
+	VSHUFPS      $0xee, Y0, Y1, Y0
+	VADDPS       Y0, Y4, Y4
+	VSHUFPS      $0x44, Y3, Y2, Y0
+	VSHUFPS      $0xee, Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VSHUFPS      $0x88, Y0, Y4, Y1
+	VSHUFPS      $0xdd, Y0, Y4, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	CMPQ         80(AX), $0x00
+	JEQ          begun0
+	MOVQ         8(SP), DX
+	MOVQ         64(AX), R11
+	VMOVUPS      (DX), X2
+	VADDPS       X1, X2, X1
+	VMOVSD       16(DX), X2
+	VADDPS       X0, X2, X0
+
+begun0:
+	MOVQ    72(AX), DX
+	TESTQ   DX, DX
+	JEQ     unbiased0
+	VMOVUPS (DX), X2
+	VADDPS  X2, X1, X1
+	VMOVSD  16(DX), X2
+	VADDPS  X2, X0, X0
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X2, X2, X2
+	VMAXPS X1, X2, X1
+	VMAXPS X0, X2, X0
+
+rectified0:
+	MOVQ    8(SP), DX
+	MOVQ    64(AX), R11
+	VMOVUPS X1, (DX)
+	VMOVLPS X0, 16(DX)
+	MOVQ    64(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, CX
+	DECQ    (SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
@@ -11882,7 +12370,6 @@ TEXT ·narrow2x1_avx2(SB), $16-8
 	MOVQ 24(AX), SI
 	MOVQ (SI), SI
 	ADDQ BX, SI
-	MOVQ 104(AX), DI
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -11892,6 +12379,7 @@ panel:
 	XORQ   BX, BX
 	CMPQ   BX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), DI
 
 run:
 	VMOVUPS     (CX)(BX*1), Y4
@@ -11904,23 +12392,24 @@ run:
 	VMOVUPS     32(SI)(BX*1), Y6
 	VFMADD231PS Y4, Y6, Y1
 	VFMADD231PS Y5, Y6, Y3
-	PREFETCHT0  (DI)(BX*1)
+	PREFETCHT0  (CX)(DI*1)
 	ADDQ        $0x40, BX
+	ADDQ        $0x40, DI
 	CMPQ        BX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R8
-	TESTQ       R8, R8
+	MOVQ        40(AX), DI
+	TESTQ       DI, DI
 	JEQ         summed
-	VMOVUPS     (R8), Y4
+	VMOVUPS     (DI), Y4
 	VMASKMOVPS  (CX)(BX*1), Y4, Y5
 	VMASKMOVPS  (DX)(BX*1), Y4, Y6
 	VMASKMOVPS  (SI)(BX*1), Y4, Y4
 	VFMADD231PS Y5, Y4, Y0
 	VFMADD231PS Y6, Y4, Y2
-	MOVQ        48(AX), R8
-	VMOVUPS     (R8), Y4
+	MOVQ        48(AX), DI
+	VMOVUPS     (DI), Y4
 	VMASKMOVPS  32(CX)(BX*1), Y4, Y5
 	VMASKMOVPS  32(DX)(BX*1), Y4, Y6
 	VMASKMOVPS  32(SI)(BX*1), Y4, Y4
@@ -11942,14 +12431,12 @@ summed:
 	VEXTRACTF128 $0x01, Y1, X0
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         64(AX), R8
 	MOVQ         8(SP), BX
+	MOVQ         64(AX), DI
 	VMOVSS       (BX), X2
 	VADDPS       X1, X2, X1
-	ADDQ         R8, BX
-	VMOVSS       (BX), X2
+	VMOVSS       (BX)(DI*1), X2
 	VADDPS       X0, X2, X0
-	ADDQ         R8, BX
 
 begun0:
 	MOVQ   72(AX), BX
@@ -11957,6 +12444,7 @@ begun0:
 	JEQ    unbiased0
 	VMOVSS (BX), X2
 	VADDPS X2, X1, X1
+	VMOVSS (BX), X2
 	VADDPS X2, X0, X0
 
 unbiased0:
@@ -11967,20 +12455,17 @@ unbiased0:
 	VMAXPS X0, X2, X0
 
 rectified0:
-	MOVQ   64(AX), R8
 	MOVQ   8(SP), BX
+	MOVQ   64(AX), DI
 	VMOVSS X1, (BX)
-	ADDQ   R8, BX
-	VMOVSS X0, (BX)
-	ADDQ   R8, BX
+	VMOVSS X0, (BX)(DI*1)
 	MOVQ   64(AX), BX
-	SHLQ   $0x01, BX
+	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, 8(SP)
 	MOVQ   16(AX), BX
-	SHLQ   $0x01, BX
+	IMUL3Q $0x02, BX, BX
 	ADDQ   BX, CX
 	ADDQ   BX, DX
-	ADDQ   BX, DI
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -12003,7 +12488,6 @@ TEXT ·narrow2x2_avx2(SB), $16-8
 	ADDQ BX, DI
 	MOVQ 8(SI), SI
 	ADDQ BX, SI
-	MOVQ 104(AX), R8
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -12017,6 +12501,7 @@ panel:
 	XORQ   BX, BX
 	CMPQ   BX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R8
 
 run:
 	VMOVUPS     (CX)(BX*1), Y8
@@ -12035,16 +12520,17 @@ run:
 	VMOVUPS     32(SI)(BX*1), Y10
 	VFMADD231PS Y8, Y10, Y3
 	VFMADD231PS Y9, Y10, Y7
-	PREFETCHT0  (R8)(BX*1)
+	PREFETCHT0  (CX)(R8*1)
 	ADDQ        $0x40, BX
+	ADDQ        $0x40, R8
 	CMPQ        BX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
 	JEQ         summed
-	VMOVUPS     (R9), Y8
+	VMOVUPS     (R8), Y8
 	VMASKMOVPS  (CX)(BX*1), Y8, Y9
 	VMASKMOVPS  (DX)(BX*1), Y8, Y10
 	VMASKMOVPS  (DI)(BX*1), Y8, Y11
@@ -12053,8 +12539,8 @@ tail:
 	VMASKMOVPS  (SI)(BX*1), Y8, Y11
 	VFMADD231PS Y9, Y11, Y2
 	VFMADD231PS Y10, Y11, Y6
-	MOVQ        48(AX), R9
-	VMOVUPS     (R9), Y8
+	MOVQ        48(AX), R8
+	VMOVUPS     (R8), Y8
 	VMASKMOVPS  32(CX)(BX*1), Y8, Y9
 	VMASKMOVPS  32(DX)(BX*1), Y8, Y10
 	VMASKMOVPS  32(DI)(BX*1), Y8, Y11
@@ -12084,14 +12570,12 @@ summed:
 	VEXTRACTF128 $0x01, Y0, X1
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         64(AX), R9
 	MOVQ         8(SP), BX
+	MOVQ         64(AX), R8
 	VMOVSD       (BX), X2
 	VADDPS       X0, X2, X0
-	ADDQ         R9, BX
-	VMOVSD       (BX), X2
+	VMOVSD       (BX)(R8*1), X2
 	VADDPS       X1, X2, X1
-	ADDQ         R9, BX
 
 begun0:
 	MOVQ   72(AX), BX
@@ -12099,6 +12583,7 @@ begun0:
 	JEQ    unbiased0
 	VMOVSD (BX), X2
 	VADDPS X2, X0, X0
+	VMOVSD (BX), X2
 	VADDPS X2, X1, X1
 
 unbiased0:
@@ -12109,20 +12594,17 @@ unbiased0:
 	VMAXPS X1, X2, X1
 
 rectified0:
-	MOVQ    64(AX), R9
 	MOVQ    8(SP), BX
+	MOVQ    64(AX), R8
 	VMOVLPS X0, (BX)
-	ADDQ    R9, BX
-	VMOVLPS X1, (BX)
-	ADDQ    R9, BX
+	VMOVLPS X1, (BX)(R8*1)
 	MOVQ    64(AX), BX
-	SHLQ    $0x01, BX
+	IMUL3Q  $0x02, BX, BX
 	ADDQ    BX, 8(SP)
 	MOVQ    16(AX), BX
-	SHLQ    $0x01, BX
+	IMUL3Q  $0x02, BX, BX
 	ADDQ    BX, CX
 	ADDQ    BX, DX
-	ADDQ    BX, R8
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -12147,7 +12629,6 @@ TEXT ·narrow2x3_avx2(SB), $16-8
 	ADDQ BX, R8
 	MOVQ 16(SI), SI
 	ADDQ BX, SI
-	MOVQ 104(AX), R9
 
 panel:
 	VXORPS Y0, Y0, Y0
@@ -12165,6 +12646,7 @@ panel:
 	XORQ   BX, BX
 	CMPQ   BX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R9
 
 run:
 	VMOVUPS     (CX)(BX*1), Y12
@@ -12189,16 +12671,17 @@ run:
 	VMOVUPS     32(SI)(BX*1), Y14
 	VFMADD231PS Y12, Y14, Y5
 	VFMADD231PS Y13, Y14, Y11
-	PREFETCHT0  (R9)(BX*1)
+	PREFETCHT0  (CX)(R9*1)
 	ADDQ        $0x40, BX
+	ADDQ        $0x40, R9
 	CMPQ        BX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	VMOVUPS     (R10), Y12
+	VMOVUPS     (R9), Y12
 	VMASKMOVPS  (CX)(BX*1), Y12, Y13
 	VMASKMOVPS  (DX)(BX*1), Y12, Y14
 	VMASKMOVPS  (DI)(BX*1), Y12, Y15
@@ -12210,8 +12693,8 @@ tail:
 	VMASKMOVPS  (SI)(BX*1), Y12, Y15
 	VFMADD231PS Y13, Y15, Y4
 	VFMADD231PS Y14, Y15, Y10
-	MOVQ        48(AX), R10
-	VMOVUPS     (R10), Y12
+	MOVQ        48(AX), R9
+	VMOVUPS     (R9), Y12
 	VMASKMOVPS  32(CX)(BX*1), Y12, Y13
 	VMASKMOVPS  32(DX)(BX*1), Y12, Y14
 	VMASKMOVPS  32(DI)(BX*1), Y12, Y15
@@ -12252,16 +12735,14 @@ summed:
 	VEXTRACTF128 $0x01, Y1, X0
 	CMPQ         80(AX), $0x00
 	JEQ          begun0
-	MOVQ         64(AX), R10
 	MOVQ         8(SP), BX
+	MOVQ         64(AX), R9
 	VMOVSD       (BX), X2
 	VINSERTPS    $0x20, 8(BX), X2, X2
 	VADDPS       X1, X2, X1
-	ADDQ         R10, BX
-	VMOVSD       (BX), X2
-	VINSERTPS    $0x20, 8(BX), X2, X2
+	VMOVSD       (BX)(R9*1), X2
+	VINSERTPS    $0x20, 8(BX)(R9*1), X2, X2
 	VADDPS       X0, X2, X0
-	ADDQ         R10, BX
 
 begun0:
 	MOVQ      72(AX), BX
@@ -12270,6 +12751,8 @@ begun0:
 	VMOVSD    (BX), X2
 	VINSERTPS $0x20, 8(BX), X2, X2
 	VADDPS    X2, X1, X1
+	VMOVSD    (BX), X2
+	VINSERTPS $0x20, 8(BX), X2, X2
 	VADDPS    X2, X0, X0
 
 unbiased0:
@@ -12280,22 +12763,19 @@ unbiased0:
 	VMAXPS X0, X2, X0
 
 rectified0:
-	MOVQ       64(AX), R10
 	MOVQ       8(SP), BX
+	MOVQ       64(AX), R9
 	VMOVLPS    X1, (BX)
 	VEXTRACTPS $0x02, X1, 8(BX)
-	ADDQ       R10, BX
-	VMOVLPS    X0, (BX)
-	VEXTRACTPS $0x02, X0, 8(BX)
-	ADDQ       R10, BX
+	VMOVLPS    X0, (BX)(R9*1)
+	VEXTRACTPS $0x02, X0, 8(BX)(R9*1)
 	MOVQ       64(AX), BX
-	SHLQ       $0x01, BX
+	IMUL3Q     $0x02, BX, BX
 	ADDQ       BX, 8(SP)
 	MOVQ       16(AX), BX
-	SHLQ       $0x01, BX
+	IMUL3Q     $0x02, BX, BX
 	ADDQ       BX, CX
 	ADDQ       BX, DX
-	ADDQ       BX, R9
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER

@@ -236,6 +236,45 @@ func narrow1x4_avx512(p *narrow)
 func narrow1x5_avx512(p *narrow)
 
 //go:noescape
+func narrow1x6_avx512(p *narrow)
+
+//go:noescape
+func narrow2x1_avx512(p *narrow)
+
+//go:noescape
+func narrow2x2_avx512(p *narrow)
+
+//go:noescape
+func narrow2x3_avx512(p *narrow)
+
+//go:noescape
+func narrow2x4_avx512(p *narrow)
+
+//go:noescape
+func narrow2x5_avx512(p *narrow)
+
+//go:noescape
+func narrow2x6_avx512(p *narrow)
+
+//go:noescape
+func narrow3x1_avx512(p *narrow)
+
+//go:noescape
+func narrow3x2_avx512(p *narrow)
+
+//go:noescape
+func narrow3x3_avx512(p *narrow)
+
+//go:noescape
+func narrow3x4_avx512(p *narrow)
+
+//go:noescape
+func narrow3x5_avx512(p *narrow)
+
+//go:noescape
+func narrow3x6_avx512(p *narrow)
+
+//go:noescape
 func narrow4x1_avx512(p *narrow)
 
 //go:noescape
@@ -249,6 +288,9 @@ func narrow4x4_avx512(p *narrow)
 
 //go:noescape
 func narrow4x5_avx512(p *narrow)
+
+//go:noescape
+func narrow4x6_avx512(p *narrow)
 
 // tiles_avx512 lists the kernels by vectors and rows.
 func tiles_avx512() (tiles, lanes [2][]func(*tile)) {
@@ -282,10 +324,12 @@ func turneds_avx512() []func(*tile) {
 	return []func(*tile){turned1_avx512, turned2_avx512, turned3_avx512, turned4_avx512, turned5_avx512, turned6_avx512, turned7_avx512, turned8_avx512, turned9_avx512, turned10_avx512, turned11_avx512, turned12_avx512}
 }
 
-// narrows_avx512 lists the kernels by columns, for one row and for 4.
-func narrows_avx512() [2][]func(*narrow) {
-	return [2][]func(*narrow){
-		{narrow1x1_avx512, narrow1x2_avx512, narrow1x3_avx512, narrow1x4_avx512, narrow1x5_avx512},
-		{narrow4x1_avx512, narrow4x2_avx512, narrow4x3_avx512, narrow4x4_avx512, narrow4x5_avx512},
+// narrows_avx512 lists the kernels by rows and columns.
+func narrows_avx512() [][]func(*narrow) {
+	return [][]func(*narrow){
+		{narrow1x1_avx512, narrow1x2_avx512, narrow1x3_avx512, narrow1x4_avx512, narrow1x5_avx512, narrow1x6_avx512},
+		{narrow2x1_avx512, narrow2x2_avx512, narrow2x3_avx512, narrow2x4_avx512, narrow2x5_avx512, narrow2x6_avx512},
+		{narrow3x1_avx512, narrow3x2_avx512, narrow3x3_avx512, narrow3x4_avx512, narrow3x5_avx512, narrow3x6_avx512},
+		{narrow4x1_avx512, narrow4x2_avx512, narrow4x3_avx512, narrow4x4_avx512, narrow4x5_avx512, narrow4x6_avx512},
 	}
 }

@@ -28124,28 +28124,29 @@ TEXT ·narrow1x1_avx512(SB), $16-8
 	MOVQ 24(AX), BX
 	MOVQ (BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), SI
 
 panel:
 	VPXORD Z0, Z0, Z0
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), SI
 
 run:
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (BX)(DX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
-	PREFETCHT0  (SI)(DX*1)
+	PREFETCHT0  (CX)(SI*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, SI
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), DI
-	TESTQ       DI, DI
+	MOVQ        40(AX), SI
+	TESTQ       SI, SI
 	JEQ         summed
-	KMOVW       (DI), K1
+	KMOVW       (SI), K1
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (BX)(DX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -28154,25 +28155,21 @@ summed:
 	VSHUFF32X4 $0x44, Z0, Z0, Z1
 	VSHUFF32X4 $0xee, Z0, Z0, Z2
 	VADDPS     Z2, Z1, Z1
-	VSHUFF32X4 $0x44, Z0, Z0, Z2
-	VSHUFF32X4 $0xee, Z0, Z0, Z3
-	VADDPS     Z3, Z2, Z2
-	VSHUFF32X4 $0x88, Z2, Z1, Z3
-	VSHUFF32X4 $0xdd, Z2, Z1, Z1
-	VADDPS     Z1, Z3, Z3
-	VSHUFPS    $0x44, Z3, Z3, Z1
-	VSHUFPS    $0xee, Z3, Z3, Z2
+	VSHUFF32X4 $0x88, Z1, Z1, Z2
+	VSHUFF32X4 $0xdd, Z1, Z1, Z1
+	VADDPS     Z1, Z2, Z2
+	VSHUFPS    $0x44, Z2, Z2, Z1
+	VSHUFPS    $0xee, Z2, Z2, Z2
 	VADDPS     Z2, Z1, Z1
 	VSHUFPS    $0x88, Z1, Z1, Z2
 	VSHUFPS    $0xdd, Z1, Z1, Z1
 	VADDPS     Z1, Z2, Z2
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), DI
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), SI
 	VMOVSS     (DX), X1
 	VADDPS     X2, X1, X2
-	ADDQ       DI, DX
 
 begun0:
 	MOVQ   72(AX), DX
@@ -28188,17 +28185,15 @@ unbiased0:
 	VMAXPS X2, X1, X2
 
 rectified0:
-	MOVQ   64(AX), DI
 	MOVQ   8(SP), DX
+	MOVQ   64(AX), SI
 	VMOVSS X2, (DX)
-	ADDQ   DI, DX
 	MOVQ   64(AX), DX
-	SHLQ   $0x00, DX
+	IMUL3Q $0x01, DX, DX
 	ADDQ   DX, 8(SP)
 	MOVQ   16(AX), DX
-	SHLQ   $0x00, DX
+	IMUL3Q $0x01, DX, DX
 	ADDQ   DX, CX
-	ADDQ   DX, SI
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -28220,7 +28215,6 @@ TEXT ·narrow1x2_avx512(SB), $16-8
 	ADDQ DX, SI
 	MOVQ 8(BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), DI
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -28228,6 +28222,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), DI
 
 run:
 	VMOVUPS     (CX)(DX*1), Z2
@@ -28235,16 +28230,17 @@ run:
 	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     (BX)(DX*1), Z3
 	VFMADD231PS Z2, Z3, Z1
-	PREFETCHT0  (DI)(DX*1)
+	PREFETCHT0  (CX)(DI*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, DI
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R8
-	TESTQ       R8, R8
+	MOVQ        40(AX), DI
+	TESTQ       DI, DI
 	JEQ         summed
-	KMOVW       (R8), K1
+	KMOVW       (DI), K1
 	VMOVUPS.Z   (CX)(DX*1), K1, Z2
 	VMOVUPS.Z   (SI)(DX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -28255,34 +28251,27 @@ summed:
 	VSHUFF32X4 $0x44, Z0, Z0, Z2
 	VSHUFF32X4 $0xee, Z0, Z0, Z3
 	VADDPS     Z3, Z2, Z2
-	VSHUFF32X4 $0x44, Z0, Z0, Z3
-	VSHUFF32X4 $0xee, Z0, Z0, Z4
-	VADDPS     Z4, Z3, Z3
-	VSHUFF32X4 $0x88, Z3, Z2, Z4
-	VSHUFF32X4 $0xdd, Z3, Z2, Z2
-	VADDPS     Z2, Z4, Z4
+	VSHUFF32X4 $0x88, Z2, Z2, Z3
+	VSHUFF32X4 $0xdd, Z2, Z2, Z2
+	VADDPS     Z2, Z3, Z3
 	VSHUFF32X4 $0x44, Z1, Z1, Z2
-	VSHUFF32X4 $0xee, Z1, Z1, Z3
-	VADDPS     Z3, Z2, Z2
-	VSHUFF32X4 $0x44, Z1, Z1, Z3
-	VSHUFF32X4 $0xee, Z1, Z1, Z5
-	VADDPS     Z5, Z3, Z3
-	VSHUFF32X4 $0x88, Z3, Z2, Z5
-	VSHUFF32X4 $0xdd, Z3, Z2, Z2
-	VADDPS     Z2, Z5, Z5
-	VSHUFPS    $0x44, Z5, Z4, Z2
-	VSHUFPS    $0xee, Z5, Z4, Z3
+	VSHUFF32X4 $0xee, Z1, Z1, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFF32X4 $0x88, Z2, Z2, Z4
+	VSHUFF32X4 $0xdd, Z2, Z2, Z2
+	VADDPS     Z2, Z4, Z4
+	VSHUFPS    $0x44, Z4, Z3, Z2
+	VSHUFPS    $0xee, Z4, Z3, Z3
 	VADDPS     Z3, Z2, Z2
 	VSHUFPS    $0x88, Z2, Z2, Z3
 	VSHUFPS    $0xdd, Z2, Z2, Z2
 	VADDPS     Z2, Z3, Z3
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), R8
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), DI
 	VMOVSD     (DX), X2
 	VADDPS     X3, X2, X3
-	ADDQ       R8, DX
 
 begun0:
 	MOVQ   72(AX), DX
@@ -28298,17 +28287,15 @@ unbiased0:
 	VMAXPS X3, X2, X3
 
 rectified0:
-	MOVQ    64(AX), R8
 	MOVQ    8(SP), DX
+	MOVQ    64(AX), DI
 	VMOVLPS X3, (DX)
-	ADDQ    R8, DX
 	MOVQ    64(AX), DX
-	SHLQ    $0x00, DX
+	IMUL3Q  $0x01, DX, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	SHLQ    $0x00, DX
+	IMUL3Q  $0x01, DX, DX
 	ADDQ    DX, CX
-	ADDQ    DX, DI
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -28332,7 +28319,6 @@ TEXT ·narrow1x3_avx512(SB), $16-8
 	ADDQ DX, DI
 	MOVQ 16(BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), R8
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -28341,6 +28327,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R8
 
 run:
 	VMOVUPS     (CX)(DX*1), Z3
@@ -28350,16 +28337,17 @@ run:
 	VFMADD231PS Z3, Z4, Z1
 	VMOVUPS     (BX)(DX*1), Z4
 	VFMADD231PS Z3, Z4, Z2
-	PREFETCHT0  (R8)(DX*1)
+	PREFETCHT0  (CX)(R8*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, R8
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R9
-	TESTQ       R9, R9
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
 	JEQ         summed
-	KMOVW       (R9), K1
+	KMOVW       (R8), K1
 	VMOVUPS.Z   (CX)(DX*1), K1, Z3
 	VMOVUPS.Z   (SI)(DX*1), K1, Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -28372,47 +28360,37 @@ summed:
 	VSHUFF32X4 $0x44, Z0, Z0, Z3
 	VSHUFF32X4 $0xee, Z0, Z0, Z4
 	VADDPS     Z4, Z3, Z3
-	VSHUFF32X4 $0x44, Z0, Z0, Z4
-	VSHUFF32X4 $0xee, Z0, Z0, Z5
-	VADDPS     Z5, Z4, Z4
-	VSHUFF32X4 $0x88, Z4, Z3, Z5
-	VSHUFF32X4 $0xdd, Z4, Z3, Z3
-	VADDPS     Z3, Z5, Z5
+	VSHUFF32X4 $0x88, Z3, Z3, Z4
+	VSHUFF32X4 $0xdd, Z3, Z3, Z3
+	VADDPS     Z3, Z4, Z4
 	VSHUFF32X4 $0x44, Z1, Z1, Z3
-	VSHUFF32X4 $0xee, Z1, Z1, Z4
-	VADDPS     Z4, Z3, Z3
-	VSHUFF32X4 $0x44, Z1, Z1, Z4
-	VSHUFF32X4 $0xee, Z1, Z1, Z6
-	VADDPS     Z6, Z4, Z4
-	VSHUFF32X4 $0x88, Z4, Z3, Z6
-	VSHUFF32X4 $0xdd, Z4, Z3, Z3
-	VADDPS     Z3, Z6, Z6
+	VSHUFF32X4 $0xee, Z1, Z1, Z5
+	VADDPS     Z5, Z3, Z3
+	VSHUFF32X4 $0x88, Z3, Z3, Z5
+	VSHUFF32X4 $0xdd, Z3, Z3, Z3
+	VADDPS     Z3, Z5, Z5
 	VSHUFF32X4 $0x44, Z2, Z2, Z3
-	VSHUFF32X4 $0xee, Z2, Z2, Z4
+	VSHUFF32X4 $0xee, Z2, Z2, Z6
+	VADDPS     Z6, Z3, Z3
+	VSHUFF32X4 $0x88, Z3, Z3, Z6
+	VSHUFF32X4 $0xdd, Z3, Z3, Z3
+	VADDPS     Z3, Z6, Z6
+	VSHUFPS    $0x44, Z5, Z4, Z3
+	VSHUFPS    $0xee, Z5, Z4, Z4
 	VADDPS     Z4, Z3, Z3
-	VSHUFF32X4 $0x44, Z2, Z2, Z4
-	VSHUFF32X4 $0xee, Z2, Z2, Z7
-	VADDPS     Z7, Z4, Z4
-	VSHUFF32X4 $0x88, Z4, Z3, Z7
-	VSHUFF32X4 $0xdd, Z4, Z3, Z3
-	VADDPS     Z3, Z7, Z7
-	VSHUFPS    $0x44, Z6, Z5, Z3
-	VSHUFPS    $0xee, Z6, Z5, Z4
-	VADDPS     Z4, Z3, Z3
-	VSHUFPS    $0x44, Z7, Z7, Z4
-	VSHUFPS    $0xee, Z7, Z7, Z5
+	VSHUFPS    $0x44, Z6, Z6, Z4
+	VSHUFPS    $0xee, Z6, Z6, Z5
 	VADDPS     Z5, Z4, Z4
 	VSHUFPS    $0x88, Z4, Z3, Z5
 	VSHUFPS    $0xdd, Z4, Z3, Z3
 	VADDPS     Z3, Z5, Z5
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), R9
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), R8
 	VMOVSD     (DX), X3
 	VINSERTPS  $0x20, 8(DX), X3, X3
 	VADDPS     X5, X3, X5
-	ADDQ       R9, DX
 
 begun0:
 	MOVQ      72(AX), DX
@@ -28429,18 +28407,16 @@ unbiased0:
 	VMAXPS X5, X3, X5
 
 rectified0:
-	MOVQ       64(AX), R9
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), R8
 	VMOVLPS    X5, (DX)
 	VEXTRACTPS $0x02, X5, 8(DX)
-	ADDQ       R9, DX
 	MOVQ       64(AX), DX
-	SHLQ       $0x00, DX
+	IMUL3Q     $0x01, DX, DX
 	ADDQ       DX, 8(SP)
 	MOVQ       16(AX), DX
-	SHLQ       $0x00, DX
+	IMUL3Q     $0x01, DX, DX
 	ADDQ       DX, CX
-	ADDQ       DX, R8
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER
@@ -28466,7 +28442,6 @@ TEXT ·narrow1x4_avx512(SB), $16-8
 	ADDQ DX, R8
 	MOVQ 24(BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), R9
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -28476,6 +28451,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R9
 
 run:
 	VMOVUPS     (CX)(DX*1), Z4
@@ -28487,16 +28463,17 @@ run:
 	VFMADD231PS Z4, Z5, Z2
 	VMOVUPS     (BX)(DX*1), Z5
 	VFMADD231PS Z4, Z5, Z3
-	PREFETCHT0  (R9)(DX*1)
+	PREFETCHT0  (CX)(R9*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, R9
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R10
-	TESTQ       R10, R10
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	KMOVW       (R10), K1
+	KMOVW       (R9), K1
 	VMOVUPS.Z   (CX)(DX*1), K1, Z4
 	VMOVUPS.Z   (SI)(DX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -28511,55 +28488,42 @@ summed:
 	VSHUFF32X4 $0x44, Z0, Z0, Z4
 	VSHUFF32X4 $0xee, Z0, Z0, Z5
 	VADDPS     Z5, Z4, Z4
-	VSHUFF32X4 $0x44, Z0, Z0, Z5
-	VSHUFF32X4 $0xee, Z0, Z0, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFF32X4 $0x88, Z5, Z4, Z6
-	VSHUFF32X4 $0xdd, Z5, Z4, Z4
-	VADDPS     Z4, Z6, Z6
+	VSHUFF32X4 $0x88, Z4, Z4, Z5
+	VSHUFF32X4 $0xdd, Z4, Z4, Z4
+	VADDPS     Z4, Z5, Z5
 	VSHUFF32X4 $0x44, Z1, Z1, Z4
-	VSHUFF32X4 $0xee, Z1, Z1, Z5
-	VADDPS     Z5, Z4, Z4
-	VSHUFF32X4 $0x44, Z1, Z1, Z5
-	VSHUFF32X4 $0xee, Z1, Z1, Z7
-	VADDPS     Z7, Z5, Z5
-	VSHUFF32X4 $0x88, Z5, Z4, Z7
-	VSHUFF32X4 $0xdd, Z5, Z4, Z4
-	VADDPS     Z4, Z7, Z7
+	VSHUFF32X4 $0xee, Z1, Z1, Z6
+	VADDPS     Z6, Z4, Z4
+	VSHUFF32X4 $0x88, Z4, Z4, Z6
+	VSHUFF32X4 $0xdd, Z4, Z4, Z4
+	VADDPS     Z4, Z6, Z6
 	VSHUFF32X4 $0x44, Z2, Z2, Z4
-	VSHUFF32X4 $0xee, Z2, Z2, Z5
-	VADDPS     Z5, Z4, Z4
-	VSHUFF32X4 $0x44, Z2, Z2, Z5
-	VSHUFF32X4 $0xee, Z2, Z2, Z8
-	VADDPS     Z8, Z5, Z5
-	VSHUFF32X4 $0x88, Z5, Z4, Z8
-	VSHUFF32X4 $0xdd, Z5, Z4, Z4
-	VADDPS     Z4, Z8, Z8
+	VSHUFF32X4 $0xee, Z2, Z2, Z7
+	VADDPS     Z7, Z4, Z4
+	VSHUFF32X4 $0x88, Z4, Z4, Z7
+	VSHUFF32X4 $0xdd, Z4, Z4, Z4
+	VADDPS     Z4, Z7, Z7
 	VSHUFF32X4 $0x44, Z3, Z3, Z4
-	VSHUFF32X4 $0xee, Z3, Z3, Z5
+	VSHUFF32X4 $0xee, Z3, Z3, Z8
+	VADDPS     Z8, Z4, Z4
+	VSHUFF32X4 $0x88, Z4, Z4, Z8
+	VSHUFF32X4 $0xdd, Z4, Z4, Z4
+	VADDPS     Z4, Z8, Z8
+	VSHUFPS    $0x44, Z6, Z5, Z4
+	VSHUFPS    $0xee, Z6, Z5, Z5
 	VADDPS     Z5, Z4, Z4
-	VSHUFF32X4 $0x44, Z3, Z3, Z5
-	VSHUFF32X4 $0xee, Z3, Z3, Z9
-	VADDPS     Z9, Z5, Z5
-	VSHUFF32X4 $0x88, Z5, Z4, Z9
-	VSHUFF32X4 $0xdd, Z5, Z4, Z4
-	VADDPS     Z4, Z9, Z9
-	VSHUFPS    $0x44, Z7, Z6, Z4
-	VSHUFPS    $0xee, Z7, Z6, Z5
-	VADDPS     Z5, Z4, Z4
-	VSHUFPS    $0x44, Z9, Z8, Z5
-	VSHUFPS    $0xee, Z9, Z8, Z6
+	VSHUFPS    $0x44, Z8, Z7, Z5
+	VSHUFPS    $0xee, Z8, Z7, Z6
 	VADDPS     Z6, Z5, Z5
 	VSHUFPS    $0x88, Z5, Z4, Z6
 	VSHUFPS    $0xdd, Z5, Z4, Z4
 	VADDPS     Z4, Z6, Z6
 	CMPQ       80(AX), $0x00
 	JEQ        begun0
-	MOVQ       64(AX), R10
 	MOVQ       8(SP), DX
+	MOVQ       64(AX), R9
 	VMOVUPS    (DX), X4
 	VADDPS     X6, X4, X6
-	ADDQ       R10, DX
 
 begun0:
 	MOVQ    72(AX), DX
@@ -28575,17 +28539,15 @@ unbiased0:
 	VMAXPS X6, X4, X6
 
 rectified0:
-	MOVQ    64(AX), R10
 	MOVQ    8(SP), DX
+	MOVQ    64(AX), R9
 	VMOVUPS X6, (DX)
-	ADDQ    R10, DX
 	MOVQ    64(AX), DX
-	SHLQ    $0x00, DX
+	IMUL3Q  $0x01, DX, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	SHLQ    $0x00, DX
+	IMUL3Q  $0x01, DX, DX
 	ADDQ    DX, CX
-	ADDQ    DX, R9
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -28613,7 +28575,6 @@ TEXT ·narrow1x5_avx512(SB), $16-8
 	ADDQ DX, R9
 	MOVQ 32(BX), BX
 	ADDQ DX, BX
-	MOVQ 104(AX), R10
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -28624,6 +28585,7 @@ panel:
 	XORQ   DX, DX
 	CMPQ   DX, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R10
 
 run:
 	VMOVUPS     (CX)(DX*1), Z5
@@ -28637,16 +28599,17 @@ run:
 	VFMADD231PS Z5, Z6, Z3
 	VMOVUPS     (BX)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z4
-	PREFETCHT0  (R10)(DX*1)
+	PREFETCHT0  (CX)(R10*1)
 	ADDQ        $0x40, DX
+	ADDQ        $0x40, R10
 	CMPQ        DX, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	KMOVW       (R11), K1
+	KMOVW       (R10), K1
 	VMOVUPS.Z   (CX)(DX*1), K1, Z5
 	VMOVUPS.Z   (SI)(DX*1), K1, Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -28660,127 +28623,2281 @@ tail:
 	VFMADD231PS Z5, Z6, Z4
 
 summed:
-	VSHUFF32X4 $0x44, Z0, Z0, Z5
-	VSHUFF32X4 $0xee, Z0, Z0, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFF32X4 $0x44, Z0, Z0, Z6
-	VSHUFF32X4 $0xee, Z0, Z0, Z7
-	VADDPS     Z7, Z6, Z6
-	VSHUFF32X4 $0x88, Z6, Z5, Z7
-	VSHUFF32X4 $0xdd, Z6, Z5, Z5
-	VADDPS     Z5, Z7, Z7
-	VSHUFF32X4 $0x44, Z1, Z1, Z5
-	VSHUFF32X4 $0xee, Z1, Z1, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFF32X4 $0x44, Z1, Z1, Z6
-	VSHUFF32X4 $0xee, Z1, Z1, Z8
-	VADDPS     Z8, Z6, Z6
-	VSHUFF32X4 $0x88, Z6, Z5, Z8
-	VSHUFF32X4 $0xdd, Z6, Z5, Z5
-	VADDPS     Z5, Z8, Z8
-	VSHUFF32X4 $0x44, Z2, Z2, Z5
-	VSHUFF32X4 $0xee, Z2, Z2, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFF32X4 $0x44, Z2, Z2, Z6
-	VSHUFF32X4 $0xee, Z2, Z2, Z9
-	VADDPS     Z9, Z6, Z6
-	VSHUFF32X4 $0x88, Z6, Z5, Z9
-	VSHUFF32X4 $0xdd, Z6, Z5, Z5
-	VADDPS     Z5, Z9, Z9
-	VSHUFF32X4 $0x44, Z3, Z3, Z5
-	VSHUFF32X4 $0xee, Z3, Z3, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFF32X4 $0x44, Z3, Z3, Z6
-	VSHUFF32X4 $0xee, Z3, Z3, Z10
-	VADDPS     Z10, Z6, Z6
-	VSHUFF32X4 $0x88, Z6, Z5, Z10
-	VSHUFF32X4 $0xdd, Z6, Z5, Z5
-	VADDPS     Z5, Z10, Z10
-	VSHUFPS    $0x44, Z8, Z7, Z5
-	VSHUFPS    $0xee, Z8, Z7, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFPS    $0x44, Z10, Z9, Z6
-	VSHUFPS    $0xee, Z10, Z9, Z7
-	VADDPS     Z7, Z6, Z6
-	VSHUFPS    $0x88, Z6, Z5, Z7
-	VSHUFPS    $0xdd, Z6, Z5, Z5
-	VADDPS     Z5, Z7, Z7
-	CMPQ       80(AX), $0x00
-	JEQ        begun0
-	MOVQ       64(AX), R11
-	MOVQ       8(SP), DX
-	VMOVUPS    (DX), X5
-	VADDPS     X7, X5, X7
-	ADDQ       R11, DX
+	VSHUFF32X4    $0x44, Z4, Z0, Z5
+	VSHUFF32X4    $0xee, Z4, Z0, Z6
+	VADDPS        Z6, Z5, Z5
+	VSHUFF32X4    $0x88, Z5, Z5, Z6
+	VSHUFF32X4    $0xdd, Z5, Z5, Z5
+	VADDPS        Z5, Z6, Z6
+	VSHUFF32X4    $0x44, Z1, Z1, Z5
+	VSHUFF32X4    $0xee, Z1, Z1, Z7
+	VADDPS        Z7, Z5, Z5
+	VSHUFF32X4    $0x88, Z5, Z5, Z7
+	VSHUFF32X4    $0xdd, Z5, Z5, Z5
+	VADDPS        Z5, Z7, Z7
+	VSHUFF32X4    $0x44, Z2, Z2, Z5
+	VSHUFF32X4    $0xee, Z2, Z2, Z8
+	VADDPS        Z8, Z5, Z5
+	VSHUFF32X4    $0x88, Z5, Z5, Z8
+	VSHUFF32X4    $0xdd, Z5, Z5, Z5
+	VADDPS        Z5, Z8, Z8
+	VSHUFF32X4    $0x44, Z3, Z3, Z5
+	VSHUFF32X4    $0xee, Z3, Z3, Z9
+	VADDPS        Z9, Z5, Z5
+	VSHUFF32X4    $0x88, Z5, Z5, Z9
+	VSHUFF32X4    $0xdd, Z5, Z5, Z5
+	VADDPS        Z5, Z9, Z9
+	VSHUFPS       $0x44, Z7, Z6, Z5
+	VSHUFPS       $0xee, Z7, Z6, Z6
+	VADDPS        Z6, Z5, Z5
+	VSHUFPS       $0x44, Z9, Z8, Z6
+	VSHUFPS       $0xee, Z9, Z8, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFPS       $0x88, Z6, Z5, Z7
+	VSHUFPS       $0xdd, Z6, Z5, Z5
+	VADDPS        Z5, Z7, Z7
+	VEXTRACTF32X4 $0x01, Z7, X5
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), DX
+	MOVQ          64(AX), R10
+	VMOVUPS       (DX), X6
+	VADDPS        X7, X6, X7
+	VMOVSS        16(DX), X6
+	VADDPS        X5, X6, X5
 
 begun0:
 	MOVQ    72(AX), DX
 	TESTQ   DX, DX
 	JEQ     unbiased0
-	VMOVUPS (DX), X5
-	VADDPS  X5, X7, X7
+	VMOVUPS (DX), X6
+	VADDPS  X6, X7, X7
+	VMOVSS  16(DX), X6
+	VADDPS  X6, X5, X5
 
 unbiased0:
 	CMPQ   88(AX), $0x00
 	JEQ    rectified0
-	VXORPS X5, X5, X5
-	VMAXPS X7, X5, X7
+	VXORPS X6, X6, X6
+	VMAXPS X7, X6, X7
+	VMAXPS X5, X6, X5
 
 rectified0:
-	MOVQ       64(AX), R11
-	MOVQ       8(SP), DX
-	VMOVUPS    X7, (DX)
-	ADDQ       R11, DX
-	VSHUFF32X4 $0x44, Z4, Z4, Z5
-	VSHUFF32X4 $0xee, Z4, Z4, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFF32X4 $0x44, Z4, Z4, Z6
-	VSHUFF32X4 $0xee, Z4, Z4, Z7
-	VADDPS     Z7, Z6, Z6
-	VSHUFF32X4 $0x88, Z6, Z5, Z7
-	VSHUFF32X4 $0xdd, Z6, Z5, Z5
-	VADDPS     Z5, Z7, Z7
-	VSHUFPS    $0x44, Z7, Z7, Z5
-	VSHUFPS    $0xee, Z7, Z7, Z6
-	VADDPS     Z6, Z5, Z5
-	VSHUFPS    $0x88, Z5, Z5, Z6
-	VSHUFPS    $0xdd, Z5, Z5, Z5
-	VADDPS     Z5, Z6, Z6
-	CMPQ       80(AX), $0x00
-	JEQ        begun4
-	MOVQ       64(AX), R11
-	MOVQ       8(SP), DX
-	VMOVSS     16(DX), X5
-	VADDPS     X6, X5, X6
-	ADDQ       R11, DX
+	MOVQ    8(SP), DX
+	MOVQ    64(AX), R10
+	VMOVUPS X7, (DX)
+	VMOVSS  X5, 16(DX)
+	MOVQ    64(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, CX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
 
-begun4:
-	MOVQ   72(AX), DX
-	TESTQ  DX, DX
-	JEQ    unbiased4
-	VMOVSS 16(DX), X5
-	VADDPS X5, X6, X6
+// func narrow1x6_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow1x6_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 8(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ (BX), SI
+	ADDQ DX, SI
+	MOVQ 8(BX), DI
+	ADDQ DX, DI
+	MOVQ 16(BX), R8
+	ADDQ DX, R8
+	MOVQ 24(BX), R9
+	ADDQ DX, R9
+	MOVQ 32(BX), R10
+	ADDQ DX, R10
+	MOVQ 40(BX), BX
+	ADDQ DX, BX
 
-unbiased4:
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	XORQ   DX, DX
+	CMPQ   DX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R11
+
+run:
+	VMOVUPS     (CX)(DX*1), Z6
+	VMOVUPS     (SI)(DX*1), Z7
+	VFMADD231PS Z6, Z7, Z0
+	VMOVUPS     (DI)(DX*1), Z7
+	VFMADD231PS Z6, Z7, Z1
+	VMOVUPS     (R8)(DX*1), Z7
+	VFMADD231PS Z6, Z7, Z2
+	VMOVUPS     (R9)(DX*1), Z7
+	VFMADD231PS Z6, Z7, Z3
+	VMOVUPS     (R10)(DX*1), Z7
+	VFMADD231PS Z6, Z7, Z4
+	VMOVUPS     (BX)(DX*1), Z7
+	VFMADD231PS Z6, Z7, Z5
+	PREFETCHT0  (CX)(R11*1)
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, R11
+	CMPQ        DX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
+	JEQ         summed
+	KMOVW       (R11), K1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z6
+	VMOVUPS.Z   (SI)(DX*1), K1, Z7
+	VFMADD231PS Z6, Z7, Z0
+	VMOVUPS.Z   (DI)(DX*1), K1, Z7
+	VFMADD231PS Z6, Z7, Z1
+	VMOVUPS.Z   (R8)(DX*1), K1, Z7
+	VFMADD231PS Z6, Z7, Z2
+	VMOVUPS.Z   (R9)(DX*1), K1, Z7
+	VFMADD231PS Z6, Z7, Z3
+	VMOVUPS.Z   (R10)(DX*1), K1, Z7
+	VFMADD231PS Z6, Z7, Z4
+	VMOVUPS.Z   (BX)(DX*1), K1, Z7
+	VFMADD231PS Z6, Z7, Z5
+
+summed:
+	VSHUFF32X4    $0x44, Z4, Z0, Z6
+	VSHUFF32X4    $0xee, Z4, Z0, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z7
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z7, Z7
+	VSHUFF32X4    $0x44, Z5, Z1, Z6
+	VSHUFF32X4    $0xee, Z5, Z1, Z8
+	VADDPS        Z8, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z8
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z8, Z8
+	VSHUFF32X4    $0x44, Z2, Z2, Z6
+	VSHUFF32X4    $0xee, Z2, Z2, Z9
+	VADDPS        Z9, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z9
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z9, Z9
+	VSHUFF32X4    $0x44, Z3, Z3, Z6
+	VSHUFF32X4    $0xee, Z3, Z3, Z10
+	VADDPS        Z10, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z10
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z10, Z10
+	VSHUFPS       $0x44, Z8, Z7, Z6
+	VSHUFPS       $0xee, Z8, Z7, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFPS       $0x44, Z10, Z9, Z7
+	VSHUFPS       $0xee, Z10, Z9, Z8
+	VADDPS        Z8, Z7, Z7
+	VSHUFPS       $0x88, Z7, Z6, Z8
+	VSHUFPS       $0xdd, Z7, Z6, Z6
+	VADDPS        Z6, Z8, Z8
+	VEXTRACTF32X4 $0x01, Z8, X6
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), DX
+	MOVQ          64(AX), R11
+	VMOVUPS       (DX), X7
+	VADDPS        X8, X7, X8
+	VMOVSD        16(DX), X7
+	VADDPS        X6, X7, X6
+
+begun0:
+	MOVQ    72(AX), DX
+	TESTQ   DX, DX
+	JEQ     unbiased0
+	VMOVUPS (DX), X7
+	VADDPS  X7, X8, X8
+	VMOVSD  16(DX), X7
+	VADDPS  X7, X6, X6
+
+unbiased0:
 	CMPQ   88(AX), $0x00
-	JEQ    rectified4
-	VXORPS X5, X5, X5
-	VMAXPS X6, X5, X6
+	JEQ    rectified0
+	VXORPS X7, X7, X7
+	VMAXPS X8, X7, X8
+	VMAXPS X6, X7, X6
 
-rectified4:
-	MOVQ   64(AX), R11
-	MOVQ   8(SP), DX
-	VMOVSS X6, 16(DX)
-	ADDQ   R11, DX
-	MOVQ   64(AX), DX
-	SHLQ   $0x00, DX
-	ADDQ   DX, 8(SP)
-	MOVQ   16(AX), DX
-	SHLQ   $0x00, DX
-	ADDQ   DX, CX
-	ADDQ   DX, R10
+rectified0:
+	MOVQ    8(SP), DX
+	MOVQ    64(AX), R11
+	VMOVUPS X8, (DX)
+	VMOVLPS X6, 16(DX)
+	MOVQ    64(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, 8(SP)
+	MOVQ    16(AX), DX
+	IMUL3Q  $0x01, DX, DX
+	ADDQ    DX, CX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow2x1_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow2x1_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ (SI), SI
+	ADDQ BX, SI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), DI
+
+run:
+	VMOVUPS     (CX)(BX*1), Z2
+	VMOVUPS     (DX)(BX*1), Z3
+	VMOVUPS     (SI)(BX*1), Z4
+	VFMADD231PS Z2, Z4, Z0
+	VFMADD231PS Z3, Z4, Z1
+	PREFETCHT0  (CX)(DI*1)
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, DI
+	CMPQ        BX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), DI
+	TESTQ       DI, DI
+	JEQ         summed
+	KMOVW       (DI), K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z2
+	VMOVUPS.Z   (DX)(BX*1), K1, Z3
+	VMOVUPS.Z   (SI)(BX*1), K1, Z4
+	VFMADD231PS Z2, Z4, Z0
+	VFMADD231PS Z3, Z4, Z1
+
+summed:
+	VSHUFF32X4    $0x44, Z1, Z0, Z2
+	VSHUFF32X4    $0xee, Z1, Z0, Z3
+	VADDPS        Z3, Z2, Z2
+	VSHUFF32X4    $0x88, Z2, Z2, Z3
+	VSHUFF32X4    $0xdd, Z2, Z2, Z2
+	VADDPS        Z2, Z3, Z3
+	VSHUFPS       $0x44, Z3, Z3, Z2
+	VSHUFPS       $0xee, Z3, Z3, Z3
+	VADDPS        Z3, Z2, Z2
+	VSHUFPS       $0x88, Z2, Z2, Z3
+	VSHUFPS       $0xdd, Z2, Z2, Z2
+	VADDPS        Z2, Z3, Z3
+	VEXTRACTF32X4 $0x01, Z3, X2
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), BX
+	MOVQ          64(AX), DI
+	VMOVSS        (BX), X4
+	VADDPS        X3, X4, X3
+	VMOVSS        (BX)(DI*1), X4
+	VADDPS        X2, X4, X2
+
+begun0:
+	MOVQ   72(AX), BX
+	TESTQ  BX, BX
+	JEQ    unbiased0
+	VMOVSS (BX), X4
+	VADDPS X4, X3, X3
+	VMOVSS (BX), X4
+	VADDPS X4, X2, X2
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X4, X4, X4
+	VMAXPS X3, X4, X3
+	VMAXPS X2, X4, X2
+
+rectified0:
+	MOVQ   8(SP), BX
+	MOVQ   64(AX), DI
+	VMOVSS X3, (BX)
+	VMOVSS X2, (BX)(DI*1)
+	MOVQ   64(AX), BX
+	IMUL3Q $0x02, BX, BX
+	ADDQ   BX, 8(SP)
+	MOVQ   16(AX), BX
+	IMUL3Q $0x02, BX, BX
+	ADDQ   BX, CX
+	ADDQ   BX, DX
 	DECQ   (SP)
 	JNE    panel
+	VZEROUPPER
+	RET
+
+// func narrow2x2_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow2x2_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), SI
+	ADDQ BX, SI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R8
+
+run:
+	VMOVUPS     (CX)(BX*1), Z4
+	VMOVUPS     (DX)(BX*1), Z5
+	VMOVUPS     (DI)(BX*1), Z6
+	VFMADD231PS Z4, Z6, Z0
+	VFMADD231PS Z5, Z6, Z2
+	VMOVUPS     (SI)(BX*1), Z6
+	VFMADD231PS Z4, Z6, Z1
+	VFMADD231PS Z5, Z6, Z3
+	PREFETCHT0  (CX)(R8*1)
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, R8
+	CMPQ        BX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
+	JEQ         summed
+	KMOVW       (R8), K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z4
+	VMOVUPS.Z   (DX)(BX*1), K1, Z5
+	VMOVUPS.Z   (DI)(BX*1), K1, Z6
+	VFMADD231PS Z4, Z6, Z0
+	VFMADD231PS Z5, Z6, Z2
+	VMOVUPS.Z   (SI)(BX*1), K1, Z6
+	VFMADD231PS Z4, Z6, Z1
+	VFMADD231PS Z5, Z6, Z3
+
+summed:
+	VSHUFF32X4    $0x44, Z2, Z0, Z4
+	VSHUFF32X4    $0xee, Z2, Z0, Z5
+	VADDPS        Z5, Z4, Z4
+	VSHUFF32X4    $0x88, Z4, Z4, Z5
+	VSHUFF32X4    $0xdd, Z4, Z4, Z4
+	VADDPS        Z4, Z5, Z5
+	VSHUFF32X4    $0x44, Z3, Z1, Z4
+	VSHUFF32X4    $0xee, Z3, Z1, Z6
+	VADDPS        Z6, Z4, Z4
+	VSHUFF32X4    $0x88, Z4, Z4, Z6
+	VSHUFF32X4    $0xdd, Z4, Z4, Z4
+	VADDPS        Z4, Z6, Z6
+	VSHUFPS       $0x44, Z6, Z5, Z4
+	VSHUFPS       $0xee, Z6, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VSHUFPS       $0x88, Z4, Z4, Z5
+	VSHUFPS       $0xdd, Z4, Z4, Z4
+	VADDPS        Z4, Z5, Z5
+	VEXTRACTF32X4 $0x01, Z5, X4
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), BX
+	MOVQ          64(AX), R8
+	VMOVSD        (BX), X6
+	VADDPS        X5, X6, X5
+	VMOVSD        (BX)(R8*1), X6
+	VADDPS        X4, X6, X4
+
+begun0:
+	MOVQ   72(AX), BX
+	TESTQ  BX, BX
+	JEQ    unbiased0
+	VMOVSD (BX), X6
+	VADDPS X6, X5, X5
+	VMOVSD (BX), X6
+	VADDPS X6, X4, X4
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X6, X6, X6
+	VMAXPS X5, X6, X5
+	VMAXPS X4, X6, X4
+
+rectified0:
+	MOVQ    8(SP), BX
+	MOVQ    64(AX), R8
+	VMOVLPS X5, (BX)
+	VMOVLPS X4, (BX)(R8*1)
+	MOVQ    64(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, 8(SP)
+	MOVQ    16(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, CX
+	ADDQ    BX, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow2x3_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow2x3_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), R8
+	ADDQ BX, R8
+	MOVQ 16(SI), SI
+	ADDQ BX, SI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R9
+
+run:
+	VMOVUPS     (CX)(BX*1), Z6
+	VMOVUPS     (DX)(BX*1), Z7
+	VMOVUPS     (DI)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z0
+	VFMADD231PS Z7, Z8, Z3
+	VMOVUPS     (R8)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z1
+	VFMADD231PS Z7, Z8, Z4
+	VMOVUPS     (SI)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z2
+	VFMADD231PS Z7, Z8, Z5
+	PREFETCHT0  (CX)(R9*1)
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, R9
+	CMPQ        BX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
+	JEQ         summed
+	KMOVW       (R9), K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z6
+	VMOVUPS.Z   (DX)(BX*1), K1, Z7
+	VMOVUPS.Z   (DI)(BX*1), K1, Z8
+	VFMADD231PS Z6, Z8, Z0
+	VFMADD231PS Z7, Z8, Z3
+	VMOVUPS.Z   (R8)(BX*1), K1, Z8
+	VFMADD231PS Z6, Z8, Z1
+	VFMADD231PS Z7, Z8, Z4
+	VMOVUPS.Z   (SI)(BX*1), K1, Z8
+	VFMADD231PS Z6, Z8, Z2
+	VFMADD231PS Z7, Z8, Z5
+
+summed:
+	VSHUFF32X4    $0x44, Z3, Z0, Z6
+	VSHUFF32X4    $0xee, Z3, Z0, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z7
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z7, Z7
+	VSHUFF32X4    $0x44, Z4, Z1, Z6
+	VSHUFF32X4    $0xee, Z4, Z1, Z8
+	VADDPS        Z8, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z8
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z8, Z8
+	VSHUFF32X4    $0x44, Z5, Z2, Z6
+	VSHUFF32X4    $0xee, Z5, Z2, Z9
+	VADDPS        Z9, Z6, Z6
+	VSHUFF32X4    $0x88, Z6, Z6, Z9
+	VSHUFF32X4    $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z9, Z9
+	VSHUFPS       $0x44, Z8, Z7, Z6
+	VSHUFPS       $0xee, Z8, Z7, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFPS       $0x44, Z9, Z9, Z7
+	VSHUFPS       $0xee, Z9, Z9, Z8
+	VADDPS        Z8, Z7, Z7
+	VSHUFPS       $0x88, Z7, Z6, Z8
+	VSHUFPS       $0xdd, Z7, Z6, Z6
+	VADDPS        Z6, Z8, Z8
+	VEXTRACTF32X4 $0x01, Z8, X6
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), BX
+	MOVQ          64(AX), R9
+	VMOVSD        (BX), X7
+	VINSERTPS     $0x20, 8(BX), X7, X7
+	VADDPS        X8, X7, X8
+	VMOVSD        (BX)(R9*1), X7
+	VINSERTPS     $0x20, 8(BX)(R9*1), X7, X7
+	VADDPS        X6, X7, X6
+
+begun0:
+	MOVQ      72(AX), BX
+	TESTQ     BX, BX
+	JEQ       unbiased0
+	VMOVSD    (BX), X7
+	VINSERTPS $0x20, 8(BX), X7, X7
+	VADDPS    X7, X8, X8
+	VMOVSD    (BX), X7
+	VINSERTPS $0x20, 8(BX), X7, X7
+	VADDPS    X7, X6, X6
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X7, X7, X7
+	VMAXPS X8, X7, X8
+	VMAXPS X6, X7, X6
+
+rectified0:
+	MOVQ       8(SP), BX
+	MOVQ       64(AX), R9
+	VMOVLPS    X8, (BX)
+	VEXTRACTPS $0x02, X8, 8(BX)
+	VMOVLPS    X6, (BX)(R9*1)
+	VEXTRACTPS $0x02, X6, 8(BX)(R9*1)
+	MOVQ       64(AX), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, 8(SP)
+	MOVQ       16(AX), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, CX
+	ADDQ       BX, DX
+	DECQ       (SP)
+	JNE        panel
+	VZEROUPPER
+	RET
+
+// func narrow2x4_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow2x4_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), R8
+	ADDQ BX, R8
+	MOVQ 16(SI), R9
+	ADDQ BX, R9
+	MOVQ 24(SI), SI
+	ADDQ BX, SI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R10
+
+run:
+	VMOVUPS     (CX)(BX*1), Z8
+	VMOVUPS     (DX)(BX*1), Z9
+	VMOVUPS     (DI)(BX*1), Z10
+	VFMADD231PS Z8, Z10, Z0
+	VFMADD231PS Z9, Z10, Z4
+	VMOVUPS     (R8)(BX*1), Z10
+	VFMADD231PS Z8, Z10, Z1
+	VFMADD231PS Z9, Z10, Z5
+	VMOVUPS     (R9)(BX*1), Z10
+	VFMADD231PS Z8, Z10, Z2
+	VFMADD231PS Z9, Z10, Z6
+	VMOVUPS     (SI)(BX*1), Z10
+	VFMADD231PS Z8, Z10, Z3
+	VFMADD231PS Z9, Z10, Z7
+	PREFETCHT0  (CX)(R10*1)
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, R10
+	CMPQ        BX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
+	JEQ         summed
+	KMOVW       (R10), K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z8
+	VMOVUPS.Z   (DX)(BX*1), K1, Z9
+	VMOVUPS.Z   (DI)(BX*1), K1, Z10
+	VFMADD231PS Z8, Z10, Z0
+	VFMADD231PS Z9, Z10, Z4
+	VMOVUPS.Z   (R8)(BX*1), K1, Z10
+	VFMADD231PS Z8, Z10, Z1
+	VFMADD231PS Z9, Z10, Z5
+	VMOVUPS.Z   (R9)(BX*1), K1, Z10
+	VFMADD231PS Z8, Z10, Z2
+	VFMADD231PS Z9, Z10, Z6
+	VMOVUPS.Z   (SI)(BX*1), K1, Z10
+	VFMADD231PS Z8, Z10, Z3
+	VFMADD231PS Z9, Z10, Z7
+
+summed:
+	VSHUFF32X4    $0x44, Z4, Z0, Z8
+	VSHUFF32X4    $0xee, Z4, Z0, Z9
+	VADDPS        Z9, Z8, Z8
+	VSHUFF32X4    $0x88, Z8, Z8, Z9
+	VSHUFF32X4    $0xdd, Z8, Z8, Z8
+	VADDPS        Z8, Z9, Z9
+	VSHUFF32X4    $0x44, Z5, Z1, Z8
+	VSHUFF32X4    $0xee, Z5, Z1, Z10
+	VADDPS        Z10, Z8, Z8
+	VSHUFF32X4    $0x88, Z8, Z8, Z10
+	VSHUFF32X4    $0xdd, Z8, Z8, Z8
+	VADDPS        Z8, Z10, Z10
+	VSHUFF32X4    $0x44, Z6, Z2, Z8
+	VSHUFF32X4    $0xee, Z6, Z2, Z11
+	VADDPS        Z11, Z8, Z8
+	VSHUFF32X4    $0x88, Z8, Z8, Z11
+	VSHUFF32X4    $0xdd, Z8, Z8, Z8
+	VADDPS        Z8, Z11, Z11
+	VSHUFF32X4    $0x44, Z7, Z3, Z8
+	VSHUFF32X4    $0xee, Z7, Z3, Z12
+	VADDPS        Z12, Z8, Z8
+	VSHUFF32X4    $0x88, Z8, Z8, Z12
+	VSHUFF32X4    $0xdd, Z8, Z8, Z8
+	VADDPS        Z8, Z12, Z12
+	VSHUFPS       $0x44, Z10, Z9, Z8
+	VSHUFPS       $0xee, Z10, Z9, Z9
+	VADDPS        Z9, Z8, Z8
+	VSHUFPS       $0x44, Z12, Z11, Z9
+	VSHUFPS       $0xee, Z12, Z11, Z10
+	VADDPS        Z10, Z9, Z9
+	VSHUFPS       $0x88, Z9, Z8, Z10
+	VSHUFPS       $0xdd, Z9, Z8, Z8
+	VADDPS        Z8, Z10, Z10
+	VEXTRACTF32X4 $0x01, Z10, X8
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), BX
+	MOVQ          64(AX), R10
+	VMOVUPS       (BX), X9
+	VADDPS        X10, X9, X10
+	VMOVUPS       (BX)(R10*1), X9
+	VADDPS        X8, X9, X8
+
+begun0:
+	MOVQ    72(AX), BX
+	TESTQ   BX, BX
+	JEQ     unbiased0
+	VMOVUPS (BX), X9
+	VADDPS  X9, X10, X10
+	VMOVUPS (BX), X9
+	VADDPS  X9, X8, X8
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X9, X9, X9
+	VMAXPS X10, X9, X10
+	VMAXPS X8, X9, X8
+
+rectified0:
+	MOVQ    8(SP), BX
+	MOVQ    64(AX), R10
+	VMOVUPS X10, (BX)
+	VMOVUPS X8, (BX)(R10*1)
+	MOVQ    64(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, 8(SP)
+	MOVQ    16(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, CX
+	ADDQ    BX, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow2x5_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow2x5_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), R8
+	ADDQ BX, R8
+	MOVQ 16(SI), R9
+	ADDQ BX, R9
+	MOVQ 24(SI), R10
+	ADDQ BX, R10
+	MOVQ 32(SI), SI
+	ADDQ BX, SI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R11
+
+run:
+	VMOVUPS     (CX)(BX*1), Z10
+	VMOVUPS     (DX)(BX*1), Z11
+	VMOVUPS     (DI)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z0
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS     (R8)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z1
+	VFMADD231PS Z11, Z12, Z6
+	VMOVUPS     (R9)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS     (R10)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z3
+	VFMADD231PS Z11, Z12, Z8
+	VMOVUPS     (SI)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z9
+	PREFETCHT0  (CX)(R11*1)
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, R11
+	CMPQ        BX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
+	JEQ         summed
+	KMOVW       (R11), K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z10
+	VMOVUPS.Z   (DX)(BX*1), K1, Z11
+	VMOVUPS.Z   (DI)(BX*1), K1, Z12
+	VFMADD231PS Z10, Z12, Z0
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS.Z   (R8)(BX*1), K1, Z12
+	VFMADD231PS Z10, Z12, Z1
+	VFMADD231PS Z11, Z12, Z6
+	VMOVUPS.Z   (R9)(BX*1), K1, Z12
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS.Z   (R10)(BX*1), K1, Z12
+	VFMADD231PS Z10, Z12, Z3
+	VFMADD231PS Z11, Z12, Z8
+	VMOVUPS.Z   (SI)(BX*1), K1, Z12
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z9
+
+summed:
+	VSHUFF32X4    $0x44, Z5, Z0, Z10
+	VSHUFF32X4    $0xee, Z5, Z0, Z11
+	VADDPS        Z11, Z10, Z10
+	VSHUFF32X4    $0x44, Z9, Z4, Z11
+	VSHUFF32X4    $0xee, Z9, Z4, Z12
+	VADDPS        Z12, Z11, Z11
+	VSHUFF32X4    $0x88, Z11, Z10, Z12
+	VSHUFF32X4    $0xdd, Z11, Z10, Z10
+	VADDPS        Z10, Z12, Z12
+	VSHUFF32X4    $0x44, Z6, Z1, Z10
+	VSHUFF32X4    $0xee, Z6, Z1, Z11
+	VADDPS        Z11, Z10, Z10
+	VSHUFF32X4    $0x88, Z10, Z10, Z11
+	VSHUFF32X4    $0xdd, Z10, Z10, Z10
+	VADDPS        Z10, Z11, Z11
+	VSHUFF32X4    $0x44, Z7, Z2, Z10
+	VSHUFF32X4    $0xee, Z7, Z2, Z13
+	VADDPS        Z13, Z10, Z10
+	VSHUFF32X4    $0x88, Z10, Z10, Z13
+	VSHUFF32X4    $0xdd, Z10, Z10, Z10
+	VADDPS        Z10, Z13, Z13
+	VSHUFF32X4    $0x44, Z8, Z3, Z10
+	VSHUFF32X4    $0xee, Z8, Z3, Z14
+	VADDPS        Z14, Z10, Z10
+	VSHUFF32X4    $0x88, Z10, Z10, Z14
+	VSHUFF32X4    $0xdd, Z10, Z10, Z10
+	VADDPS        Z10, Z14, Z14
+	VSHUFPS       $0x44, Z11, Z12, Z10
+	VSHUFPS       $0xee, Z11, Z12, Z11
+	VADDPS        Z11, Z10, Z10
+	VSHUFPS       $0x44, Z14, Z13, Z11
+	VSHUFPS       $0xee, Z14, Z13, Z12
+	VADDPS        Z12, Z11, Z11
+	VSHUFPS       $0x88, Z11, Z10, Z12
+	VSHUFPS       $0xdd, Z11, Z10, Z10
+	VADDPS        Z10, Z12, Z12
+	VEXTRACTF32X4 $0x01, Z12, X10
+	VEXTRACTF32X4 $0x02, Z12, X11
+	VEXTRACTF32X4 $0x03, Z12, X13
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), BX
+	MOVQ          64(AX), R11
+	VMOVUPS       (BX), X14
+	VADDPS        X12, X14, X12
+	VMOVUPS       (BX)(R11*1), X14
+	VADDPS        X10, X14, X10
+	VMOVSS        16(BX), X14
+	VADDPS        X11, X14, X11
+	VMOVSS        16(BX)(R11*1), X14
+	VADDPS        X13, X14, X13
+
+begun0:
+	MOVQ    72(AX), BX
+	TESTQ   BX, BX
+	JEQ     unbiased0
+	VMOVUPS (BX), X14
+	VADDPS  X14, X12, X12
+	VMOVUPS (BX), X14
+	VADDPS  X14, X10, X10
+	VMOVSS  16(BX), X14
+	VADDPS  X14, X11, X11
+	VMOVSS  16(BX), X14
+	VADDPS  X14, X13, X13
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X14, X14, X14
+	VMAXPS X12, X14, X12
+	VMAXPS X10, X14, X10
+	VMAXPS X11, X14, X11
+	VMAXPS X13, X14, X13
+
+rectified0:
+	MOVQ    8(SP), BX
+	MOVQ    64(AX), R11
+	VMOVUPS X12, (BX)
+	VMOVUPS X10, (BX)(R11*1)
+	VMOVSS  X11, 16(BX)
+	VMOVSS  X13, 16(BX)(R11*1)
+	MOVQ    64(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, 8(SP)
+	MOVQ    16(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, CX
+	ADDQ    BX, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow2x6_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow2x6_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), DX
+	MOVQ 8(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ (SI), DI
+	ADDQ BX, DI
+	MOVQ 8(SI), R8
+	ADDQ BX, R8
+	MOVQ 16(SI), R9
+	ADDQ BX, R9
+	MOVQ 24(SI), R10
+	ADDQ BX, R10
+	MOVQ 32(SI), R11
+	ADDQ BX, R11
+	MOVQ 40(SI), SI
+	ADDQ BX, SI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	XORQ   BX, BX
+	CMPQ   BX, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R12
+
+run:
+	VMOVUPS     (CX)(BX*1), Z12
+	VMOVUPS     (DX)(BX*1), Z13
+	VMOVUPS     (DI)(BX*1), Z14
+	VFMADD231PS Z12, Z14, Z0
+	VFMADD231PS Z13, Z14, Z6
+	VMOVUPS     (R8)(BX*1), Z14
+	VFMADD231PS Z12, Z14, Z1
+	VFMADD231PS Z13, Z14, Z7
+	VMOVUPS     (R9)(BX*1), Z14
+	VFMADD231PS Z12, Z14, Z2
+	VFMADD231PS Z13, Z14, Z8
+	VMOVUPS     (R10)(BX*1), Z14
+	VFMADD231PS Z12, Z14, Z3
+	VFMADD231PS Z13, Z14, Z9
+	VMOVUPS     (R11)(BX*1), Z14
+	VFMADD231PS Z12, Z14, Z4
+	VFMADD231PS Z13, Z14, Z10
+	VMOVUPS     (SI)(BX*1), Z14
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z11
+	PREFETCHT0  (CX)(R12*1)
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, R12
+	CMPQ        BX, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
+	JEQ         summed
+	KMOVW       (R12), K1
+	VMOVUPS.Z   (CX)(BX*1), K1, Z12
+	VMOVUPS.Z   (DX)(BX*1), K1, Z13
+	VMOVUPS.Z   (DI)(BX*1), K1, Z14
+	VFMADD231PS Z12, Z14, Z0
+	VFMADD231PS Z13, Z14, Z6
+	VMOVUPS.Z   (R8)(BX*1), K1, Z14
+	VFMADD231PS Z12, Z14, Z1
+	VFMADD231PS Z13, Z14, Z7
+	VMOVUPS.Z   (R9)(BX*1), K1, Z14
+	VFMADD231PS Z12, Z14, Z2
+	VFMADD231PS Z13, Z14, Z8
+	VMOVUPS.Z   (R10)(BX*1), K1, Z14
+	VFMADD231PS Z12, Z14, Z3
+	VFMADD231PS Z13, Z14, Z9
+	VMOVUPS.Z   (R11)(BX*1), K1, Z14
+	VFMADD231PS Z12, Z14, Z4
+	VFMADD231PS Z13, Z14, Z10
+	VMOVUPS.Z   (SI)(BX*1), K1, Z14
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z11
+
+summed:
+	VSHUFF32X4    $0x44, Z6, Z0, Z12
+	VSHUFF32X4    $0xee, Z6, Z0, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x44, Z10, Z4, Z13
+	VSHUFF32X4    $0xee, Z10, Z4, Z14
+	VADDPS        Z14, Z13, Z13
+	VSHUFF32X4    $0x88, Z13, Z12, Z14
+	VSHUFF32X4    $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z14, Z14
+	VSHUFF32X4    $0x44, Z7, Z1, Z12
+	VSHUFF32X4    $0xee, Z7, Z1, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x44, Z11, Z5, Z13
+	VSHUFF32X4    $0xee, Z11, Z5, Z15
+	VADDPS        Z15, Z13, Z13
+	VSHUFF32X4    $0x88, Z13, Z12, Z15
+	VSHUFF32X4    $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z15, Z15
+	VSHUFF32X4    $0x44, Z8, Z2, Z12
+	VSHUFF32X4    $0xee, Z8, Z2, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x88, Z12, Z12, Z13
+	VSHUFF32X4    $0xdd, Z12, Z12, Z12
+	VADDPS        Z12, Z13, Z13
+	VSHUFF32X4    $0x44, Z9, Z3, Z12
+	VSHUFF32X4    $0xee, Z9, Z3, Z16
+	VADDPS        Z16, Z12, Z12
+	VSHUFF32X4    $0x88, Z12, Z12, Z16
+	VSHUFF32X4    $0xdd, Z12, Z12, Z12
+	VADDPS        Z12, Z16, Z16
+	VSHUFPS       $0x44, Z15, Z14, Z12
+	VSHUFPS       $0xee, Z15, Z14, Z14
+	VADDPS        Z14, Z12, Z12
+	VSHUFPS       $0x44, Z16, Z13, Z14
+	VSHUFPS       $0xee, Z16, Z13, Z13
+	VADDPS        Z13, Z14, Z14
+	VSHUFPS       $0x88, Z14, Z12, Z13
+	VSHUFPS       $0xdd, Z14, Z12, Z12
+	VADDPS        Z12, Z13, Z13
+	VEXTRACTF32X4 $0x01, Z13, X12
+	VEXTRACTF32X4 $0x02, Z13, X14
+	VEXTRACTF32X4 $0x03, Z13, X15
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), BX
+	MOVQ          64(AX), R12
+	VMOVUPS       (BX), X16
+	VADDPS        X13, X16, X13
+	VMOVUPS       (BX)(R12*1), X16
+	VADDPS        X12, X16, X12
+	VMOVSD        16(BX), X16
+	VADDPS        X14, X16, X14
+	VMOVSD        16(BX)(R12*1), X16
+	VADDPS        X15, X16, X15
+
+begun0:
+	MOVQ    72(AX), BX
+	TESTQ   BX, BX
+	JEQ     unbiased0
+	VMOVUPS (BX), X16
+	VADDPS  X16, X13, X13
+	VMOVUPS (BX), X16
+	VADDPS  X16, X12, X12
+	VMOVSD  16(BX), X16
+	VADDPS  X16, X14, X14
+	VMOVSD  16(BX), X16
+	VADDPS  X16, X15, X15
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X16, X16, X16
+	VMAXPS X13, X16, X13
+	VMAXPS X12, X16, X12
+	VMAXPS X14, X16, X14
+	VMAXPS X15, X16, X15
+
+rectified0:
+	MOVQ    8(SP), BX
+	MOVQ    64(AX), R12
+	VMOVUPS X13, (BX)
+	VMOVUPS X12, (BX)(R12*1)
+	VMOVLPS X14, 16(BX)
+	VMOVLPS X15, 16(BX)(R12*1)
+	MOVQ    64(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, 8(SP)
+	MOVQ    16(AX), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, CX
+	ADDQ    BX, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow3x1_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow3x1_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), DX
+	MOVQ 8(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ (DI), DI
+	ADDQ SI, DI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	XORQ   SI, SI
+	CMPQ   SI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R8
+
+run:
+	VMOVUPS     (CX)(SI*1), Z3
+	VMOVUPS     (BX)(SI*1), Z4
+	VMOVUPS     (DX)(SI*1), Z5
+	VMOVUPS     (DI)(SI*1), Z6
+	VFMADD231PS Z3, Z6, Z0
+	VFMADD231PS Z4, Z6, Z1
+	VFMADD231PS Z5, Z6, Z2
+	PREFETCHT0  (CX)(R8*1)
+	PREFETCHT0  (BX)(R8*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	CMPQ        SI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R8
+	TESTQ       R8, R8
+	JEQ         summed
+	KMOVW       (R8), K1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z3
+	VMOVUPS.Z   (BX)(SI*1), K1, Z4
+	VMOVUPS.Z   (DX)(SI*1), K1, Z5
+	VMOVUPS.Z   (DI)(SI*1), K1, Z6
+	VFMADD231PS Z3, Z6, Z0
+	VFMADD231PS Z4, Z6, Z1
+	VFMADD231PS Z5, Z6, Z2
+
+summed:
+	VSHUFF32X4    $0x44, Z1, Z0, Z3
+	VSHUFF32X4    $0xee, Z1, Z0, Z4
+	VADDPS        Z4, Z3, Z3
+	VSHUFF32X4    $0x44, Z2, Z2, Z4
+	VSHUFF32X4    $0xee, Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z4
+	VSHUFF32X4    $0x88, Z4, Z3, Z5
+	VSHUFF32X4    $0xdd, Z4, Z3, Z3
+	VADDPS        Z3, Z5, Z5
+	VSHUFPS       $0x44, Z5, Z5, Z3
+	VSHUFPS       $0xee, Z5, Z5, Z4
+	VADDPS        Z4, Z3, Z3
+	VSHUFPS       $0x88, Z3, Z3, Z4
+	VSHUFPS       $0xdd, Z3, Z3, Z3
+	VADDPS        Z3, Z4, Z4
+	VEXTRACTF32X4 $0x01, Z4, X3
+	VEXTRACTF32X4 $0x02, Z4, X5
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R8
+	VMOVSS        (SI), X6
+	VADDPS        X4, X6, X4
+	VMOVSS        (SI)(R8*1), X6
+	VADDPS        X3, X6, X3
+	VMOVSS        (SI)(R8*2), X6
+	VADDPS        X5, X6, X5
+
+begun0:
+	MOVQ   72(AX), SI
+	TESTQ  SI, SI
+	JEQ    unbiased0
+	VMOVSS (SI), X6
+	VADDPS X6, X4, X4
+	VMOVSS (SI), X6
+	VADDPS X6, X3, X3
+	VMOVSS (SI), X6
+	VADDPS X6, X5, X5
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X6, X6, X6
+	VMAXPS X4, X6, X4
+	VMAXPS X3, X6, X3
+	VMAXPS X5, X6, X5
+
+rectified0:
+	MOVQ   8(SP), SI
+	MOVQ   64(AX), R8
+	VMOVSS X4, (SI)
+	VMOVSS X3, (SI)(R8*1)
+	VMOVSS X5, (SI)(R8*2)
+	MOVQ   64(AX), SI
+	IMUL3Q $0x03, SI, SI
+	ADDQ   SI, 8(SP)
+	MOVQ   16(AX), SI
+	IMUL3Q $0x03, SI, SI
+	ADDQ   SI, CX
+	ADDQ   SI, BX
+	ADDQ   SI, DX
+	DECQ   (SP)
+	JNE    panel
+	VZEROUPPER
+	RET
+
+// func narrow3x2_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow3x2_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), DX
+	MOVQ 8(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ (DI), R8
+	ADDQ SI, R8
+	MOVQ 8(DI), DI
+	ADDQ SI, DI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	XORQ   SI, SI
+	CMPQ   SI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R9
+
+run:
+	VMOVUPS     (CX)(SI*1), Z6
+	VMOVUPS     (BX)(SI*1), Z7
+	VMOVUPS     (DX)(SI*1), Z8
+	VMOVUPS     (R8)(SI*1), Z9
+	VFMADD231PS Z6, Z9, Z0
+	VFMADD231PS Z7, Z9, Z2
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS     (DI)(SI*1), Z9
+	VFMADD231PS Z6, Z9, Z1
+	VFMADD231PS Z7, Z9, Z3
+	VFMADD231PS Z8, Z9, Z5
+	PREFETCHT0  (CX)(R9*1)
+	PREFETCHT0  (BX)(R9*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R9
+	CMPQ        SI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
+	JEQ         summed
+	KMOVW       (R9), K1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z6
+	VMOVUPS.Z   (BX)(SI*1), K1, Z7
+	VMOVUPS.Z   (DX)(SI*1), K1, Z8
+	VMOVUPS.Z   (R8)(SI*1), K1, Z9
+	VFMADD231PS Z6, Z9, Z0
+	VFMADD231PS Z7, Z9, Z2
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS.Z   (DI)(SI*1), K1, Z9
+	VFMADD231PS Z6, Z9, Z1
+	VFMADD231PS Z7, Z9, Z3
+	VFMADD231PS Z8, Z9, Z5
+
+summed:
+	VSHUFF32X4    $0x44, Z2, Z0, Z6
+	VSHUFF32X4    $0xee, Z2, Z0, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFF32X4    $0x44, Z4, Z4, Z7
+	VSHUFF32X4    $0xee, Z4, Z4, Z8
+	VADDPS        Z8, Z7, Z7
+	VSHUFF32X4    $0x88, Z7, Z6, Z8
+	VSHUFF32X4    $0xdd, Z7, Z6, Z6
+	VADDPS        Z6, Z8, Z8
+	VSHUFF32X4    $0x44, Z3, Z1, Z6
+	VSHUFF32X4    $0xee, Z3, Z1, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFF32X4    $0x44, Z5, Z5, Z7
+	VSHUFF32X4    $0xee, Z5, Z5, Z9
+	VADDPS        Z9, Z7, Z7
+	VSHUFF32X4    $0x88, Z7, Z6, Z9
+	VSHUFF32X4    $0xdd, Z7, Z6, Z6
+	VADDPS        Z6, Z9, Z9
+	VSHUFPS       $0x44, Z9, Z8, Z6
+	VSHUFPS       $0xee, Z9, Z8, Z7
+	VADDPS        Z7, Z6, Z6
+	VSHUFPS       $0x88, Z6, Z6, Z7
+	VSHUFPS       $0xdd, Z6, Z6, Z6
+	VADDPS        Z6, Z7, Z7
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VEXTRACTF32X4 $0x02, Z7, X8
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R9
+	VMOVSD        (SI), X9
+	VADDPS        X7, X9, X7
+	VMOVSD        (SI)(R9*1), X9
+	VADDPS        X6, X9, X6
+	VMOVSD        (SI)(R9*2), X9
+	VADDPS        X8, X9, X8
+
+begun0:
+	MOVQ   72(AX), SI
+	TESTQ  SI, SI
+	JEQ    unbiased0
+	VMOVSD (SI), X9
+	VADDPS X9, X7, X7
+	VMOVSD (SI), X9
+	VADDPS X9, X6, X6
+	VMOVSD (SI), X9
+	VADDPS X9, X8, X8
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X9, X9, X9
+	VMAXPS X7, X9, X7
+	VMAXPS X6, X9, X6
+	VMAXPS X8, X9, X8
+
+rectified0:
+	MOVQ    8(SP), SI
+	MOVQ    64(AX), R9
+	VMOVLPS X7, (SI)
+	VMOVLPS X6, (SI)(R9*1)
+	VMOVLPS X8, (SI)(R9*2)
+	MOVQ    64(AX), SI
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, 8(SP)
+	MOVQ    16(AX), SI
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	ADDQ    SI, BX
+	ADDQ    SI, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow3x3_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow3x3_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), DX
+	MOVQ 8(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ (DI), R8
+	ADDQ SI, R8
+	MOVQ 8(DI), R9
+	ADDQ SI, R9
+	MOVQ 16(DI), DI
+	ADDQ SI, DI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	XORQ   SI, SI
+	CMPQ   SI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R10
+
+run:
+	VMOVUPS     (CX)(SI*1), Z9
+	VMOVUPS     (BX)(SI*1), Z10
+	VMOVUPS     (DX)(SI*1), Z11
+	VMOVUPS     (R8)(SI*1), Z12
+	VFMADD231PS Z9, Z12, Z0
+	VFMADD231PS Z10, Z12, Z3
+	VFMADD231PS Z11, Z12, Z6
+	VMOVUPS     (R9)(SI*1), Z12
+	VFMADD231PS Z9, Z12, Z1
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS     (DI)(SI*1), Z12
+	VFMADD231PS Z9, Z12, Z2
+	VFMADD231PS Z10, Z12, Z5
+	VFMADD231PS Z11, Z12, Z8
+	PREFETCHT0  (CX)(R10*1)
+	PREFETCHT0  (BX)(R10*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R10
+	CMPQ        SI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
+	JEQ         summed
+	KMOVW       (R10), K1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z9
+	VMOVUPS.Z   (BX)(SI*1), K1, Z10
+	VMOVUPS.Z   (DX)(SI*1), K1, Z11
+	VMOVUPS.Z   (R8)(SI*1), K1, Z12
+	VFMADD231PS Z9, Z12, Z0
+	VFMADD231PS Z10, Z12, Z3
+	VFMADD231PS Z11, Z12, Z6
+	VMOVUPS.Z   (R9)(SI*1), K1, Z12
+	VFMADD231PS Z9, Z12, Z1
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS.Z   (DI)(SI*1), K1, Z12
+	VFMADD231PS Z9, Z12, Z2
+	VFMADD231PS Z10, Z12, Z5
+	VFMADD231PS Z11, Z12, Z8
+
+summed:
+	VSHUFF32X4    $0x44, Z3, Z0, Z9
+	VSHUFF32X4    $0xee, Z3, Z0, Z10
+	VADDPS        Z10, Z9, Z9
+	VSHUFF32X4    $0x44, Z6, Z6, Z10
+	VSHUFF32X4    $0xee, Z6, Z6, Z11
+	VADDPS        Z11, Z10, Z10
+	VSHUFF32X4    $0x88, Z10, Z9, Z11
+	VSHUFF32X4    $0xdd, Z10, Z9, Z9
+	VADDPS        Z9, Z11, Z11
+	VSHUFF32X4    $0x44, Z4, Z1, Z9
+	VSHUFF32X4    $0xee, Z4, Z1, Z10
+	VADDPS        Z10, Z9, Z9
+	VSHUFF32X4    $0x44, Z7, Z7, Z10
+	VSHUFF32X4    $0xee, Z7, Z7, Z12
+	VADDPS        Z12, Z10, Z10
+	VSHUFF32X4    $0x88, Z10, Z9, Z12
+	VSHUFF32X4    $0xdd, Z10, Z9, Z9
+	VADDPS        Z9, Z12, Z12
+	VSHUFF32X4    $0x44, Z5, Z2, Z9
+	VSHUFF32X4    $0xee, Z5, Z2, Z10
+	VADDPS        Z10, Z9, Z9
+	VSHUFF32X4    $0x44, Z8, Z8, Z10
+	VSHUFF32X4    $0xee, Z8, Z8, Z13
+	VADDPS        Z13, Z10, Z10
+	VSHUFF32X4    $0x88, Z10, Z9, Z13
+	VSHUFF32X4    $0xdd, Z10, Z9, Z9
+	VADDPS        Z9, Z13, Z13
+	VSHUFPS       $0x44, Z12, Z11, Z9
+	VSHUFPS       $0xee, Z12, Z11, Z10
+	VADDPS        Z10, Z9, Z9
+	VSHUFPS       $0x44, Z13, Z13, Z10
+	VSHUFPS       $0xee, Z13, Z13, Z11
+	VADDPS        Z11, Z10, Z10
+	VSHUFPS       $0x88, Z10, Z9, Z11
+	VSHUFPS       $0xdd, Z10, Z9, Z9
+	VADDPS        Z9, Z11, Z11
+	VEXTRACTF32X4 $0x01, Z11, X9
+	VEXTRACTF32X4 $0x02, Z11, X10
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R10
+	VMOVSD        (SI), X12
+	VINSERTPS     $0x20, 8(SI), X12, X12
+	VADDPS        X11, X12, X11
+	VMOVSD        (SI)(R10*1), X12
+	VINSERTPS     $0x20, 8(SI)(R10*1), X12, X12
+	VADDPS        X9, X12, X9
+	VMOVSD        (SI)(R10*2), X12
+	VINSERTPS     $0x20, 8(SI)(R10*2), X12, X12
+	VADDPS        X10, X12, X10
+
+begun0:
+	MOVQ      72(AX), SI
+	TESTQ     SI, SI
+	JEQ       unbiased0
+	VMOVSD    (SI), X12
+	VINSERTPS $0x20, 8(SI), X12, X12
+	VADDPS    X12, X11, X11
+	VMOVSD    (SI), X12
+	VINSERTPS $0x20, 8(SI), X12, X12
+	VADDPS    X12, X9, X9
+	VMOVSD    (SI), X12
+	VINSERTPS $0x20, 8(SI), X12, X12
+	VADDPS    X12, X10, X10
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X12, X12, X12
+	VMAXPS X11, X12, X11
+	VMAXPS X9, X12, X9
+	VMAXPS X10, X12, X10
+
+rectified0:
+	MOVQ       8(SP), SI
+	MOVQ       64(AX), R10
+	VMOVLPS    X11, (SI)
+	VEXTRACTPS $0x02, X11, 8(SI)
+	VMOVLPS    X9, (SI)(R10*1)
+	VEXTRACTPS $0x02, X9, 8(SI)(R10*1)
+	VMOVLPS    X10, (SI)(R10*2)
+	VEXTRACTPS $0x02, X10, 8(SI)(R10*2)
+	MOVQ       64(AX), SI
+	IMUL3Q     $0x03, SI, SI
+	ADDQ       SI, 8(SP)
+	MOVQ       16(AX), SI
+	IMUL3Q     $0x03, SI, SI
+	ADDQ       SI, CX
+	ADDQ       SI, BX
+	ADDQ       SI, DX
+	DECQ       (SP)
+	JNE        panel
+	VZEROUPPER
+	RET
+
+// func narrow3x4_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow3x4_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), DX
+	MOVQ 8(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ (DI), R8
+	ADDQ SI, R8
+	MOVQ 8(DI), R9
+	ADDQ SI, R9
+	MOVQ 16(DI), R10
+	ADDQ SI, R10
+	MOVQ 24(DI), DI
+	ADDQ SI, DI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	XORQ   SI, SI
+	CMPQ   SI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R11
+
+run:
+	VMOVUPS     (CX)(SI*1), Z12
+	VMOVUPS     (BX)(SI*1), Z13
+	VMOVUPS     (DX)(SI*1), Z14
+	VMOVUPS     (R8)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z0
+	VFMADD231PS Z13, Z15, Z4
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS     (R9)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z1
+	VFMADD231PS Z13, Z15, Z5
+	VFMADD231PS Z14, Z15, Z9
+	VMOVUPS     (R10)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z2
+	VFMADD231PS Z13, Z15, Z6
+	VFMADD231PS Z14, Z15, Z10
+	VMOVUPS     (DI)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z3
+	VFMADD231PS Z13, Z15, Z7
+	VFMADD231PS Z14, Z15, Z11
+	PREFETCHT0  (CX)(R11*1)
+	PREFETCHT0  (BX)(R11*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R11
+	CMPQ        SI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
+	JEQ         summed
+	KMOVW       (R11), K1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z12
+	VMOVUPS.Z   (BX)(SI*1), K1, Z13
+	VMOVUPS.Z   (DX)(SI*1), K1, Z14
+	VMOVUPS.Z   (R8)(SI*1), K1, Z15
+	VFMADD231PS Z12, Z15, Z0
+	VFMADD231PS Z13, Z15, Z4
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS.Z   (R9)(SI*1), K1, Z15
+	VFMADD231PS Z12, Z15, Z1
+	VFMADD231PS Z13, Z15, Z5
+	VFMADD231PS Z14, Z15, Z9
+	VMOVUPS.Z   (R10)(SI*1), K1, Z15
+	VFMADD231PS Z12, Z15, Z2
+	VFMADD231PS Z13, Z15, Z6
+	VFMADD231PS Z14, Z15, Z10
+	VMOVUPS.Z   (DI)(SI*1), K1, Z15
+	VFMADD231PS Z12, Z15, Z3
+	VFMADD231PS Z13, Z15, Z7
+	VFMADD231PS Z14, Z15, Z11
+
+summed:
+	VSHUFF32X4    $0x44, Z4, Z0, Z12
+	VSHUFF32X4    $0xee, Z4, Z0, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x44, Z8, Z8, Z13
+	VSHUFF32X4    $0xee, Z8, Z8, Z14
+	VADDPS        Z14, Z13, Z13
+	VSHUFF32X4    $0x88, Z13, Z12, Z14
+	VSHUFF32X4    $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z14, Z14
+	VSHUFF32X4    $0x44, Z5, Z1, Z12
+	VSHUFF32X4    $0xee, Z5, Z1, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x44, Z9, Z9, Z13
+	VSHUFF32X4    $0xee, Z9, Z9, Z15
+	VADDPS        Z15, Z13, Z13
+	VSHUFF32X4    $0x88, Z13, Z12, Z15
+	VSHUFF32X4    $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z15, Z15
+	VSHUFF32X4    $0x44, Z6, Z2, Z12
+	VSHUFF32X4    $0xee, Z6, Z2, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x44, Z10, Z10, Z13
+	VSHUFF32X4    $0xee, Z10, Z10, Z16
+	VADDPS        Z16, Z13, Z13
+	VSHUFF32X4    $0x88, Z13, Z12, Z16
+	VSHUFF32X4    $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z16, Z16
+	VSHUFF32X4    $0x44, Z7, Z3, Z12
+	VSHUFF32X4    $0xee, Z7, Z3, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFF32X4    $0x44, Z11, Z11, Z13
+	VSHUFF32X4    $0xee, Z11, Z11, Z17
+	VADDPS        Z17, Z13, Z13
+	VSHUFF32X4    $0x88, Z13, Z12, Z17
+	VSHUFF32X4    $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z17, Z17
+	VSHUFPS       $0x44, Z15, Z14, Z12
+	VSHUFPS       $0xee, Z15, Z14, Z13
+	VADDPS        Z13, Z12, Z12
+	VSHUFPS       $0x44, Z17, Z16, Z13
+	VSHUFPS       $0xee, Z17, Z16, Z14
+	VADDPS        Z14, Z13, Z13
+	VSHUFPS       $0x88, Z13, Z12, Z14
+	VSHUFPS       $0xdd, Z13, Z12, Z12
+	VADDPS        Z12, Z14, Z14
+	VEXTRACTF32X4 $0x01, Z14, X12
+	VEXTRACTF32X4 $0x02, Z14, X13
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R11
+	VMOVUPS       (SI), X15
+	VADDPS        X14, X15, X14
+	VMOVUPS       (SI)(R11*1), X15
+	VADDPS        X12, X15, X12
+	VMOVUPS       (SI)(R11*2), X15
+	VADDPS        X13, X15, X13
+
+begun0:
+	MOVQ    72(AX), SI
+	TESTQ   SI, SI
+	JEQ     unbiased0
+	VMOVUPS (SI), X15
+	VADDPS  X15, X14, X14
+	VMOVUPS (SI), X15
+	VADDPS  X15, X12, X12
+	VMOVUPS (SI), X15
+	VADDPS  X15, X13, X13
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X15, X15, X15
+	VMAXPS X14, X15, X14
+	VMAXPS X12, X15, X12
+	VMAXPS X13, X15, X13
+
+rectified0:
+	MOVQ    8(SP), SI
+	MOVQ    64(AX), R11
+	VMOVUPS X14, (SI)
+	VMOVUPS X12, (SI)(R11*1)
+	VMOVUPS X13, (SI)(R11*2)
+	MOVQ    64(AX), SI
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, 8(SP)
+	MOVQ    16(AX), SI
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	ADDQ    SI, BX
+	ADDQ    SI, DX
+	DECQ    (SP)
+	JNE     panel
+	VZEROUPPER
+	RET
+
+// func narrow3x5_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow3x5_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), DX
+	MOVQ 8(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ (DI), R8
+	ADDQ SI, R8
+	MOVQ 8(DI), R9
+	ADDQ SI, R9
+	MOVQ 16(DI), R10
+	ADDQ SI, R10
+	MOVQ 24(DI), R11
+	ADDQ SI, R11
+	MOVQ 32(DI), DI
+	ADDQ SI, DI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	XORQ   SI, SI
+	CMPQ   SI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R12
+
+run:
+	VMOVUPS     (CX)(SI*1), Z15
+	VMOVUPS     (BX)(SI*1), Z16
+	VMOVUPS     (DX)(SI*1), Z17
+	VMOVUPS     (R8)(SI*1), Z18
+	VFMADD231PS Z15, Z18, Z0
+	VFMADD231PS Z16, Z18, Z5
+	VFMADD231PS Z17, Z18, Z10
+	VMOVUPS     (R9)(SI*1), Z18
+	VFMADD231PS Z15, Z18, Z1
+	VFMADD231PS Z16, Z18, Z6
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (R10)(SI*1), Z18
+	VFMADD231PS Z15, Z18, Z2
+	VFMADD231PS Z16, Z18, Z7
+	VFMADD231PS Z17, Z18, Z12
+	VMOVUPS     (R11)(SI*1), Z18
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z8
+	VFMADD231PS Z17, Z18, Z13
+	VMOVUPS     (DI)(SI*1), Z18
+	VFMADD231PS Z15, Z18, Z4
+	VFMADD231PS Z16, Z18, Z9
+	VFMADD231PS Z17, Z18, Z14
+	PREFETCHT0  (CX)(R12*1)
+	PREFETCHT0  (BX)(R12*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R12
+	CMPQ        SI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
+	JEQ         summed
+	KMOVW       (R12), K1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z15
+	VMOVUPS.Z   (BX)(SI*1), K1, Z16
+	VMOVUPS.Z   (DX)(SI*1), K1, Z17
+	VMOVUPS.Z   (R8)(SI*1), K1, Z18
+	VFMADD231PS Z15, Z18, Z0
+	VFMADD231PS Z16, Z18, Z5
+	VFMADD231PS Z17, Z18, Z10
+	VMOVUPS.Z   (R9)(SI*1), K1, Z18
+	VFMADD231PS Z15, Z18, Z1
+	VFMADD231PS Z16, Z18, Z6
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS.Z   (R10)(SI*1), K1, Z18
+	VFMADD231PS Z15, Z18, Z2
+	VFMADD231PS Z16, Z18, Z7
+	VFMADD231PS Z17, Z18, Z12
+	VMOVUPS.Z   (R11)(SI*1), K1, Z18
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z8
+	VFMADD231PS Z17, Z18, Z13
+	VMOVUPS.Z   (DI)(SI*1), K1, Z18
+	VFMADD231PS Z15, Z18, Z4
+	VFMADD231PS Z16, Z18, Z9
+	VFMADD231PS Z17, Z18, Z14
+
+summed:
+	VSHUFF32X4    $0x44, Z5, Z0, Z15
+	VSHUFF32X4    $0xee, Z5, Z0, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFF32X4    $0x44, Z4, Z10, Z16
+	VSHUFF32X4    $0xee, Z4, Z10, Z17
+	VADDPS        Z17, Z16, Z16
+	VSHUFF32X4    $0x88, Z16, Z15, Z17
+	VSHUFF32X4    $0xdd, Z16, Z15, Z15
+	VADDPS        Z15, Z17, Z17
+	VSHUFF32X4    $0x44, Z6, Z1, Z15
+	VSHUFF32X4    $0xee, Z6, Z1, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFF32X4    $0x44, Z11, Z11, Z16
+	VSHUFF32X4    $0xee, Z11, Z11, Z18
+	VADDPS        Z18, Z16, Z16
+	VSHUFF32X4    $0x88, Z16, Z15, Z18
+	VSHUFF32X4    $0xdd, Z16, Z15, Z15
+	VADDPS        Z15, Z18, Z18
+	VSHUFF32X4    $0x44, Z7, Z2, Z15
+	VSHUFF32X4    $0xee, Z7, Z2, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFF32X4    $0x44, Z12, Z12, Z16
+	VSHUFF32X4    $0xee, Z12, Z12, Z19
+	VADDPS        Z19, Z16, Z16
+	VSHUFF32X4    $0x88, Z16, Z15, Z19
+	VSHUFF32X4    $0xdd, Z16, Z15, Z15
+	VADDPS        Z15, Z19, Z19
+	VSHUFF32X4    $0x44, Z8, Z3, Z15
+	VSHUFF32X4    $0xee, Z8, Z3, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFF32X4    $0x44, Z13, Z13, Z16
+	VSHUFF32X4    $0xee, Z13, Z13, Z20
+	VADDPS        Z20, Z16, Z16
+	VSHUFF32X4    $0x88, Z16, Z15, Z20
+	VSHUFF32X4    $0xdd, Z16, Z15, Z15
+	VADDPS        Z15, Z20, Z20
+	VSHUFPS       $0x44, Z18, Z17, Z15
+	VSHUFPS       $0xee, Z18, Z17, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFPS       $0x44, Z20, Z19, Z16
+	VSHUFPS       $0xee, Z20, Z19, Z17
+	VADDPS        Z17, Z16, Z16
+	VSHUFPS       $0x88, Z16, Z15, Z17
+	VSHUFPS       $0xdd, Z16, Z15, Z15
+	VADDPS        Z15, Z17, Z17
+	VEXTRACTF32X4 $0x01, Z17, X15
+	VEXTRACTF32X4 $0x02, Z17, X16
+	VEXTRACTF32X4 $0x03, Z17, X18
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R12
+	VMOVUPS       (SI), X19
+	VADDPS        X17, X19, X17
+	VMOVUPS       (SI)(R12*1), X19
+	VADDPS        X15, X19, X15
+	VMOVUPS       (SI)(R12*2), X19
+	VADDPS        X16, X19, X16
+	VMOVSS        16(SI), X19
+	VADDPS        X18, X19, X18
+
+begun0:
+	MOVQ    72(AX), SI
+	TESTQ   SI, SI
+	JEQ     unbiased0
+	VMOVUPS (SI), X19
+	VADDPS  X19, X17, X17
+	VMOVUPS (SI), X19
+	VADDPS  X19, X15, X15
+	VMOVUPS (SI), X19
+	VADDPS  X19, X16, X16
+	VMOVSS  16(SI), X19
+	VADDPS  X19, X18, X18
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X19, X19, X19
+	VMAXPS X17, X19, X17
+	VMAXPS X15, X19, X15
+	VMAXPS X16, X19, X16
+	VMAXPS X18, X19, X18
+
+rectified0:
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R12
+	VMOVUPS       X17, (SI)
+	VMOVUPS       X15, (SI)(R12*1)
+	VMOVUPS       X16, (SI)(R12*2)
+	VMOVSS        X18, 16(SI)
+	VSHUFF32X4    $0x44, Z14, Z9, Z15
+	VSHUFF32X4    $0xee, Z14, Z9, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFF32X4    $0x88, Z15, Z15, Z16
+	VSHUFF32X4    $0xdd, Z15, Z15, Z15
+	VADDPS        Z15, Z16, Z16
+	VSHUFPS       $0x44, Z16, Z16, Z15
+	VSHUFPS       $0xee, Z16, Z16, Z16
+	VADDPS        Z16, Z15, Z15
+	VSHUFPS       $0x88, Z15, Z15, Z16
+	VSHUFPS       $0xdd, Z15, Z15, Z15
+	VADDPS        Z15, Z16, Z16
+	VEXTRACTF32X4 $0x01, Z16, X15
+	CMPQ          80(AX), $0x00
+	JEQ           begun1
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R12
+	VMOVSS        16(SI)(R12*1), X17
+	VADDPS        X16, X17, X16
+	VMOVSS        16(SI)(R12*2), X17
+	VADDPS        X15, X17, X15
+
+begun1:
+	MOVQ   72(AX), SI
+	TESTQ  SI, SI
+	JEQ    unbiased1
+	VMOVSS 16(SI), X17
+	VADDPS X17, X16, X16
+	VMOVSS 16(SI), X17
+	VADDPS X17, X15, X15
+
+unbiased1:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified1
+	VXORPS X17, X17, X17
+	VMAXPS X16, X17, X16
+	VMAXPS X15, X17, X15
+
+rectified1:
+	MOVQ   8(SP), SI
+	MOVQ   64(AX), R12
+	VMOVSS X16, 16(SI)(R12*1)
+	VMOVSS X15, 16(SI)(R12*2)
+	MOVQ   64(AX), SI
+	IMUL3Q $0x03, SI, SI
+	ADDQ   SI, 8(SP)
+	MOVQ   16(AX), SI
+	IMUL3Q $0x03, SI, SI
+	ADDQ   SI, CX
+	ADDQ   SI, BX
+	ADDQ   SI, DX
+	DECQ   (SP)
+	JNE    panel
+	VZEROUPPER
+	RET
+
+// func narrow3x6_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow3x6_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), DX
+	MOVQ 8(AX), SI
+	MOVQ 24(AX), DI
+	MOVQ (DI), R8
+	ADDQ SI, R8
+	MOVQ 8(DI), R9
+	ADDQ SI, R9
+	MOVQ 16(DI), R10
+	ADDQ SI, R10
+	MOVQ 24(DI), R11
+	ADDQ SI, R11
+	MOVQ 32(DI), R12
+	ADDQ SI, R12
+	MOVQ 40(DI), DI
+	ADDQ SI, DI
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	XORQ   SI, SI
+	CMPQ   SI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R13
+
+run:
+	VMOVUPS     (CX)(SI*1), Z18
+	VMOVUPS     (BX)(SI*1), Z19
+	VMOVUPS     (DX)(SI*1), Z20
+	VMOVUPS     (R8)(SI*1), Z21
+	VFMADD231PS Z18, Z21, Z0
+	VFMADD231PS Z19, Z21, Z6
+	VFMADD231PS Z20, Z21, Z12
+	VMOVUPS     (R9)(SI*1), Z21
+	VFMADD231PS Z18, Z21, Z1
+	VFMADD231PS Z19, Z21, Z7
+	VFMADD231PS Z20, Z21, Z13
+	VMOVUPS     (R10)(SI*1), Z21
+	VFMADD231PS Z18, Z21, Z2
+	VFMADD231PS Z19, Z21, Z8
+	VFMADD231PS Z20, Z21, Z14
+	VMOVUPS     (R11)(SI*1), Z21
+	VFMADD231PS Z18, Z21, Z3
+	VFMADD231PS Z19, Z21, Z9
+	VFMADD231PS Z20, Z21, Z15
+	VMOVUPS     (R12)(SI*1), Z21
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z10
+	VFMADD231PS Z20, Z21, Z16
+	VMOVUPS     (DI)(SI*1), Z21
+	VFMADD231PS Z18, Z21, Z5
+	VFMADD231PS Z19, Z21, Z11
+	VFMADD231PS Z20, Z21, Z17
+	PREFETCHT0  (CX)(R13*1)
+	PREFETCHT0  (BX)(R13*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R13
+	CMPQ        SI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R13
+	TESTQ       R13, R13
+	JEQ         summed
+	KMOVW       (R13), K1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z18
+	VMOVUPS.Z   (BX)(SI*1), K1, Z19
+	VMOVUPS.Z   (DX)(SI*1), K1, Z20
+	VMOVUPS.Z   (R8)(SI*1), K1, Z21
+	VFMADD231PS Z18, Z21, Z0
+	VFMADD231PS Z19, Z21, Z6
+	VFMADD231PS Z20, Z21, Z12
+	VMOVUPS.Z   (R9)(SI*1), K1, Z21
+	VFMADD231PS Z18, Z21, Z1
+	VFMADD231PS Z19, Z21, Z7
+	VFMADD231PS Z20, Z21, Z13
+	VMOVUPS.Z   (R10)(SI*1), K1, Z21
+	VFMADD231PS Z18, Z21, Z2
+	VFMADD231PS Z19, Z21, Z8
+	VFMADD231PS Z20, Z21, Z14
+	VMOVUPS.Z   (R11)(SI*1), K1, Z21
+	VFMADD231PS Z18, Z21, Z3
+	VFMADD231PS Z19, Z21, Z9
+	VFMADD231PS Z20, Z21, Z15
+	VMOVUPS.Z   (R12)(SI*1), K1, Z21
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z10
+	VFMADD231PS Z20, Z21, Z16
+	VMOVUPS.Z   (DI)(SI*1), K1, Z21
+	VFMADD231PS Z18, Z21, Z5
+	VFMADD231PS Z19, Z21, Z11
+	VFMADD231PS Z20, Z21, Z17
+
+summed:
+	VSHUFF32X4    $0x44, Z6, Z0, Z18
+	VSHUFF32X4    $0xee, Z6, Z0, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFF32X4    $0x44, Z4, Z12, Z19
+	VSHUFF32X4    $0xee, Z4, Z12, Z20
+	VADDPS        Z20, Z19, Z19
+	VSHUFF32X4    $0x88, Z19, Z18, Z20
+	VSHUFF32X4    $0xdd, Z19, Z18, Z18
+	VADDPS        Z18, Z20, Z20
+	VSHUFF32X4    $0x44, Z7, Z1, Z18
+	VSHUFF32X4    $0xee, Z7, Z1, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFF32X4    $0x44, Z5, Z13, Z19
+	VSHUFF32X4    $0xee, Z5, Z13, Z21
+	VADDPS        Z21, Z19, Z19
+	VSHUFF32X4    $0x88, Z19, Z18, Z21
+	VSHUFF32X4    $0xdd, Z19, Z18, Z18
+	VADDPS        Z18, Z21, Z21
+	VSHUFF32X4    $0x44, Z8, Z2, Z18
+	VSHUFF32X4    $0xee, Z8, Z2, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFF32X4    $0x44, Z14, Z14, Z19
+	VSHUFF32X4    $0xee, Z14, Z14, Z22
+	VADDPS        Z22, Z19, Z19
+	VSHUFF32X4    $0x88, Z19, Z18, Z22
+	VSHUFF32X4    $0xdd, Z19, Z18, Z18
+	VADDPS        Z18, Z22, Z22
+	VSHUFF32X4    $0x44, Z9, Z3, Z18
+	VSHUFF32X4    $0xee, Z9, Z3, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFF32X4    $0x44, Z15, Z15, Z19
+	VSHUFF32X4    $0xee, Z15, Z15, Z23
+	VADDPS        Z23, Z19, Z19
+	VSHUFF32X4    $0x88, Z19, Z18, Z23
+	VSHUFF32X4    $0xdd, Z19, Z18, Z18
+	VADDPS        Z18, Z23, Z23
+	VSHUFPS       $0x44, Z21, Z20, Z18
+	VSHUFPS       $0xee, Z21, Z20, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFPS       $0x44, Z23, Z22, Z19
+	VSHUFPS       $0xee, Z23, Z22, Z20
+	VADDPS        Z20, Z19, Z19
+	VSHUFPS       $0x88, Z19, Z18, Z20
+	VSHUFPS       $0xdd, Z19, Z18, Z18
+	VADDPS        Z18, Z20, Z20
+	VEXTRACTF32X4 $0x01, Z20, X18
+	VEXTRACTF32X4 $0x02, Z20, X19
+	VEXTRACTF32X4 $0x03, Z20, X21
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R13
+	VMOVUPS       (SI), X22
+	VADDPS        X20, X22, X20
+	VMOVUPS       (SI)(R13*1), X22
+	VADDPS        X18, X22, X18
+	VMOVUPS       (SI)(R13*2), X22
+	VADDPS        X19, X22, X19
+	VMOVSD        16(SI), X22
+	VADDPS        X21, X22, X21
+
+begun0:
+	MOVQ    72(AX), SI
+	TESTQ   SI, SI
+	JEQ     unbiased0
+	VMOVUPS (SI), X22
+	VADDPS  X22, X20, X20
+	VMOVUPS (SI), X22
+	VADDPS  X22, X18, X18
+	VMOVUPS (SI), X22
+	VADDPS  X22, X19, X19
+	VMOVSD  16(SI), X22
+	VADDPS  X22, X21, X21
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X22, X22, X22
+	VMAXPS X20, X22, X20
+	VMAXPS X18, X22, X18
+	VMAXPS X19, X22, X19
+	VMAXPS X21, X22, X21
+
+rectified0:
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R13
+	VMOVUPS       X20, (SI)
+	VMOVUPS       X18, (SI)(R13*1)
+	VMOVUPS       X19, (SI)(R13*2)
+	VMOVLPS       X21, 16(SI)
+	VSHUFF32X4    $0x44, Z16, Z10, Z18
+	VSHUFF32X4    $0xee, Z16, Z10, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFF32X4    $0x88, Z18, Z18, Z19
+	VSHUFF32X4    $0xdd, Z18, Z18, Z18
+	VADDPS        Z18, Z19, Z19
+	VSHUFF32X4    $0x44, Z17, Z11, Z18
+	VSHUFF32X4    $0xee, Z17, Z11, Z20
+	VADDPS        Z20, Z18, Z18
+	VSHUFF32X4    $0x88, Z18, Z18, Z20
+	VSHUFF32X4    $0xdd, Z18, Z18, Z18
+	VADDPS        Z18, Z20, Z20
+	VSHUFPS       $0x44, Z20, Z19, Z18
+	VSHUFPS       $0xee, Z20, Z19, Z19
+	VADDPS        Z19, Z18, Z18
+	VSHUFPS       $0x88, Z18, Z18, Z19
+	VSHUFPS       $0xdd, Z18, Z18, Z18
+	VADDPS        Z18, Z19, Z19
+	VEXTRACTF32X4 $0x01, Z19, X18
+	CMPQ          80(AX), $0x00
+	JEQ           begun1
+	MOVQ          8(SP), SI
+	MOVQ          64(AX), R13
+	VMOVSD        16(SI)(R13*1), X20
+	VADDPS        X19, X20, X19
+	VMOVSD        16(SI)(R13*2), X20
+	VADDPS        X18, X20, X18
+
+begun1:
+	MOVQ   72(AX), SI
+	TESTQ  SI, SI
+	JEQ    unbiased1
+	VMOVSD 16(SI), X20
+	VADDPS X20, X19, X19
+	VMOVSD 16(SI), X20
+	VADDPS X20, X18, X18
+
+unbiased1:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified1
+	VXORPS X20, X20, X20
+	VMAXPS X19, X20, X19
+	VMAXPS X18, X20, X18
+
+rectified1:
+	MOVQ    8(SP), SI
+	MOVQ    64(AX), R13
+	VMOVLPS X19, 16(SI)(R13*1)
+	VMOVLPS X18, 16(SI)(R13*2)
+	MOVQ    64(AX), SI
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, 8(SP)
+	MOVQ    16(AX), SI
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	ADDQ    SI, BX
+	ADDQ    SI, DX
+	DECQ    (SP)
+	JNE     panel
 	VZEROUPPER
 	RET
 
@@ -28801,8 +30918,6 @@ TEXT ·narrow4x1_avx512(SB), $16-8
 	MOVQ 24(AX), R8
 	MOVQ (R8), R8
 	ADDQ DI, R8
-	MOVQ 104(AX), R9
-	MOVQ 112(AX), R10
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -28812,6 +30927,7 @@ panel:
 	XORQ   DI, DI
 	CMPQ   DI, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R9
 
 run:
 	VMOVUPS     (CX)(DI*1), Z4
@@ -28823,17 +30939,18 @@ run:
 	VFMADD231PS Z5, Z8, Z1
 	VFMADD231PS Z6, Z8, Z2
 	VFMADD231PS Z7, Z8, Z3
-	PREFETCHT0  (R9)(DI*1)
-	PREFETCHT0  (R10)(DI*1)
+	PREFETCHT0  (CX)(R9*1)
+	PREFETCHT0  (BX)(R9*1)
 	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R11
-	TESTQ       R11, R11
+	MOVQ        40(AX), R9
+	TESTQ       R9, R9
 	JEQ         summed
-	KMOVW       (R11), K1
+	KMOVW       (R9), K1
 	VMOVUPS.Z   (CX)(DI*1), K1, Z4
 	VMOVUPS.Z   (BX)(DI*1), K1, Z5
 	VMOVUPS.Z   (SI)(DI*1), K1, Z6
@@ -28865,20 +30982,17 @@ summed:
 	VEXTRACTF32X4 $0x03, Z5, X7
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          64(AX), R11
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R9
+	LEAQ          (R9)(R9*2), R10
 	VMOVSS        (DI), X8
 	VADDPS        X5, X8, X5
-	ADDQ          R11, DI
-	VMOVSS        (DI), X8
+	VMOVSS        (DI)(R9*1), X8
 	VADDPS        X4, X8, X4
-	ADDQ          R11, DI
-	VMOVSS        (DI), X8
+	VMOVSS        (DI)(R9*2), X8
 	VADDPS        X6, X8, X6
-	ADDQ          R11, DI
-	VMOVSS        (DI), X8
+	VMOVSS        (DI)(R10*1), X8
 	VADDPS        X7, X8, X7
-	ADDQ          R11, DI
 
 begun0:
 	MOVQ   72(AX), DI
@@ -28886,8 +31000,11 @@ begun0:
 	JEQ    unbiased0
 	VMOVSS (DI), X8
 	VADDPS X8, X5, X5
+	VMOVSS (DI), X8
 	VADDPS X8, X4, X4
+	VMOVSS (DI), X8
 	VADDPS X8, X6, X6
+	VMOVSS (DI), X8
 	VADDPS X8, X7, X7
 
 unbiased0:
@@ -28900,27 +31017,22 @@ unbiased0:
 	VMAXPS X7, X8, X7
 
 rectified0:
-	MOVQ   64(AX), R11
 	MOVQ   8(SP), DI
+	MOVQ   64(AX), R9
+	LEAQ   (R9)(R9*2), R10
 	VMOVSS X5, (DI)
-	ADDQ   R11, DI
-	VMOVSS X4, (DI)
-	ADDQ   R11, DI
-	VMOVSS X6, (DI)
-	ADDQ   R11, DI
-	VMOVSS X7, (DI)
-	ADDQ   R11, DI
+	VMOVSS X4, (DI)(R9*1)
+	VMOVSS X6, (DI)(R9*2)
+	VMOVSS X7, (DI)(R10*1)
 	MOVQ   64(AX), DI
-	SHLQ   $0x02, DI
+	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, 8(SP)
 	MOVQ   16(AX), DI
-	SHLQ   $0x02, DI
+	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, CX
 	ADDQ   DI, BX
 	ADDQ   DI, SI
 	ADDQ   DI, DX
-	ADDQ   DI, R9
-	ADDQ   DI, R10
 	DECQ   (SP)
 	JNE    panel
 	VZEROUPPER
@@ -28945,8 +31057,6 @@ TEXT ·narrow4x2_avx512(SB), $16-8
 	ADDQ DI, R9
 	MOVQ 8(R8), R8
 	ADDQ DI, R8
-	MOVQ 104(AX), R10
-	MOVQ 112(AX), R11
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -28960,6 +31070,7 @@ panel:
 	XORQ   DI, DI
 	CMPQ   DI, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R10
 
 run:
 	VMOVUPS     (CX)(DI*1), Z8
@@ -28976,17 +31087,18 @@ run:
 	VFMADD231PS Z9, Z12, Z3
 	VFMADD231PS Z10, Z12, Z5
 	VFMADD231PS Z11, Z12, Z7
-	PREFETCHT0  (R10)(DI*1)
-	PREFETCHT0  (R11)(DI*1)
+	PREFETCHT0  (CX)(R10*1)
+	PREFETCHT0  (BX)(R10*1)
 	ADDQ        $0x40, DI
+	ADDQ        $0x40, R10
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R12
-	TESTQ       R12, R12
+	MOVQ        40(AX), R10
+	TESTQ       R10, R10
 	JEQ         summed
-	KMOVW       (R12), K1
+	KMOVW       (R10), K1
 	VMOVUPS.Z   (CX)(DI*1), K1, Z8
 	VMOVUPS.Z   (BX)(DI*1), K1, Z9
 	VMOVUPS.Z   (SI)(DI*1), K1, Z10
@@ -29032,20 +31144,17 @@ summed:
 	VEXTRACTF32X4 $0x03, Z9, X11
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          64(AX), R12
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R10
+	LEAQ          (R10)(R10*2), R11
 	VMOVSD        (DI), X12
 	VADDPS        X9, X12, X9
-	ADDQ          R12, DI
-	VMOVSD        (DI), X12
+	VMOVSD        (DI)(R10*1), X12
 	VADDPS        X8, X12, X8
-	ADDQ          R12, DI
-	VMOVSD        (DI), X12
+	VMOVSD        (DI)(R10*2), X12
 	VADDPS        X10, X12, X10
-	ADDQ          R12, DI
-	VMOVSD        (DI), X12
+	VMOVSD        (DI)(R11*1), X12
 	VADDPS        X11, X12, X11
-	ADDQ          R12, DI
 
 begun0:
 	MOVQ   72(AX), DI
@@ -29053,8 +31162,11 @@ begun0:
 	JEQ    unbiased0
 	VMOVSD (DI), X12
 	VADDPS X12, X9, X9
+	VMOVSD (DI), X12
 	VADDPS X12, X8, X8
+	VMOVSD (DI), X12
 	VADDPS X12, X10, X10
+	VMOVSD (DI), X12
 	VADDPS X12, X11, X11
 
 unbiased0:
@@ -29067,27 +31179,22 @@ unbiased0:
 	VMAXPS X11, X12, X11
 
 rectified0:
-	MOVQ    64(AX), R12
 	MOVQ    8(SP), DI
+	MOVQ    64(AX), R10
+	LEAQ    (R10)(R10*2), R11
 	VMOVLPS X9, (DI)
-	ADDQ    R12, DI
-	VMOVLPS X8, (DI)
-	ADDQ    R12, DI
-	VMOVLPS X10, (DI)
-	ADDQ    R12, DI
-	VMOVLPS X11, (DI)
-	ADDQ    R12, DI
+	VMOVLPS X8, (DI)(R10*1)
+	VMOVLPS X10, (DI)(R10*2)
+	VMOVLPS X11, (DI)(R11*1)
 	MOVQ    64(AX), DI
-	SHLQ    $0x02, DI
+	IMUL3Q  $0x04, DI, DI
 	ADDQ    DI, 8(SP)
 	MOVQ    16(AX), DI
-	SHLQ    $0x02, DI
+	IMUL3Q  $0x04, DI, DI
 	ADDQ    DI, CX
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	ADDQ    DI, DX
-	ADDQ    DI, R10
-	ADDQ    DI, R11
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -29114,8 +31221,6 @@ TEXT ·narrow4x3_avx512(SB), $16-8
 	ADDQ DI, R10
 	MOVQ 16(R8), R8
 	ADDQ DI, R8
-	MOVQ 104(AX), R11
-	MOVQ 112(AX), R12
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -29133,6 +31238,7 @@ panel:
 	XORQ   DI, DI
 	CMPQ   DI, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R11
 
 run:
 	VMOVUPS     (CX)(DI*1), Z12
@@ -29154,17 +31260,18 @@ run:
 	VFMADD231PS Z13, Z16, Z5
 	VFMADD231PS Z14, Z16, Z8
 	VFMADD231PS Z15, Z16, Z11
-	PREFETCHT0  (R11)(DI*1)
-	PREFETCHT0  (R12)(DI*1)
+	PREFETCHT0  (CX)(R11*1)
+	PREFETCHT0  (BX)(R11*1)
 	ADDQ        $0x40, DI
+	ADDQ        $0x40, R11
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R13
-	TESTQ       R13, R13
+	MOVQ        40(AX), R11
+	TESTQ       R11, R11
 	JEQ         summed
-	KMOVW       (R13), K1
+	KMOVW       (R11), K1
 	VMOVUPS.Z   (CX)(DI*1), K1, Z12
 	VMOVUPS.Z   (BX)(DI*1), K1, Z13
 	VMOVUPS.Z   (SI)(DI*1), K1, Z14
@@ -29227,24 +31334,21 @@ summed:
 	VEXTRACTF32X4 $0x03, Z14, X15
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          64(AX), R13
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R11
+	LEAQ          (R11)(R11*2), R12
 	VMOVSD        (DI), X16
 	VINSERTPS     $0x20, 8(DI), X16, X16
 	VADDPS        X14, X16, X14
-	ADDQ          R13, DI
-	VMOVSD        (DI), X16
-	VINSERTPS     $0x20, 8(DI), X16, X16
+	VMOVSD        (DI)(R11*1), X16
+	VINSERTPS     $0x20, 8(DI)(R11*1), X16, X16
 	VADDPS        X12, X16, X12
-	ADDQ          R13, DI
-	VMOVSD        (DI), X16
-	VINSERTPS     $0x20, 8(DI), X16, X16
+	VMOVSD        (DI)(R11*2), X16
+	VINSERTPS     $0x20, 8(DI)(R11*2), X16, X16
 	VADDPS        X13, X16, X13
-	ADDQ          R13, DI
-	VMOVSD        (DI), X16
-	VINSERTPS     $0x20, 8(DI), X16, X16
+	VMOVSD        (DI)(R12*1), X16
+	VINSERTPS     $0x20, 8(DI)(R12*1), X16, X16
 	VADDPS        X15, X16, X15
-	ADDQ          R13, DI
 
 begun0:
 	MOVQ      72(AX), DI
@@ -29253,8 +31357,14 @@ begun0:
 	VMOVSD    (DI), X16
 	VINSERTPS $0x20, 8(DI), X16, X16
 	VADDPS    X16, X14, X14
+	VMOVSD    (DI), X16
+	VINSERTPS $0x20, 8(DI), X16, X16
 	VADDPS    X16, X12, X12
+	VMOVSD    (DI), X16
+	VINSERTPS $0x20, 8(DI), X16, X16
 	VADDPS    X16, X13, X13
+	VMOVSD    (DI), X16
+	VINSERTPS $0x20, 8(DI), X16, X16
 	VADDPS    X16, X15, X15
 
 unbiased0:
@@ -29267,31 +31377,26 @@ unbiased0:
 	VMAXPS X15, X16, X15
 
 rectified0:
-	MOVQ       64(AX), R13
 	MOVQ       8(SP), DI
+	MOVQ       64(AX), R11
+	LEAQ       (R11)(R11*2), R12
 	VMOVLPS    X14, (DI)
 	VEXTRACTPS $0x02, X14, 8(DI)
-	ADDQ       R13, DI
-	VMOVLPS    X12, (DI)
-	VEXTRACTPS $0x02, X12, 8(DI)
-	ADDQ       R13, DI
-	VMOVLPS    X13, (DI)
-	VEXTRACTPS $0x02, X13, 8(DI)
-	ADDQ       R13, DI
-	VMOVLPS    X15, (DI)
-	VEXTRACTPS $0x02, X15, 8(DI)
-	ADDQ       R13, DI
+	VMOVLPS    X12, (DI)(R11*1)
+	VEXTRACTPS $0x02, X12, 8(DI)(R11*1)
+	VMOVLPS    X13, (DI)(R11*2)
+	VEXTRACTPS $0x02, X13, 8(DI)(R11*2)
+	VMOVLPS    X15, (DI)(R12*1)
+	VEXTRACTPS $0x02, X15, 8(DI)(R12*1)
 	MOVQ       64(AX), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x04, DI, DI
 	ADDQ       DI, 8(SP)
 	MOVQ       16(AX), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x04, DI, DI
 	ADDQ       DI, CX
 	ADDQ       DI, BX
 	ADDQ       DI, SI
 	ADDQ       DI, DX
-	ADDQ       DI, R11
-	ADDQ       DI, R12
 	DECQ       (SP)
 	JNE        panel
 	VZEROUPPER
@@ -29320,8 +31425,6 @@ TEXT ·narrow4x4_avx512(SB), $16-8
 	ADDQ DI, R11
 	MOVQ 24(R8), R8
 	ADDQ DI, R8
-	MOVQ 104(AX), R12
-	MOVQ 112(AX), R13
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -29343,6 +31446,7 @@ panel:
 	XORQ   DI, DI
 	CMPQ   DI, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R12
 
 run:
 	VMOVUPS     (CX)(DI*1), Z16
@@ -29369,17 +31473,18 @@ run:
 	VFMADD231PS Z17, Z20, Z7
 	VFMADD231PS Z18, Z20, Z11
 	VFMADD231PS Z19, Z20, Z15
-	PREFETCHT0  (R12)(DI*1)
-	PREFETCHT0  (R13)(DI*1)
+	PREFETCHT0  (CX)(R12*1)
+	PREFETCHT0  (BX)(R12*1)
 	ADDQ        $0x40, DI
+	ADDQ        $0x40, R12
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R14
-	TESTQ       R14, R14
+	MOVQ        40(AX), R12
+	TESTQ       R12, R12
 	JEQ         summed
-	KMOVW       (R14), K1
+	KMOVW       (R12), K1
 	VMOVUPS.Z   (CX)(DI*1), K1, Z16
 	VMOVUPS.Z   (BX)(DI*1), K1, Z17
 	VMOVUPS.Z   (SI)(DI*1), K1, Z18
@@ -29456,20 +31561,17 @@ summed:
 	VEXTRACTF32X4 $0x03, Z18, X19
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          64(AX), R14
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R12
+	LEAQ          (R12)(R12*2), R13
 	VMOVUPS       (DI), X20
 	VADDPS        X18, X20, X18
-	ADDQ          R14, DI
-	VMOVUPS       (DI), X20
+	VMOVUPS       (DI)(R12*1), X20
 	VADDPS        X16, X20, X16
-	ADDQ          R14, DI
-	VMOVUPS       (DI), X20
+	VMOVUPS       (DI)(R12*2), X20
 	VADDPS        X17, X20, X17
-	ADDQ          R14, DI
-	VMOVUPS       (DI), X20
+	VMOVUPS       (DI)(R13*1), X20
 	VADDPS        X19, X20, X19
-	ADDQ          R14, DI
 
 begun0:
 	MOVQ    72(AX), DI
@@ -29477,8 +31579,11 @@ begun0:
 	JEQ     unbiased0
 	VMOVUPS (DI), X20
 	VADDPS  X20, X18, X18
+	VMOVUPS (DI), X20
 	VADDPS  X20, X16, X16
+	VMOVUPS (DI), X20
 	VADDPS  X20, X17, X17
+	VMOVUPS (DI), X20
 	VADDPS  X20, X19, X19
 
 unbiased0:
@@ -29491,27 +31596,22 @@ unbiased0:
 	VMAXPS X19, X20, X19
 
 rectified0:
-	MOVQ    64(AX), R14
 	MOVQ    8(SP), DI
+	MOVQ    64(AX), R12
+	LEAQ    (R12)(R12*2), R13
 	VMOVUPS X18, (DI)
-	ADDQ    R14, DI
-	VMOVUPS X16, (DI)
-	ADDQ    R14, DI
-	VMOVUPS X17, (DI)
-	ADDQ    R14, DI
-	VMOVUPS X19, (DI)
-	ADDQ    R14, DI
+	VMOVUPS X16, (DI)(R12*1)
+	VMOVUPS X17, (DI)(R12*2)
+	VMOVUPS X19, (DI)(R13*1)
 	MOVQ    64(AX), DI
-	SHLQ    $0x02, DI
+	IMUL3Q  $0x04, DI, DI
 	ADDQ    DI, 8(SP)
 	MOVQ    16(AX), DI
-	SHLQ    $0x02, DI
+	IMUL3Q  $0x04, DI, DI
 	ADDQ    DI, CX
 	ADDQ    DI, BX
 	ADDQ    DI, SI
 	ADDQ    DI, DX
-	ADDQ    DI, R12
-	ADDQ    DI, R13
 	DECQ    (SP)
 	JNE     panel
 	VZEROUPPER
@@ -29542,8 +31642,6 @@ TEXT ·narrow4x5_avx512(SB), $16-8
 	ADDQ DI, R12
 	MOVQ 32(R8), R8
 	ADDQ DI, R8
-	MOVQ 104(AX), R13
-	MOVQ 112(AX), R14
 
 panel:
 	VPXORD Z0, Z0, Z0
@@ -29569,6 +31667,7 @@ panel:
 	XORQ   DI, DI
 	CMPQ   DI, 32(AX)
 	JEQ    tail
+	MOVQ   104(AX), R13
 
 run:
 	VMOVUPS     (CX)(DI*1), Z20
@@ -29600,17 +31699,18 @@ run:
 	VFMADD231PS Z21, Z24, Z9
 	VFMADD231PS Z22, Z24, Z14
 	VFMADD231PS Z23, Z24, Z19
-	PREFETCHT0  (R13)(DI*1)
-	PREFETCHT0  (R14)(DI*1)
+	PREFETCHT0  (CX)(R13*1)
+	PREFETCHT0  (BX)(R13*1)
 	ADDQ        $0x40, DI
+	ADDQ        $0x40, R13
 	CMPQ        DI, 32(AX)
 	JNE         run
 
 tail:
-	MOVQ        40(AX), R15
-	TESTQ       R15, R15
+	MOVQ        40(AX), R13
+	TESTQ       R13, R13
 	JEQ         summed
-	KMOVW       (R15), K1
+	KMOVW       (R13), K1
 	VMOVUPS.Z   (CX)(DI*1), K1, Z20
 	VMOVUPS.Z   (BX)(DI*1), K1, Z21
 	VMOVUPS.Z   (SI)(DI*1), K1, Z22
@@ -29692,20 +31792,17 @@ summed:
 	VEXTRACTF32X4 $0x03, Z22, X23
 	CMPQ          80(AX), $0x00
 	JEQ           begun0
-	MOVQ          64(AX), R15
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R13
+	LEAQ          (R13)(R13*2), R14
 	VMOVUPS       (DI), X24
 	VADDPS        X22, X24, X22
-	ADDQ          R15, DI
-	VMOVUPS       (DI), X24
+	VMOVUPS       (DI)(R13*1), X24
 	VADDPS        X20, X24, X20
-	ADDQ          R15, DI
-	VMOVUPS       (DI), X24
+	VMOVUPS       (DI)(R13*2), X24
 	VADDPS        X21, X24, X21
-	ADDQ          R15, DI
-	VMOVUPS       (DI), X24
+	VMOVUPS       (DI)(R14*1), X24
 	VADDPS        X23, X24, X23
-	ADDQ          R15, DI
 
 begun0:
 	MOVQ    72(AX), DI
@@ -29713,8 +31810,11 @@ begun0:
 	JEQ     unbiased0
 	VMOVUPS (DI), X24
 	VADDPS  X24, X22, X22
+	VMOVUPS (DI), X24
 	VADDPS  X24, X20, X20
+	VMOVUPS (DI), X24
 	VADDPS  X24, X21, X21
+	VMOVUPS (DI), X24
 	VADDPS  X24, X23, X23
 
 unbiased0:
@@ -29727,16 +31827,13 @@ unbiased0:
 	VMAXPS X23, X24, X23
 
 rectified0:
-	MOVQ          64(AX), R15
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R13
+	LEAQ          (R13)(R13*2), R14
 	VMOVUPS       X22, (DI)
-	ADDQ          R15, DI
-	VMOVUPS       X20, (DI)
-	ADDQ          R15, DI
-	VMOVUPS       X21, (DI)
-	ADDQ          R15, DI
-	VMOVUPS       X23, (DI)
-	ADDQ          R15, DI
+	VMOVUPS       X20, (DI)(R13*1)
+	VMOVUPS       X21, (DI)(R13*2)
+	VMOVUPS       X23, (DI)(R14*1)
 	VSHUFF32X4    $0x44, Z9, Z4, Z20
 	VSHUFF32X4    $0xee, Z9, Z4, Z21
 	VADDPS        Z21, Z20, Z20
@@ -29756,64 +31853,377 @@ rectified0:
 	VEXTRACTF32X4 $0x02, Z21, X22
 	VEXTRACTF32X4 $0x03, Z21, X23
 	CMPQ          80(AX), $0x00
-	JEQ           begun4
-	MOVQ          64(AX), R15
+	JEQ           begun1
 	MOVQ          8(SP), DI
+	MOVQ          64(AX), R13
+	LEAQ          (R13)(R13*2), R14
 	VMOVSS        16(DI), X24
 	VADDPS        X21, X24, X21
-	ADDQ          R15, DI
-	VMOVSS        16(DI), X24
+	VMOVSS        16(DI)(R13*1), X24
 	VADDPS        X20, X24, X20
-	ADDQ          R15, DI
-	VMOVSS        16(DI), X24
+	VMOVSS        16(DI)(R13*2), X24
 	VADDPS        X22, X24, X22
-	ADDQ          R15, DI
-	VMOVSS        16(DI), X24
+	VMOVSS        16(DI)(R14*1), X24
 	VADDPS        X23, X24, X23
-	ADDQ          R15, DI
 
-begun4:
+begun1:
 	MOVQ   72(AX), DI
 	TESTQ  DI, DI
-	JEQ    unbiased4
+	JEQ    unbiased1
 	VMOVSS 16(DI), X24
 	VADDPS X24, X21, X21
+	VMOVSS 16(DI), X24
 	VADDPS X24, X20, X20
+	VMOVSS 16(DI), X24
 	VADDPS X24, X22, X22
+	VMOVSS 16(DI), X24
 	VADDPS X24, X23, X23
 
-unbiased4:
+unbiased1:
 	CMPQ   88(AX), $0x00
-	JEQ    rectified4
+	JEQ    rectified1
 	VXORPS X24, X24, X24
 	VMAXPS X21, X24, X21
 	VMAXPS X20, X24, X20
 	VMAXPS X22, X24, X22
 	VMAXPS X23, X24, X23
 
-rectified4:
-	MOVQ   64(AX), R15
+rectified1:
 	MOVQ   8(SP), DI
+	MOVQ   64(AX), R13
+	LEAQ   (R13)(R13*2), R14
 	VMOVSS X21, 16(DI)
-	ADDQ   R15, DI
-	VMOVSS X20, 16(DI)
-	ADDQ   R15, DI
-	VMOVSS X22, 16(DI)
-	ADDQ   R15, DI
-	VMOVSS X23, 16(DI)
-	ADDQ   R15, DI
+	VMOVSS X20, 16(DI)(R13*1)
+	VMOVSS X22, 16(DI)(R13*2)
+	VMOVSS X23, 16(DI)(R14*1)
 	MOVQ   64(AX), DI
-	SHLQ   $0x02, DI
+	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, 8(SP)
 	MOVQ   16(AX), DI
-	SHLQ   $0x02, DI
+	IMUL3Q $0x04, DI, DI
 	ADDQ   DI, CX
 	ADDQ   DI, BX
 	ADDQ   DI, SI
 	ADDQ   DI, DX
-	ADDQ   DI, R13
-	ADDQ   DI, R14
 	DECQ   (SP)
 	JNE    panel
+	VZEROUPPER
+	RET
+
+// func narrow4x6_avx512(p *narrow)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·narrow4x6_avx512(SB), $16-8
+	MOVQ p+0(FP), AX
+	MOVQ 96(AX), CX
+	MOVQ CX, (SP)
+	MOVQ 56(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	LEAQ (CX)(DX*1), BX
+	LEAQ (BX)(DX*1), SI
+	LEAQ (SI)(DX*1), DX
+	MOVQ 8(AX), DI
+	MOVQ 24(AX), R8
+	MOVQ (R8), R9
+	ADDQ DI, R9
+	MOVQ 8(R8), R10
+	ADDQ DI, R10
+	MOVQ 16(R8), R11
+	ADDQ DI, R11
+	MOVQ 24(R8), R12
+	ADDQ DI, R12
+	MOVQ 32(R8), R13
+	ADDQ DI, R13
+	MOVQ 40(R8), R8
+	ADDQ DI, R8
+
+panel:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	XORQ   DI, DI
+	CMPQ   DI, 32(AX)
+	JEQ    tail
+	MOVQ   104(AX), R14
+
+run:
+	VMOVUPS     (CX)(DI*1), Z24
+	VMOVUPS     (BX)(DI*1), Z25
+	VMOVUPS     (SI)(DI*1), Z26
+	VMOVUPS     (DX)(DI*1), Z27
+	VMOVUPS     (R9)(DI*1), Z28
+	VFMADD231PS Z24, Z28, Z0
+	VFMADD231PS Z25, Z28, Z6
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z18
+	VMOVUPS     (R10)(DI*1), Z28
+	VFMADD231PS Z24, Z28, Z1
+	VFMADD231PS Z25, Z28, Z7
+	VFMADD231PS Z26, Z28, Z13
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS     (R11)(DI*1), Z28
+	VFMADD231PS Z24, Z28, Z2
+	VFMADD231PS Z25, Z28, Z8
+	VFMADD231PS Z26, Z28, Z14
+	VFMADD231PS Z27, Z28, Z20
+	VMOVUPS     (R12)(DI*1), Z28
+	VFMADD231PS Z24, Z28, Z3
+	VFMADD231PS Z25, Z28, Z9
+	VFMADD231PS Z26, Z28, Z15
+	VFMADD231PS Z27, Z28, Z21
+	VMOVUPS     (R13)(DI*1), Z28
+	VFMADD231PS Z24, Z28, Z4
+	VFMADD231PS Z25, Z28, Z10
+	VFMADD231PS Z26, Z28, Z16
+	VFMADD231PS Z27, Z28, Z22
+	VMOVUPS     (R8)(DI*1), Z28
+	VFMADD231PS Z24, Z28, Z5
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z17
+	VFMADD231PS Z27, Z28, Z23
+	PREFETCHT0  (CX)(R14*1)
+	PREFETCHT0  (BX)(R14*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R14
+	CMPQ        DI, 32(AX)
+	JNE         run
+
+tail:
+	MOVQ        40(AX), R14
+	TESTQ       R14, R14
+	JEQ         summed
+	KMOVW       (R14), K1
+	VMOVUPS.Z   (CX)(DI*1), K1, Z24
+	VMOVUPS.Z   (BX)(DI*1), K1, Z25
+	VMOVUPS.Z   (SI)(DI*1), K1, Z26
+	VMOVUPS.Z   (DX)(DI*1), K1, Z27
+	VMOVUPS.Z   (R9)(DI*1), K1, Z28
+	VFMADD231PS Z24, Z28, Z0
+	VFMADD231PS Z25, Z28, Z6
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z18
+	VMOVUPS.Z   (R10)(DI*1), K1, Z28
+	VFMADD231PS Z24, Z28, Z1
+	VFMADD231PS Z25, Z28, Z7
+	VFMADD231PS Z26, Z28, Z13
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS.Z   (R11)(DI*1), K1, Z28
+	VFMADD231PS Z24, Z28, Z2
+	VFMADD231PS Z25, Z28, Z8
+	VFMADD231PS Z26, Z28, Z14
+	VFMADD231PS Z27, Z28, Z20
+	VMOVUPS.Z   (R12)(DI*1), K1, Z28
+	VFMADD231PS Z24, Z28, Z3
+	VFMADD231PS Z25, Z28, Z9
+	VFMADD231PS Z26, Z28, Z15
+	VFMADD231PS Z27, Z28, Z21
+	VMOVUPS.Z   (R13)(DI*1), K1, Z28
+	VFMADD231PS Z24, Z28, Z4
+	VFMADD231PS Z25, Z28, Z10
+	VFMADD231PS Z26, Z28, Z16
+	VFMADD231PS Z27, Z28, Z22
+	VMOVUPS.Z   (R8)(DI*1), K1, Z28
+	VFMADD231PS Z24, Z28, Z5
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z17
+	VFMADD231PS Z27, Z28, Z23
+
+summed:
+	VSHUFF32X4    $0x44, Z6, Z0, Z24
+	VSHUFF32X4    $0xee, Z6, Z0, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFF32X4    $0x44, Z18, Z12, Z25
+	VSHUFF32X4    $0xee, Z18, Z12, Z26
+	VADDPS        Z26, Z25, Z25
+	VSHUFF32X4    $0x88, Z25, Z24, Z26
+	VSHUFF32X4    $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z26, Z26
+	VSHUFF32X4    $0x44, Z7, Z1, Z24
+	VSHUFF32X4    $0xee, Z7, Z1, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFF32X4    $0x44, Z19, Z13, Z25
+	VSHUFF32X4    $0xee, Z19, Z13, Z27
+	VADDPS        Z27, Z25, Z25
+	VSHUFF32X4    $0x88, Z25, Z24, Z27
+	VSHUFF32X4    $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z27, Z27
+	VSHUFF32X4    $0x44, Z8, Z2, Z24
+	VSHUFF32X4    $0xee, Z8, Z2, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFF32X4    $0x44, Z20, Z14, Z25
+	VSHUFF32X4    $0xee, Z20, Z14, Z28
+	VADDPS        Z28, Z25, Z25
+	VSHUFF32X4    $0x88, Z25, Z24, Z28
+	VSHUFF32X4    $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z28, Z28
+	VSHUFF32X4    $0x44, Z9, Z3, Z24
+	VSHUFF32X4    $0xee, Z9, Z3, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFF32X4    $0x44, Z21, Z15, Z25
+	VSHUFF32X4    $0xee, Z21, Z15, Z29
+	VADDPS        Z29, Z25, Z25
+	VSHUFF32X4    $0x88, Z25, Z24, Z29
+	VSHUFF32X4    $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z29, Z29
+	VSHUFPS       $0x44, Z27, Z26, Z24
+	VSHUFPS       $0xee, Z27, Z26, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFPS       $0x44, Z29, Z28, Z25
+	VSHUFPS       $0xee, Z29, Z28, Z26
+	VADDPS        Z26, Z25, Z25
+	VSHUFPS       $0x88, Z25, Z24, Z26
+	VSHUFPS       $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z26, Z26
+	VEXTRACTF32X4 $0x01, Z26, X24
+	VEXTRACTF32X4 $0x02, Z26, X25
+	VEXTRACTF32X4 $0x03, Z26, X27
+	CMPQ          80(AX), $0x00
+	JEQ           begun0
+	MOVQ          8(SP), DI
+	MOVQ          64(AX), R14
+	LEAQ          (R14)(R14*2), R15
+	VMOVUPS       (DI), X28
+	VADDPS        X26, X28, X26
+	VMOVUPS       (DI)(R14*1), X28
+	VADDPS        X24, X28, X24
+	VMOVUPS       (DI)(R14*2), X28
+	VADDPS        X25, X28, X25
+	VMOVUPS       (DI)(R15*1), X28
+	VADDPS        X27, X28, X27
+
+begun0:
+	MOVQ    72(AX), DI
+	TESTQ   DI, DI
+	JEQ     unbiased0
+	VMOVUPS (DI), X28
+	VADDPS  X28, X26, X26
+	VMOVUPS (DI), X28
+	VADDPS  X28, X24, X24
+	VMOVUPS (DI), X28
+	VADDPS  X28, X25, X25
+	VMOVUPS (DI), X28
+	VADDPS  X28, X27, X27
+
+unbiased0:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified0
+	VXORPS X28, X28, X28
+	VMAXPS X26, X28, X26
+	VMAXPS X24, X28, X24
+	VMAXPS X25, X28, X25
+	VMAXPS X27, X28, X27
+
+rectified0:
+	MOVQ          8(SP), DI
+	MOVQ          64(AX), R14
+	LEAQ          (R14)(R14*2), R15
+	VMOVUPS       X26, (DI)
+	VMOVUPS       X24, (DI)(R14*1)
+	VMOVUPS       X25, (DI)(R14*2)
+	VMOVUPS       X27, (DI)(R15*1)
+	VSHUFF32X4    $0x44, Z10, Z4, Z24
+	VSHUFF32X4    $0xee, Z10, Z4, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFF32X4    $0x44, Z22, Z16, Z25
+	VSHUFF32X4    $0xee, Z22, Z16, Z26
+	VADDPS        Z26, Z25, Z25
+	VSHUFF32X4    $0x88, Z25, Z24, Z26
+	VSHUFF32X4    $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z26, Z26
+	VSHUFF32X4    $0x44, Z11, Z5, Z24
+	VSHUFF32X4    $0xee, Z11, Z5, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFF32X4    $0x44, Z23, Z17, Z25
+	VSHUFF32X4    $0xee, Z23, Z17, Z27
+	VADDPS        Z27, Z25, Z25
+	VSHUFF32X4    $0x88, Z25, Z24, Z27
+	VSHUFF32X4    $0xdd, Z25, Z24, Z24
+	VADDPS        Z24, Z27, Z27
+	VSHUFPS       $0x44, Z27, Z26, Z24
+	VSHUFPS       $0xee, Z27, Z26, Z25
+	VADDPS        Z25, Z24, Z24
+	VSHUFPS       $0x88, Z24, Z24, Z25
+	VSHUFPS       $0xdd, Z24, Z24, Z24
+	VADDPS        Z24, Z25, Z25
+	VEXTRACTF32X4 $0x01, Z25, X24
+	VEXTRACTF32X4 $0x02, Z25, X26
+	VEXTRACTF32X4 $0x03, Z25, X27
+	CMPQ          80(AX), $0x00
+	JEQ           begun1
+	MOVQ          8(SP), DI
+	MOVQ          64(AX), R14
+	LEAQ          (R14)(R14*2), R15
+	VMOVSD        16(DI), X28
+	VADDPS        X25, X28, X25
+	VMOVSD        16(DI)(R14*1), X28
+	VADDPS        X24, X28, X24
+	VMOVSD        16(DI)(R14*2), X28
+	VADDPS        X26, X28, X26
+	VMOVSD        16(DI)(R15*1), X28
+	VADDPS        X27, X28, X27
+
+begun1:
+	MOVQ   72(AX), DI
+	TESTQ  DI, DI
+	JEQ    unbiased1
+	VMOVSD 16(DI), X28
+	VADDPS X28, X25, X25
+	VMOVSD 16(DI), X28
+	VADDPS X28, X24, X24
+	VMOVSD 16(DI), X28
+	VADDPS X28, X26, X26
+	VMOVSD 16(DI), X28
+	VADDPS X28, X27, X27
+
+unbiased1:
+	CMPQ   88(AX), $0x00
+	JEQ    rectified1
+	VXORPS X28, X28, X28
+	VMAXPS X25, X28, X25
+	VMAXPS X24, X28, X24
+	VMAXPS X26, X28, X26
+	VMAXPS X27, X28, X27
+
+rectified1:
+	MOVQ    8(SP), DI
+	MOVQ    64(AX), R14
+	LEAQ    (R14)(R14*2), R15
+	VMOVLPS X25, 16(DI)
+	VMOVLPS X24, 16(DI)(R14*1)
+	VMOVLPS X26, 16(DI)(R14*2)
+	VMOVLPS X27, 16(DI)(R15*1)
+	MOVQ    64(AX), DI
+	IMUL3Q  $0x04, DI, DI
+	ADDQ    DI, 8(SP)
+	MOVQ    16(AX), DI
+	IMUL3Q  $0x04, DI, DI
+	ADDQ    DI, CX
+	ADDQ    DI, BX
+	ADDQ    DI, SI
+	ADDQ    DI, DX
+	DECQ    (SP)
+	JNE     panel
 	VZEROUPPER
 	RET

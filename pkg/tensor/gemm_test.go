@@ -90,3 +90,14 @@ func BenchmarkGemm(b *testing.B) {
 		}
 	}
 }
+
+// TestNarrowKernelsFindTheirRows is for kernels that may become wider.
+func TestNarrowKernelsFindTheirRows(t *testing.T) {
+	for _, k := range available() {
+		for r, cols := range k.narrow {
+			if most := len(new(worker).narrowAt); len(cols) > most {
+				t.Errorf("%s: a kernel of %d rows has %d columns, a worker at most %d", k.name, r+1, len(cols), most)
+			}
+		}
+	}
+}

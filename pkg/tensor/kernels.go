@@ -64,7 +64,7 @@ type narrow struct {
 	bias        unsafe.Pointer // nil, or a number for each column
 	load, relu  int            // not 0: begin with C; max(0, x) at the end
 	panels      int            // groups of rows, below each other
-	soon, soon2 uintptr        // rows of A that come into the cache, soon2 only for panels of four; the next with the next panel
+	soon        uintptr        // from rows of A to those that come into the cache: one, or two of three or four
 }
 
 // across is what the inner kernel of a convolution is told whose vectors lie
@@ -173,10 +173,9 @@ type kernels struct {
 	// load. nil: there are none.
 	turned []func(*tile)
 
-	// narrow[1][c-1] computes c columns of panels of narrowRows rows, narrow[0][c-1]
-	// of one row: strided sums over k.
-	narrow     [2][]func(*narrow)
-	narrowRows int
+	// narrow[r-1][c-1] computes c columns of panels of r rows: strided sums over k. More
+	// rows have no more columns.
+	narrow [][]func(*narrow)
 
 	// direct[r-1] computes tiles of r rows from taps in an image, with 1, 2 or 4
 	// vectors of a line; the last may be missing. nil: there are none.

@@ -5,46 +5,67 @@ package tensor
 const narrowBlock = 6 << 10
 
 // multiplyNarrow computes few columns of A and a B that is stored transposed. Both
-// are read where they are; rows says where those of the stored B begin, in bytes.
+// are read where they are; rows says where those of the stored B begin, in bytes, if
+// they are not bCol apart.
 func (w *worker) multiplyNarrow(p *product, rows []int64, i0, i1, j0, j1 int) {
 	w.aimNarrow(p)
-	high := w.k.narrowRows
-	step := max(narrowBlock/max(p.k, 1)/high, 1) * high
+	most, step := len(w.k.narrow), i1-i0
+	if step > most { // or divisions take as long as a small product, as below
+		step = max(narrowBlock/max(p.k, 1)/most, 1) * most
+	}
 	for i := i0; i < i1; i += step {
-		n := min(step, i1-i)
-		w.narrowRows(p, rows[j0:j1], 1, i, n/high, j0)
-		w.narrowRows(p, rows[j0:j1], 0, i+n/high*high, n%high, j0)
+		end := min(i+step, i1)
+		high, few := end-i, 1
+		if high > most {
+			high, few = heights(high, most)
+		}
+		w.narrowRows(p, rows, i, end, high, few, j0, j1)
 	}
 }
 
 // aimNarrow tells the kernels what is the same for all of them.
 func (w *worker) aimNarrow(p *product) {
-	w.narrow = narrow{aRow: uintptr(4 * p.aRow), cRow: uintptr(4 * p.cRow),
-		whole: p.k / sums * 4 * sums, load: flag(p.load), relu: flag(p.relu)}
+	for j := range w.narrowAt {
+		w.narrowAt[j] = int64(4 * j * p.bCol)
+	}
+	n := &w.narrow // field by field: a whole one takes as long as a small product
+	n.aRow, n.cRow, n.whole = uintptr(4*p.aRow), uintptr(4*p.cRow), p.k/sums*4*sums
+	n.load, n.relu, n.mask, n.mask2, n.soon = flag(p.load), flag(p.relu), nil, nil, 0
 	if rest := p.k % sums; rest > 0 {
-		w.narrow.mask = w.k.masks[min(rest, w.k.width)]
-		w.narrow.mask2 = w.k.masks[max(rest-w.k.width, 0)]
+		n.mask, n.mask2 = w.k.masks[min(rest, w.k.width)], w.k.masks[max(rest-w.k.width, 0)]
 	}
 }
 
-// narrowRows computes so many panels from row i on, of one row or of several, and the
-// columns from j on whose rows of B are given. If A comes from far, each group of
-// columns asks for some of the rows that come next.
-func (w *worker) narrowRows(p *product, rows []int64, several, i, panels, j int) {
-	if panels == 0 {
-		return
-	}
-	n, kernels, high := &w.narrow, w.k.narrow[several], 1+several*(w.k.narrowRows-1)
-	groups := blocksOf(len(rows), len(kernels))
-	for g := range groups {
-		from, to := len(rows)*g/groups, len(rows)*(g+1)/groups
-		n.a, n.b, n.bRows = pointer(p.a, i*p.aRow), pointer(p.b, 0), pointer(rows, from)
-		n.c, n.bias, n.panels = pointer(p.c, i*p.cRow+j+from), pointer(p.colBias, j+from), panels
-		n.soon = uintptr(n.a)
-		if p.far {
-			n.soon += uintptr(panels*high+(g*high+1)/2%high) * n.aRow
+// narrowRows computes rows i0 to i1 and columns j0 to j1: few panels of so many rows,
+// and then panels that have one row less. If A comes from far, each group of columns
+// asks for some of the rows that come next.
+func (w *worker) narrowRows(p *product, rows []int64, i0, i1, high, few, j0, j1 int) {
+	n := &w.narrow
+	wide, some := heights(j1-j0, len(w.k.narrow[high-1]))
+	for g, ask, from := 0, 0, j0; from < j1; g++ {
+		cols := wide
+		if g >= some {
+			cols--
 		}
-		n.soon2 = n.soon + n.aRow
-		kernels[to-from-1](n)
+		n.b, n.bRows = pointer(p.b, 0), pointer(rows, from)
+		if rows == nil {
+			n.b, n.bRows = pointer(p.b, from*p.bCol), pointer(w.narrowAt[:], 0)
+		}
+		n.bias = pointer(p.colBias, from)
+		if p.far {
+			n.soon = uintptr(i1-i0+ask) * n.aRow
+			if ask += (high + 1) / 2; ask >= high {
+				ask = 0
+			}
+		}
+		for i, r := i0, high; i < i1; r-- {
+			n.a, n.c, n.panels = pointer(p.a, i*p.aRow), pointer(p.c, i*p.cRow+from), few
+			if r < high {
+				n.panels = (i1 - i) / r
+			}
+			w.k.narrow[r-1][cols-1](n)
+			i += n.panels * r
+		}
+		from += cols
 	}
 }

@@ -16,7 +16,7 @@ func portable() *kernels {
 			k.lane[v] = append(k.lane[v], func(t *tile) { t.runLanes(r+1, v+1) })
 		}
 	}
-	k.narrow[1], k.narrowRows = []func(*narrow){(*narrow).run}, 1
+	k.narrow = [][]func(*narrow){{(*narrow).run}}
 	for r := range k.rows {
 		k.weight[0] = append(k.weight[0], func(g *weigh) { g.run(r+1, 1) })
 		k.weight[1] = append(k.weight[1], func(g *weigh) { g.run(r+1, 2) })

@@ -4,7 +4,8 @@ import "math"
 
 func productSweeps() []sweep {
 	return []sweep{
-		{[]string{"Gemm"}, 1000, sweepGemm},
+		{[]string{"Gemm"}, 1000, func(c *trial) { sweepGemm(c, c.gemm()) }},
+		{[]string{"Gemm"}, 192, func(c *trial) { sweepGemm(c, c.fewNarrow()) }},
 		{[]string{"Pack", "GemmPacked"}, 400, sweepPacked},
 		{[]string{"GemmBatch"}, 100, sweepGemmBatch},
 		{[]string{"GemmLanes"}, 400, sweepGemmLanes},
@@ -139,8 +140,17 @@ func (g Gemm) rowsOf(y, a []float32, first, end int) (part Gemm, partY, partA []
 	return part, from(y, first*d.Ldc), from(a, first*step)
 }
 
-func sweepGemm(c *trial) {
-	g := c.gemm()
+// fewNarrow draws narrow products of few rows and columns: every number of both.
+func (c *trial) fewNarrow() Gemm {
+	g := Gemm{M: 1 + c.i%4, N: 1 + c.i/4%6, TransB: true, Accumulate: c.r.IntN(2) == 0, Act: Act(c.r.IntN(int(ActReLU) + 1))}
+	if c.r.IntN(2) == 0 {
+		g.M, g.N = g.M+4*c.upTo(4), min(g.N+6*c.upTo(2), narrowColumns)
+	}
+	g.K = narrowDepth*g.N + c.upTo(300)
+	return g
+}
+
+func sweepGemm(c *trial, g Gemm) {
 	y, a, b := c.operands(&g)
 	c.batch(g.M, func(first, end int) {
 		part, y, a := g.rowsOf(y, a, first, end)

@@ -18,7 +18,7 @@ type worker struct {
 	k        *kernels
 	t        tile
 	narrow   narrow
-	narrowAt [narrowColumns]int64 // see multiplyNarrow
+	narrowAt [6]int64 // where rows of B begin that are evenly apart, in bytes: see multiplyNarrow
 	p        pack
 	weigh    weigh
 	weight   weightPart
