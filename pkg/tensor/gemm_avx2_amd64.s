@@ -11605,10 +11605,10 @@ rectified0:
 	MOVQ   64(AX), SI
 	VMOVSS X1, (DX)
 	MOVQ   64(AX), DX
-	IMUL3Q $0x01, DX, DX
+	SHLQ   $0x00, DX
 	ADDQ   DX, 8(SP)
 	MOVQ   16(AX), DX
-	IMUL3Q $0x01, DX, DX
+	SHLQ   $0x00, DX
 	ADDQ   DX, CX
 	DECQ   (SP)
 	JNE    panel
@@ -11717,10 +11717,10 @@ rectified0:
 	MOVQ    64(AX), DI
 	VMOVLPS X0, (DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -11851,10 +11851,10 @@ rectified0:
 	VMOVLPS    X1, (DX)
 	VEXTRACTPS $0x02, X1, 8(DX)
 	MOVQ       64(AX), DX
-	IMUL3Q     $0x01, DX, DX
+	SHLQ       $0x00, DX
 	ADDQ       DX, 8(SP)
 	MOVQ       16(AX), DX
-	IMUL3Q     $0x01, DX, DX
+	SHLQ       $0x00, DX
 	ADDQ       DX, CX
 	DECQ       (SP)
 	JNE        panel
@@ -11998,10 +11998,10 @@ rectified0:
 	MOVQ    64(AX), R9
 	VMOVUPS X1, (DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -12165,10 +12165,10 @@ rectified0:
 	VMOVUPS X1, (DX)
 	VMOVSS  X0, 16(DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -12345,10 +12345,10 @@ rectified0:
 	VMOVUPS X1, (DX)
 	VMOVLPS X0, 16(DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -12460,10 +12460,10 @@ rectified0:
 	VMOVSS X1, (BX)
 	VMOVSS X0, (BX)(DI*1)
 	MOVQ   64(AX), BX
-	IMUL3Q $0x02, BX, BX
+	SHLQ   $0x01, BX
 	ADDQ   BX, 8(SP)
 	MOVQ   16(AX), BX
-	IMUL3Q $0x02, BX, BX
+	SHLQ   $0x01, BX
 	ADDQ   BX, CX
 	ADDQ   BX, DX
 	DECQ   (SP)
@@ -12599,10 +12599,10 @@ rectified0:
 	VMOVLPS X0, (BX)
 	VMOVLPS X1, (BX)(R8*1)
 	MOVQ    64(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, 8(SP)
 	MOVQ    16(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, CX
 	ADDQ    BX, DX
 	DECQ    (SP)
@@ -12770,10 +12770,10 @@ rectified0:
 	VMOVLPS    X0, (BX)(R9*1)
 	VEXTRACTPS $0x02, X0, 8(BX)(R9*1)
 	MOVQ       64(AX), BX
-	IMUL3Q     $0x02, BX, BX
+	SHLQ       $0x01, BX
 	ADDQ       BX, 8(SP)
 	MOVQ       16(AX), BX
-	IMUL3Q     $0x02, BX, BX
+	SHLQ       $0x01, BX
 	ADDQ       BX, CX
 	ADDQ       BX, DX
 	DECQ       (SP)

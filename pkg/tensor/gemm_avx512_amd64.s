@@ -28189,10 +28189,10 @@ rectified0:
 	MOVQ   64(AX), SI
 	VMOVSS X2, (DX)
 	MOVQ   64(AX), DX
-	IMUL3Q $0x01, DX, DX
+	SHLQ   $0x00, DX
 	ADDQ   DX, 8(SP)
 	MOVQ   16(AX), DX
-	IMUL3Q $0x01, DX, DX
+	SHLQ   $0x00, DX
 	ADDQ   DX, CX
 	DECQ   (SP)
 	JNE    panel
@@ -28291,10 +28291,10 @@ rectified0:
 	MOVQ    64(AX), DI
 	VMOVLPS X3, (DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -28412,10 +28412,10 @@ rectified0:
 	VMOVLPS    X5, (DX)
 	VEXTRACTPS $0x02, X5, 8(DX)
 	MOVQ       64(AX), DX
-	IMUL3Q     $0x01, DX, DX
+	SHLQ       $0x00, DX
 	ADDQ       DX, 8(SP)
 	MOVQ       16(AX), DX
-	IMUL3Q     $0x01, DX, DX
+	SHLQ       $0x00, DX
 	ADDQ       DX, CX
 	DECQ       (SP)
 	JNE        panel
@@ -28543,10 +28543,10 @@ rectified0:
 	MOVQ    64(AX), R9
 	VMOVUPS X6, (DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -28688,10 +28688,10 @@ rectified0:
 	VMOVUPS X7, (DX)
 	VMOVSS  X5, 16(DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -28840,10 +28840,10 @@ rectified0:
 	VMOVUPS X8, (DX)
 	VMOVLPS X6, 16(DX)
 	MOVQ    64(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, 8(SP)
 	MOVQ    16(AX), DX
-	IMUL3Q  $0x01, DX, DX
+	SHLQ    $0x00, DX
 	ADDQ    DX, CX
 	DECQ    (SP)
 	JNE     panel
@@ -28942,10 +28942,10 @@ rectified0:
 	VMOVSS X3, (BX)
 	VMOVSS X2, (BX)(DI*1)
 	MOVQ   64(AX), BX
-	IMUL3Q $0x02, BX, BX
+	SHLQ   $0x01, BX
 	ADDQ   BX, 8(SP)
 	MOVQ   16(AX), BX
-	IMUL3Q $0x02, BX, BX
+	SHLQ   $0x01, BX
 	ADDQ   BX, CX
 	ADDQ   BX, DX
 	DECQ   (SP)
@@ -29061,10 +29061,10 @@ rectified0:
 	VMOVLPS X5, (BX)
 	VMOVLPS X4, (BX)(R8*1)
 	MOVQ    64(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, 8(SP)
 	MOVQ    16(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, CX
 	ADDQ    BX, DX
 	DECQ    (SP)
@@ -29205,10 +29205,10 @@ rectified0:
 	VMOVLPS    X6, (BX)(R9*1)
 	VEXTRACTPS $0x02, X6, 8(BX)(R9*1)
 	MOVQ       64(AX), BX
-	IMUL3Q     $0x02, BX, BX
+	SHLQ       $0x01, BX
 	ADDQ       BX, 8(SP)
 	MOVQ       16(AX), BX
-	IMUL3Q     $0x02, BX, BX
+	SHLQ       $0x01, BX
 	ADDQ       BX, CX
 	ADDQ       BX, DX
 	DECQ       (SP)
@@ -29359,10 +29359,10 @@ rectified0:
 	VMOVUPS X10, (BX)
 	VMOVUPS X8, (BX)(R10*1)
 	MOVQ    64(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, 8(SP)
 	MOVQ    16(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, CX
 	ADDQ    BX, DX
 	DECQ    (SP)
@@ -29540,10 +29540,10 @@ rectified0:
 	VMOVSS  X11, 16(BX)
 	VMOVSS  X13, 16(BX)(R11*1)
 	MOVQ    64(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, 8(SP)
 	MOVQ    16(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, CX
 	ADDQ    BX, DX
 	DECQ    (SP)
@@ -29734,10 +29734,10 @@ rectified0:
 	VMOVLPS X14, 16(BX)
 	VMOVLPS X15, 16(BX)(R12*1)
 	MOVQ    64(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, 8(SP)
 	MOVQ    16(AX), BX
-	IMUL3Q  $0x02, BX, BX
+	SHLQ    $0x01, BX
 	ADDQ    BX, CX
 	ADDQ    BX, DX
 	DECQ    (SP)
@@ -29854,10 +29854,10 @@ rectified0:
 	VMOVSS X3, (SI)(R8*1)
 	VMOVSS X5, (SI)(R8*2)
 	MOVQ   64(AX), SI
-	IMUL3Q $0x03, SI, SI
+	LEAQ   (SI)(SI*2), SI
 	ADDQ   SI, 8(SP)
 	MOVQ   16(AX), SI
-	IMUL3Q $0x03, SI, SI
+	LEAQ   (SI)(SI*2), SI
 	ADDQ   SI, CX
 	ADDQ   SI, BX
 	ADDQ   SI, DX
@@ -29997,10 +29997,10 @@ rectified0:
 	VMOVLPS X6, (SI)(R9*1)
 	VMOVLPS X8, (SI)(R9*2)
 	MOVQ    64(AX), SI
-	IMUL3Q  $0x03, SI, SI
+	LEAQ    (SI)(SI*2), SI
 	ADDQ    SI, 8(SP)
 	MOVQ    16(AX), SI
-	IMUL3Q  $0x03, SI, SI
+	LEAQ    (SI)(SI*2), SI
 	ADDQ    SI, CX
 	ADDQ    SI, BX
 	ADDQ    SI, DX
@@ -30174,10 +30174,10 @@ rectified0:
 	VMOVLPS    X10, (SI)(R10*2)
 	VEXTRACTPS $0x02, X10, 8(SI)(R10*2)
 	MOVQ       64(AX), SI
-	IMUL3Q     $0x03, SI, SI
+	LEAQ       (SI)(SI*2), SI
 	ADDQ       SI, 8(SP)
 	MOVQ       16(AX), SI
-	IMUL3Q     $0x03, SI, SI
+	LEAQ       (SI)(SI*2), SI
 	ADDQ       SI, CX
 	ADDQ       SI, BX
 	ADDQ       SI, DX
@@ -30364,10 +30364,10 @@ rectified0:
 	VMOVUPS X12, (SI)(R11*1)
 	VMOVUPS X13, (SI)(R11*2)
 	MOVQ    64(AX), SI
-	IMUL3Q  $0x03, SI, SI
+	LEAQ    (SI)(SI*2), SI
 	ADDQ    SI, 8(SP)
 	MOVQ    16(AX), SI
-	IMUL3Q  $0x03, SI, SI
+	LEAQ    (SI)(SI*2), SI
 	ADDQ    SI, CX
 	ADDQ    SI, BX
 	ADDQ    SI, DX
@@ -30617,10 +30617,10 @@ rectified1:
 	VMOVSS X16, 16(SI)(R12*1)
 	VMOVSS X15, 16(SI)(R12*2)
 	MOVQ   64(AX), SI
-	IMUL3Q $0x03, SI, SI
+	LEAQ   (SI)(SI*2), SI
 	ADDQ   SI, 8(SP)
 	MOVQ   16(AX), SI
-	IMUL3Q $0x03, SI, SI
+	LEAQ   (SI)(SI*2), SI
 	ADDQ   SI, CX
 	ADDQ   SI, BX
 	ADDQ   SI, DX
@@ -30889,10 +30889,10 @@ rectified1:
 	VMOVLPS X19, 16(SI)(R13*1)
 	VMOVLPS X18, 16(SI)(R13*2)
 	MOVQ    64(AX), SI
-	IMUL3Q  $0x03, SI, SI
+	LEAQ    (SI)(SI*2), SI
 	ADDQ    SI, 8(SP)
 	MOVQ    16(AX), SI
-	IMUL3Q  $0x03, SI, SI
+	LEAQ    (SI)(SI*2), SI
 	ADDQ    SI, CX
 	ADDQ    SI, BX
 	ADDQ    SI, DX
@@ -31025,10 +31025,10 @@ rectified0:
 	VMOVSS X6, (DI)(R9*2)
 	VMOVSS X7, (DI)(R10*1)
 	MOVQ   64(AX), DI
-	IMUL3Q $0x04, DI, DI
+	SHLQ   $0x02, DI
 	ADDQ   DI, 8(SP)
 	MOVQ   16(AX), DI
-	IMUL3Q $0x04, DI, DI
+	SHLQ   $0x02, DI
 	ADDQ   DI, CX
 	ADDQ   DI, BX
 	ADDQ   DI, SI
@@ -31187,10 +31187,10 @@ rectified0:
 	VMOVLPS X10, (DI)(R10*2)
 	VMOVLPS X11, (DI)(R11*1)
 	MOVQ    64(AX), DI
-	IMUL3Q  $0x04, DI, DI
+	SHLQ    $0x02, DI
 	ADDQ    DI, 8(SP)
 	MOVQ    16(AX), DI
-	IMUL3Q  $0x04, DI, DI
+	SHLQ    $0x02, DI
 	ADDQ    DI, CX
 	ADDQ    DI, BX
 	ADDQ    DI, SI
@@ -31389,10 +31389,10 @@ rectified0:
 	VMOVLPS    X15, (DI)(R12*1)
 	VEXTRACTPS $0x02, X15, 8(DI)(R12*1)
 	MOVQ       64(AX), DI
-	IMUL3Q     $0x04, DI, DI
+	SHLQ       $0x02, DI
 	ADDQ       DI, 8(SP)
 	MOVQ       16(AX), DI
-	IMUL3Q     $0x04, DI, DI
+	SHLQ       $0x02, DI
 	ADDQ       DI, CX
 	ADDQ       DI, BX
 	ADDQ       DI, SI
@@ -31604,10 +31604,10 @@ rectified0:
 	VMOVUPS X17, (DI)(R12*2)
 	VMOVUPS X19, (DI)(R13*1)
 	MOVQ    64(AX), DI
-	IMUL3Q  $0x04, DI, DI
+	SHLQ    $0x02, DI
 	ADDQ    DI, 8(SP)
 	MOVQ    16(AX), DI
-	IMUL3Q  $0x04, DI, DI
+	SHLQ    $0x02, DI
 	ADDQ    DI, CX
 	ADDQ    DI, BX
 	ADDQ    DI, SI
@@ -31897,10 +31897,10 @@ rectified1:
 	VMOVSS X22, 16(DI)(R13*2)
 	VMOVSS X23, 16(DI)(R14*1)
 	MOVQ   64(AX), DI
-	IMUL3Q $0x04, DI, DI
+	SHLQ   $0x02, DI
 	ADDQ   DI, 8(SP)
 	MOVQ   16(AX), DI
-	IMUL3Q $0x04, DI, DI
+	SHLQ   $0x02, DI
 	ADDQ   DI, CX
 	ADDQ   DI, BX
 	ADDQ   DI, SI
@@ -32215,10 +32215,10 @@ rectified1:
 	VMOVLPS X26, 16(DI)(R14*2)
 	VMOVLPS X27, 16(DI)(R15*1)
 	MOVQ    64(AX), DI
-	IMUL3Q  $0x04, DI, DI
+	SHLQ    $0x02, DI
 	ADDQ    DI, 8(SP)
 	MOVQ    16(AX), DI
-	IMUL3Q  $0x04, DI, DI
+	SHLQ    $0x02, DI
 	ADDQ    DI, CX
 	ADDQ    DI, BX
 	ADDQ    DI, SI
