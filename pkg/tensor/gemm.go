@@ -42,10 +42,13 @@ func (e *Engine) Gemm(c, a, b []float32, g Gemm) {
 	e.multiply(&e.product)
 }
 
-// set makes p the complete g as its parts see it.
+// set makes p, the zero product, the complete g as its parts see it. It does so field by
+// field: to copy a whole one takes as long as a small product.
 func (p *product) set(c, a, b []float32, g *Gemm) {
-	*p = product{m: g.M, n: g.N, k: g.K, a: a, b: b, c: c, aRow: g.Lda, aCol: 1, bRow: g.Ldb, bCol: 1, cRow: g.Ldc,
-		load: g.Accumulate, colBias: g.Bias, act: g.Act, narrow: g.narrow()}
+	p.m, p.n, p.k = g.M, g.N, g.K
+	p.a, p.b, p.c = a, b, c
+	p.aRow, p.aCol, p.bRow, p.bCol, p.cRow = g.Lda, 1, g.Ldb, 1, g.Ldc
+	p.load, p.colBias, p.act, p.narrow = g.Accumulate, g.Bias, g.Act, g.narrow()
 	if g.TransA {
 		p.aRow, p.aCol = 1, g.Lda
 	}
@@ -57,16 +60,15 @@ func (p *product) set(c, a, b []float32, g *Gemm) {
 	}
 }
 
-// multiply runs a product on all threads that are worth it.
+// multiply runs a product on all threads that are worth it. Then p is zero again.
 func (e *Engine) multiply(p *product) {
-	if p.m == 0 || p.n == 0 {
-		return
+	if p.m > 0 && p.n > 0 {
+		if p.betterSwapped(e.k) {
+			e.spare = grow(e.spare, p.m*p.n)
+			*p = p.swap(e.spare)
+		}
+		e.pool.run(p, p.parts(e.k, e.threads))
 	}
-	if p.betterSwapped(e.k) {
-		e.spare = grow(e.spare, p.m*p.n)
-		*p = p.swap(e.spare)
-	}
-	e.pool.run(p, p.parts(e.k, e.threads))
 	*p = product{}
 }
 

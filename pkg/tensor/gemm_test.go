@@ -101,3 +101,17 @@ func TestNarrowKernelsFindTheirRows(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsLeftOfAnEmptyProduct is for what a product with no rows was told.
+func TestNothingIsLeftOfAnEmptyProduct(t *testing.T) {
+	for _, e := range engines(t, 1) {
+		var p Packed
+		e.Pack(&p, []float32{5, 6, 7, 8}, Gemm{N: 2, K: 2})
+		e.GemmPacked(nil, nil, &p, Gemm{Act: ActReLU})
+		c := make([]float32, 2)
+		e.Gemm(c, []float32{1, 2}, []float32{1, 0, -1, -1}, Gemm{M: 1, N: 2, K: 2})
+		if c[0] != -1 || c[1] != -2 {
+			t.Errorf("%s: %v, want -1 and -2", e.ISA(), c)
+		}
+	}
+}
