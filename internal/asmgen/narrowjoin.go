@@ -48,7 +48,7 @@ func (n *narrow) join(blocks []block) reg.VecVirtual {
 
 // fold adds what two shuffles choose of x and y. Either may be missing, and so is the
 // result if both are.
-func (t *tile) fold(shuffle func(choice uint64, x, y, to reg.VecVirtual), first, second uint64, x, y reg.VecVirtual) reg.VecVirtual {
+func (n *narrow) fold(shuffle func(choice uint64, x, y, to reg.VecVirtual), first, second uint64, x, y reg.VecVirtual) reg.VecVirtual {
 	if x == nil {
 		x = y
 	}
@@ -58,25 +58,25 @@ func (t *tile) fold(shuffle func(choice uint64, x, y, to reg.VecVirtual), first,
 	if x == nil {
 		return nil
 	}
-	a, b := t.vec(t.Context), t.vec(t.Context)
+	a, b := n.vec(n.Context), n.vec(n.Context)
 	shuffle(first, x, y, a)
 	shuffle(second, x, y, b)
-	t.VADDPS(b, a, a)
+	n.VADDPS(b, a, a)
 	return a
 }
 
 // blocks chooses blocks of 128 bits of x, and then of y.
-func (t *tile) blocks(choice uint64, x, y, to reg.VecVirtual) {
-	if t.wide() {
-		t.VSHUFF32X4(operand.Imm(choice), y, x, to)
+func (n *narrow) blocks(choice uint64, x, y, to reg.VecVirtual) {
+	if n.wide() {
+		n.VSHUFF32X4(operand.Imm(choice), y, x, to)
 	} else {
-		t.VPERM2F128(operand.Imm(choice), y, x, to)
+		n.VPERM2F128(operand.Imm(choice), y, x, to)
 	}
 }
 
 // floats does so within each block.
-func (t *tile) floats(choice uint64, x, y, to reg.VecVirtual) {
-	t.VSHUFPS(operand.Imm(choice), y, x, to)
+func (n *narrow) floats(choice uint64, x, y, to reg.VecVirtual) {
+	n.VSHUFPS(operand.Imm(choice), y, x, to)
 }
 
 // finish adds C and the bias to blocks, applies max(0, x), and stores.

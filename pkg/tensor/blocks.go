@@ -341,6 +341,9 @@ func groups(rows, most int) [2]group {
 // heights cuts rows into panels, of most rows at most: few of height high, the others
 // have one row less.
 func heights(rows, most int) (high, few int) {
+	if rows <= most {
+		return rows, 1
+	}
 	panels := blocksOf(rows, most)
 	high = blocksOf(rows, panels)
 	return high, rows - panels*(high-1)

@@ -64,7 +64,7 @@ type narrow struct {
 	bias        unsafe.Pointer // nil, or a number for each column
 	load, relu  int            // not 0: begin with C; max(0, x) at the end
 	panels      int            // groups of rows, below each other
-	soon        uintptr        // from rows of A to those that come into the cache: one, or two of three or four
+	soon        uintptr        // from the first row of A to one that comes into the cache; with three rows or four, from the second too
 }
 
 // across is what the inner kernel of a convolution is told whose vectors lie

@@ -10,15 +10,12 @@ const narrowBlock = 6 << 10
 func (w *worker) multiplyNarrow(p *product, rows []int64, i0, i1, j0, j1 int) {
 	w.aimNarrow(p)
 	most, step := len(w.k.narrow), i1-i0
-	if step > most { // or divisions take as long as a small product, as below
+	if step > most { // or a division takes as long as a small product
 		step = max(narrowBlock/max(p.k, 1)/most, 1) * most
 	}
 	for i := i0; i < i1; i += step {
 		end := min(i+step, i1)
-		high, few := end-i, 1
-		if high > most {
-			high, few = heights(high, most)
-		}
+		high, few := heights(end-i, most)
 		w.narrowRows(p, rows, i, end, high, few, j0, j1)
 	}
 }
