@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // typed runs the tool in this process, as if a user had typed args.
@@ -147,6 +148,17 @@ func TestNoClusterThere(t *testing.T) {
 			}
 			if took > 8*time.Second {
 				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// Help takes what stands in backquotes for the name of a flag's value.
+func TestHelpOfFlags(t *testing.T) {
+	for _, cmd := range (Program{}).root().Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if strings.Contains(f.Usage, "`") {
+				t.Errorf("%s --%s: %s", cmd.Name(), f.Name, f.Usage)
 			}
 		})
 	}

@@ -155,13 +155,17 @@ func (m *model) classifies() bool {
 // largest, and its probability. A network that ends in softmax gives
 // probabilities, any other gives their logarithms up to a constant.
 func (m *model) surest(y []float32) (class int, probability float64) {
+	table := m.plan.Table()
+	last := table[len(table)-1].Kind
+	if len(y) == 1 {
+		return second(float64(y[0]), last == "sigmoid")
+	}
 	for i, v := range y {
 		if v > y[class] {
 			class = i
 		}
 	}
-	table := m.plan.Table()
-	if table[len(table)-1].Kind == "softmax" {
+	if last == "softmax" {
 		return class, float64(y[class])
 	}
 	sum := 0.0
@@ -169,6 +173,18 @@ func (m *model) surest(y []float32) (class int, probability float64) {
 		sum += math.Exp(float64(v - y[class]))
 	}
 	return class, 1 / sum
+}
+
+// second reads y as the probability of the second of two classes, or as what
+// sigmoid makes one of.
+func second(y float64, isProbability bool) (class int, probability float64) {
+	if !isProbability {
+		y = 1 / (1 + math.Exp(-y))
+	}
+	if y > 0.5 {
+		return 1, y
+	}
+	return 0, 1 - y
 }
 
 func (m *model) classOf(y []float32, b *nn.Batch, row int) prediction {

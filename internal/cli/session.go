@@ -35,7 +35,7 @@ type session struct {
 func (s *session) addFlags(f *pflag.FlagSet) {
 	f.StringSliceVarP(&s.coordinators, "coordinators", "c", []string{fmt.Sprintf("127.0.0.1:%d", basePort)},
 		"addresses of coordinators, host:port; any of them will do")
-	f.StringVar(&s.security.CA, "tls-ca", "", "certificate of the cluster's authority (ca.pem of `lockstep certs`)")
+	f.StringVar(&s.security.CA, "tls-ca", "", "certificate of the cluster's authority (ca.pem of lockstep certs)")
 	f.StringVar(&s.security.Cert, "tls-cert", "", "certificate to show")
 	f.StringVar(&s.security.Key, "tls-key", "", "private key of that certificate")
 }
