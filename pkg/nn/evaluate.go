@@ -6,7 +6,7 @@ import (
 )
 
 // ErrNoRecords means that an evaluation saw no record with a weight.
-var ErrNoRecords = errors.New("no records to evaluate")
+var ErrNoRecords = errors.New("no records to evaluate: none has a weight in the loss")
 
 // ResetEval begins an evaluation.
 func (t *Trainer) ResetEval() { clear(t.eval) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-ml/lockstep/internal/nearest"
@@ -83,7 +84,7 @@ func (f Field) bounds() string {
 		value *float64
 	}{{"at least", f.Min}, {"above", f.Above}, {"at most", f.Max}, {"below", f.Below}} {
 		if b.value != nil {
-			s = append(s, fmt.Sprintf("%s %v", b.word, *b.value))
+			s = append(s, b.word+" "+strconv.FormatFloat(*b.value, 'f', -1, 64))
 		}
 	}
 	return strings.Join(s, " and ")

@@ -37,6 +37,9 @@ func fitCrossEntropy(s *LossSite) Loss {
 	if l.weights != nil && len(l.weights) != l.classes {
 		s.Fail("class_weights has %d numbers; expected %d, one for every class", len(l.weights), l.classes)
 	}
+	if l.weights != nil && slices.Max(l.weights) == 0 {
+		s.Fail("class_weights are all 0: nothing would be learned")
+	}
 	if s.Target.Mixed && (l.weights != nil || l.ignore >= 0) {
 		s.Fail("class_weights and ignore do not go together with mixup; choose one")
 	}
@@ -51,6 +54,10 @@ func fitCrossEntropy(s *LossSite) Loss {
 func (s *LossSite) classes(kind string, width int) bool {
 	if s.Target.Kind != TargetClass {
 		s.Fail("%s needs a class as target, but the data set has %s; use mse, or choose another target", kind, targetName(s.Target))
+		return false
+	}
+	if s.Target.Classes == 1 {
+		s.Fail("%s tells classes apart, but all records of the data set are of one; is target the right column?", kind)
 		return false
 	}
 	want := append(slices.Clone(s.Target.Shape), width)

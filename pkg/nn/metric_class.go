@@ -7,6 +7,9 @@ func topKKind() metricKind {
 			integer("k", 5, "how many outputs count").min(1).short()),
 		fit: func(s *LossSite) metric {
 			s.needClasses("top_k")
+			if want := s.Target.Size() * s.Target.Classes; s.Target.Kind == TargetClass && size(s.Out) != want {
+				s.Fail("top_k needs a number for each class, but the network gives one for both; use accuracy")
+			}
 			return topK{k: s.Int("k")}
 		},
 	}

@@ -53,11 +53,11 @@ func TestPlanErrors(t *testing.T) {
 		{"unknown field", image, func(s *Spec) { s.Model = layers(l("flatten"), l("dense", "units", 10, "unit", 3)) },
 			`model[1].dense.unit: dense has no field "unit"; did you mean "units"?`},
 		{"missing field", image, func(s *Spec) { s.Model = layers(l("flatten"), l("dense")) },
-			`model[1].dense: dense needs "units": number of outputs (an integer at least 1 and at most 1.6777216e+07)`},
+			`model[1].dense: dense needs "units": number of outputs (an integer at least 1 and at most 16777216)`},
 		{"wrong type", image, func(s *Spec) { s.Model = dense("ten") },
-			`model[1].dense.units: is "ten"; expected an integer at least 1 and at most 1.6777216e+07`},
+			`model[1].dense.units: is "ten"; expected an integer at least 1 and at most 16777216`},
 		{"out of bounds", image, func(s *Spec) { s.Model = dense(0) },
-			`model[1].dense.units: is 0; expected an integer at least 1 and at most 1.6777216e+07`},
+			`model[1].dense.units: is 0; expected an integer at least 1 and at most 16777216`},
 		{"dense on an image", image, func(s *Spec) { s.Model = layers(l("dense", "units", 10)) },
 			`model[0].dense: dense works on vectors, but its input is (1, 8, 8); put flatten before it`},
 		{"conv on a vector", image, func(s *Spec) { s.Model = layers(l("flatten"), l("conv2d", "filters", 3)) },
@@ -84,6 +84,15 @@ func TestPlanErrors(t *testing.T) {
 		}, `adamm: there is no optimizer "adamm"; did you mean "adam"?
 cosine.end: is 3; expected a number at least 0 and at most 1
 mae: mae needs numbers as target, but the data set has classes; use accuracy`},
+		{"one class", classInput(1, 1, 8, 8), func(s *Spec) { s.Model = dense(1) },
+			`cross_entropy: cross_entropy tells classes apart, but all records of the data set are of one; is target the right column?`},
+		{"class_weights of nothing", classInput(2, 1, 8, 8), func(s *Spec) {
+			s.Model = dense(2)
+			s.Loss = makeNode("cross_entropy", "class_weights", []any{0.0, 0.0})
+		}, `cross_entropy: class_weights are all 0: nothing would be learned`},
+		{"top_k of one number", classInput(2, 1, 8, 8), func(s *Spec) {
+			s.Model, s.Loss, s.Metrics = dense(1), makeNode("binary_cross_entropy"), []Node{makeNode("top_k")}
+		}, `top_k: top_k needs a number for each class, but the network gives one for both; use accuracy`},
 		{"no layers", image, func(s *Spec) { s.Model = nil }, "model: has no layers; the least is one, say dense"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
