@@ -88,6 +88,7 @@ func corrupt() map[string]struct {
 		"csv test far away":        {second(head + "3e38,north,10,1000\n"), with(withTest, map[string]any{"normalise": "none"})},
 		"csv test class":           {second("area,where,age,price\n1,norht,1,1\n"), with(withTest, map[string]any{"target": "where"})},
 		"csv only a target":        {table("price\n1\n"), with(csvSection, map[string]any{"columns": nil})},
+		"csv no weight":            {table(head + "0,north,10,1000\n0,south,9,900\n"), with(csvSection, map[string]any{"weight": "area"})},
 		"csv names":                {table("1,2\n"), map[string]any{"format": "csv", "train": "houses.csv", "target": "a", "header": false, "names": []any{"a", "b", "c"}}},
 	}
 }

@@ -168,6 +168,9 @@ func (o *CSV) conclude(rows *csvRows, learners []*learner, m *shard.Manifest) er
 		if l.n == 0 && len(l.words) == 0 {
 			return rows.src.bad("column %q has no values in the training set; set columns.%s: ignore", l.name, l.name)
 		}
+		if l.name == o.Weight && l.high <= 0 {
+			return rows.src.bad("weight %q is positive in no record; correct it, or leave out weight", l.name)
+		}
 		if l.name == o.Target {
 			o.concludeTarget(l, m)
 		}
