@@ -26,7 +26,7 @@ type Config struct {
 
 // AddFlags adds the flags --tls-ca, --tls-cert, --tls-key and --insecure.
 func (c *Config) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&c.CA, "tls-ca", c.CA, "certificate of the cluster's authority (ca.pem of `lockstep certs`)")
+	f.StringVar(&c.CA, "tls-ca", c.CA, "certificate of the cluster's authority (ca.pem of lockstep certs)")
 	f.StringVar(&c.Cert, "tls-cert", c.Cert, "certificate of this process")
 	f.StringVar(&c.Key, "tls-key", c.Key, "private key of this process")
 	f.BoolVar(&c.Insecure, "insecure", c.Insecure, "listen without TLS on an address that is not loopback")
