@@ -57,7 +57,7 @@ func (s *LossSite) classes(kind string, width int) bool {
 		return false
 	}
 	if s.Target.Classes == 1 {
-		s.Fail("%s tells classes apart, but all records of the data set are of one; is target the right column?", kind)
+		s.Fail("%s tells classes apart, but the data set has one; check its target, or under of a folder of images", kind)
 		return false
 	}
 	want := append(slices.Clone(s.Target.Shape), width)

@@ -85,7 +85,7 @@ func TestPlanErrors(t *testing.T) {
 cosine.end: is 3; expected a number at least 0 and at most 1
 mae: mae needs numbers as target, but the data set has classes; use accuracy`},
 		{"one class", classInput(1, 1, 8, 8), func(s *Spec) { s.Model = dense(1) },
-			`cross_entropy: cross_entropy tells classes apart, but all records of the data set are of one; is target the right column?`},
+			`cross_entropy: cross_entropy tells classes apart, but the data set has one; check its target, or under of a folder of images`},
 		{"class_weights of nothing", classInput(2, 1, 8, 8), func(s *Spec) {
 			s.Model = dense(2)
 			s.Loss = makeNode("cross_entropy", "class_weights", []any{0.0, 0.0})
