@@ -85,7 +85,11 @@ func walkImages(ctx context.Context, s split, full string, visit func(string, fu
 	root := os.DirFS(full)
 	var names []string
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+		if err != nil {
+			return err
+		}
+		regular, err := isFile(root, name, d)
+		if regular {
 			names = append(names, name)
 		}
 		return errors.Join(err, ctx.Err())
@@ -105,6 +109,25 @@ func walkImages(ctx context.Context, s split, full string, visit func(string, fu
 	return nil
 }
 
+// isFile reports whether an entry of a folder is a file or a link to one. A link to a
+// folder is refused: it may lead back to where it is.
+func isFile(root fs.FS, name string, d fs.DirEntry) (bool, error) {
+	if d.Type() != fs.ModeSymlink {
+		return d.Type().IsRegular(), nil
+	}
+	to, err := fs.Stat(root, name)
+	if err != nil {
+		return false, err
+	}
+	if to.IsDir() {
+		return false, fmt.Errorf("%s is a link to a folder; put the folder itself there, or remove it", name)
+	}
+	return to.Mode().IsRegular(), nil
+}
+
+// errLink is of a link in an archive, which has no picture of its own there.
+var errLink = errors.New("is a link; pack it with tar --dereference --hard-dereference")
+
 // tarImages visits the files of an archive.
 func (s *source) tarImages(ctx context.Context, visit func(string, func() (io.ReadCloser, error)) error) error {
 	r, err := s.reader(ctx)
@@ -121,10 +144,16 @@ func (s *source) tarImages(ctx context.Context, visit func(string, func() (io.Re
 			return s.bad("is no tar archive and no folder; give a folder of classes, or a .tar or .tar.gz of it")
 		case err != nil:
 			return s.unreadable(err)
-		case h.Typeflag != tar.TypeReg:
+		}
+		open := func() (io.ReadCloser, error) { return io.NopCloser(archive), nil }
+		switch h.Typeflag {
+		case tar.TypeReg:
+		case tar.TypeLink, tar.TypeSymlink:
+			open = func() (io.ReadCloser, error) { return nil, errLink }
+		default:
 			continue
 		}
-		if err := visit(path.Clean(h.Name), func() (io.ReadCloser, error) { return io.NopCloser(archive), nil }); err != nil {
+		if err := visit(path.Clean(h.Name), open); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package dataset
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -149,6 +150,47 @@ func TestImagesRefuses(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+}
+
+// Links to files count as files; others, which have no picture to read, are refused.
+func TestImageLinks(t *testing.T) {
+	root := folder(t, pets(t))
+	section := map[string]any{"format": "images", "train": "linked", "size": 2}
+	link := func(to, from string) {
+		t.Helper()
+		from = filepath.Join(root, "linked", from)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(from), 0o755), os.Symlink(filepath.Join(root, "pets", to), from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("train/cat/a.PNG", "cat/a.png")
+	link("train/dog/b.png", "dog/b.png")
+	spec, m, _ := build(t, section, root)
+	if b := all(t, open(t, spec, root, m, "")); len(b.Classes) != 2 {
+		t.Errorf("classes %v of two links", b.Classes)
+	}
+	refused := func(want string) {
+		t.Helper()
+		if _, _, err := Build(t.Context(), decodeSpec(t, section), root); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	link("train/dog", "emu")
+	refused("emu is a link to a folder; put the folder itself there, or remove it")
+	if err := os.Remove(filepath.Join(root, "linked", "emu")); err != nil {
+		t.Fatal(err)
+	}
+	link("nowhere", "dog/c.png")
+	refused("dog/c.png: no such file")
+
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Typeflag: tar.TypeLink, Name: "cat/a.png", Linkname: "dog/b.png"}), w.Close(),
+		os.WriteFile(filepath.Join(root, "p"), b.Bytes(), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	section["train"] = "p"
+	refused("record 0: cat/a.png: is a link; pack it with tar --dereference")
 }
 
 // with2 returns files with one added or replaced; another of its folder's split is
