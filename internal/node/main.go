@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,7 +20,7 @@ func Main(cmd *cobra.Command) int {
 	config.Bind(cmd, os.LookupEnv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := cmd.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := cmd.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.Name(), strings.TrimPrefix(err.Error(), cmd.Name()+": "))
 		return 1
 	}

@@ -9,6 +9,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -70,5 +71,8 @@ func (c *common) run(cmd *cobra.Command, node func(context.Context, *zap.Logger)
 		ctx, cancel = local.UntilEOF(ctx, os.Stdin)
 		defer cancel()
 	}
-	return node(ctx, log)
+	if err := node(ctx, log); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil // it was to stop, and did
 }
