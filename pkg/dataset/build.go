@@ -49,6 +49,10 @@ func Build(ctx context.Context, spec Spec, root string) (train, test *shard.Mani
 // table.
 func seal(ctx context.Context, s split, t *table, m *shard.Manifest) (err error) {
 	defer func() { err = errors.Join(err, t.Close()) }()
+	if t.records == 0 && s.part.fraction > 0 {
+		return &Error{Path: "data.test.fraction", File: s.files.main(), Msg: fmt.Sprintf(
+			"%v leaves no records for the %s set; give another fraction, or more records", s.part.fraction, m.Split)}
+	}
 	if t.records == 0 {
 		return &Error{Path: s.path, File: s.files.main(), Msg: "has no records for this set; check skip, take and fraction"}
 	}

@@ -62,6 +62,7 @@ func corrupt() map[string]struct {
 		"idx missing file":         {files{"images": good}, idxSection},
 		"idx mean of two channels": {pair(good, tags), with(idxSection, map[string]any{"mean": []any{1.0, 2.0}})},
 		"idx nothing left":         {pair(good, tags), with(idxSection, map[string]any{"train": map[string]any{"images": "images", "labels": "labels", "skip": 10}})},
+		"idx fraction of nothing":  {pair(good, tags), with(idxSection, map[string]any{"test": map[string]any{"fraction": 0.001}})},
 		"csv empty file":           {table(""), csvSection},
 		"csv header only":          {table(head), csvSection},
 		"csv column count":         {table(head + row + "1,2,3\n"), csvSection},
