@@ -90,6 +90,8 @@ func corrupt() map[string]struct {
 		"csv test class":           {second("area,where,age,price\n1,norht,1,1\n"), with(withTest, map[string]any{"target": "where"})},
 		"csv only a target":        {table("price\n1\n"), with(csvSection, map[string]any{"columns": nil})},
 		"csv no weight":            {table(head + "0,north,10,1000\n0,south,9,900\n"), with(csvSection, map[string]any{"weight": "area"})},
+		"series missing target":    {table("t\n1\n\"\"\n3\n"), map[string]any{"format": "series", "train": "houses.csv", "target": "t", "window": 1}},
+		"series missing":           {table("t,u\n1,\n2,3\n3,\n"), map[string]any{"format": "series", "train": "houses.csv", "target": "t", "window": 1}},
 		"csv names":                {table("1,2\n"), map[string]any{"format": "csv", "train": "houses.csv", "target": "a", "header": false, "names": []any{"a", "b", "c"}}},
 	}
 }

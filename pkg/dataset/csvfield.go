@@ -27,15 +27,22 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // checkMissing refuses a missing value that must not be.
 func (o *CSV) checkMissing(rows *csvRows, name, field string) error {
+	what, others := "column", "mean, zero or drop"
 	switch {
 	case name == o.Target:
-		return rows.src.badLine(rows.line, "target %q is missing (%q); fill it in, or set missing: drop", name, field)
+		what, others = "target", "drop"
 	case name == o.Weight:
-		return rows.src.badLine(rows.line, "weight %q is missing (%q); fill it in, or set missing: drop", name, field)
-	case o.Missing == "error":
-		return rows.src.badLine(rows.line, "column %q is missing (%q); fill it in, or set missing: mean, zero or drop", name, field)
+		what, others = "weight", "drop"
+	case o.Missing != "error":
+		return nil
 	}
-	return nil
+	switch {
+	case o.echo && name == o.Target: // of a series, which drops no rows
+		return rows.src.badLine(rows.line, "target %q is missing (%q); fill it in: a series has one in every row", name, field)
+	case o.echo:
+		others = "mean or zero"
+	}
+	return rows.src.badLine(rows.line, "%s %q is missing (%q); fill it in, or set missing: %s", what, name, field, others)
 }
 
 // sortedWords returns words as numbers ascend if all are numbers, else by letter.
