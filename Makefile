@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X github.com/lockstep-ml/lockstep/internal/build.version=$(VERSION)
 # docker compose v2 where it is, else docker-compose
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 # packages whose goroutines meet

@@ -9,7 +9,4 @@ import (
 	"github.com/lockstep-ml/lockstep/internal/cli"
 )
 
-// version is set by the linker for releases.
-var version string
-
-func main() { os.Exit(cli.Program{Version: version}.Main()) }
+func main() { os.Exit(cli.Program{}.Main()) }

@@ -12,6 +12,7 @@ import (
 var allowed = map[string][]string{
 	"proto/lockstep/v1":      {},
 	"internal/arch":          {},
+	"internal/build":         {},
 	"internal/alloctest":     {},
 	"internal/philox":        {},
 	"internal/secure":        {},
@@ -32,8 +33,8 @@ var allowed = map[string][]string{
 	"pkg/allreduce":          {"pkg/tensor", "proto/lockstep/v1"},
 	"pkg/allreduce/linktest": {"pkg/allreduce"},
 	"pkg/cluster":            {"pkg/job", "pkg/shard"},
-	"pkg/coordinator":        {"internal/secure", "pkg/cluster", "pkg/dataset", "pkg/job", "pkg/nn", "pkg/shard", "pkg/weights", "proto/lockstep/v1"},
-	"pkg/worker": {"internal/secure", "pkg/allreduce", "pkg/checkpoint", "pkg/dataset", "pkg/job", "pkg/nn", "pkg/shard", "pkg/tensor", "pkg/weights",
+	"pkg/coordinator":        {"internal/build", "internal/secure", "pkg/cluster", "pkg/dataset", "pkg/job", "pkg/nn", "pkg/shard", "pkg/weights", "proto/lockstep/v1"},
+	"pkg/worker": {"internal/build", "internal/secure", "pkg/allreduce", "pkg/checkpoint", "pkg/dataset", "pkg/job", "pkg/nn", "pkg/shard", "pkg/tensor", "pkg/weights",
 		"proto/lockstep/v1"},
 	"pkg/client": {"internal/secure", "proto/lockstep/v1"},
 }

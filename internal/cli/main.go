@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -31,8 +30,6 @@ const (
 type Program struct {
 	// Kinds are what its job files can name beside the catalogue.
 	Kinds nn.Kinds
-	// Version names the build; empty: what the Go tool knows of the source.
-	Version string
 }
 
 // Main runs the command of os.Args until it is done, or stopped by Ctrl-C or
@@ -86,20 +83,3 @@ func (e usageError) Unwrap() error { return e.error }
 type quietError struct{ error }
 
 func (e quietError) Unwrap() error { return e.error }
-
-// version names this build.
-func (p Program) version() string {
-	if p.Version != "" {
-		return p.Version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "dev-" + s.Value[:12]
-		}
-	}
-	return info.Main.Version
-}

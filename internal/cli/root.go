@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/internal/config"
 	"github.com/lockstep-ml/lockstep/internal/node"
 )
@@ -43,7 +44,7 @@ func (p Program) root() *cobra.Command {
 		Use:           "lockstep",
 		Short:         "Train neural networks on several machines, with the same bits on any of them",
 		Long:          about,
-		Version:       p.version(),
+		Version:       build.Version(),
 		SilenceErrors: true, // main reports
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -68,7 +69,7 @@ func (p Program) root() *cobra.Command {
 	add(groupCluster, newUp(), newNodes(), newCerts())
 	add(groupJobs, newSubmit(p.reader()), newJobs(), newWatch(p.reader()), newLogs(), newCancel(), newResume(), newDownload())
 	add(groupModels, newValidate(p.reader()), newEval(p.reader()), newPredict(p.reader()), newSample(p.reader()), newExport(p.reader()), newImport(), newLayers(p.reader()))
-	add(groupMachine, newBench(), newVersion(p.version()))
+	add(groupMachine, newBench(), newVersion())
 	root.SetCompletionCommandGroupID(groupMachine)
 	root.SetHelpCommandGroupID(groupMachine)
 	// The processes of a cluster on this machine run this binary again.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,45 @@ func TestCheckpointThatDiffersIsReported(t *testing.T) {
 	last := j.Events[len(j.Events)-1].Message
 	if j.Floor() != nil || !strings.Contains(last, "worker w2") || !strings.Contains(last, "computes or stores wrongly") {
 		t.Errorf("floor %v, last event %q", j.Floor(), last)
+	}
+}
+
+// Another build may compute other bits: it says so, and no machine is blamed.
+func TestJobGoesOnInAnotherEdition(t *testing.T) {
+	s, id := running(t)
+	events := func() string {
+		var all string
+		for _, e := range s.jobs[id].Events {
+			all += e.Message + "\n"
+		}
+		return all
+	}
+	start := func(edition uint32) {
+		p := newPlanner(s, View{Now: startOf(), Edition: edition})
+		p.start(s.jobs[id], []Worker{{ID: "w2"}}, nil, "w1 is lost")
+		must(t, s, p.decisions[0].Op)
+	}
+	const told = "edition 5 of the bits goes on where edition 4 was"
+	start(4)
+	start(5) // nothing is saved, so it begins anew
+	start(4)
+	must(t, s, &Saved{Job: id, Worker: "w1", Cursor: Cursor{0, 5}, SHA256: "x"})
+	start(4)
+	if strings.Contains(events(), "edition") {
+		t.Errorf("too soon:\n%s", events())
+	}
+	start(5)
+	must(t, s, &Saved{Job: id, Worker: "w2", Cursor: Cursor{0, 5}, SHA256: "y"})
+	start(5)
+	if got := events(); strings.Count(got, told) != 1 || strings.Contains(got, "wrongly") {
+		t.Errorf("events:\n%s", got)
+	}
+	if floor := s.jobs[id].Floor(); floor == nil || floor.SHA256 != "y" || !slices.Equal(floor.Workers, []string{"w2"}) {
+		t.Errorf("floor %+v", floor)
+	}
+	must(t, s, &Saved{Job: id, Worker: "w1", Cursor: Cursor{0, 5}, SHA256: "z"})
+	if !strings.Contains(events(), "computes or stores wrongly") {
+		t.Error("a difference within the edition goes unseen")
 	}
 }
 

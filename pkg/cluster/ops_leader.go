@@ -14,9 +14,11 @@ import (
 type Start struct {
 	Job string `json:"job"`
 	// Generation must be the job's last plus one.
-	Generation uint64   `json:"generation"`
-	Members    []Member `json:"members"`
-	Reason     string   `json:"reason"`
+	Generation uint64 `json:"generation"`
+	// Edition is that of the bits that the members compute; 0 if it was not noted.
+	Edition uint32   `json:"edition,omitempty"`
+	Members []Member `json:"members"`
+	Reason  string   `json:"reason"`
 	// Suspend lists workers to keep out until SuspendUntil.
 	Suspend      []string  `json:"suspend,omitempty"`
 	SuspendUntil time.Time `json:"suspend_until,omitzero"`
@@ -97,6 +99,11 @@ func (j *Job) begin(c Command, o *Start) {
 		names[i] = m.Worker
 	}
 	j.log(c.At, c.Node, "generation %d: %s: %s", o.Generation, strings.Join(names, " "), o.Reason)
+	if j.Edition != 0 && o.Edition != j.Edition && len(j.Checkpoints) > 0 {
+		j.log(c.At, c.Node, "edition %d of the bits goes on where edition %d was: the result is that of neither alone; submit the job again for one that can be repeated",
+			o.Edition, j.Edition)
+	}
+	j.Edition = o.Edition
 }
 
 // runs returns the running job that worker is a member of, or nil.

@@ -80,7 +80,9 @@ func (o *Saved) apply(s *State, c Command) (string, error) {
 		case !found && i == 0 && len(points) == MaxCheckpoints:
 			return nil // older than all that are kept
 		case !found:
-			points = slices.Insert(points, i, Checkpoint{Cursor: o.Cursor, SHA256: o.SHA256, Bytes: o.Bytes})
+			points = slices.Insert(points, i, o.checkpoint(j))
+		case points[i].SHA256 != o.SHA256 && points[i].Edition != j.Edition:
+			points[i] = o.checkpoint(j)
 		case points[i].SHA256 != o.SHA256:
 			j.log(c.At, c.Node, "the checkpoint of worker %s at %s has sha256 %s, others have %s: a machine computes or stores wrongly",
 				o.Worker, o.Cursor, o.SHA256, points[i].SHA256)
@@ -98,6 +100,11 @@ func (o *Saved) apply(s *State, c Command) (string, error) {
 		j.Checkpoints = trim(points)
 		return nil
 	})
+}
+
+// checkpoint is the one that o says to be on the worker's disk, without workers.
+func (o *Saved) checkpoint(j *Job) Checkpoint {
+	return Checkpoint{Cursor: o.Cursor, SHA256: o.SHA256, Bytes: o.Bytes, Edition: j.Edition}
 }
 
 // trim drops the oldest checkpoints beyond MaxCheckpoints, but never the newest complete one.

@@ -39,6 +39,8 @@ type Worker struct {
 // View is what the leader knows besides the state.
 type View struct {
 	Now time.Time
+	// Edition is that of the bits that the coordinator and all workers compute.
+	Edition uint32
 	// Settled is false just after an election, while workers are finding the new
 	// leader: those that are absent may be alive.
 	Settled bool
@@ -108,13 +110,14 @@ func Plan(s *State, v View) []Decision {
 // planner is one run of Plan.
 type planner struct {
 	now       time.Time
+	edition   uint32
 	alive     map[string]Worker
 	owner     map[string]string // worker -> job that it trains or waits for
 	decisions []Decision
 }
 
 func newPlanner(s *State, v View) *planner {
-	p := &planner{now: v.Now, alive: map[string]Worker{}, owner: map[string]string{}}
+	p := &planner{now: v.Now, edition: v.Edition, alive: map[string]Worker{}, owner: map[string]string{}}
 	for _, w := range v.Workers {
 		p.alive[w.ID] = w
 	}
@@ -317,7 +320,7 @@ func (p *planner) start(j *Job, chosen []Worker, suspend []string, reason string
 	}
 	slices.SortFunc(chosen, func(a, b Worker) int { return cmp.Compare(a.ID, b.ID) })
 	lanes := shard.AssignLanes(j.Lanes, len(chosen), nil)
-	op := &Start{Job: j.ID, Generation: j.Generation + 1, Reason: reason, Suspend: suspend}
+	op := &Start{Job: j.ID, Generation: j.Generation + 1, Edition: p.edition, Reason: reason, Suspend: suspend}
 	if len(suspend) > 0 {
 		op.SuspendUntil = p.now.Add(suspension)
 		op.Reason += fmt.Sprintf(", without %s for %s: its neighbours could not exchange with it", strings.Join(suspend, ", "), suspension)

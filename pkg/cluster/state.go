@@ -65,6 +65,8 @@ type Job struct {
 	// Generation is the last one started; 0 before the first.
 	Generation   uint64    `json:"generation"`
 	GenerationAt time.Time `json:"generation_at,omitzero"`
+	// Edition is that of the bits that it computes; 0 if it was not noted.
+	Edition uint32 `json:"edition,omitempty"`
 	// Members are those of the last generation. They are reserved for the job
 	// while Phase.Holds; afterwards they are the ones that have the model.
 	Members []Member `json:"members,omitempty"`

@@ -14,7 +14,7 @@
 // gRPC and Raft share the port: the first byte of a connection (after the TLS
 // handshake, if there is TLS) is 'P', of the HTTP/2 preface, or raftMagic. So a
 // node has one address, and the leader's Raft address is where to send users. A
-// caller for Raft says its id and address, and must be one of --peers.
+// caller for Raft says its id, address and edition, and must be one of --peers.
 //
 // # A request's way
 //

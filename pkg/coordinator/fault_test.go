@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
@@ -58,6 +60,40 @@ func TestRaftOfAnotherGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
+}
+
+// A node of a build that computes other bits takes no part, for its leader would send
+// all workers away; both sides say why.
+func TestRaftOfAnotherEdition(t *testing.T) {
+	g := newGroup(t, 1)
+	for name, want := range map[string]byte{
+		"c1=" + g.peers["c1"]: raftEdition, // older than editions
+		fmt.Sprintf("c1=%s edition %d", g.peers["c1"], build.Edition+1): raftEdition,
+		fmt.Sprintf("c1=%s edition %d", g.peers["c1"], build.Edition):   raftMagic,
+		fmt.Sprintf("c1=%s0 edition %d", g.peers["c1"], build.Edition):  raftStranger,
+	} {
+		conn, err := net.Dial("tcp", g.peers["c1"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(patient))
+		if _, err := conn.Write(append([]byte{raftMagic, byte(len(name))}, name...)); err != nil {
+			t.Fatal(err)
+		}
+		var answer [1]byte
+		if _, err := conn.Read(answer[:]); err != nil || answer[0] != want {
+			t.Errorf("%s: answer %q, %v; want %q", name, answer, err, want)
+		}
+		conn.Close()
+	}
+	ours, theirs := net.Pipe()
+	go func() {
+		theirs.Read(make([]byte, 1+1+len(peerName("c1", "a:1"))))
+		theirs.Write([]byte{raftEdition})
+	}()
+	if err := (&streams{id: "c1", advertise: "a:1"}).introduce(ours); err == nil || !strings.Contains(err.Error(), "its own edition is another") {
+		t.Errorf("the caller says %v", err)
+	}
 }
 
 // A caller that does not finish its name is not waited for.

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
@@ -220,7 +221,7 @@ func (g *group) connect(hello *pb.Hello) *worker {
 	if hello.Incarnation == "" {
 		hello.Incarnation = "first"
 	}
-	hello.Address = "127.0.0.1:1"
+	hello.Address, hello.Edition = "127.0.0.1:1", build.Edition
 	ctx, cancel := context.WithCancel(g.ctx())
 	stream, first := g.hello(ctx, hello)
 	for first == nil { // its former process is not yet known to be gone

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 )
 
@@ -150,7 +151,7 @@ func (l *leader) view(now time.Time) cluster.View {
 	jobs := l.c.fsm.jobs()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := cluster.View{Now: now}
+	v := cluster.View{Now: now, Edition: build.Edition}
 	for id, s := range l.sessions {
 		if s.alive(now, l.c.conf) {
 			v.Workers = append(v.Workers, cluster.Worker{

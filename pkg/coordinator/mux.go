@@ -7,19 +7,24 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
+
+	"github.com/lockstep-ml/lockstep/internal/build"
 )
 
 // raftMagic is the first byte of a connection that carries Raft. The caller's
-// name follows, as its --peers has it: a byte with its length, and id=address. The
-// answer is raftMagic, or raftRefused if that is none of the peers.
+// name follows: a byte with its length, id=address as its --peers has it, and its
+// edition. The answer is raftMagic, raftStranger if that is none of the peers, or
+// raftEdition if it is of another edition.
 const (
-	raftMagic   = 'R'
-	raftRefused = 'X'
+	raftMagic    = 'R'
+	raftStranger = 'X'
+	raftEdition  = 'E'
 )
 
 // maxName bounds a caller's name, in bytes.
@@ -146,30 +151,53 @@ func (m *mux) admit(conn net.Conn) error {
 	if _, err := io.ReadFull(conn, name); err != nil {
 		return err
 	}
-	for id, address := range m.peers {
-		if peerName(id, address) == string(name) {
-			_, err := conn.Write([]byte{raftMagic})
-			return err
-		}
+	answer, refusal := byte(raftMagic), m.peers.judge(string(name))
+	switch refusal {
+	case errStranger:
+		answer = raftStranger
+	case errEdition:
+		answer = raftEdition
 	}
-	m.warn(conn, string(name))
-	_, err := conn.Write([]byte{raftRefused})
-	return errors.Join(errRefused, err)
+	if refusal != nil {
+		m.warn(conn, string(name), refusal)
+	}
+	_, err := conn.Write([]byte{answer})
+	return errors.Join(refusal, err)
 }
 
-// errRefused is that a caller is not of the group.
-var errRefused = errors.New("not among --peers, which must be the same on all coordinators of a group")
+// Why a caller is refused.
+var (
+	errStranger = errors.New("not among --peers, which must be the same on all coordinators of a group")
+	// A leader admits workers of its edition only: one of another would send them away.
+	errEdition = fmt.Errorf("not of edition %d of the bits: install the same build on all machines of the cluster", build.Edition)
+)
 
-// peerName is how a node is called in --peers.
-func peerName(id, address string) string { return id + "=" + address }
+// judge says why the caller of this name is refused; nil if it is not.
+func (p peers) judge(name string) error {
+	for id, address := range p {
+		edition, ok := strings.CutPrefix(name, id+"="+address)
+		switch {
+		case name == peerName(id, address):
+			return nil
+		case ok && (edition == "" || edition[0] == ' '):
+			return errEdition
+		}
+	}
+	return errStranger
+}
+
+// peerName is how a node of this edition introduces itself.
+func peerName(id, address string) string {
+	return fmt.Sprintf("%s=%s edition %d", id, address, build.Edition)
+}
 
 // warn logs a refusal now and then.
-func (m *mux) warn(conn net.Conn, name string) {
+func (m *mux) warn(conn net.Conn, name string, why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if time.Since(m.warned) >= warnAgain {
 		m.warned = time.Now()
-		m.log.Warn("a coordinator was refused", zap.Stringer("from", conn.RemoteAddr()), zap.String("coordinator", name), zap.Error(errRefused))
+		m.log.Warn("a coordinator was refused", zap.Stringer("from", conn.RemoteAddr()), zap.String("coordinator", name), zap.Error(why))
 	}
 }
 
@@ -279,10 +307,13 @@ func (s *streams) introduce(conn net.Conn) error {
 	if _, err := io.ReadFull(conn, answer[:]); err != nil {
 		return fmt.Errorf("wait for its answer: %w", err)
 	}
-	if answer[0] != raftMagic {
-		return fmt.Errorf("it refuses %s: %w", name, errRefused)
+	switch answer[0] {
+	case raftMagic:
+		return nil
+	case raftEdition:
+		return fmt.Errorf("it refuses %s: its own edition is another: install the same build on all machines of the cluster", name)
 	}
-	return nil
+	return fmt.Errorf("it refuses %s: %w", name, errStranger)
 }
 
 func (s *streams) dial(ctx context.Context, to string) (net.Conn, error) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
@@ -45,8 +46,13 @@ type session struct {
 }
 
 // enter makes a session of a worker's Hello, in place of any it had. It refuses a
-// second process that goes by the id of one that still speaks.
+// worker that computes other bits, and a second process that goes by the id of one
+// that still speaks.
 func (l *leader) enter(ctx context.Context, hello *pb.Hello) (*session, error) {
+	if hello.Edition != build.Edition {
+		return nil, status.Errorf(codes.FailedPrecondition, "worker %s (version %s) computes edition %d of the bits, coordinator %s (version %s) edition %d: "+
+			"install the same build on all machines of the cluster", hello.WorkerId, hello.Version, hello.Edition, l.c.conf.ID, build.Version(), build.Edition)
+	}
 	s := &session{
 		hello: hello, out: make(chan *pb.ConnectResponse, queueLength),
 		connected: true, seen: time.Now(),

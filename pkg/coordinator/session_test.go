@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -118,8 +120,8 @@ func TestSecondWorkerOfAnIDIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = stream.Send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Hello{Hello: &pb.Hello{WorkerId: "w1", Address: "b:1", Incarnation: "other"}}})
-	if err != nil {
+	hello := &pb.Hello{WorkerId: "w1", Address: "b:1", Incarnation: "other", Edition: build.Edition}
+	if err := stream.Send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Hello{Hello: hello}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := stream.Recv(); status.Code(err) != codes.AlreadyExists || !strings.Contains(err.Error(), "--id") {
@@ -127,6 +129,35 @@ func TestSecondWorkerOfAnIDIsRefused(t *testing.T) {
 	}
 	if w.try(&pb.ConnectRequest{Message: &pb.ConnectRequest_Heartbeat{}}) != nil || g.get("c1", id).Generation != 1 {
 		t.Error("the first worker was disturbed")
+	}
+}
+
+// A worker whose build computes other bits is refused for good, and told what to
+// do; also one that is too old to say.
+func TestWorkerOfAnotherEditionIsRefused(t *testing.T) {
+	g := newGroup(t, 1)
+	g.submit("c1", "a")
+	for _, edition := range []uint32{0, build.Edition + 1} {
+		stream, err := pb.NewSessionsClient(g.dial(g.leader())).Connect(g.ctx())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := &pb.Hello{WorkerId: "w1", Address: "a:1", Incarnation: "i", Version: "v7", Edition: edition}
+		if err := stream.Send(&pb.ConnectRequest{Message: &pb.ConnectRequest_Hello{Hello: hello}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = stream.Recv()
+		s := status.Convert(err)
+		want := fmt.Sprintf("worker w1 (version v7) computes edition %d of the bits, coordinator c1 (version %s) edition %d: install the same build",
+			edition, build.Version(), build.Edition)
+		if s.Code() != codes.FailedPrecondition || len(s.Details()) != 0 || !strings.HasPrefix(s.Message(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	w := g.connect(&pb.Hello{WorkerId: "w2"})
+	checkMembers(t, w.assignment(), 1, "w2")
+	if j, err := g.nodes["c1"].c.fsm.job("a-1"); err != nil || j.Edition != build.Edition {
+		t.Errorf("the job's edition is not noted: %+v, %v", j, err)
 	}
 }
 
@@ -201,7 +232,7 @@ func TestSlowWorkerIsDropped(t *testing.T) {
 	g := newGroup(t, 1)
 	g.leader()
 	l := g.nodes["c1"].c.leading.Load()
-	s, err := l.enter(g.ctx(), &pb.Hello{WorkerId: "w1", Address: "a:1", Incarnation: "i"})
+	s, err := l.enter(g.ctx(), &pb.Hello{WorkerId: "w1", Address: "a:1", Incarnation: "i", Edition: build.Edition})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // agreeWords is what each rank says when a generation begins: 1 if it has a
-// state, then the epoch, the step and the attempt of it.
-const agreeWords = 4
+// state, then the epoch, the step, the attempt and the edition of it.
+const agreeWords = 5
 
 // agree brings all ranks to the same state: that of the rank that is furthest
 // ahead, the lowest of them if there are several. Every rank learns what each has
@@ -57,7 +57,7 @@ func (g *generation) agree(ctx context.Context) error {
 func (g *generation) furthest(ctx context.Context) (best position, source int, err error) {
 	words := make([]int32, agreeWords*len(g.members))
 	if r := g.replica; r.held {
-		copy(words[agreeWords*g.rank:], []int32{1, int32(r.at.Epoch), int32(r.at.Step), int32(r.at.Attempt)})
+		copy(words[agreeWords*g.rank:], []int32{1, int32(r.at.Epoch), int32(r.at.Step), int32(r.at.Attempt), int32(r.at.Edition)})
 	}
 	if err := g.ring.SumInt32(ctx, words); err != nil {
 		return best, -1, broken(g.members, fmt.Errorf("agreement on the position: %w", err))
@@ -65,7 +65,7 @@ func (g *generation) furthest(ctx context.Context) (best position, source int, e
 	source = -1
 	for rank := range g.members {
 		w := words[agreeWords*rank:]
-		at := position{Epoch: int(w[1]), Step: int(w[2]), Attempt: int(w[3])}
+		at := position{Epoch: int(w[1]), Step: int(w[2]), Attempt: int(w[3]), Edition: int(w[4])}
 		if w[0] == 1 && (source < 0 || at.compare(best) > 0) {
 			best, source = at, rank
 		}

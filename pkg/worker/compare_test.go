@@ -74,6 +74,7 @@ func TestDigestSeesEveryBit(t *testing.T) {
 		"exponent":  func(r *replica) { r.learner.(*toy).exponents[1]++ },
 		"step":      func(r *replica) { r.at.Step++ },
 		"attempt":   func(r *replica) { r.at.Attempt++ },
+		"edition":   func(r *replica) { r.at.Edition++ },
 		"sum":       func(r *replica) { r.sums.Loss += 1e-12 },
 		"history":   func(r *replica) { r.history[0].TrainLoss += 1e-12 },
 	} {

@@ -25,6 +25,7 @@ type fakeCoordinator struct {
 
 	mu       sync.Mutex // guards what follows
 	leader   string     // address to refer to; empty: this one leads
+	refusal  error      // answer to Hello; nil: welcome
 	sessions int
 	serve    func(n int, hello *pb.Hello, stream pb.Sessions_ConnectServer) error
 }
@@ -50,7 +51,7 @@ func startCoordinator(t *testing.T, serve func(n int, hello *pb.Hello, stream pb
 
 func (f *fakeCoordinator) Connect(stream pb.Sessions_ConnectServer) error {
 	f.mu.Lock()
-	n, leader := f.sessions, f.leader
+	n, leader, refusal := f.sessions, f.leader, f.refusal
 	f.sessions++
 	f.mu.Unlock()
 	if leader != "" {
@@ -60,6 +61,9 @@ func (f *fakeCoordinator) Connect(stream pb.Sessions_ConnectServer) error {
 	first, err := stream.Recv()
 	if err != nil {
 		return err
+	}
+	if refusal != nil {
+		return refusal
 	}
 	if err := stream.Send(&pb.ConnectResponse{Message: &pb.ConnectResponse_Welcome{Welcome: &pb.Welcome{CoordinatorId: "c", HeartbeatMs: 20}}}); err != nil {
 		return err

@@ -8,7 +8,8 @@
 //	generation  one fixed set of ring members with their lanes
 //	task        a job made ready on this worker: network, data, lengths
 //	replica     a job's training state in memory, the same on every rank
-//	position    how far a replica is: epoch, step, and attempts of the step
+//	position    how far a replica is: epoch, step, attempts of the step, and the
+//	            edition of the bits that it was computed in
 //	fact        what a coordinator must hear even if the first one told dies
 //
 // # A generation's way

@@ -11,13 +11,15 @@ import (
 // of the step that were given up because a gradient overflowed its exponent.
 // Such an attempt moves exponents, which are state, so it must count: of two
 // states the one with the higher position is ahead, and equal positions mean
-// equal bits.
+// equal bits. So the edition of the build that computed the state counts too: a
+// checkpoint may be older than this build.
 type position struct {
-	Epoch, Step, Attempt int
+	Epoch, Step, Attempt, Edition int
 }
 
 func (p position) compare(q position) int {
-	return cmp.Or(cmp.Compare(p.Epoch, q.Epoch), cmp.Compare(p.Step, q.Step), cmp.Compare(p.Attempt, q.Attempt))
+	return cmp.Or(cmp.Compare(p.Epoch, q.Epoch), cmp.Compare(p.Step, q.Step), cmp.Compare(p.Attempt, q.Attempt),
+		cmp.Compare(p.Edition, q.Edition))
 }
 
 func (p position) cursor() *pb.Cursor {

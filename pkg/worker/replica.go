@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -118,18 +119,20 @@ func (f *exactFloat) UnmarshalText(text []byte) error {
 // start gives the replica the job's initial state.
 func (r *replica) start() {
 	r.learner.Init()
-	r.held, r.at, r.sums, r.history, r.stopped = true, position{}, epochSums{}, nil, ""
+	r.held, r.at, r.sums, r.history, r.stopped = true, position{Edition: build.Edition}, epochSums{}, nil, ""
 }
 
 // commit moves the replica one step on, after the learner has.
 func (r *replica) commit(records int, loss float64, metrics []float64) {
 	r.sums.add(records, loss, metrics)
-	r.at.Step++
-	r.at.Attempt = 0
+	r.at = position{Epoch: r.at.Epoch, Step: r.at.Step + 1, Edition: build.Edition}
 }
 
 // overflow notes that the learner raised exponents instead.
-func (r *replica) overflow() { r.at.Attempt++ }
+func (r *replica) overflow() {
+	r.at.Attempt++
+	r.at.Edition = build.Edition
+}
 
 // endEpoch moves the replica from the end of an epoch to the next, or to the end
 // of the job if the evaluation says that it should stop.
@@ -149,12 +152,13 @@ func (r *replica) endEpoch(result epochResult, s span) {
 	}
 	r.history = append(r.history, result)
 	r.sums.reset()
-	r.at = position{Epoch: next}
+	r.at = position{Epoch: next, Edition: build.Edition}
 }
 
 // record is the part of a replica that is not tensors, as it travels.
 type record struct {
 	Attempt int           `json:"attempt"`
+	Edition int           `json:"edition"`
 	Sums    epochSums     `json:"sums"`
 	History []epochResult `json:"history"`
 	Stopped string        `json:"stopped,omitempty"`
@@ -162,7 +166,7 @@ type record struct {
 
 // describe returns the record of r as text; equal replicas give equal text.
 func (r *replica) describe() (string, error) {
-	text, err := json.Marshal(record{Attempt: r.at.Attempt, Sums: r.sums, History: r.history, Stopped: r.stopped})
+	text, err := json.Marshal(record{Attempt: r.at.Attempt, Edition: r.at.Edition, Sums: r.sums, History: r.history, Stopped: r.stopped})
 	if err != nil {
 		return "", fmt.Errorf("training state: %w", err)
 	}

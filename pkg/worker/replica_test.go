@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 )
 
@@ -26,7 +27,7 @@ func TestReplicaTravels(t *testing.T) {
 	if err := to.decode(job, data); err != nil {
 		t.Fatal(err)
 	}
-	if want := (position{1, 1, 1}); to.at != want || !to.held {
+	if want := (position{1, 1, 1, build.Edition}); to.at != want || !to.held {
 		t.Errorf("position %v, want %v", to.at, want)
 	}
 	a, _ := r.digest()
@@ -73,18 +74,18 @@ func TestSpan(t *testing.T) {
 			t.Errorf("epoch %d has %d steps, want %d", epoch, got, want)
 		}
 	}
-	for at, want := range map[position]int{{1, 2, 0}: 6, {2, 2, 0}: 10, {3, 0, 0}: 10} {
+	for at, want := range map[position]int{{Epoch: 1, Step: 2}: 6, {Epoch: 2, Step: 2}: 10, {Epoch: 3}: 10} {
 		if got := s.globalStep(at); got != want {
 			t.Errorf("at %v: %d steps done, want %d", at, got, want)
 		}
 	}
-	if s.over(position{2, 2, 0}) || !s.over(position{3, 0, 0}) {
+	if s.over(position{Epoch: 2, Step: 2}) || !s.over(position{Epoch: 3}) {
 		t.Error("the job must be over after the evaluation of the last epoch, not before")
 	}
 }
 
 func TestPositionOrder(t *testing.T) {
-	order := []position{{0, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 9, 3}, {1, 0, 0}}
+	order := []position{{0, 0, 0, 9}, {0, 0, 1, 1}, {0, 0, 1, 2}, {0, 1, 0, 1}, {0, 9, 3, 1}, {1, 0, 0, 1}}
 	for i, a := range order {
 		for j, b := range order {
 			if got := a.compare(b); (got < 0) != (i < j) || (got > 0) != (i > j) {
@@ -92,7 +93,7 @@ func TestPositionOrder(t *testing.T) {
 			}
 		}
 	}
-	if got := (position{1, 2, 3}).String(); !strings.Contains(got, "attempt 3") {
+	if got := (position{1, 2, 3, 4}).String(); !strings.Contains(got, "attempt 3") {
 		t.Errorf("position reads %q", got)
 	}
 }

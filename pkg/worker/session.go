@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
@@ -50,6 +51,8 @@ type order struct {
 //	   ^                         |                |
 //	   +---- refused, no leader, timeout, stream broken
 //
+// It ends if a coordinator refuses the worker as it is: one of another edition.
+//
 // A refusal that names the leader is followed at once, though not twice in a row;
 // otherwise the next of the configured addresses is tried after a pause that
 // doubles up to a second. A coordinator that is there but says nothing, not even
@@ -65,7 +68,7 @@ type session struct {
 	log          *zap.Logger
 }
 
-// run keeps a session until ctx ends.
+// run keeps a session until ctx ends or a coordinator refuses this worker for good.
 func (s *session) run(ctx context.Context) error {
 	var hint string
 	told := map[string]string{} // address -> why there is no session, as logged
@@ -78,6 +81,9 @@ func (s *session) run(ctx context.Context) error {
 		welcomed, err := s.attempt(ctx, address)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if !welcomed && final(err) {
+			return fmt.Errorf("coordinator at %s: %s", address, status.Convert(err).Message())
 		}
 		leader := leaderOf(err)
 		switch {
@@ -235,6 +241,12 @@ func leaderOf(err error) string {
 		}
 	}
 	return ""
+}
+
+// final says whether err refuses this worker for good.
+func final(err error) bool {
+	s := status.Convert(err)
+	return s.Code() == codes.FailedPrecondition && len(s.Details()) == 0 // not NotLeader
 }
 
 // explain says why a stream ended: the cause of ctx if that ended first.

@@ -82,6 +82,32 @@ func TestSessionSaysWhyThereIsNone(t *testing.T) {
 	}
 }
 
+// A worker that is refused as it is says why and ends.
+func TestSessionEndsIfRefused(t *testing.T) {
+	f := startCoordinator(t, nil)
+	f.refusal = status.Error(codes.FailedPrecondition, "worker w1 computes edition 2 of the bits")
+	done := make(chan error, 1)
+	go func() { done <- newSession([]string{f.address}, newOutbox(), nil).run(t.Context()) }()
+	err := within(t, "end of the session", done)
+	if want := "coordinator at " + f.address + ": worker w1 computes edition 2 of the bits"; err == nil || err.Error() != want || f.count() != 1 {
+		t.Errorf("%v after %d calls, want %s after one", err, f.count(), want)
+	}
+}
+
+// What may pass is waited for: an id in use, an election.
+func TestSessionOutlivesOtherRefusals(t *testing.T) {
+	for _, refusal := range []error{status.Error(codes.AlreadyExists, "in use"), status.Error(codes.Unavailable, "no leader")} {
+		f := startCoordinator(t, nil)
+		f.refusal = refusal
+		background(t, newSession([]string{f.address}, newOutbox(), nil).run)
+		for began := time.Now(); f.count() < 2; time.Sleep(5 * time.Millisecond) {
+			if time.Since(began) > 30*time.Second {
+				t.Fatalf("%v: called once", refusal)
+			}
+		}
+	}
+}
+
 // Facts are said again in the next session, notes are not, and heartbeats come.
 func TestSessionSaysFactsAgain(t *testing.T) {
 	heard := make(chan []string)

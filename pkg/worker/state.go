@@ -80,8 +80,8 @@ func (r *replica) restore(t *task, s *checkpoint.State) error {
 	if err := json.Unmarshal([]byte(s.Meta[metaReplica]), &rec); err != nil {
 		return fmt.Errorf("record of the state: %w", err)
 	}
-	if s.Cursor.Epoch > math.MaxInt32 || s.Cursor.Step > math.MaxInt32 || rec.Attempt < 0 || rec.Attempt > math.MaxInt32 {
-		return fmt.Errorf("the state's position, %v attempt %d, can not be", s.Cursor, rec.Attempt)
+	if s.Cursor.Epoch > math.MaxInt32 || s.Cursor.Step > math.MaxInt32 || min(rec.Attempt, rec.Edition) < 0 || max(rec.Attempt, rec.Edition) > math.MaxInt32 {
+		return fmt.Errorf("the state's position, %v attempt %d edition %d, can not be", s.Cursor, rec.Attempt, rec.Edition)
 	}
 	from := make([]nn.Tensor, len(s.Tensors))
 	for i, c := range s.Tensors {
@@ -90,7 +90,7 @@ func (r *replica) restore(t *task, s *checkpoint.State) error {
 	if err := r.learner.SetState(from); err != nil {
 		return err
 	}
-	r.held, r.at = true, position{Epoch: s.Cursor.Epoch, Step: s.Cursor.Step, Attempt: rec.Attempt}
+	r.held, r.at = true, position{Epoch: s.Cursor.Epoch, Step: s.Cursor.Step, Attempt: rec.Attempt, Edition: rec.Edition}
 	r.sums, r.history, r.stopped = rec.Sums, rec.History, rec.Stopped
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/pkg/allreduce"
 	"github.com/lockstep-ml/lockstep/pkg/allreduce/linktest"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
@@ -47,6 +48,46 @@ func TestStepAllocatesNothing(t *testing.T) {
 // Two generations over real rings, in memory: the exponents, sums and digests of
 // both ranks are alike. This is what the simulation's ring stands for.
 func TestAgreementOverRealRings(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(rank int, r *replica)
+		want    position
+	}{
+		"one is ahead": {func(rank int, r *replica) {
+			if rank == 1 {
+				r.start()
+				r.commit(3, 1, []float64{1})
+				r.overflow()
+			}
+		}, position{0, 1, 1, build.Edition}},
+		"one has the checkpoint of an earlier build": {func(rank int, r *replica) {
+			r.start()
+			r.commit(3, 1, []float64{1})
+			if rank == 0 {
+				r.at.Edition--
+				r.learner.(*toy).w[0]++
+			}
+		}, position{0, 1, 0, build.Edition}},
+		"both have": {func(_ int, r *replica) {
+			r.start()
+			r.at.Edition--
+		}, position{Edition: build.Edition - 1}}, // until it computes
+	} {
+		t.Run(name, func(t *testing.T) {
+			states := agreement(t, c.prepare)
+			if states[0].at != c.want || states[1].at != c.want {
+				t.Errorf("agreed on %+v and %+v, want %+v", states[0].at, states[1].at, c.want)
+			}
+			a, _ := states[0].digest()
+			if b, _ := states[1].digest(); a != b {
+				t.Errorf("digests %x and %x", a, b)
+			}
+		})
+	}
+}
+
+// agreement lets two ranks agree over a real ring.
+func agreement(t *testing.T, prepare func(rank int, r *replica)) []*replica {
+	t.Helper()
 	links := linktest.Ring(2)
 	members := []*pb.Member{{WorkerId: "w0"}, {WorkerId: "w1"}}
 	errs := make(chan error, 2)
@@ -61,11 +102,7 @@ func TestAgreementOverRealRings(t *testing.T) {
 			t.Fatal(err)
 		}
 		states[rank] = &replica{learner: newToy(simLanes, func(string) {})}
-		if rank == 1 { // it is ahead
-			states[rank].start()
-			states[rank].commit(3, 1, []float64{1})
-			states[rank].overflow()
-		}
+		prepare(rank, states[rank])
 		g := &generation{
 			world: process,
 			task:  &task{job: "j", digest: "d"}, replica: states[rank], rank: rank, members: members,
@@ -78,11 +115,5 @@ func TestAgreementOverRealRings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := (position{0, 1, 1}); states[0].at != want || states[1].at != want {
-		t.Errorf("agreed on %v and %v, want %v", states[0].at, states[1].at, want)
-	}
-	a, _ := states[0].digest()
-	if b, _ := states[1].digest(); a != b {
-		t.Errorf("digests %x and %x", a, b)
-	}
+	return states
 }

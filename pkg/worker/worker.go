@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	"github.com/lockstep-ml/lockstep/internal/secure"
 	"github.com/lockstep-ml/lockstep/pkg/allreduce"
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
@@ -125,7 +125,7 @@ func (w *worker) hello() *pb.Hello {
 	}
 	return &pb.Hello{
 		WorkerId: w.config.ID, Address: w.address, Incarnation: w.incarnation,
-		Isa: w.engine.ISA(), Threads: int32(w.engine.Threads()), Version: version(), Held: held,
+		Isa: w.engine.ISA(), Threads: int32(w.engine.Threads()), Version: build.Version(), Edition: build.Edition, Held: held,
 	}
 }
 
@@ -134,11 +134,4 @@ func newIncarnation() string {
 	b := make([]byte, 8)
 	rand.Read(b) // never fails
 	return hex.EncodeToString(b)
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "devel"
 }

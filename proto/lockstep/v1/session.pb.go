@@ -260,7 +260,10 @@ type Hello struct {
 	Threads     int32  `protobuf:"varint,5,opt,name=threads,proto3" json:"threads,omitempty"`
 	Version     string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Jobs whose state it has, in memory or as a checkpoint.
-	Held          []*Held `protobuf:"bytes,7,rep,name=held,proto3" json:"held,omitempty"`
+	Held []*Held `protobuf:"bytes,7,rep,name=held,proto3" json:"held,omitempty"`
+	// Which bits it computes: coordinators refuse another edition than their own.
+	// Builds from before there were editions have 0.
+	Edition       uint32 `protobuf:"varint,8,opt,name=edition,proto3" json:"edition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,6 +345,13 @@ func (x *Hello) GetHeld() []*Held {
 		return x.Held
 	}
 	return nil
+}
+
+func (x *Hello) GetEdition() uint32 {
+	if x != nil {
+		return x.Edition
+	}
+	return 0
 }
 
 // Held is a state that a worker could train on from.
@@ -1209,7 +1219,7 @@ const file_lockstep_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"job_failed\x18\a \x01(\v2\x16.lockstep.v1.JobFailedH\x00R\tjobFailed\x12'\n" +
 	"\x04note\x18\b \x01(\v2\x11.lockstep.v1.NoteH\x00R\x04noteB\t\n" +
-	"\amessage\"\xcd\x01\n" +
+	"\amessage\"\xe7\x01\n" +
 	"\x05Hello\x12\x1b\n" +
 	"\tworker_id\x18\x01 \x01(\tR\bworkerId\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
@@ -1217,7 +1227,8 @@ const file_lockstep_v1_session_proto_rawDesc = "" +
 	"\x03isa\x18\x04 \x01(\tR\x03isa\x12\x18\n" +
 	"\athreads\x18\x05 \x01(\x05R\athreads\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\tR\aversion\x12%\n" +
-	"\x04held\x18\a \x03(\v2\x11.lockstep.v1.HeldR\x04held\"J\n" +
+	"\x04held\x18\a \x03(\v2\x11.lockstep.v1.HeldR\x04held\x12\x18\n" +
+	"\aedition\x18\b \x01(\rR\aedition\"J\n" +
 	"\x04Held\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12+\n" +
 	"\x06cursor\x18\x02 \x01(\v2\x13.lockstep.v1.CursorR\x06cursor\"\v\n" +

@@ -32,8 +32,9 @@ const (
 // Sessions keeps one stream for each worker, at the leader.
 type SessionsClient interface {
 	// Connect opens a worker's session. A coordinator that does not lead answers
-	// FAILED_PRECONDITION with a NotLeader detail. The worker's first message is
-	// Hello; its orders follow. A session ends when the stream does; a worker
+	// FAILED_PRECONDITION with a NotLeader detail; without the detail it means that
+	// the worker can not join as it is, and should not try again. The worker's first
+	// message is Hello; its orders follow. A session ends when the stream does; a worker
 	// that reconnects is told its assignment again.
 	Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error)
 }
@@ -66,8 +67,9 @@ type Sessions_ConnectClient = grpc.BidiStreamingClient[ConnectRequest, ConnectRe
 // Sessions keeps one stream for each worker, at the leader.
 type SessionsServer interface {
 	// Connect opens a worker's session. A coordinator that does not lead answers
-	// FAILED_PRECONDITION with a NotLeader detail. The worker's first message is
-	// Hello; its orders follow. A session ends when the stream does; a worker
+	// FAILED_PRECONDITION with a NotLeader detail; without the detail it means that
+	// the worker can not join as it is, and should not try again. The worker's first
+	// message is Hello; its orders follow. A session ends when the stream does; a worker
 	// that reconnects is told its assignment again.
 	Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error
 	mustEmbedUnimplementedSessionsServer()
