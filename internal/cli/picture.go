@@ -9,8 +9,6 @@ import (
 	"image/draw"
 	"image/png"
 	"io"
-	"path/filepath"
-	"strings"
 
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
@@ -97,14 +95,6 @@ func parseGrid(text string) (columns, rows int, err error) {
 		return 0, 0, usageError{fmt.Errorf("--grid %q: expected columns and rows, as 8x6, of at most %d pictures", text, mostTiles)}
 	}
 	return columns, rows, nil
-}
-
-// wantsPNG checks the name of a file of pictures.
-func wantsPNG(path string) error {
-	if !strings.EqualFold(filepath.Ext(path), ".png") {
-		return usageError{hint{fmt.Errorf("--out %s: pictures are written as .png", path), "give a name that ends in .png"}}
-	}
-	return nil
 }
 
 // writeIDX writes the header of an IDX file of bytes with so many pictures.

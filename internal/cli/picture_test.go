@@ -197,10 +197,18 @@ func TestPicturesRefuse(t *testing.T) {
 		"a huge grid":      {"sample " + made + " --job " + gan + " --out x.png --grid 70000x70000", "at most 65536 pictures"},
 		"no pictures at all": {"sample " + made + " --job " + gan + " --out x --count 0",
 			"--count 0: expected 1 to 65536"},
-		"a generator":     {"predict " + made + " --job " + gan, "lockstep sample lets it do so"},
-		"a classifier":    {"predict " + tells + " --job " + classifier + " --out x.png", "is no autoencoder"},
-		"no classes":      {"predict " + repairs + " --job " + denoising + " --tally", "does not predict one for each record"},
-		"another picture": {"predict " + repairs + " --job " + denoising + " --out x.jpg", "give a name that ends in .png"},
+		"a generator":  {"predict " + made + " --job " + gan, "lockstep sample lets it do so"},
+		"a classifier": {"predict " + tells + " --job " + classifier + " --out x.png", "is no autoencoder"},
+		"no classes":   {"predict " + repairs + " --job " + denoising + " --tally", "does not predict one for each record"},
+		// Names are judged before anything is read.
+		"another picture":  {"predict absent --job absent --out x.jpg", "give a name that ends in .png"},
+		"another sample":   {"sample absent --job absent --out x.jpg", "--out x.jpg: pictures are written as .png or IDX"},
+		"packed":           {"sample absent --job absent --out x-idx3-ubyte.gz", "or for IDX in .idx or -ubyte"},
+		"a known ending":   {"sample absent --job absent --out X.PNG", "open absent"},
+		"of a grid":        {"sample absent --job absent --out x.png --grid 0x2", `--grid "0x2"`},
+		"that of MNIST":    {"sample absent --job absent --out t10k-images.idx3-ubyte", "open absent"},
+		"that of the form": {"sample absent --job absent --out x.idx", "open absent"},
+		"none":             {"sample absent --job absent --out v1.2/x", "open absent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := typed(t, strings.Fields(c.args)...)

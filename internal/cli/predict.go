@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,10 +21,11 @@ var errEnough = errors.New("enough records")
 
 // predicting is what predict was asked for.
 type predicting struct {
-	limit     int64
-	tally     bool
-	out, grid string
-	json      bool
+	limit         int64
+	tally         bool
+	out, grid     string
+	columns, rows int // of the grid
+	json          bool
 }
 
 func newPredict(r job.Reader) *cobra.Command {
@@ -48,6 +50,9 @@ each row of them what it made of them.`,
 			if p.limit < 0 {
 				return usageError{fmt.Errorf("--limit %d: give a number of records, 0 for all", p.limit)}
 			}
+			if err := p.checkOut(); err != nil {
+				return err
+			}
 			m, err := u.open(cmd.Context())
 			if err != nil {
 				return err
@@ -66,12 +71,24 @@ each row of them what it made of them.`,
 	return cmd
 }
 
+// checkOut says what is wrong with the picture that was asked for, if one was.
+func (p *predicting) checkOut() (err error) {
+	switch {
+	case p.out == "":
+	case !strings.EqualFold(filepath.Ext(p.out), ".png"):
+		return usageError{hint{fmt.Errorf("--out %s: pictures are written as .png", p.out), "give a name that ends in .png"}}
+	default:
+		p.columns, p.rows, err = parseGrid(p.grid)
+	}
+	return err
+}
+
 func (p *predicting) run(ctx context.Context, out io.Writer, m *model) error {
 	if m.plan.Drawn() {
 		return usageError{hint{fmt.Errorf("%s reads no records, it makes some", m.spec.Name), "lockstep sample lets it do so"}}
 	}
 	if p.out != "" {
-		return m.reconstruct(ctx, p.out, p.grid)
+		return m.reconstruct(ctx, p.out, p.columns, p.rows)
 	}
 	if !p.tally {
 		return p.first(ctx, m, func(b *nn.Batch, rows int) error { return m.predict(out, b, rows, p.json) })

@@ -18,18 +18,13 @@ type reconstruction struct {
 	done          int // records
 }
 
-func (m *model) reconstruct(ctx context.Context, path, size string) error {
-	r := &reconstruction{}
-	err := wantsPNG(path)
-	if err == nil {
-		r.columns, r.rows, err = parseGrid(size)
-	}
-	if err == nil {
-		r.pixels, err = pixelsOf(m.manifest)
-	}
+// reconstruct draws the records in a grid.
+func (m *model) reconstruct(ctx context.Context, path string, columns, rows int) error {
+	p, err := pixelsOf(m.manifest)
 	if err != nil {
 		return err
 	}
+	r := &reconstruction{pixels: p, columns: columns, rows: rows}
 	err = m.each(ctx, 1, func(b *nn.Batch) error {
 		seen, made, err := m.trainer.Reconstruct(b)
 		if err != nil {

@@ -13,9 +13,10 @@ import (
 
 // sampling is what sample was asked for.
 type sampling struct {
-	out, grid string
-	count     int
-	seed      uint64
+	out, grid     string
+	count         int
+	seed          uint64
+	columns, rows int // of the grid; 0: an IDX file
 }
 
 func newSample(r job.Reader) *cobra.Command {
@@ -25,15 +26,16 @@ func newSample(r job.Reader) *cobra.Command {
 		Use:   "sample MODEL --job FILE --out FILE",
 		Short: "Let a GAN or a variational autoencoder make new pictures",
 		Long: `Let the model of a GAN or of a variational autoencoder make new pictures of
-normal numbers. A file that ends in .png gets a grid of them; any other becomes
-an IDX file, which format idx reads. Picture i depends on the model, the seed
-and i only: the same on every machine, however many are made.`,
+normal numbers. A file that ends in .png gets a grid of them; one that ends in
+.idx or -ubyte, or has no ending, becomes an IDX file, which format idx reads.
+Picture i depends on the model, the seed and i only: the same on every machine,
+however many are made.`,
 		Example: `  lockstep sample fashion-dcgan.safetensors --job examples/fashion-dcgan/job.yaml --grid 10x10 --out samples.png
   lockstep sample fashion-dcgan.safetensors --job examples/fashion-dcgan/job.yaml --count 1000 --out samples-idx3-ubyte`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if s.out == "" {
-				return usageError{errNoOut}
+			if err := s.check(); err != nil {
+				return err
 			}
 			u.path = args[0]
 			m, err := u.open(cmd.Context())
@@ -51,11 +53,31 @@ and i only: the same on every machine, however many are made.`,
 	u.addJob(cmd)
 	u.addThreads(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&s.out, "out", "o", "", "file to write: .png for a grid, else IDX")
+	flags.StringVarP(&s.out, "out", "o", "", "file to write: .png for a grid; .idx, -ubyte or no ending for IDX")
 	flags.StringVar(&s.grid, "grid", "8x8", "columns and rows of the grid")
 	flags.IntVar(&s.count, "count", 64, "pictures of an IDX file")
 	flags.Uint64Var(&s.seed, "seed", 0, "decides which pictures")
 	return cmd
+}
+
+// check says what is wrong with what was asked for, whatever the model.
+func (s *sampling) check() error {
+	ending := strings.ToLower(filepath.Ext(s.out))
+	switch {
+	case s.out == "":
+		return usageError{errNoOut}
+	case ending == ".png":
+		var err error
+		s.columns, s.rows, err = parseGrid(s.grid)
+		s.count = s.columns * s.rows
+		return err
+	case ending != "" && ending != ".idx" && !strings.HasSuffix(ending, "-ubyte"):
+		return usageError{hint{fmt.Errorf("--out %s: pictures are written as .png or IDX", s.out),
+			"give a name that ends in .png, or for IDX in .idx or -ubyte, or has no ending"}}
+	case s.count < 1 || s.count > mostTiles:
+		return usageError{fmt.Errorf("--count %d: expected 1 to %d", s.count, mostTiles)}
+	}
+	return nil
 }
 
 // write makes the file.
@@ -68,11 +90,8 @@ func (s *sampling) write(m *model) error {
 		return usageError{hint{fmt.Errorf("%s makes nothing new: its recipe is no gan, and it has no gaussian_sample layer on which all that follows depends", m.spec.Name),
 			"an autoencoder is applied to records: lockstep predict --out pictures.png"}}
 	}
-	if strings.EqualFold(filepath.Ext(s.out), ".png") {
+	if s.columns > 0 {
 		return s.writeGrid(m, p)
-	}
-	if s.count < 1 || s.count > mostTiles {
-		return usageError{fmt.Errorf("--count %d: expected 1 to %d", s.count, mostTiles)}
 	}
 	return replaceFile(s.out, func(w io.Writer) error {
 		if err := p.writeIDX(w, s.count); err != nil {
@@ -86,12 +105,7 @@ func (s *sampling) write(m *model) error {
 }
 
 func (s *sampling) writeGrid(m *model, p pixels) error {
-	columns, rows, err := parseGrid(s.grid)
-	if err != nil {
-		return err
-	}
-	s.count = columns * rows
-	g := newGrid(p, columns, rows)
+	g := newGrid(p, s.columns, s.rows)
 	if err := s.each(m, func(i int, record []float32) error { g.put(i, record); return nil }); err != nil {
 		return err
 	}
