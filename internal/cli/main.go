@@ -59,14 +59,11 @@ func execute(ctx context.Context, root *cobra.Command, args []string) error {
 
 // report tells the user what went wrong and returns the exit code.
 func report(err error, interrupted bool) int {
-	var quiet quietError
-	if interrupted && (errors.Is(err, context.Canceled) || !errors.As(err, &quiet)) {
+	if interrupted {
 		fmt.Fprintln(os.Stderr, "lockstep: interrupted")
 		return exitInterrupted
 	}
-	if !errors.As(err, &quiet) {
-		fmt.Fprintln(os.Stderr, "lockstep:", err)
-	}
+	fmt.Fprintln(os.Stderr, "lockstep:", err)
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage
@@ -78,8 +75,3 @@ func report(err error, interrupted bool) int {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
-
-// quietError is an error that the user has been told already.
-type quietError struct{ error }
-
-func (e quietError) Unwrap() error { return e.error }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/lockstep-ml/lockstep/pkg/job"
 )
 
 // typed runs the tool in this process, as if a user had typed args.
@@ -51,6 +54,52 @@ func TestUsageErrors(t *testing.T) {
 		} else if !errors.As(err, &usage) {
 			t.Errorf("lockstep %s: error %v has not exit code 2", c.args, err)
 		}
+	}
+}
+
+// A program that reads --json learns what is wrong, where that is known.
+func TestProblemsAsJSON(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "job.yaml")
+	if err := os.WriteFile(bad, []byte("nmae: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	digits := filepath.Join("..", "..", "examples", "digits", "job.yaml")
+	for _, c := range []struct {
+		args string
+		want job.Problem // its message is a part of the one
+	}{
+		{bad, job.Problem{File: bad, Line: 1, Column: 1, Message: `did you mean "name"?`, Source: "nmae: x"}},
+		{digits + " --set epochs=x", job.Problem{File: digits, Set: "epochs=x", Message: "epochs: expected an integer"}},
+		{digits + " --data-root " + t.TempDir(), job.Problem{File: digits, Line: 6, Column: 19, Message: "data.train.images: ",
+			Source: "  train: {images: data/train-images-idx3-ubyte.gz, labels: data/train-labels-idx1-ubyte.gz}"}},
+		{"absent.yaml", job.Problem{File: "absent.yaml", Message: "job file: "}},
+	} {
+		out, err := typed(t, append([]string{"validate", "--json"}, strings.Fields(c.args)...)...)
+		if got := report(err, false); got != exitUsage {
+			t.Errorf("%s: exit code %d", c.args, got)
+		}
+		var v map[string]job.Problems
+		if err := json.Unmarshal([]byte(out), &v); err != nil || len(v) != 1 || len(v["problems"]) == 0 {
+			t.Errorf("%s: %v: %s", c.args, err, out)
+			continue
+		}
+		got := v["problems"][0]
+		if !strings.Contains(got.Message, c.want.Message) {
+			t.Errorf("%s: %q, want %q", c.args, got.Message, c.want.Message)
+		}
+		got.Message = c.want.Message
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.args, got, c.want)
+		}
+	}
+	// An interruption says nothing of the job.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	root := Program{}.root()
+	root.SetOut(&out)
+	if err := execute(ctx, root, []string{"validate", "--json", digits}); err == nil || out.Len() > 0 {
+		t.Errorf("interrupted: %v, printed %s", err, &out)
 	}
 }
 
@@ -134,8 +183,8 @@ func TestNoClusterThere(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	job := filepath.Join("..", "..", "examples", "digits", "job.yaml")
-	for _, args := range []string{"nodes", "submit " + job} {
+	digits := filepath.Join("..", "..", "examples", "digits", "job.yaml")
+	for _, args := range []string{"nodes", "submit " + digits} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel() // each waits for a moment
 			began := time.Now()

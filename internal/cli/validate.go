@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -60,18 +61,25 @@ func newValidate(r job.Reader) *cobra.Command {
 		Long: `Check a job file and its data as submit would, start nothing, and print each
 layer with the shape of its output and its parameters. Problems are listed
 with line, column and what was expected, all that can be found before the first
-layer that does not fit; the exit code is then 2.`,
+layer that does not fit; the exit code is then 2.
+
+With --json one object is printed. If there are problems its only field is
+problems, a list of objects: file, message, and for a place in the file line,
+column and source (the text of the line), or for a --set that is at fault set.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.path = args[0]
+			out := cmd.OutOrStdout()
 			c, err := check(cmd.Context(), &f)
-			if err != nil {
+			switch {
+			case err != nil && asJSON && cmd.Context().Err() == nil:
+				return errors.Join(err, jsonLine(out, problemsView{problemsOf(f.path, err)}))
+			case err != nil:
 				return err
+			case asJSON:
+				return jsonLine(out, c.view())
 			}
-			if asJSON {
-				return jsonLine(cmd.OutOrStdout(), c.view())
-			}
-			return c.print(cmd.OutOrStdout())
+			return c.print(out)
 		},
 	}
 	f.addFlags(cmd.Flags())
@@ -79,7 +87,21 @@ layer that does not fit; the exit code is then 2.`,
 	return cmd
 }
 
-// checkedView is what validate --json prints.
+// problemsView is what validate --json prints of a bad job.
+type problemsView struct {
+	Problems job.Problems `json:"problems"`
+}
+
+// problemsOf lists what err says of a job file.
+func problemsOf(file string, err error) job.Problems {
+	var ps job.Problems
+	if !errors.As(err, &ps) {
+		ps = job.Problems{{File: file, Message: err.Error()}}
+	}
+	return ps
+}
+
+// checkedView is what validate --json prints of a good one.
 type checkedView struct {
 	Name          string   `json:"name"`
 	Records       int64    `json:"records"`

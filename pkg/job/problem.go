@@ -9,11 +9,12 @@ import (
 
 // Problem is one thing that is wrong with a job file.
 type Problem struct {
-	File         string // as the user named it
-	Line, Column int    // from 1; 0 if Set is not empty
-	Set          string // the override that brought it in, "path=value"; empty if the file did
-	Message      string // what is wrong, what was expected, the nearest valid word
-	Source       string // the line of the file; empty if Set is not
+	File    string `json:"file"`             // as the user named it
+	Line    int    `json:"line,omitempty"`   // from 1; 0 if Set is not empty
+	Column  int    `json:"column,omitempty"` // likewise
+	Set     string `json:"set,omitempty"`    // the override that brought it in, "path=value"; empty if the file did
+	Message string `json:"message"`          // what is wrong, what was expected, the nearest valid word
+	Source  string `json:"source,omitempty"` // the line of the file; empty if Set is not
 }
 
 // String gives "job.yaml:12:7: message", then the line with a caret under the
