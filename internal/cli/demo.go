@@ -37,7 +37,8 @@ Run it again with --workers 1 or --workers 3: the hash is the same.`,
 			if t.out == "" {
 				t.out = filepath.Join(os.TempDir(), "lockstep-demo", "digits.safetensors")
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "a reader of handwritten digits, by 1 coordinator and %s; Ctrl-C stops all\n", plural(t.cluster.Workers, "worker"))
+			fmt.Fprintf(cmd.ErrOrStderr(), "a reader of handwritten digits, by %s and %s; Ctrl-C stops all\n",
+				plural(t.cluster.Coordinators, "coordinator"), plural(t.cluster.Workers, "worker"))
 			return t.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

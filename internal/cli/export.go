@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-ml/lockstep/internal/onnx"
-	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
+	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 )
 
@@ -49,9 +49,9 @@ in training. How, stands in the file's metadata under lockstep.fit.`,
 
 // export writes the files that have a name.
 func (m *model) export(out io.Writer, toONNX, toSafetensors string) error {
-	var tensors []checkpoint.Tensor
+	var tensors []safetensors.Tensor
 	for _, t := range m.trainer.ParamTensors() {
-		tensors = append(tensors, checkpoint.Tensor{Name: t.Name, Shape: t.Shape, F32: t.F32})
+		tensors = append(tensors, safetensors.Tensor{Name: t.Name, Shape: t.Shape, F32: t.F32})
 	}
 	metadata := map[string]string{}
 	for key, value := range map[string]any{metaInput: m.manifest.Input, metaFit: m.manifest.Fit} {
@@ -62,7 +62,7 @@ func (m *model) export(out io.Writer, toONNX, toSafetensors string) error {
 		metadata[key] = string(text)
 	}
 	if toSafetensors != "" {
-		if _, err := checkpoint.SaveModel(toSafetensors, tensors, metadata); err != nil {
+		if err := replaceFile(toSafetensors, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) }); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(out, "%s: %s\n", toSafetensors, plural(len(tensors), "tensor")); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-ml/lockstep/internal/onnx"
-	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
+	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 )
 
@@ -29,7 +30,10 @@ An operator that is none of the layers is an error that names its node.`,
 		Example: "  lockstep import resnet20.onnx --out nets/resnet20",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if to == "" {
+			switch {
+			case strings.HasSuffix(to, "/") || strings.HasSuffix(to, string(filepath.Separator)):
+				return usageError{fmt.Errorf("--out %s names a folder; name the files in it: %sNAME", to, to)}
+			case to == "":
 				to = strings.TrimSuffix(filepath.Base(args[0]), ".onnx")
 			}
 			return importNetwork(cmd.OutOrStdout(), args[0], to)
@@ -61,11 +65,11 @@ func importNetwork(out io.Writer, path, to string) error {
 	}); err != nil {
 		return err
 	}
-	tensors := make([]checkpoint.Tensor, len(n.Tensors))
+	tensors := make([]safetensors.Tensor, len(n.Tensors))
 	for i, t := range n.Tensors {
-		tensors[i] = checkpoint.Tensor{Name: t.Name, Shape: t.Shape, F32: t.F32}
+		tensors[i] = safetensors.Tensor{Name: t.Name, Shape: t.Shape, F32: t.F32}
 	}
-	if _, err := checkpoint.SaveModel(weights, tensors, nil); err != nil {
+	if err := replaceFile(weights, func(w io.Writer) error { return safetensors.Write(w, tensors, nil) }); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "%s: %s that read %s%s\n%s: %s\n", text, plural(len(n.Model), "layer"), batchShape(n.Input.Shape), tokensOf(n.Input.Tokens),
@@ -92,5 +96,5 @@ func jobName(path string) string {
 		}
 		return '-'
 	}, filepath.Base(path))
-	return strings.Trim(name, "-")
+	return cmp.Or(strings.Trim(name, "-"), "network")
 }

@@ -68,6 +68,9 @@ func (t *training) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if t.out == "" {
 		t.out = spec.Name + ".safetensors"
 	}
+	if err := checkOut(t.out); err != nil {
+		return err
+	}
 	show := stdout
 	if t.asJSON {
 		show = stderr

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A model that cannot be written is refused before it is trained.
+func TestTrainChecksItsOut(t *testing.T) {
+	dir, job, _ := untrained(t)
+	for out, want := range map[string]string{dir: "it is a folder", filepath.Join(job, "m"): "not a directory"} {
+		_, err := typed(t, "train", job, "--out", out)
+		var usage usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("--out %s: %v, want a usage error with %q", out, err, want)
+		}
+	}
+	before, _ := os.ReadDir(dir)
+	if err := checkOut(filepath.Join(dir, "new")); err != nil {
+		t.Error(err)
+	}
+	if after, _ := os.ReadDir(dir); len(after) != len(before) {
+		t.Errorf("checking left %v", after)
+	}
+}
+
+// What is no file, such as /dev/null, is written to and stays what it is.
+func TestOutIsNoFile(t *testing.T) {
+	_, job, model := untrained(t)
+	for _, to := range []string{"--onnx", "--safetensors"} {
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Skip(err)
+		}
+		read := make(chan int)
+		go func() {
+			f, err := os.Open(pipe)
+			if err != nil {
+				t.Error(err)
+			}
+			b, err := io.ReadAll(f)
+			if err = errors.Join(err, f.Close()); err != nil {
+				t.Error(err)
+			}
+			read <- len(b)
+		}()
+		if _, err := typed(t, "export", model, "--job", job, "--data-root", filepath.Dir(job), to, pipe); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(pipe)
+		if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+			t.Fatalf("the pipe is %v now, %v", info.Mode(), err)
+		}
+		if n := <-read; n == 0 {
+			t.Error("nothing was written")
+		}
+	}
+}
+
+func TestImportToAFolder(t *testing.T) {
+	_, job, model := untrained(t)
+	file := filepath.Join(t.TempDir(), "net.onnx")
+	if _, err := typed(t, "export", model, "--job", job, "--onnx", file); err != nil {
+		t.Fatal(err)
+	}
+	var usage usageError
+	if _, err := typed(t, "import", file, "--out", t.TempDir()+"/"); !errors.As(err, &usage) || !strings.Contains(err.Error(), "name the files in it") {
+		t.Errorf("error %v", err)
+	}
+}
