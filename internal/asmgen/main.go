@@ -21,6 +21,7 @@
 //	pack.go    copies into panels
 //	turn.go    a transpose
 //	turned.go  products of few rows and a B that is stored transposed
+//	held.go    products of very few ks, for which B stays in registers
 //	row.go     the same for one row and AVX2
 //	narrow*.go products of few columns and a B that is stored transposed
 //	ops.go     the list of element by element kernels, as expressions
@@ -77,8 +78,10 @@ func run(dir string) error {
 		} else {
 			turneds(c, isa, fields["tile"])
 		}
+		helds(c, isa, fields["tile"])
 		narrows(c, isa, fields["narrow"])
-		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), tileTable(isa)+wideTable(isa)+turnedTable(isa)+narrowTable(isa)); err != nil {
+		text := tileTable(isa) + wideTable(isa) + heldTable(isa) + turnedTable(isa) + narrowTable(isa)
+		if err := write(c, filepath.Join(dir, "gemm_"+isa.name+"_amd64"), text); err != nil {
 			return err
 		}
 		if err := convolutions(dir, isa, fields); err != nil {

@@ -41,6 +41,8 @@ func (w *worker) multiply(p *product, i0, i1, j0, j1 int) {
 	switch {
 	case p.narrow:
 		w.multiplyNarrow(p, nil, i0, i1, j0, j1)
+	case p.held(w.k, rows, j1-j0):
+		w.multiplyHeld(p, i0, i1, j0, j1)
 	case p.turned(w.k, rows):
 		w.multiplyTurned(p, i0, i1, j0, j1)
 	case p.shallow(w.k, rows):

@@ -137,6 +137,54 @@ func packGather_avx2(p *pack)
 func turned1_avx2(p *tile)
 
 //go:noescape
+func held1_avx2(p *tile)
+
+//go:noescape
+func held2_avx2(p *tile)
+
+//go:noescape
+func held3_avx2(p *tile)
+
+//go:noescape
+func held4_avx2(p *tile)
+
+//go:noescape
+func held5_avx2(p *tile)
+
+//go:noescape
+func held6_avx2(p *tile)
+
+//go:noescape
+func held7_avx2(p *tile)
+
+//go:noescape
+func held8_avx2(p *tile)
+
+//go:noescape
+func heldTurned1_avx2(p *tile)
+
+//go:noescape
+func heldTurned2_avx2(p *tile)
+
+//go:noescape
+func heldTurned3_avx2(p *tile)
+
+//go:noescape
+func heldTurned4_avx2(p *tile)
+
+//go:noescape
+func heldTurned5_avx2(p *tile)
+
+//go:noescape
+func heldTurned6_avx2(p *tile)
+
+//go:noescape
+func heldTurned7_avx2(p *tile)
+
+//go:noescape
+func heldTurned8_avx2(p *tile)
+
+//go:noescape
 func narrow1x1_avx2(p *narrow)
 
 //go:noescape
@@ -185,6 +233,14 @@ func wides_avx2() [][]wideTile {
 		{{3, wide4x3_avx2}},
 		{{2, wide5x2_avx2}},
 		{{2, wide6x2_avx2}},
+	}
+}
+
+// helds_avx2 lists the kernels by ks, for a B as it is and for one that is stored transposed.
+func helds_avx2() [2][]func(*tile) {
+	return [2][]func(*tile){
+		{held1_avx2, held2_avx2, held3_avx2, held4_avx2, held5_avx2, held6_avx2, held7_avx2, held8_avx2},
+		{heldTurned1_avx2, heldTurned2_avx2, heldTurned3_avx2, heldTurned4_avx2, heldTurned5_avx2, heldTurned6_avx2, heldTurned7_avx2, heldTurned8_avx2},
 	}
 }
 

@@ -221,6 +221,102 @@ func turned11_avx512(p *tile)
 func turned12_avx512(p *tile)
 
 //go:noescape
+func held1_avx512(p *tile)
+
+//go:noescape
+func held2_avx512(p *tile)
+
+//go:noescape
+func held3_avx512(p *tile)
+
+//go:noescape
+func held4_avx512(p *tile)
+
+//go:noescape
+func held5_avx512(p *tile)
+
+//go:noescape
+func held6_avx512(p *tile)
+
+//go:noescape
+func held7_avx512(p *tile)
+
+//go:noescape
+func held8_avx512(p *tile)
+
+//go:noescape
+func held9_avx512(p *tile)
+
+//go:noescape
+func held10_avx512(p *tile)
+
+//go:noescape
+func held11_avx512(p *tile)
+
+//go:noescape
+func held12_avx512(p *tile)
+
+//go:noescape
+func held13_avx512(p *tile)
+
+//go:noescape
+func held14_avx512(p *tile)
+
+//go:noescape
+func held15_avx512(p *tile)
+
+//go:noescape
+func held16_avx512(p *tile)
+
+//go:noescape
+func heldTurned1_avx512(p *tile)
+
+//go:noescape
+func heldTurned2_avx512(p *tile)
+
+//go:noescape
+func heldTurned3_avx512(p *tile)
+
+//go:noescape
+func heldTurned4_avx512(p *tile)
+
+//go:noescape
+func heldTurned5_avx512(p *tile)
+
+//go:noescape
+func heldTurned6_avx512(p *tile)
+
+//go:noescape
+func heldTurned7_avx512(p *tile)
+
+//go:noescape
+func heldTurned8_avx512(p *tile)
+
+//go:noescape
+func heldTurned9_avx512(p *tile)
+
+//go:noescape
+func heldTurned10_avx512(p *tile)
+
+//go:noescape
+func heldTurned11_avx512(p *tile)
+
+//go:noescape
+func heldTurned12_avx512(p *tile)
+
+//go:noescape
+func heldTurned13_avx512(p *tile)
+
+//go:noescape
+func heldTurned14_avx512(p *tile)
+
+//go:noescape
+func heldTurned15_avx512(p *tile)
+
+//go:noescape
+func heldTurned16_avx512(p *tile)
+
+//go:noescape
 func narrow1x1_avx512(p *narrow)
 
 //go:noescape
@@ -316,6 +412,14 @@ func wides_avx512() [][]wideTile {
 		{{4, wide6x4_avx512}},
 		{{3, wide7x3_avx512}},
 		{{3, wide8x3_avx512}},
+	}
+}
+
+// helds_avx512 lists the kernels by ks, for a B as it is and for one that is stored transposed.
+func helds_avx512() [2][]func(*tile) {
+	return [2][]func(*tile){
+		{held1_avx512, held2_avx512, held3_avx512, held4_avx512, held5_avx512, held6_avx512, held7_avx512, held8_avx512, held9_avx512, held10_avx512, held11_avx512, held12_avx512, held13_avx512, held14_avx512, held15_avx512, held16_avx512},
+		{heldTurned1_avx512, heldTurned2_avx512, heldTurned3_avx512, heldTurned4_avx512, heldTurned5_avx512, heldTurned6_avx512, heldTurned7_avx512, heldTurned8_avx512, heldTurned9_avx512, heldTurned10_avx512, heldTurned11_avx512, heldTurned12_avx512, heldTurned13_avx512, heldTurned14_avx512, heldTurned15_avx512, heldTurned16_avx512},
 	}
 }
 

@@ -173,6 +173,11 @@ type kernels struct {
 	// load. nil: there are none.
 	turned []func(*tile)
 
+	// held[t][n-1] computes panels of 16 columns of k rows, k being the number of rows here
+	// and n that of ks; aCol is 4, and there is no rowBias and no mask. For t = 1 the columns
+	// of B lie bRow apart. nil: there are none.
+	held [2][]func(*tile)
+
 	// narrow[r-1][c-1] computes c columns of panels of r rows: strided sums over k. More
 	// rows have no more columns.
 	narrow [][]func(*narrow)

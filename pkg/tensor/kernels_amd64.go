@@ -24,7 +24,7 @@ func avx2() *kernels {
 	k := &kernels{name: "avx2", width: 8, rows: 6, masks: masks8(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx2()
 	k.wide, k.turned = wides_avx2(), turneds_avx2()
-	k.narrow = narrows_avx2()
+	k.narrow, k.held = narrows_avx2(), helds_avx2()
 	k.direct, k.weight = directs_avx2(), weights_avx2()
 	k.peak, k.vectors = peak_avx2, vectors_avx2()
 	k.sum64, k.squares64 = sum64_avx2, squares64_avx2
@@ -37,7 +37,7 @@ func avx512() *kernels {
 	k := &kernels{name: "avx512", width: 16, rows: 12, masks: masks16(), masks8: masks8()}
 	k.tile, k.lane = tiles_avx512()
 	k.wide, k.turned = wides_avx512(), turneds_avx512()
-	k.narrow = narrows_avx512()
+	k.narrow, k.held = narrows_avx512(), helds_avx512()
 	k.direct, k.across = directs_avx512(), acrosses_avx512()
 	k.weight = weights_avx512()
 	k.peak, k.vectors = peak_avx512, vectors_avx512()

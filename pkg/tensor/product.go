@@ -30,7 +30,8 @@ package tensor
 //	        one tile of C
 //
 // If ks are few it is C that passes by, in long lines: panels of A outside, too, and a
-// kernel does all panels of B, for a block of B.
+// kernel does all panels of B, for a block of B. If they are fewer than registers and C
+// is small, all that a vector of columns needs of B stays in registers: see held.
 //
 // Rows of A are read k by k; an A that is stored transposed is turned, unless it is
 // read only once or is small, see skims. A B that is stored transposed is turned too:

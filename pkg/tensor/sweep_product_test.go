@@ -6,6 +6,7 @@ func productSweeps() []sweep {
 	return []sweep{
 		{[]string{"Gemm"}, 1000, func(c *trial) { sweepGemm(c, c.gemm()) }},
 		{[]string{"Gemm"}, 192, func(c *trial) { sweepGemm(c, c.fewNarrow()) }},
+		{[]string{"Gemm"}, 192, func(c *trial) { sweepGemm(c, c.fewKs()) }},
 		{[]string{"Pack", "GemmPacked"}, 400, sweepPacked},
 		{[]string{"GemmBatch"}, 100, sweepGemmBatch},
 		{[]string{"GemmLanes"}, 400, sweepGemmLanes},
@@ -147,6 +148,16 @@ func (c *trial) fewNarrow() Gemm {
 		g.M, g.N = g.M+4*c.upTo(4), min(g.N+6*c.upTo(2), narrowColumns)
 	}
 	g.K = narrowDepth*g.N + c.upTo(300)
+	return g
+}
+
+// fewKs draws products of few ks: every number of them, for both forms of B.
+func (c *trial) fewKs() Gemm {
+	g := Gemm{M: c.upTo(40), N: 7 + c.upTo(90), K: 1 + c.i%16, TransB: c.i/16%2 == 0, Accumulate: c.r.IntN(3) == 0, Act: Act(c.r.IntN(int(ActReLU) + 1))}
+	if c.r.IntN(3) == 0 {
+		g = g.dense()
+		g.Lda, g.Ldb, g.Ldc = g.Lda+c.r.IntN(3), g.Ldb+1+c.r.IntN(3), g.Ldc+c.r.IntN(20)
+	}
 	return g
 }
 
