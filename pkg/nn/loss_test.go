@@ -121,3 +121,33 @@ func TestMixedTargetsNeedALossForThem(t *testing.T) {
 		}
 	}
 }
+
+// Every metric has a name of its own, which can be followed.
+func TestMetricNames(t *testing.T) {
+	names := func(stop string, metrics ...Node) (*Plan, error) {
+		spec := classSpec(1, layers(l("dense", "units", 3)))
+		spec.Metrics, spec.Tested = metrics, true
+		spec.EarlyStop = &Node{Kind: "early_stop", Path: "early_stop", Fields: map[string]any{"metric": stop}}
+		return NewPlan(spec, classInput(3, 4))
+	}
+	for want, metrics := range map[string][]Node{
+		"accuracy f1":              {makeNode("accuracy"), makeNode("f1", "class", 1)},
+		"f1_0 f1_2 f1 recall":      {makeNode("f1", "class", 0), makeNode("f1", "class", 2.0), makeNode("f1"), makeNode("recall", "class", 1)},
+		"top_k_5 accuracy top_k_2": {makeNode("top_k"), makeNode("accuracy"), makeNode("top_k", "k", int64(2))},
+	} {
+		list := strings.Fields(want)
+		p, err := names(list[1], metrics...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(p.MetricNames(), " "); got != want {
+			t.Errorf("names %q, want %q", got, want)
+		}
+		if !p.stop.higher {
+			t.Errorf("%s: lower is better", list[1])
+		}
+	}
+	if _, err := names("loss", makeNode("f1"), makeNode("f1", "class", -1)); err == nil || !strings.Contains(err.Error(), "f1: f1 is there twice; leave one out") {
+		t.Errorf("error %v", err)
+	}
+}

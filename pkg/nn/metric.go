@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"fmt"
 	"math"
 )
 
@@ -43,6 +44,24 @@ type metricKind struct {
 	Entry
 	higher bool // is better
 	fit    func(s *LossSite) metric
+}
+
+// metricSuffix is the number that tells a metric from others of its kind; the mean
+// over all classes has none.
+func metricSuffix(n Node) string {
+	for _, k := range metricKinds() {
+		if k.Name != n.Kind || len(k.Fields) == 0 {
+			continue
+		}
+		v, given := n.Fields[k.Fields[0].Name]
+		if !given {
+			v = k.Fields[0].Default
+		}
+		if number := fmt.Sprint(v); number != "-1" {
+			return "_" + number
+		}
+	}
+	return ""
 }
 
 func metricEntry(name, summary string, fields ...Field) Entry {

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math"
+	"slices"
 
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
@@ -67,7 +68,11 @@ func (p *Plan) fitTraining(errs *Errors) {
 	}
 	net := p.judged()
 	p.whole = net.logits != net.output && p.recipe.Target.Kind == TargetValue && len(p.spec.Metrics) > 0
-	for _, n := range p.spec.Metrics {
+	names := p.MetricNames()
+	for i, n := range p.spec.Metrics {
+		if slices.Index(names, names[i]) < i {
+			errs.addf(n.Path, "%s is there twice; leave one out", names[i])
+		}
 		kind, ok := lookup(metricKinds(), n, "metric", errs)
 		if !ok {
 			continue

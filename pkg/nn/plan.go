@@ -231,10 +231,16 @@ func (p *Plan) Output() []int { return slices.Clone(p.values[p.nets[0].output].S
 
 // MetricNames are the names of the metrics, in the order of Outcome.Metrics:
 // those of the job, then the numbers of the recipe.
+// A metric that is there more than once is named with the number that tells it
+// from the others: f1_0, top_k_5.
 func (p *Plan) MetricNames() []string {
-	var names []string
-	for _, n := range p.spec.Metrics {
-		names = append(names, n.Kind)
+	names := make([]string, len(p.spec.Metrics))
+	for i, n := range p.spec.Metrics {
+		names[i] = n.Kind
+		alike := func(o Node) bool { return o.Kind == n.Kind }
+		if slices.IndexFunc(p.spec.Metrics, alike) < i || slices.ContainsFunc(p.spec.Metrics[i+1:], alike) {
+			names[i] += metricSuffix(n)
+		}
 	}
 	return append(names, p.recipe.Numbers...)
 }

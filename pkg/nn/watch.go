@@ -55,7 +55,7 @@ func (p *Plan) fitWatch(a Args, path string, errs *Errors) *watch {
 		return w
 	}
 	for _, k := range metricKinds() {
-		w.higher = w.higher || k.Name == w.name && k.higher
+		w.higher = w.higher || w.metric < len(p.spec.Metrics) && k.Name == p.spec.Metrics[w.metric].Kind && k.higher
 	}
 	return w
 }
