@@ -95,8 +95,9 @@ func (d *decoder) scalars(s *Spec, known, root *node) {
 		}
 		given[f.Name] = f.Default
 	}
-	s.Name, _ = given["name"].(string)
-	if at := known.field("name"); s.Name != "" && !validName(s.Name) {
+	var isText bool
+	s.Name, isText = given["name"].(string)
+	if at := known.field("name"); at != nil && isText && !validName(s.Name) {
 		d.add(at.at, "name: %q is not a name; expected 1 to 63 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit", s.Name)
 	}
 	s.Seed = toUint64(given["seed"])

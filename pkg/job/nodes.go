@@ -30,7 +30,7 @@ func (d *decoder) component(n *node, path, noun string, classes ...string) nn.No
 	}
 	word, ok := kind.(string)
 	if !ok {
-		d.add(n.at, "%s: expected the name of a %s, alone or with its fields (%s)%s", path, noun, d.example(classes), d.gotInstead(n))
+		d.add(n.at, "%s: expected the name of %s, alone or with its fields (%s)%s", path, withArticle(noun), d.example(classes), d.gotInstead(n))
 		return nn.Node{}
 	}
 	entry, ok := d.lookup(word, classes)
@@ -49,6 +49,14 @@ func (d *decoder) component(n *node, path, noun string, classes ...string) nn.No
 	}
 	d.shortField(&result, body, entry)
 	return result
+}
+
+// withArticle puts a or an before a noun.
+func withArticle(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 // gotInstead ends the message about something that is not a component.
