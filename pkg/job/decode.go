@@ -137,7 +137,7 @@ func (d *decoder) consistent(s *Spec, known, root *node) {
 }
 
 func validName(s string) bool {
-	if len(s) > 63 {
+	if s == "" || len(s) > 63 {
 		return false
 	}
 	for i, r := range []byte(s) {
