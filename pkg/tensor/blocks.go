@@ -65,7 +65,7 @@ func (p *product) plain() bool { return p.aCol == 1 && (p.bCol == 1 || p.taps !=
 // turned is whether a B that is stored transposed is best turned on the way: so
 // few rows are not worth a copy.
 func (p *product) turned(k *kernels, rows int) bool {
-	return rows <= max(2, len(k.turned)) && len(k.turned) > 0 && p.k >= 16 && p.aCol == 1 && p.bCol != 1 && p.bRow == 1 && p.taps == nil && p.packed == nil
+	return rows <= max(2, len(k.turned)) && len(k.turned) > 0 && p.k > k.width && p.rowBias == nil && p.aCol == 1 && p.bCol != 1 && p.bRow == 1 && p.taps == nil && p.packed == nil
 }
 
 // blocksOf is the number of blocks of at most so much that n is cut into.
@@ -181,29 +181,30 @@ func (w *worker) ahead(s []float32, from, n, step int) {
 	}
 }
 
-// multiplyTurned computes few rows without a copy of B, which is stored
-// transposed: 32 columns at once and a multiple of 16 of k. The last columns overlap
-// those before them, unless their chains go on from C: then what is left is done as for
-// others, and so is the rest of k and what comes after the sums.
+// multiplyTurned computes few rows without a copy of B, which is stored transposed, 32
+// columns at once. The last ks, and what comes after the sums, are left to what holds
+// B. The last columns overlap those before them, unless their chains go on from C: then
+// what is left is done as for others.
 func (w *worker) multiplyTurned(p *product, i0, i1, j0, j1 int) {
-	t, whole := &w.t, p.k/16*16
-	last := j1
+	t, whole, last := &w.t, p.k/w.k.width*w.k.width, j1
+	if whole == p.k && (p.relu || p.colBias != nil) {
+		whole -= w.k.width
+	}
 	if p.load || j1-j0 < turnedColumns {
 		last -= (j1 - j0) % turnedColumns
 	}
-	t.aRow, t.bRow, t.k, t.load = uintptr(4*p.aRow), uintptr(4*p.bCol), whole, flag(p.load)
+	rest := *p
+	rest.a, rest.b, rest.k, rest.load = p.a[min(whole, len(p.a)):], p.b[min(whole, len(p.b)):], p.k-whole, true
 	for at := j0; at < last; at += turnedColumns {
 		j := min(at, last-turnedColumns)
 		for i := i0; i < i1; i += len(w.k.turned) {
 			t.a, t.b, t.c = pointer(p.a, i*p.aRow), pointer(p.b, j*p.bCol), pointer(p.c, i*p.cRow+j)
+			t.aRow, t.bRow, t.k, t.load = uintptr(4*p.aRow), uintptr(4*p.bCol), whole, flag(p.load)
 			w.k.turned[min(i1-i, len(w.k.turned))-1](t)
 		}
-	}
-	rest := *p
-	rest.k, rest.load = p.k-whole, true
-	rest.a, rest.b = p.a[min(whole*p.aCol, len(p.a)):], p.b[min(whole, len(p.b)):]
-	if rest.k > 0 || p.relu || p.colBias != nil || p.rowBias != nil {
-		w.multiplyBlocks(&rest, i0, i1, j0, last)
+		if rest.k > 0 {
+			w.multiplyHeld(&rest, i0, i1, j, j+turnedColumns)
+		}
 	}
 	w.multiplyBlocks(p, i0, i1, last, j1)
 }

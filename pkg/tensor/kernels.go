@@ -169,11 +169,11 @@ type kernels struct {
 	wide [][]wideTile
 
 	// turned[r-1] computes 32 columns of r rows from a B whose columns lie bRow
-	// apart, over a multiple of 16 of k: it knows a, aRow, b, bRow, c, cRow, k and
+	// apart, over a multiple of width of k: it knows a, aRow, b, bRow, c, cRow, k and
 	// load. nil: there are none.
 	turned []func(*tile)
 
-	// held[t][n-1] computes panels of 16 columns of k rows, k being the number of rows here
+	// held[t][n-1] computes panels of a vector of k rows, k being the number of rows here
 	// and n that of ks; aCol is 4, and there is no rowBias and no mask. For t = 1 the columns
 	// of B lie bRow apart. nil: there are none.
 	held [2][]func(*tile)
