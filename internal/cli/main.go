@@ -50,11 +50,14 @@ func (p Program) reader() job.Reader { return job.Reader{Kinds: p.Kinds} }
 
 // execute runs the command that args name.
 func execute(ctx context.Context, root *cobra.Command, args []string) error {
-	if _, _, err := root.Find(args); err != nil {
-		return usageError{err}
-	}
 	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		if _, _, unknown := root.Find(args); unknown != nil {
+			return usageError{unknown}
+		}
+	}
+	return err
 }
 
 // report tells the user what went wrong and returns the exit code.

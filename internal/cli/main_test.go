@@ -202,6 +202,18 @@ func TestNoClusterThere(t *testing.T) {
 	}
 }
 
+// The shells' completion is what help says it is.
+func TestCompletion(t *testing.T) {
+	for want, args := range map[string][]string{
+		"__start_lockstep": {"completion", "bash"},
+		"layers\t":         {"__complete", "lay"},
+	} {
+		if out, err := typed(t, args...); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+}
+
 // Help takes what stands in backquotes for the name of a flag's value.
 func TestHelpOfFlags(t *testing.T) {
 	for _, cmd := range (Program{}).root().Commands() {
