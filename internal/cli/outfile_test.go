@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// A model that cannot be written is refused before it is trained.
-func TestTrainChecksItsOut(t *testing.T) {
+// What would come to nothing is refused before it is begun: no worker, no place for
+// the model.
+func TestTrainChecksFirst(t *testing.T) {
 	dir, job, _ := untrained(t)
 	for out, want := range map[string]string{dir: "it is a folder", filepath.Join(job, "m"): "not a directory"} {
 		_, err := typed(t, "train", job, "--out", out)
@@ -19,6 +20,9 @@ func TestTrainChecksItsOut(t *testing.T) {
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
 			t.Errorf("--out %s: %v, want a usage error with %q", out, err, want)
 		}
+	}
+	if _, err := typed(t, "train", job, "--workers", "0"); err == nil || !strings.Contains(err.Error(), "at least one") {
+		t.Errorf("no workers: %v", err)
 	}
 	before, _ := os.ReadDir(dir)
 	if err := checkOut(filepath.Join(dir, "new")); err != nil {

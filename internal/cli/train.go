@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,6 +68,9 @@ func (t *training) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	if t.out == "" {
 		t.out = spec.Name + ".safetensors"
+	}
+	if t.cluster.Workers == 0 {
+		return usageError{errors.New("--workers 0: a job needs at least one")}
 	}
 	if err := checkOut(t.out); err != nil {
 		return err
