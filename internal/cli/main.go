@@ -22,7 +22,7 @@ import (
 const (
 	exitFailed      = 1   // it was tried and failed
 	exitUsage       = 2   // the command line, a job file or a config file is wrong; nothing was started
-	exitInterrupted = 130 // Ctrl-C or SIGTERM
+	exitInterrupted = 130 // Ctrl-C, SIGTERM or SIGHUP
 )
 
 // Program is what differs between a program of the lockstep command line and
@@ -32,10 +32,10 @@ type Program struct {
 	Kinds nn.Kinds
 }
 
-// Main runs the command of os.Args until it is done, or stopped by Ctrl-C or
-// SIGTERM, and returns the exit code of the process.
+// Main runs the command of os.Args until it is done, or stopped by Ctrl-C, SIGTERM
+// or the end of its terminal, and returns the exit code of the process.
 func (p Program) Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	err := execute(ctx, p.root(), os.Args[1:])
 	interrupted := ctx.Err() != nil
 	stop()
@@ -43,6 +43,15 @@ func (p Program) Main() int {
 		return report(err, interrupted)
 	}
 	return 0
+}
+
+// stopSignals are the signals to stop at. nohup has SIGHUP ignored, which stays so.
+func stopSignals() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 // reader reads job files, with the program's kinds.
