@@ -336,7 +336,8 @@ func TestReusedTable(t *testing.T) {
 	if err := table.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(root, "images")); err != nil {
+	images, away := filepath.Join(root, "images"), filepath.Join(root, "away")
+	if err := os.Rename(images, away); err != nil {
 		t.Fatal(err)
 	}
 	all(t, open(t, spec, root, m, cache)) // needs the kept tables alone
@@ -349,6 +350,10 @@ func TestReusedTable(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a damaged table: %v, want an error that names %s", err, file)
 	}
+	if err := os.Rename(away, images); err != nil {
+		t.Fatal(err)
+	}
+	all(t, open(t, spec, root, m, cache)) // the damaged table is not used again
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -95,9 +95,13 @@ func (r *reader) verify(id int64) error {
 		return err
 	}
 	if sum != shards[n].SHA256 {
+		todo := "restore the file or submit the job again"
+		if r.set.t.forget() {
+			todo = "the copy kept of the data is removed; restore the data if they changed, then resume the job, or submit it again"
+		}
 		return &Error{File: r.set.t.planes[0].name, Msg: fmt.Sprintf(
-			"shard %d (records %d to %d) differs from what was submitted: sha256 %.12s…, the manifest says %.12s…; restore the file or submit the job again",
-			n, shards[n].First, shards[n].First+shards[n].Records-1, sum, shards[n].SHA256)}
+			"shard %d (records %d to %d) differs from what was submitted: sha256 %.12s…, the manifest says %.12s…; %s",
+			n, shards[n].First, shards[n].First+shards[n].Records-1, sum, shards[n].SHA256, todo)}
 	}
 	if c.done[n].CompareAndSwap(false, true) {
 		c.left.Add(-1)

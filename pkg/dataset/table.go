@@ -39,6 +39,7 @@ type tablePlane struct {
 	f      *os.File
 	base   int64
 	remove string // the file to remove when the table is closed, or ""
+	kept   string // the file that later runs use again, or ""
 }
 
 // view returns the bytes of n records from first. It reads into scratch, which
@@ -70,6 +71,15 @@ func (t *table) Close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// forget removes what later runs would use again, and reports whether anything was.
+func (t *table) forget() bool {
+	kept := false
+	for _, p := range t.planes {
+		kept = kept || p.kept != "" && os.Remove(p.kept) == nil
+	}
+	return kept
 }
 
 // sink takes a plane record by record and makes it readable at random.
@@ -146,6 +156,7 @@ func (s *sink) finish() (tablePlane, error) {
 		p.remove = from
 	} else if err == nil {
 		to = s.env.tableFile(s.number)
+		p.kept = to
 		if err = os.Rename(from, to); err != nil && s.env.kept(s.number, s.n) {
 			err = os.Remove(from) // another process made the same table first
 		}
@@ -212,7 +223,7 @@ func (e *env) reuse(m *shard.Manifest) *table {
 		if err != nil {
 			break
 		}
-		t.planes = append(t.planes, tablePlane{name: e.tableFile(i), stride: stride, f: f})
+		t.planes = append(t.planes, tablePlane{name: e.tableFile(i), stride: stride, f: f, kept: e.tableFile(i)})
 	}
 	if len(t.planes) < len(m.Planes) {
 		_ = t.Close() // opened for reading only

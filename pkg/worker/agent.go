@@ -50,6 +50,7 @@ type assigned struct {
 	ended      chan struct{}
 
 	preparing *preparation // nil: not begun, or over
+	spoilt    bool         // the last generation failed of what is on this worker
 	task      *task
 	replica   *replica
 	saver     *saver
@@ -101,6 +102,7 @@ func (a *agent) assign(ctx context.Context, want *pb.Assignment) {
 		defer close(j.ended)
 		err := a.work(ctx, j, want, rank)
 		if ctx.Err() == nil {
+			j.spoilt = errors.As(err, new(*localError))
 			a.report(j, err)
 		}
 	}()
@@ -109,6 +111,9 @@ func (a *agent) assign(ctx context.Context, want *pb.Assignment) {
 // work runs one generation of j.
 func (a *agent) work(ctx context.Context, j *assigned, want *pb.Assignment, rank int) error {
 	log := a.log.With(zap.String("job", j.id), zap.Uint64("generation", j.generation))
+	if j.spoilt { // and repaired since: its data are read again
+		a.unload(j)
+	}
 	if j.task == nil {
 		t, err := a.ready(ctx, j, want)
 		if err != nil {
@@ -191,6 +196,11 @@ func (a *agent) release() {
 	j.abandon()
 	a.reporter.forget()
 	a.outbox.forget(j.id, factBroken, factFailed, factDone)
+	a.unload(j)
+}
+
+// unload closes what was made ready for j. Its state stays.
+func (a *agent) unload(j *assigned) {
 	if j.saver != nil {
 		j.saver.close()
 	}
@@ -199,4 +209,5 @@ func (a *agent) release() {
 			a.log.Warn("closing the job's data", zap.String("job", j.id), zap.Error(err))
 		}
 	}
+	j.saver, j.task, j.spoilt = nil, nil, false
 }

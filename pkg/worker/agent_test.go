@@ -189,3 +189,53 @@ func TestReleaseWhilePreparing(t *testing.T) {
 		<-p.stopped
 	})
 }
+
+// After a fault of its data a worker reads them again, as they may be restored by
+// then; after any other those that it has will do.
+func TestDataAreReadAgain(t *testing.T) {
+	fault := errors.New("shard 0 differs")
+	for name, c := range map[string]struct {
+		spoil func(*task) // once
+		reads int
+	}{
+		"data": {func(t *task) {
+			good := t.train
+			t.train = func(context.Context, []int, position) (batches, error) { t.train = good; return nil, fault }
+		}, 2},
+		"memory": {func(t *task) {
+			good := t.newLearner
+			t.newLearner = func([]int) (learner, error) { t.newLearner = good; return nil, fault }
+		}, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSimulation(t, 1)
+			p, ctx := s.workers[0].newProcess()
+			read, closed := 0, 0
+			a := &agent{
+				world: p, id: "w0", orders: p.orders, newest: p.newest, save: p.save, outbox: p.outbox, reporter: &reporter{}, log: zap.NewNop(),
+				prepare: func(ctx context.Context, want *pb.Assignment) (*task, error) {
+					made, err := p.prepare(ctx, want)
+					made.close = func() error { closed++; return nil }
+					if read++; read == 1 {
+						c.spoil(made)
+					}
+					return made, err
+				},
+			}
+			go func() {
+				defer close(p.stopped)
+				_ = a.run(ctx)
+			}()
+			for generation := range uint64(2) {
+				p.orders <- solo(simID, generation+1)
+				time.Sleep(time.Minute)
+			}
+			if done := said(p, (*pb.ConnectRequest).GetJobDone); done.GetGeneration() != 2 || read != c.reads || closed != c.reads-1 {
+				t.Errorf("%s: it says %v after reading the data %d times and closing them %d times, want %d and %d",
+					name, done, read, closed, c.reads, c.reads-1)
+			}
+			p.kill()
+			<-p.stopped
+		})
+	}
+}
