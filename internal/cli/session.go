@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -89,7 +90,7 @@ func explain(err error) error {
 		return err
 	}
 	if errors.Is(err, client.ErrUnreachable) {
-		return hint{err, "is a cluster running there? `lockstep up` starts one on this machine, --coordinators names another"}
+		return hint{err, reachHint(err.Error())}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return hint{errors.New("the cluster did not answer in time"), "it may have lost the majority of its coordinators; `lockstep nodes` shows who is there"}
@@ -109,4 +110,18 @@ func explain(err error) error {
 		return hint{said, "`lockstep nodes` shows who is there"}
 	}
 	return err
+}
+
+// reachHint says what to do when no coordinator answers. What gRPC says of TLS on
+// one side only, it says in text alone.
+func reachHint(said string) string {
+	switch {
+	case strings.Contains(said, "error reading server preface"):
+		return "does the cluster use TLS? give --tls-ca, --tls-cert and --tls-key, which `lockstep certs` makes"
+	case strings.Contains(said, "does not look like a TLS handshake"):
+		return "the cluster does not use TLS: leave out --tls-ca, --tls-cert and --tls-key"
+	case strings.Contains(said, "authentication handshake failed"):
+		return "are --tls-ca and the certificates those of this cluster, and made for these addresses? `lockstep certs` makes them"
+	}
+	return "is a cluster running there? `lockstep up` starts one on this machine, --coordinators names another"
 }
