@@ -81,6 +81,9 @@ func gemmShapes() []tensor.Gemm {
 	for _, rows := range []int{1, 2, 4, 16, 64} {
 		shapes = append(shapes, tensor.Gemm{M: rows, N: 512, K: 784}, tensor.Gemm{M: rows, N: 512, K: 784, TransB: true})
 	}
+	for _, s := range [][2]int{{16, 512}, {64, 512}, {32, 64}} {
+		shapes = append(shapes, tensor.Gemm{M: s[0], N: s[1], K: 10, TransB: true})
+	}
 	return shapes
 }
 
