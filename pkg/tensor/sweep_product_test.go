@@ -151,9 +151,13 @@ func (c *trial) fewNarrow() Gemm {
 	return g
 }
 
-// fewKs draws products of few ks: every number of them, for both forms of B.
+// fewKs draws products of few ks, every number of them for both forms of B, or of few
+// rows and columns.
 func (c *trial) fewKs() Gemm {
 	g := Gemm{M: c.upTo(40), N: 7 + c.upTo(90), K: 1 + c.i%16, TransB: c.i/16%2 == 0, Accumulate: c.r.IntN(3) == 0, Act: Act(c.r.IntN(int(ActReLU) + 1))}
+	if c.r.IntN(4) == 0 {
+		g.M, g.N, g.K = c.upTo(18), 7+c.upTo(25), c.upTo(100)
+	}
 	if c.r.IntN(3) == 0 {
 		g = g.dense()
 		g.Lda, g.Ldb, g.Ldc = g.Lda+c.r.IntN(3), g.Ldb+1+c.r.IntN(3), g.Ldc+c.r.IntN(20)
