@@ -71,11 +71,20 @@ func listJobs(out io.Writer, jobs []*pb.Job, asJSON bool) error {
 		}
 		rows = append(rows, []string{
 			j.GetId(), stateWord(j.GetState()), fmt.Sprintf("%d/%d", j.GetCursor().GetEpoch(), j.GetEpochs()), loss,
-			fmt.Sprintf("%d of %d-%d", len(j.GetMembers()), j.GetWorkersMin(), j.GetWorkersMax()),
+			fmt.Sprintf("%d of %d-%d", len(atWork(j)), j.GetWorkersMin(), j.GetWorkersMax()),
 			ago(j.GetSubmittedAt(), time.Now()), reasonOf(j),
 		})
 	}
 	return table(out, rows)
+}
+
+// atWork are the workers that a job has now: its members when it was last decided on,
+// if it runs.
+func atWork(j *pb.Job) []*pb.Member {
+	if j.GetState() != pb.JobState_JOB_STATE_RUNNING {
+		return nil
+	}
+	return j.GetMembers()
 }
 
 // reasonOf is the first line of why a job is where it is.
@@ -102,7 +111,7 @@ func showJob(out io.Writer, j *pb.Job) error {
 		{"workers", fmt.Sprintf("%d to %d, %s", j.GetWorkersMin(), j.GetWorkersMax(), plural(int(j.GetLanes()), "lane"))},
 		{"generation", strconv.FormatUint(j.GetGeneration(), 10)},
 	}
-	for _, m := range j.GetMembers() {
+	for _, m := range atWork(j) {
 		rows = append(rows, []string{"member", fmt.Sprintf("%s at %s, lanes %v", m.GetWorkerId(), m.GetAddress(), m.GetLanes())})
 	}
 	for _, c := range j.GetCheckpoints() {
