@@ -67,6 +67,7 @@ func corrupt() map[string]struct {
 		"csv header only":          {table(head), csvSection},
 		"csv column count":         {table(head + row + "1,2,3\n"), csvSection},
 		"csv bad number":           {table(head + row + "1O0,north,10,1000\n"), csvSection},
+		"csv underscore":           {table(head + row + "2024_01,north,10,1000\n"), csvSection},
 		"csv word for a number":    {table(head + row), with(csvSection, map[string]any{"columns": nil})},
 		"csv infinite":             {table(head + row + "inf,north,10,1000\n"), csvSection},
 		"csv too large":            {table(head + row + "1e39,north,10,1000\n"), csvSection},

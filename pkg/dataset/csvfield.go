@@ -5,11 +5,15 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // parse reads a number of the row.
 func (o *CSV) parse(rows *csvRows, name, field string) (float64, error) {
 	v, err := strconv.ParseFloat(field, 64)
+	if strings.Contains(field, "_") {
+		err = strconv.ErrSyntax // Go reads 2024_01 as 202401, tables do not
+	}
 	switch {
 	case err != nil && name == o.Target:
 		return 0, rows.src.badLine(rows.line, "target %q: %q is not a number; if it names classes set columns.%s: category", name, clip(field), name)
