@@ -163,6 +163,9 @@ func (c *Coordinator) openRaft() error {
 	if err != nil {
 		return fmt.Errorf("snapshots in %s: %w", c.conf.DataDir, err)
 	}
+	if err := c.store.checkCommands(); err != nil {
+		return fmt.Errorf("read %s: %w", c.conf.DataDir, err)
+	}
 	known, err := raft.HasExistingState(c.store, c.store, snapshots)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", c.conf.DataDir, err)

@@ -293,3 +293,24 @@ func TestDamagedStoreIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// A log that a newer program wrote is refused at the start, not by a panic later.
+func TestLogOfANewerProgram(t *testing.T) {
+	g := newGroup(t, 1)
+	g.submit("c1", "a")
+	g.stop("c1")
+	s, err := openStore(g.dirs["c1"], true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := s.LastIndex()
+	if err := errors.Join(err, s.StoreLog(&raft.Log{Index: last + 1, Term: 9, Data: []byte(`{"v":1,"kind":"start","op":{"hue":3}}`)}), s.close()); err != nil {
+		t.Fatal(err)
+	}
+	err = Run(g.ctx(), Config{ID: "c1", Peers: g.peers, Listen: g.peers["c1"], DataDir: g.dirs["c1"]})
+	for _, want := range []string{g.dirs["c1"], "newer version", "start that version", `"hue"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/lockstep-ml/lockstep/pkg/cluster"
 )
 
 // store keeps the Raft log and Raft's own variables in one bbolt file. Every
@@ -130,6 +132,25 @@ func (s *store) GetLog(index uint64, out *raft.Log) error {
 			return raft.ErrLogNotFound
 		}
 		return decodeLog(index, value, out)
+	})
+}
+
+// checkCommands refuses a log with commands that a newer program wrote: Raft can but
+// panic at them, later.
+func (s *store) checkCommands() error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(logBucket()).ForEach(func(k, v []byte) error {
+			var l raft.Log
+			err := decodeLog(binary.BigEndian.Uint64(k), v, &l)
+			if err == nil && l.Type == raft.LogCommand {
+				_, err = cluster.Decode(l.Data)
+			}
+			if err != nil {
+				return fmt.Errorf("log entry %d is of a newer version of this program, or damaged: start that version, or restore the directory from a copy: %w",
+					l.Index, err)
+			}
+			return nil
+		})
 	})
 }
 
