@@ -10,6 +10,7 @@ import (
 
 // checkOut refuses what replaceFile could not write, before work is done for it.
 func checkOut(path string) error {
+	path = linked(path)
 	inPlace, err := isDevice(path)
 	if err != nil || inPlace {
 		return err
@@ -19,6 +20,14 @@ func checkOut(path string) error {
 		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// linked follows links: the file is replaced, not a link to it such as /dev/stdout.
+func linked(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	return path // nothing is there, or nothing with a name, such as a pipe
 }
 
 // isDevice reports whether something is at path that is written to as it is, such
@@ -48,6 +57,7 @@ func besides(path string) (*os.File, error) {
 
 // replaceFile writes a file through write; it is either whole or as it was.
 func replaceFile(path string, write func(io.Writer) error) (err error) {
+	path = linked(path)
 	inPlace, err := isDevice(path)
 	if err != nil {
 		return err

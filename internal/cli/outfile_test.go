@@ -66,6 +66,24 @@ func TestOutIsNoFile(t *testing.T) {
 	}
 }
 
+// A link stays one, for /dev/stdout is one too; its file is replaced.
+func TestOutIsALink(t *testing.T) {
+	_, job, model := untrained(t)
+	file, link := filepath.Join(t.TempDir(), "net.onnx"), filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(file, link)); err != nil {
+		t.Skip(err)
+	}
+	if _, err := typed(t, "export", model, "--job", job, "--onnx", link); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != file {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		t.Errorf("the file is as it was, %v", err)
+	}
+}
+
 func TestImportToAFolder(t *testing.T) {
 	_, job, model := untrained(t)
 	file := filepath.Join(t.TempDir(), "net.onnx")
