@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/lockstep-ml/lockstep/internal/build"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -11,10 +12,22 @@ import (
 // of the step that were given up because a gradient overflowed its exponent.
 // Such an attempt moves exponents, which are state, so it must count: of two
 // states the one with the higher position is ahead, and equal positions mean
-// equal bits. So the edition of the build that computed the state counts too: a
-// checkpoint may be older than this build.
+// equal bits. So the edition of the build that computed the state counts too, see
+// lineage: a checkpoint may be older than this build.
 type position struct {
 	Epoch, Step, Attempt, Edition int
+}
+
+// lineage is the Edition of what this build computes from p. If p is of another
+// edition, bits above those of the number tell where it was: two workers may have gone
+// on from different checkpoints, and so have different states at one cursor.
+func (p position) lineage() int {
+	const bits = 16
+	if p.Edition%(1<<bits) == build.Edition {
+		return p.Edition
+	}
+	h := mix(mix(mix(uint64(p.Edition), uint64(p.Epoch)), uint64(p.Step)), uint64(p.Attempt))
+	return int(1+h>>(64-bits+2))<<bits | build.Edition // less than 1<<31
 }
 
 func (p position) compare(q position) int {

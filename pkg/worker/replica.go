@@ -125,13 +125,13 @@ func (r *replica) start() {
 // commit moves the replica one step on, after the learner has.
 func (r *replica) commit(records int, loss float64, metrics []float64) {
 	r.sums.add(records, loss, metrics)
-	r.at = position{Epoch: r.at.Epoch, Step: r.at.Step + 1, Edition: build.Edition}
+	r.at = position{Epoch: r.at.Epoch, Step: r.at.Step + 1, Edition: r.at.lineage()}
 }
 
 // overflow notes that the learner raised exponents instead.
 func (r *replica) overflow() {
+	r.at.Edition = r.at.lineage()
 	r.at.Attempt++
-	r.at.Edition = build.Edition
 }
 
 // endEpoch moves the replica from the end of an epoch to the next, or to the end
@@ -152,7 +152,7 @@ func (r *replica) endEpoch(result epochResult, s span) {
 	}
 	r.history = append(r.history, result)
 	r.sums.reset()
-	r.at = position{Epoch: next, Edition: build.Edition}
+	r.at = position{Epoch: next, Edition: r.at.lineage()}
 }
 
 // record is the part of a replica that is not tensors, as it travels.

@@ -84,6 +84,23 @@ func TestSpan(t *testing.T) {
 	}
 }
 
+func TestLineage(t *testing.T) {
+	if got := (position{3, 4, 5, build.Edition}).lineage(); got != build.Edition {
+		t.Errorf("of this build: %d", got)
+	}
+	seen := map[int]position{build.Edition: {}}
+	for _, p := range []position{{}, {0, 1, 0, 0}, {1, 0, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, build.Edition + 1}, {0, 0, 0, 5<<16 | build.Edition + 1}} {
+		got := p.lineage()
+		if q, twice := seen[got]; twice || got < 0 || got > math.MaxInt32 {
+			t.Errorf("%+v has the lineage %d, as %+v", p, got, q)
+		}
+		seen[got] = p
+		if again := (position{9, 9, 9, got}).lineage(); again != got {
+			t.Errorf("lineage %d becomes %d without another edition", got, again)
+		}
+	}
+}
+
 func TestPositionOrder(t *testing.T) {
 	order := []position{{0, 0, 0, 9}, {0, 0, 1, 1}, {0, 0, 1, 2}, {0, 1, 0, 1}, {0, 9, 3, 1}, {1, 0, 0, 1}}
 	for i, a := range order {

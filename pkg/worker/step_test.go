@@ -67,6 +67,16 @@ func TestAgreementOverRealRings(t *testing.T) {
 				r.learner.(*toy).w[0]++
 			}
 		}, position{0, 1, 0, build.Edition}},
+		"both went on from other checkpoints of it": {func(rank int, r *replica) {
+			r.start()
+			for step := range 2 {
+				if step == rank {
+					r.at.Edition--
+				}
+				r.commit(3, 1, []float64{1})
+			}
+			r.learner.(*toy).w[0] += float32(rank)
+		}, position{0, 2, 0, max(position{0, 0, 0, build.Edition - 1}.lineage(), position{0, 1, 0, build.Edition - 1}.lineage())}},
 		"both have": {func(_ int, r *replica) {
 			r.start()
 			r.at.Edition--
