@@ -151,7 +151,14 @@ func TestJobGoesOnInAnotherEdition(t *testing.T) {
 	if floor := s.jobs[id].Floor(); floor == nil || floor.SHA256 != "y" || !slices.Equal(floor.Workers, []string{"w2"}) {
 		t.Errorf("floor %+v", floor)
 	}
-	must(t, s, &Saved{Job: id, Worker: "w1", Cursor: Cursor{0, 5}, SHA256: "z"})
+	must(t, s, &Saved{Job: id, Worker: "w2", Cursor: Cursor{0, 6}, SHA256: "y"})
+	start(4)
+	start(5) // by another way than before
+	must(t, s, &Saved{Job: id, Worker: "w2", Cursor: Cursor{0, 6}, SHA256: "yy"})
+	if strings.Contains(events(), "wrongly") {
+		t.Errorf("a machine is blamed:\n%s", events())
+	}
+	must(t, s, &Saved{Job: id, Worker: "w1", Cursor: Cursor{0, 6}, SHA256: "z"})
 	if !strings.Contains(events(), "computes or stores wrongly") {
 		t.Error("a difference within the edition goes unseen")
 	}

@@ -103,7 +103,9 @@ func (j *Job) begin(c Command, o *Start) {
 		j.log(c.At, c.Node, "edition %d of the bits goes on where edition %d was: the result is that of neither alone; submit the job again for one that can be repeated",
 			o.Edition, j.Edition)
 	}
-	j.Edition = o.Edition
+	if o.Edition != j.Edition {
+		j.Edition, j.EditionSince = o.Edition, o.Generation
+	}
 }
 
 // runs returns the running job that worker is a member of, or nil.

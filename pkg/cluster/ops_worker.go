@@ -81,7 +81,7 @@ func (o *Saved) apply(s *State, c Command) (string, error) {
 			return nil // older than all that are kept
 		case !found:
 			points = slices.Insert(points, i, o.checkpoint(j))
-		case points[i].SHA256 != o.SHA256 && points[i].Edition != j.Edition:
+		case points[i].SHA256 != o.SHA256 && points[i].Since != j.EditionSince:
 			points[i] = o.checkpoint(j)
 		case points[i].SHA256 != o.SHA256:
 			j.log(c.At, c.Node, "the checkpoint of worker %s at %s has sha256 %s, others have %s: a machine computes or stores wrongly",
@@ -104,7 +104,7 @@ func (o *Saved) apply(s *State, c Command) (string, error) {
 
 // checkpoint is the one that o says to be on the worker's disk, without workers.
 func (o *Saved) checkpoint(j *Job) Checkpoint {
-	return Checkpoint{Cursor: o.Cursor, SHA256: o.SHA256, Bytes: o.Bytes, Edition: j.Edition}
+	return Checkpoint{Cursor: o.Cursor, SHA256: o.SHA256, Bytes: o.Bytes, Since: j.EditionSince}
 }
 
 // trim drops the oldest checkpoints beyond MaxCheckpoints, but never the newest complete one.

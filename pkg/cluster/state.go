@@ -65,8 +65,10 @@ type Job struct {
 	// Generation is the last one started; 0 before the first.
 	Generation   uint64    `json:"generation"`
 	GenerationAt time.Time `json:"generation_at,omitzero"`
-	// Edition is that of the bits that it computes; 0 if it was not noted.
-	Edition uint32 `json:"edition,omitempty"`
+	// Edition is that of the bits that it computes; 0 if it was not noted. EditionSince
+	// is the generation that began with it.
+	Edition      uint32 `json:"edition,omitempty"`
+	EditionSince uint64 `json:"edition_since,omitempty"`
 	// Members are those of the last generation. They are reserved for the job
 	// while Phase.Holds; afterwards they are the ones that have the model.
 	Members []Member `json:"members,omitempty"`

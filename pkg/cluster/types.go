@@ -76,9 +76,9 @@ type Checkpoint struct {
 	// SHA256 is the hex checksum of the file, the same on every worker.
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
-	// Edition is that of the job when the file was first reported: another may make
-	// another file.
-	Edition uint32 `json:"edition,omitempty"`
+	// Since is the job's EditionSince when the file was first reported: what was made
+	// before or after may be another file.
+	Since uint64 `json:"since,omitempty"`
 	// Workers have the file on disk; in the order they said so.
 	Workers []string `json:"workers"`
 	// Complete is set once every member of the generation has it: from then on
