@@ -31,6 +31,7 @@ const (
 	Dropout Purpose = 4 << 16 // masks; low bits: number of the layer
 	Augment Purpose = 5 << 16 // augmentation; low bits: its number
 	Noise   Purpose = 6 << 16 // noise fed to a network; low bits: its number
+	Tokens  Purpose = 7 << 16 // which tokens continue a text
 )
 
 const (
