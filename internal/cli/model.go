@@ -63,31 +63,46 @@ type model struct {
 	trainer  *nn.Trainer
 }
 
+// modelFile is what a model file holds; all is empty if none is named.
+type modelFile struct {
+	tensors  []checkpoint.Tensor
+	metadata map[string]string
+	sha256   string
+}
+
+// read reads the model file, if one is named.
+func (u *modelUse) read() (f modelFile, err error) {
+	switch {
+	case u.job.path == "":
+		return f, usageError{errors.New("--job is missing: the job file that the model was trained with")}
+	case u.path == "":
+		return f, nil
+	}
+	var entry checkpoint.Entry
+	if f.tensors, f.metadata, entry, err = checkpoint.LoadModel(u.path); err != nil {
+		if strings.EqualFold(filepath.Ext(u.path), ".onnx") && errors.Is(err, safetensors.ErrFormat) {
+			err = hint{err, "lockstep import makes a model of an ONNX file"}
+		}
+		return f, usageError{err}
+	}
+	f.sha256 = entry.SHA256
+	return f, nil
+}
+
 // open reads everything that is named. The model must be closed.
 func (u *modelUse) open(ctx context.Context) (m *model, err error) {
-	if u.job.path == "" {
-		return nil, usageError{errors.New("--job is missing: the job file that the model was trained with")}
+	file, err := u.read()
+	if err != nil {
+		return nil, err
 	}
-	m = &model{}
-	var tensors []checkpoint.Tensor
-	var metadata map[string]string
-	if u.path != "" {
-		var entry checkpoint.Entry
-		if tensors, metadata, entry, err = checkpoint.LoadModel(u.path); err != nil {
-			if strings.EqualFold(filepath.Ext(u.path), ".onnx") && errors.Is(err, safetensors.ErrFormat) {
-				err = hint{err, "lockstep import makes a model of an ONNX file"}
-			}
-			return nil, usageError{err}
-		}
-		m.sha256 = entry.SHA256
-	}
+	m = &model{sha256: file.sha256}
 	if m.checked, err = check(ctx, &u.job); err != nil {
 		return nil, err
 	}
 	if m.manifest, err = u.choose(m.checked); err != nil {
 		return nil, err
 	}
-	if err := u.compare(m.manifest, metadata); err != nil {
+	if err := u.compare(m.manifest, file.metadata); err != nil {
 		return nil, err
 	}
 	if u.path == "" {
@@ -96,25 +111,31 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 		}
 		m.sha256 = m.start.SHA256
 	}
+	if m.set, err = dataset.Open(ctx, m.spec.Data, m.root, m.manifest, ""); err != nil {
+		return nil, err
+	}
+	return m, u.build(m, file.tensors, m.maxRows(), m.spec.Lanes)
+}
+
+// build makes the network, for so many rows and lanes, with the weights of the
+// file. It closes the model if it fails.
+func (u *modelUse) build(m *model, tensors []checkpoint.Tensor, rows, lanes int) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	if m.set, err = dataset.Open(ctx, m.spec.Data, m.root, m.manifest, ""); err != nil {
-		return m, err
-	}
 	if m.engine, err = tensor.New(tensor.Config{ISA: os.Getenv("LOCKSTEP_ISA"), Threads: u.threads}); err != nil {
-		return m, err
+		return err
 	}
-	if m.trainer, err = nn.NewTrainer(m.engine, m.plan, m.maxRows(), m.spec.Lanes); err != nil {
-		return m, err
+	if m.trainer, err = nn.NewTrainer(m.engine, m.plan, rows, lanes); err != nil {
+		return err
 	}
 	m.trainer.Init()
-	if u.path != "" {
-		err = u.load(m, tensors)
+	if u.path == "" {
+		return nil
 	}
-	return m, err
+	return u.load(m, tensors)
 }
 
 // choose returns the manifest of the records that were asked for.
@@ -140,11 +161,16 @@ func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error 
 			return err
 		}
 		if then := metadata[key]; then != "" && then != string(text) {
-			return usageError{hint{fmt.Errorf("%s was trained on other data than %s names: their classes, columns or statistics differ", u.path, u.job.path),
+			return usageError{hint{u.otherData("their classes, columns or statistics differ"),
 				"use the job file, data and --set that it was trained with; where the job's test data are files, --set data.test=… names other records"}}
 		}
 	}
 	return nil
+}
+
+// otherData says that the model was trained on other data, and why that is known.
+func (u *modelUse) otherData(why string) error {
+	return fmt.Errorf("%s was trained on other data than %s names: %s", u.path, u.job.path, why)
 }
 
 // maxRows is the most rows that a batch of all lanes, or of one, can have.

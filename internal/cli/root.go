@@ -68,7 +68,7 @@ func (p Program) root() *cobra.Command {
 	add(groupStart, newDemo(p.reader()), newTrain(p.reader()))
 	add(groupCluster, newUp(), newNodes(), newCerts())
 	add(groupJobs, newSubmit(p.reader()), newJobs(), newWatch(p.reader()), newLogs(), newCancel(), newResume(), newDownload())
-	add(groupModels, newValidate(p.reader()), newEval(p.reader()), newPredict(p.reader()), newSample(p.reader()), newExport(p.reader()), newImport(), newLayers(p.reader()))
+	add(groupModels, newValidate(p.reader()), newEval(p.reader()), newPredict(p.reader()), newSample(p.reader()), newGenerate(p.reader()), newExport(p.reader()), newImport(), newLayers(p.reader()))
 	add(groupMachine, newBench(), newVersion())
 	root.SetCompletionCommandGroupID(groupMachine)
 	root.SetHelpCommandGroupID(groupMachine)
