@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-ml/lockstep/pkg/tensor"
 )
 
 // TestGANMakesEveryClass counts what a classifier that was trained on real
@@ -37,6 +39,25 @@ func TestGANMakesEveryClass(t *testing.T) {
 	}
 	if seen < 8 {
 		t.Errorf("%d classes have 10 or more of 1000 samples, want 8: %s", seen, out)
+	}
+}
+
+// TestLanguageModelWrites lets a model that has hardly begun to learn continue a
+// text: words of a plausible length, the same on every instruction set.
+func TestLanguageModelWrites(t *testing.T) {
+	needsE2E(t)
+	root := gather(t, "shakespeare-lstm", filesBelow(t))
+	model := trainShort(t, root, "shakespeare-lstm", nil, "steps=80")
+	first := ""
+	for _, isa := range tensor.ISAs() {
+		t.Setenv("LOCKSTEP_ISA", isa)
+		got := lockstep(t, "generate", model, "--job", jobOf("shakespeare-lstm"), "--prompt", "ROMEO:", "--length", "150")
+		if first == "" {
+			first = got
+		}
+		if words := len(strings.Fields(got)); got != first || !strings.HasPrefix(got, "ROMEO:") || words < 18 || words > 50 {
+			t.Errorf("%s: %d words, want 18 to 50:\n%s", isa, words, got)
+		}
 	}
 }
 
