@@ -85,8 +85,13 @@ func walkImages(ctx context.Context, s split, full string, visit func(string, fu
 	root := os.DirFS(full)
 	var names []string
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case !meets(name, s.files.Under) && d.IsDir():
+			return fs.SkipDir
+		case !meets(name, s.files.Under):
+			return nil
 		}
 		regular, err := isFile(root, name, d)
 		if regular {
@@ -107,6 +112,12 @@ func walkImages(ctx context.Context, s split, full string, visit func(string, fu
 		}
 	}
 	return nil
+}
+
+// meets reports whether name is on the way to under, or below it.
+func meets(name, under string) bool {
+	under = path.Clean(under)
+	return name == "." || under == "." || strings.HasPrefix(name+"/", under+"/") || strings.HasPrefix(under+"/", name+"/")
 }
 
 // isFile reports whether an entry of a folder is a file or a link to one. A link to a

@@ -177,6 +177,13 @@ func TestImageLinks(t *testing.T) {
 	}
 	link("train/dog", "emu")
 	refused("emu is a link to a folder; put the folder itself there, or remove it")
+	link("train/cat/a.PNG", "in/cat/a.png")
+	link("train/dog/b.png", "in/dog/b.png")
+	section["train"] = map[string]any{"path": "linked", "under": "in"}
+	if _, _, err := Build(t.Context(), decodeSpec(t, section), root); err != nil {
+		t.Errorf("a link outside under: %v", err)
+	}
+	section["train"] = "linked"
 	if err := os.Remove(filepath.Join(root, "linked", "emu")); err != nil {
 		t.Fatal(err)
 	}
