@@ -84,6 +84,9 @@ func networks() map[string]checkedNetwork {
 			s.Metrics = append(s.Metrics, makeNode("perplexity"), makeNode("top_k", "k", 2), makeNode("f1"))
 			return s
 		}(), tokens(7, Input{Shape: []int{5}, Target: Target{Kind: TargetClass, Classes: 7, Shape: []int{5}}})},
+		"long text": {classSpec(2, layers(l("embedding", "dim", 4), l("attention", "heads", 2, "causal", true), l("transpose"), l("global_max_pool"), l("dense", "units", 3))),
+			tokens(5, classInput(3, 70))},
+		"many inputs": {regression(layers(l("dense", "units", 520), l("tanh"), l("dense", "units", 17), l("tanh"), l("dense", "units", 3))), value(2)},
 		"ratings": {func() Spec {
 			s := regression(layers(l("embedding", "dim", 4, "column", 0, "name", "user", "from", []string{"input"}), l("embedding", "dim", 4, "column", 1, "name", "film", "from", []string{"input"}),
 				l("multiply", "from", []string{"user", "film"}, "name", "product"), l("dot", "from", []string{"user", "film"}, "name", "match"),

@@ -64,9 +64,12 @@ func (l attention) Forward(p *Pass) {
 	qkv, weights, heads := p.Keep(0), p.Keep(1), p.Keep(2)
 	eng.Gemm(qkv, p.X(0), p.Param(0), tensor.Gemm{M: rows * t, N: 3 * d, K: d, TransB: true, Bias: p.Param(1)})
 	l.scaleQueries(eng, qkv)
+	all := l.heads * t * t
 	for h := range l.heads {
-		scores := tensor.Gemm{M: t, N: t, K: w, TransB: true, Lda: 3 * d, Ldb: 3 * d}
-		eng.GemmBatch(weights[h*t*t:], qkv[h*w:], qkv[d+h*w:], scores, rows, l.heads*t*t, 3*t*d, 3*t*d)
+		l.blocks(func(from, to, seen, _ int) {
+			scores := tensor.Gemm{M: to - from, N: seen, K: w, TransB: true, Lda: 3 * d, Ldb: 3 * d, Ldc: t}
+			eng.GemmBatch(weights[h*t*t+from*t:], qkv[h*w+from*3*d:], qkv[d+h*w:], scores, rows, all, 3*t*d, 3*t*d)
+		})
 	}
 	if l.padding >= 0 {
 		l.hidePadding(weights, p.Tokens())
@@ -77,10 +80,29 @@ func (l attention) Forward(p *Pass) {
 		eng.RowSoftmax(weights, weights, rows*l.heads*t, t)
 	}
 	for h := range l.heads {
-		mix := tensor.Gemm{M: t, N: w, K: t, Ldb: 3 * d, Ldc: d}
-		eng.GemmBatch(heads[h*w:], weights[h*t*t:], qkv[2*d+h*w:], mix, rows, t*d, l.heads*t*t, 3*t*d)
+		l.blocks(func(from, to, seen, _ int) {
+			mix := tensor.Gemm{M: to - from, N: w, K: seen, Lda: t, Ldb: 3 * d, Ldc: d}
+			eng.GemmBatch(heads[h*w+from*d:], weights[h*t*t+from*t:], qkv[2*d+h*w:], mix, rows, t*d, all, 3*t*d)
+		})
 	}
 	eng.Gemm(p.Y(), heads, p.Param(2), tensor.Gemm{M: rows * t, N: d, K: d, TransB: true, Bias: p.Param(3)})
+}
+
+// causalBlock is how many positions are done at once if they do not see what comes later:
+// what none of them sees would add zeros to chains, and is left out.
+const causalBlock = 64
+
+// blocks calls f for all positions, from to to at once: they see the first seen
+// positions, and are seen by position by and those behind it.
+func (l attention) blocks(f func(from, to, seen, by int)) {
+	if !l.causal {
+		f(0, l.steps, l.steps, 0)
+		return
+	}
+	for from := 0; from < l.steps; from += causalBlock {
+		to := min(from+causalBlock, l.steps)
+		f(from, to, to, from)
+	}
 }
 
 // hidePadding takes filling out of the scores; a position always sees itself.
@@ -136,8 +158,10 @@ func (l attention) backwardHead(p *Pass, h int, dqkv, dheads, ds []float32) {
 	dqkv, dheads, ds = dqkv[h*w:], dheads[h*w:], ds[:rows*t*t]
 	all, each := l.heads*t*t, t*t
 	// dV = Pᵀ dO and dP = dO Vᵀ, then back through the softmax.
-	eng.GemmBatch(dqkv[2*d:], weights, dheads, tensor.Gemm{M: t, N: w, K: t, TransA: true, Ldb: d, Ldc: 3 * d}, rows, 3*t*d, all, t*d)
-	eng.GemmBatch(ds, dheads, qkv[2*d:], tensor.Gemm{M: t, N: t, K: w, TransB: true, Lda: d, Ldb: 3 * d}, rows, each, t*d, 3*t*d)
+	l.blocks(func(from, to, seen, by int) {
+		eng.GemmBatch(dqkv[2*d+from*3*d:], weights[by*t+from:], dheads[by*d:], tensor.Gemm{M: to - from, N: w, K: t - by, TransA: true, Lda: t, Ldb: d, Ldc: 3 * d}, rows, 3*t*d, all, t*d)
+		eng.GemmBatch(ds[from*t:], dheads[from*d:], qkv[2*d:], tensor.Gemm{M: to - from, N: seen, K: w, TransB: true, Lda: d, Ldb: 3 * d, Ldc: t}, rows, each, t*d, 3*t*d)
+	})
 	for r := range rows {
 		ds, weights := ds[r*each:][:each], weights[r*all:][:each]
 		if l.causal {
@@ -147,6 +171,8 @@ func (l attention) backwardHead(p *Pass, h int, dqkv, dheads, ds []float32) {
 		}
 	}
 	// dQ = dS K and dK = dSᵀ Q.
-	eng.GemmBatch(dqkv, ds, qkv[d:], tensor.Gemm{M: t, N: w, K: t, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
-	eng.GemmBatch(dqkv[d:], ds, qkv, tensor.Gemm{M: t, N: w, K: t, TransA: true, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
+	l.blocks(func(from, to, seen, by int) {
+		eng.GemmBatch(dqkv[from*3*d:], ds[from*t:], qkv[d:], tensor.Gemm{M: to - from, N: w, K: seen, Lda: t, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
+		eng.GemmBatch(dqkv[d+from*3*d:], ds[by*t+from:], qkv[by*3*d:], tensor.Gemm{M: to - from, N: w, K: t - by, TransA: true, Lda: t, Ldb: 3 * d, Ldc: 3 * d}, rows, 3*t*d, each, 3*t*d)
+	})
 }
