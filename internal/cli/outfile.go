@@ -10,8 +10,7 @@ import (
 
 // checkOut refuses what replaceFile could not write, before work is done for it.
 func checkOut(path string) error {
-	path = linked(path)
-	inPlace, err := isDevice(path)
+	path, inPlace, err := target(path)
 	if err != nil || inPlace {
 		return err
 	}
@@ -22,25 +21,20 @@ func checkOut(path string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// linked follows links: the file is replaced, not a link to it such as /dev/stdout.
-func linked(path string) string {
-	if file, err := filepath.EvalSymlinks(path); err == nil {
-		return file
-	}
-	return path // nothing is there, or nothing with a name, such as a pipe
-}
-
-// isDevice reports whether something is at path that is written to as it is, such
-// as /dev/null. It refuses directories.
-func isDevice(path string) (bool, error) {
+// target follows links, so that they stay, and reports whether something is at path
+// that is written to as it is, such as /dev/null. It refuses directories.
+func target(path string) (file string, inPlace bool, err error) {
 	info, err := os.Stat(path)
+	if err == nil && info.IsDir() || path != "" && os.IsPathSeparator(path[len(path)-1]) {
+		return "", false, usageError{fmt.Errorf("write %s: it is a folder; name a file in it", path)}
+	}
 	if err != nil { // besides tells what is wrong, if anything is
-		return false, nil
+		return path, false, nil
 	}
-	if info.IsDir() {
-		return false, usageError{fmt.Errorf("write %s: it is a folder; name a file in it", path)}
+	if file, err = filepath.EvalSymlinks(path); err != nil { // what has no name, such as a pipe
+		file = path
 	}
-	return !info.Mode().IsRegular(), nil
+	return file, !info.Mode().IsRegular(), nil
 }
 
 // besides makes an empty file in the folder of path, which it makes too.
@@ -57,8 +51,7 @@ func besides(path string) (*os.File, error) {
 
 // replaceFile writes a file through write; it is either whole or as it was.
 func replaceFile(path string, write func(io.Writer) error) (err error) {
-	path = linked(path)
-	inPlace, err := isDevice(path)
+	path, inPlace, err := target(path)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // the model.
 func TestTrainChecksFirst(t *testing.T) {
 	dir, job, _ := untrained(t)
-	for out, want := range map[string]string{dir: "it is a folder", filepath.Join(job, "m"): "not a directory"} {
+	for out, want := range map[string]string{dir: "it is a folder", filepath.Join(dir, "new") + "/": "it is a folder", filepath.Join(job, "m"): "not a directory"} {
 		_, err := typed(t, "train", job, "--out", out)
 		var usage usageError
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
