@@ -19,8 +19,10 @@ func TestTrainChecksFirst(t *testing.T) {
 			t.Errorf("--out %s: %v, want a usage error with %q", out, err, want)
 		}
 	}
-	if _, err := typed(t, "train", job, "--workers", "0"); err == nil || !strings.Contains(err.Error(), "at least one") {
-		t.Errorf("no workers: %v", err)
+	for _, workers := range []string{"0", "-1"} {
+		if _, err := typed(t, "train", job, "--workers", workers); err == nil || !strings.Contains(err.Error(), "at least one") {
+			t.Errorf("%s workers: %v", workers, err)
+		}
 	}
 	before, _ := os.ReadDir(dir)
 	if err := checkOut(filepath.Join(dir, "new")); err != nil {

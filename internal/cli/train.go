@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,8 +68,8 @@ func (t *training) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if t.out == "" {
 		t.out = spec.Name + ".safetensors"
 	}
-	if t.cluster.Workers == 0 {
-		return usageError{errors.New("--workers 0: a job needs at least one")}
+	if t.cluster.Workers < 1 {
+		return usageError{fmt.Errorf("--workers %d: a job needs at least one", t.cluster.Workers)}
 	}
 	if err := checkOut(t.out); err != nil {
 		return err
