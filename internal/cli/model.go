@@ -27,6 +27,7 @@ type modelUse struct {
 	path    string
 	job     jobFile
 	split   string
+	records string // a file of new records instead of a split, or ""
 	threads int
 }
 
@@ -96,13 +97,7 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 		return nil, err
 	}
 	m = &model{sha256: file.sha256}
-	if m.checked, err = check(ctx, &u.job); err != nil {
-		return nil, err
-	}
-	if m.manifest, err = u.choose(m.checked); err != nil {
-		return nil, err
-	}
-	if err := u.compare(m.manifest, file.metadata); err != nil {
+	if m.checked, err = u.check(ctx, file); err != nil {
 		return nil, err
 	}
 	if u.path == "" {
@@ -111,10 +106,52 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 		}
 		m.sha256 = m.start.SHA256
 	}
-	if m.set, err = dataset.Open(ctx, m.spec.Data, m.root, m.manifest, ""); err != nil {
+	if m.set, err = u.openSet(ctx, m.checked, file); err != nil {
 		return nil, err
 	}
+	m.manifest = m.set.Manifest()
 	return m, u.build(m, file.tensors, m.maxRows(), m.spec.Lanes)
+}
+
+// check checks the job. For new records a model file says what has to be known of the
+// data that it was trained on; they are read if it is of another program.
+func (u *modelUse) check(ctx context.Context, file modelFile) (*checked, error) {
+	if u.records == "" || file.metadata[metaInput] == "" || file.metadata[metaFit] == "" {
+		return check(ctx, &u.job)
+	}
+	spec, _, err := u.job.read()
+	if err != nil {
+		return nil, err
+	}
+	fitted := &shard.Manifest{}
+	err = errors.Join(json.Unmarshal([]byte(file.metadata[metaInput]), &fitted.Input), json.Unmarshal([]byte(file.metadata[metaFit]), &fitted.Fit))
+	if err != nil {
+		return nil, usageError{u.otherData(err.Error())}
+	}
+	plan, err := spec.CheckInput(dataset.InputOf(fitted), 1) // steps matter to training only
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &checked{spec: spec, train: fitted, plan: plan}, nil
+}
+
+// openSet opens the records that were asked for.
+func (u *modelUse) openSet(ctx context.Context, c *checked, file modelFile) (*dataset.Set, error) {
+	if u.records != "" {
+		set, err := dataset.OpenRecords(ctx, c.spec.Data, u.records, c.train)
+		if err != nil && ctx.Err() == nil {
+			err = usageError{err}
+		}
+		return set, err
+	}
+	m, err := u.choose(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.compare(m, file.metadata); err != nil {
+		return nil, err
+	}
+	return dataset.Open(ctx, c.spec.Data, c.root, m, "")
 }
 
 // build makes the network, for so many rows and lanes, with the weights of the
@@ -162,7 +199,7 @@ func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error 
 		}
 		if then := metadata[key]; then != "" && then != string(text) {
 			return usageError{hint{u.otherData("their classes, columns or statistics differ"),
-				"use the job file, data and --set that it was trained with; where the job's test data are files, --set data.test=… names other records"}}
+				"use the job file, data and --set that it was trained with; predict --records FILE reads new records"}}
 		}
 	}
 	return nil

@@ -152,15 +152,15 @@ func TestPredictDraws(t *testing.T) {
 // answers are counted.
 func TestPredictTallies(t *testing.T) {
 	dir, job, path := pictures(t, smallClassifier)
-	unlabelled := "data.test={images: " + filepath.Join(dir, "images") + "}"
-	lines, err := typed(t, "predict", path, "--job", job, "--set", unlabelled)
+	images := filepath.Join(dir, "images")
+	lines, err := typed(t, "predict", path, "--job", job, "--records", images)
 	if err != nil || strings.Count(lines, "\n") != pictureRecords || strings.Contains(lines, " is ") {
 		t.Errorf("%v\n%s", err, lines)
 	}
 	if _, err := typed(t, "predict", path, "--job", job, "--limit", "-2"); err == nil || !strings.Contains(err.Error(), "--limit -2: give a number of records") {
 		t.Errorf("a limit below 0: %v", err)
 	}
-	out, err := typed(t, "predict", path, "--job", job, "--set", unlabelled, "--tally", "--limit", "7", "--json")
+	out, err := typed(t, "predict", path, "--job", job, "--records", images, "--tally", "--limit", "7", "--json")
 	var got tally
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &got)
@@ -175,7 +175,7 @@ func TestPredictTallies(t *testing.T) {
 		}
 	}
 	// Elsewhere the class is needed.
-	if _, err := typed(t, "eval", path, "--job", job, "--set", unlabelled); err == nil || !strings.Contains(err.Error(), "labels are given for one of train and test only") {
+	if _, err := typed(t, "eval", path, "--job", job, "--set", "data.test={images: "+images+"}"); err == nil || !strings.Contains(err.Error(), "labels are given for one of train and test only") {
 		t.Errorf("eval of pictures without labels: %v", err)
 	}
 }

@@ -29,25 +29,36 @@ type predicting struct {
 }
 
 func newPredict(r job.Reader) *cobra.Command {
-	u := modelUse{job: jobFile{reader: r, unlabelled: true}}
+	u := modelUse{job: jobFile{reader: r}}
 	var p predicting
 	cmd := &cobra.Command{
 		Use:   "predict [MODEL] --job FILE",
 		Short: "Apply a model to records and print what it says",
-		Long: `Apply a model to the records of its job's test data, or to other files of the
-same format given by --set, and print one line for each record: the class with
-its probability, or the values in the units of the data. Without MODEL the
-weights that the job starts from are applied. Pictures of format idx need no
-labels: --set data.test={images: FILE}.
+		Long: `Apply a model to the records of its job's test data and print one line for each:
+the class with its probability, or the values in the units of the data. Without
+MODEL the weights that the job starts from are applied.
+
+With --records FILE the model is applied to new records, in a file of the format of
+the job's data: a table, an IDX file of pictures, or a picture, a folder or an archive
+of them. The target need not be there; it is not read, nor are columns that the model
+does not know. Of a time series every window is a record, and the last one of the file
+predicts what is not yet there. Numbers and words are coded as in training, which the
+model file knows, so the training data are not read.
 
 With --out FILE.png the pictures that an autoencoder read are drawn, and below
 each row of them what it made of them.`,
 		Example: `  lockstep predict digits.safetensors --job examples/digits/job.yaml --limit 10
+  lockstep predict housing.safetensors --job examples/housing/job.yaml --records new.csv
   lockstep predict fashion-vae.safetensors --job examples/fashion-vae/job.yaml --out pictures.png`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u.path = strings.Join(args, "")
-			if p.limit < 0 {
+			switch flags := cmd.Flags(); {
+			case flags.Changed("records") && u.records == "":
+				return usageError{errors.New("--records names no file")}
+			case u.records != "" && flags.Changed("data"):
+				return usageError{errors.New("--records reads new records instead of those of the job; leave out --data")}
+			case p.limit < 0:
 				return usageError{fmt.Errorf("--limit %d: give a number of records, 0 for all", p.limit)}
 			}
 			if err := p.checkOut(); err != nil {
@@ -63,6 +74,7 @@ each row of them what it made of them.`,
 	}
 	u.addFlags(cmd)
 	flags := cmd.Flags()
+	flags.StringVar(&u.records, "records", "", "apply the model to the new records of this file")
 	flags.Int64Var(&p.limit, "limit", 0, "stop after that many records; 0 for all")
 	flags.BoolVar(&p.tally, "tally", false, "count the records of each class instead")
 	flags.StringVarP(&p.out, "out", "o", "", "draw what an autoencoder read and made, as .png")

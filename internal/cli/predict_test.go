@@ -2,10 +2,14 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 )
 
 const sidesJob = `name: sides
@@ -61,6 +65,79 @@ func TestPredictTwoClassesByOneNumber(t *testing.T) {
 		}
 		if fmt.Sprint(got) != fmt.Sprint(e.Confusion) || got[0][0]+got[1][0] == 0 || got[0][1]+got[1][1] == 0 {
 			t.Errorf("%s: predict took %v, eval %v", model, got, e.Confusion)
+		}
+	}
+}
+
+// A model of one part of a table is applied to new rows as it was to the other part,
+// without the table. Weights that do not say how their data were coded need it.
+func TestPredictNewRecords(t *testing.T) {
+	dir := t.TempDir()
+	job, table, rows := filepath.Join(dir, "job.yaml"), filepath.Join(dir, "prices.csv"), filepath.Join(dir, "new.csv")
+	write(t, job, strings.Replace(pricesJob, "train: prices.csv", "train: prices.csv, test: {fraction: 0.4}", 1))
+	write(t, table, pricesCSV(1))
+	path := begin(t, job)
+	out, err := typed(t, "predict", path, "--job", job, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, want := "area\n", ""
+	for line := range strings.Lines(out) {
+		var p struct {
+			Record         int
+			Values, Target []float64
+		}
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			t.Fatal(err)
+		}
+		text += fmt.Sprintf("%.0f\n", 9+p.Target[0]/1000)
+		value, _, _ := strings.Cut(line, `,"target"`)
+		want += value + "}\n"
+	}
+	write(t, rows, text)
+
+	tensors, _, _, err := checkpoint.LoadModel(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := filepath.Join(dir, "silent.safetensors")
+	if _, err := checkpoint.SaveModel(silent, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = typed(t, "predict", silent, "--job", job, "--records", rows, "--json"); err != nil || out != want || want == "" {
+		t.Errorf("of another program: %v\n%swant\n%s", err, out, want)
+	}
+	if err := os.Remove(table); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = typed(t, "predict", path, "--job", job, "--records", rows, "--json"); err != nil || out != want {
+		t.Errorf("without the table: %v\n%swant\n%s", err, out, want)
+	}
+	t.Chdir(dir)
+	if out, err = typed(t, "predict", path, "--job", job, "--records", "new.csv", "--json", "--limit", "1"); err != nil || strings.SplitAfter(want, "\n")[0] != out {
+		t.Errorf("one of a file in the working directory: %v\n%s", err, out)
+	}
+	write(t, "bad.csv", "area\n12\nbig\n")
+	for args, want := range map[string]string{
+		"--records new.csv --data train": "leave out --data",
+		"--records=":                     "--records names no file",
+		"--records none.csv":             "none.csv: no such file",
+		"--records bad.csv":              `bad.csv: line 3: column "area": "big" is not a number`,
+		"--data train":                   "prices.csv: no such file",
+	} {
+		_, err := typed(t, append([]string{"predict", path, "--job", job}, strings.Fields(args)...)...)
+		var usage usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want a usage error with %q", args, err, want)
+		}
+	}
+	damaged := filepath.Join(dir, "damaged.safetensors")
+	for _, input := range []string{"{", `{"shape":[2],"target":{"kind":"value"}}`} {
+		if _, err := checkpoint.SaveModel(damaged, tensors, map[string]string{metaInput: input, metaFit: "{}"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := typed(t, "predict", damaged, "--job", job, "--records", rows); err == nil || !strings.Contains(err.Error(), "trained on") {
+			t.Errorf("a model of %s: %v", input, err)
 		}
 	}
 }

@@ -20,8 +20,6 @@ type jobFile struct {
 	path      string
 	overrides []string
 	dataRoot  string
-	// unlabelled lets the test data be without targets.
-	unlabelled bool
 }
 
 func (f *jobFile) addFlags(flags *pflag.FlagSet) {

@@ -34,7 +34,6 @@ func check(ctx context.Context, f *jobFile) (*checked, error) {
 		return nil, err
 	}
 	c := &checked{spec: spec, root: request.GetDataRoot()}
-	spec.Data.Unlabelled = f.unlabelled
 	if c.train, c.test, err = dataset.Build(ctx, spec.Data, c.root); err != nil {
 		return nil, usageError{spec.Explain(err)}
 	}

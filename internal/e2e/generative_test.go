@@ -20,8 +20,7 @@ func TestGANMakesEveryClass(t *testing.T) {
 	generator := trainShort(t, root, "fashion-dcgan", nil, "steps=2000")
 	samples := filepath.Join(t.TempDir(), "samples")
 	lockstep(t, "sample", generator, "--job", jobOf("fashion-dcgan"), "--data-root", root, "--count", "1000", "--out", samples, "--set", "steps=2000")
-	out := lockstep(t, "predict", classifier, "--job", jobOf("fashion-mnist"), "--data-root", root, "--tally", "--json",
-		"--set", part[0], "--set", part[1], "--set", "data.test={images: "+samples+"}")
+	out := lockstep(t, "predict", classifier, "--job", jobOf("fashion-mnist"), "--records", samples, "--tally", "--json")
 	var tally struct {
 		Classes []struct {
 			Records     int

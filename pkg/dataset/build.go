@@ -32,7 +32,7 @@ func Build(ctx context.Context, spec Spec, root string) (train, test *shard.Mani
 		t, err = spec.Options.load(ctx, newEnv(), trainSplit, train)
 	}
 	if err == nil {
-		err = seal(ctx, trainSplit, t, train)
+		err = errors.Join(seal(ctx, trainSplit, t, train), t.Close())
 	}
 	if err != nil || !hasTest {
 		return train, nil, err
@@ -40,15 +40,13 @@ func Build(ctx context.Context, spec Spec, root string) (train, test *shard.Mani
 	test = &fitted
 	test.Split = shard.Test
 	if t, err = spec.Options.load(ctx, newEnv(), testSplit, test); err == nil {
-		err = seal(ctx, testSplit, t, test)
+		err = errors.Join(seal(ctx, testSplit, t, test), t.Close())
 	}
 	return train, test, err
 }
 
-// seal completes the manifest of a table: counts, shards, checksums. It closes the
-// table.
+// seal completes the manifest of a table: counts, shards, checksums.
 func seal(ctx context.Context, s split, t *table, m *shard.Manifest) (err error) {
-	defer func() { err = errors.Join(err, t.Close()) }()
 	if t.records == 0 && s.part.fraction > 0 {
 		return &Error{Path: "data.test.fraction", File: s.files.main(), Msg: fmt.Sprintf(
 			"%v leaves no records for the %s set; give another fraction, or more records", s.part.fraction, m.Split)}

@@ -37,7 +37,8 @@ type CSV struct {
 	// Text says how a text column becomes tokens.
 	Text Tokens
 
-	echo bool // the target is an input too: see Series
+	echo       bool // the target is an input too: see Series
+	unlabelled bool // of the split
 }
 
 // The types of columns.

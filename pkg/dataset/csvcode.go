@@ -35,6 +35,9 @@ type csvCoder struct {
 
 func (o *CSV) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
 	o = o.withDefaults()
+	if o.unlabelled = s.unlabelled; o.unlabelled {
+		o.nameAll(m)
+	}
 	rows, err := o.rows(ctx, e, s)
 	if err != nil {
 		return nil, err
@@ -63,6 +66,14 @@ func (o *CSV) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*ta
 // coder finds the fitted columns in a file, which may have them in another order.
 func (o *CSV) coder(rows *csvRows, m *shard.Manifest) (*csvCoder, error) {
 	c := &csvCoder{opts: o, rows: rows, text: newEncoder(o.Text, m.Fit.Vocabulary)}
+	var err error
+	if c.inputs, err = c.find(m.Fit.Columns); err != nil {
+		return nil, err
+	}
+	c.planes = [][]byte{make([]byte, 4*rowWidth(m.Fit.Columns, o.Text.Length))}
+	if o.unlabelled {
+		return c, nil
+	}
 	target := shard.Column{Name: o.Target, Type: colCategory, Categories: m.Fit.Classes}
 	if c.class = len(m.Fit.Target) == 0; !c.class {
 		target = m.Fit.Target[0]
@@ -72,10 +83,7 @@ func (o *CSV) coder(rows *csvRows, m *shard.Manifest) (*csvCoder, error) {
 		return nil, err
 	}
 	c.target = targets[0]
-	if c.inputs, err = c.find(m.Fit.Columns); err != nil {
-		return nil, err
-	}
-	c.planes = [][]byte{make([]byte, 4*rowWidth(m.Fit.Columns, o.Text.Length)), make([]byte, 4)}
+	c.planes = append(c.planes, make([]byte, 4))
 	if o.Weight != "" {
 		weights, err := c.find([]shard.Column{{Name: o.Weight, Type: colNumber, Scale: 1}})
 		if err != nil {
@@ -85,6 +93,27 @@ func (o *CSV) coder(rows *csvRows, m *shard.Manifest) (*csvCoder, error) {
 		c.planes = append(c.planes, make([]byte, 4))
 	}
 	return c, c.checkExtra(m)
+}
+
+// nameAll names the columns of a file of new records that has no line of names: it has
+// those of the training set, all of which the fit and the job name.
+func (o *CSV) nameAll(m *shard.Manifest) {
+	if o.Header || len(o.Names) > 0 {
+		return
+	}
+	known := map[string]bool{o.Target: true}
+	for name := range o.Columns {
+		known[name] = true
+	}
+	if o.Weight != "" {
+		known[o.Weight] = true
+	}
+	for _, c := range m.Fit.Columns {
+		known[c.Name] = true
+	}
+	for i := range len(known) {
+		o.Names = append(o.Names, fmt.Sprintf("c%d", i+1))
+	}
 }
 
 // find looks up columns by name.
@@ -126,7 +155,7 @@ func (c *csvCoder) next() (keep bool, err error) {
 	if err := c.rows.next(); err != nil {
 		return false, err
 	}
-	if c.opts.Missing == "drop" {
+	if c.opts.Missing == "drop" && !c.opts.unlabelled {
 		missing := func(col csvColumn) bool { return c.rows.missing(c.rows.field(col.at)) }
 		if missing(c.target) || slices.ContainsFunc(c.inputs, missing) || c.weight != nil && missing(*c.weight) {
 			return false, nil
@@ -139,6 +168,9 @@ func (c *csvCoder) next() (keep bool, err error) {
 			return false, err
 		}
 		x = x[4*c.inputs[i].width:]
+	}
+	if c.opts.unlabelled {
+		return true, nil
 	}
 	if c.weight != nil {
 		if err := c.codeWeight(); err != nil {
@@ -164,7 +196,7 @@ func (c *csvCoder) input(x []byte, col *csvColumn) error {
 	case col.Type == colCategory || col.Type == colID:
 		return c.codeWord(x, col, field, missing)
 	case missing && col.Fill == nil:
-		return fmt.Errorf("data set: the manifest has no fill for column %q", col.Name)
+		return c.rows.src.badLine(c.rows.line, "column %q is missing (%q); fill it in: the training set has nothing in its place", col.Name, field)
 	case missing:
 		putFloat(x, code(*col.Fill, col.Column))
 		return nil

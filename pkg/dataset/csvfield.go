@@ -15,6 +15,8 @@ func (o *CSV) parse(rows *csvRows, name, field string) (float64, error) {
 		err = strconv.ErrSyntax // Go reads 2024_01 as 202401, tables do not
 	}
 	switch {
+	case err != nil && o.unlabelled && !math.IsInf(v, 0):
+		return 0, rows.src.badLine(rows.line, "column %q: %q is not a number; correct it", name, clip(field))
 	case err != nil && name == o.Target:
 		return 0, rows.src.badLine(rows.line, "target %q: %q is not a number; if it names classes set columns.%s: category", name, clip(field), name)
 	case err != nil && !finite(v):
@@ -33,6 +35,8 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 func (o *CSV) checkMissing(rows *csvRows, name, field string) error {
 	what, others := "column", "mean, zero or drop"
 	switch {
+	case o.unlabelled && (o.Missing == "error" || o.Missing == "drop"):
+		return rows.src.badLine(rows.line, "column %q is missing (%q); fill it in: the model knows no records without it", name, field)
 	case name == o.Target:
 		what, others = "target", "drop"
 	case name == o.Weight:

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -163,7 +164,6 @@ func (o *CSV) conclude(rows *csvRows, learners []*learner, m *shard.Manifest) er
 	if rows.number < 0 {
 		return rows.src.bad("has a header but no records")
 	}
-	var inputs []*learner
 	for _, l := range learners {
 		if l.n == 0 && len(l.words) == 0 {
 			return rows.src.bad("column %q has no values in the training set; set columns.%s: ignore", l.name, l.name)
@@ -177,16 +177,19 @@ func (o *CSV) conclude(rows *csvRows, learners []*learner, m *shard.Manifest) er
 		if l.name == o.Target && !o.echo || l.name == o.Weight {
 			continue
 		}
-		inputs = append(inputs, l)
 		m.Fit.Columns = append(m.Fit.Columns, l.column())
+		if l.kind == colText {
+			m.Fit.Vocabulary = l.text.vocabulary()
+		}
 	}
-	if len(inputs) == 0 {
+	if len(m.Fit.Columns) == 0 {
 		return rows.src.bad("has no column to learn from besides the target %q", o.Target)
 	}
-	x, err := o.concludeInputs(inputs, m)
+	x, in, err := o.inputOf(m.Fit)
 	if err != nil {
 		return err
 	}
+	m.Input.Shape, m.Input.Tokens = in.Shape, in.Tokens
 	m.Planes = append([]shard.Plane{x}, m.Planes...)
 	if o.Weight != "" {
 		m.Planes = append(m.Planes, shard.Plane{Role: shard.RoleWeight, Type: shard.F32, Count: 1})
@@ -207,32 +210,36 @@ func (o *CSV) concludeTarget(l *learner, m *shard.Manifest) {
 	m.Planes = []shard.Plane{{Role: shard.RoleClass, Type: shard.I32, Count: 1}}
 }
 
-// concludeInputs sets the input and returns its plane.
-func (o *CSV) concludeInputs(inputs []*learner, m *shard.Manifest) (shard.Plane, error) {
+// inputOf returns what columns that were so fitted make of a row.
+func (o *CSV) inputOf(fit shard.Fit) (x shard.Plane, in shard.Input, err error) {
 	kinds := map[string]int{}
-	for _, l := range inputs {
-		kinds[l.kind]++
+	for _, c := range fit.Columns {
+		kinds[c.Type]++
 	}
 	numbers := kinds[colNumber] + kinds[colCategory]
 	switch {
-	case numbers == len(inputs):
-		m.Input.Shape = []int{rowWidth(m.Fit.Columns, 0)}
-		return shard.Plane{Role: shard.RoleX, Type: shard.F32, Count: m.Input.Shape[0]}, nil
-	case kinds[colID] == len(inputs):
-		m.Input.Tokens = 1 // 0 is unknown
-		for _, c := range m.Fit.Columns {
-			m.Input.Tokens += len(c.Categories)
+	case numbers == len(fit.Columns):
+		in.Shape = []int{rowWidth(fit.Columns, 0)}
+		return shard.Plane{Role: shard.RoleX, Type: shard.F32, Count: in.Shape[0]}, in, nil
+	case kinds[colID] == len(fit.Columns):
+		in.Tokens = 1 // 0 is unknown
+		for _, c := range fit.Columns {
+			in.Tokens += len(c.Categories)
 		}
-	case kinds[colText] == 1 && len(inputs) == 1:
-		m.Fit.Vocabulary = inputs[0].text.vocabulary()
-		m.Input.Tokens = len(m.Fit.Vocabulary)
+	case kinds[colText] == 1 && len(fit.Columns) == 1:
+		in.Tokens = len(fit.Vocabulary)
 	default:
-		return shard.Plane{}, &Error{Path: "data.columns", Msg: fmt.Sprintf(
+		return x, in, &Error{Path: "data.columns", Msg: fmt.Sprintf(
 			"inputs are %d numbers or categories, %d ids and %d texts; expected only numbers and categories, only ids, or one text: set the others to ignore",
 			numbers, kinds[colID], kinds[colText])}
 	}
-	m.Input.Shape = []int{rowWidth(m.Fit.Columns, o.Text.Length)}
-	return shard.Plane{Role: shard.RoleTokens, Type: shard.I32, Count: m.Input.Shape[0]}, nil
+	in.Shape = []int{rowWidth(fit.Columns, o.Text.Length)}
+	return shard.Plane{Role: shard.RoleTokens, Type: shard.I32, Count: in.Shape[0]}, in, nil
+}
+
+func (o *CSV) inputs(m *shard.Manifest) (shard.Plane, error) {
+	x, in, err := o.withDefaults().inputOf(m.Fit)
+	return x, errors.Join(err, sameInput(m, in.Shape, in.Tokens))
 }
 
 // column returns the fit of a column.

@@ -85,14 +85,18 @@ func (r *csvRows) header() error {
 	}
 	if !r.opts.Header {
 		r.held = true
-		if given := len(r.opts.Names); given > 0 && given != len(r.names) {
+		names := slices.Clone(r.opts.Names)
+		if r.opts.unlabelled && len(names) == len(r.names)+1 {
+			names = slices.DeleteFunc(names, func(name string) bool { return name == r.opts.Target })
+		}
+		if given := len(names); given > 0 && given != len(r.names) {
 			return &Error{Path: "data.names", Msg: fmt.Sprintf("gives %s, but %s has %s",
 				plural(given, "name"), r.src.name, plural(len(r.names), "column"))}
 		}
 		for i := range r.names {
 			r.names[i] = fmt.Sprintf("c%d", i+1)
 		}
-		copy(r.names, r.opts.Names)
+		copy(r.names, names)
 	}
 	seen := map[string]bool{}
 	for _, name := range r.names {

@@ -60,6 +60,10 @@ func (o *IDX) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*tab
 	return t, nil
 }
 
+func (o *IDX) inputs(m *shard.Manifest) (shard.Plane, error) {
+	return shard.Plane{Role: shard.RoleX, Type: shard.U8, Count: product(m.Input.Shape)}, sameInput(m, m.Input.Shape, 0)
+}
+
 func (o *IDX) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
 	t, dims, err := o.open(ctx, e, s)
 	if err != nil {
@@ -76,9 +80,6 @@ func (o *IDX) check(t *table, dims []int, s split, m *shard.Manifest) error {
 	if !slices.Equal(dims, m.Input.Shape) {
 		return &Error{Path: s.path + ".images", File: s.files.Images, Msg: "has images of shape " + shape(dims) +
 			", the training images have " + shape(m.Input.Shape)}
-	}
-	if s.unlabelled && len(t.planes) == 1 {
-		m.Planes = m.Planes[:1]
 	}
 	if len(t.planes) != len(m.Planes) {
 		return &Error{Path: s.path + ".labels", File: s.files.Images, Msg: "labels are given for one of train and test only; give both or none"}

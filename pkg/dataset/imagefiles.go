@@ -27,7 +27,7 @@ func (e *env) images(ctx context.Context, s split, f func(imageFile) error) erro
 	var number int64
 	visit := func(name string, open func() (io.ReadCloser, error)) error {
 		class, ok := classOf(name, s.files.Under)
-		if !ok {
+		if !ok && !(s.unlabelled && isPicture(name)) {
 			return nil
 		}
 		number++
@@ -37,8 +37,13 @@ func (e *env) images(ctx context.Context, s split, f func(imageFile) error) erro
 		return f(imageFile{number: number - 1, name: name, class: class, open: open})
 	}
 	full := fileOf(e.root, s.files.Path)
-	if info, err := os.Stat(full); err == nil && info.IsDir() {
+	info, err := os.Stat(full)
+	switch {
+	case err != nil: // open says it
+	case info.IsDir():
 		return walkImages(ctx, s, full, visit)
+	case s.unlabelled && isPicture(full):
+		return visit(full, func() (io.ReadCloser, error) { return os.Open(full) })
 	}
 	src, err := e.open(s.path, s.files.Path)
 	if err != nil {
@@ -64,9 +69,7 @@ func (e *env) noImages(ctx context.Context, s split) error {
 
 // classOf returns the class of an image file: the first folder below under.
 func classOf(name, under string) (string, bool) {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".jpg", ".jpeg", ".png":
-	default:
+	if !isPicture(name) {
 		return "", false
 	}
 	rest := path.Clean(name)
@@ -77,7 +80,17 @@ func classOf(name, under string) (string, bool) {
 		}
 	}
 	class, _, ok := strings.Cut(rest, "/")
-	return class, ok && class != "" && class != ".." && !strings.HasPrefix(path.Base(name), "._")
+	return class, ok && class != "" && class != ".."
+}
+
+// isPicture tells an image by its name. A name that begins with ._ is of what a Mac
+// keeps beside a file.
+func isPicture(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".jpg", ".jpeg", ".png":
+		return !strings.HasPrefix(path.Base(name), "._")
+	}
+	return false
 }
 
 // walkImages visits the files of a folder in the order of their paths.

@@ -101,6 +101,11 @@ func (o *Images) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*
 	return t, nil
 }
 
+func (o *Images) inputs(m *shard.Manifest) (shard.Plane, error) {
+	dims := []int{o.channelCount(), o.Height, o.Width}
+	return shard.Plane{Role: shard.RoleX, Type: shard.U8, Count: product(dims)}, sameInput(m, dims, 0)
+}
+
 func (o *Images) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
 	class := make([]byte, 2)
 	out := make([]byte, o.channelCount()*o.Height*o.Width)
@@ -113,15 +118,18 @@ func (o *Images) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 				return err
 			}
 			i := slices.Index(m.Fit.Classes, f.class)
-			if i < 0 {
+			if i < 0 && !s.unlabelled {
 				return bad("class %q is not in the training set%s", f.class, nearest.DidYouMean(f.class, m.Fit.Classes))
 			}
 			img, err := f.decode(&buf)
 			if err != nil {
 				return bad("%v; replace or remove it", err)
 			}
-			binary.LittleEndian.PutUint16(class, uint16(i))
 			o.shape(out, img)
+			if s.unlabelled {
+				return put(out)
+			}
+			binary.LittleEndian.PutUint16(class, uint16(i))
 			return put(out, class)
 		})
 	})

@@ -46,10 +46,14 @@ func (o *Series) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*
 	if _, err := table.fit(ctx, e, s, m); err != nil {
 		return nil, err
 	}
-	features := m.Planes[0].Count
-	m.Input.Shape = []int{o.Window, features}
-	m.Planes[0].Count = o.Window * features
+	m.Input.Shape = []int{o.Window, m.Planes[0].Count}
+	m.Planes[0].Count *= o.Window
 	return nil, nil
+}
+
+func (o *Series) inputs(m *shard.Manifest) (shard.Plane, error) {
+	features := rowWidth(m.Fit.Columns, 0)
+	return shard.Plane{Role: shard.RoleX, Type: shard.F32, Count: o.Window * features}, sameInput(m, []int{o.Window, features}, 0)
 }
 
 func (o *Series) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
@@ -58,7 +62,7 @@ func (o *Series) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 		return nil, err
 	}
 	table := o.CSV.withDefaults()
-	table.echo = true
+	table.echo, table.unlabelled = true, s.unlabelled
 	rows, err := table.rows(ctx, e, s)
 	if err != nil {
 		return nil, err
@@ -69,13 +73,19 @@ func (o *Series) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 		return nil, err
 	}
 	horizon := max(o.Horizon, 1)
+	if s.unlabelled {
+		horizon = 0 // the last window is that of the newest rows
+	}
 	width := len(c.planes[0])
 	// past holds the coded rows from the window's first to the newest.
 	past := make([]byte, (o.Window+horizon)*width)
+	record := append([][]byte{past[:o.Window*width]}, c.planes[1:]...)
 	seen := 0
 	return e.fill(s.files.Path, m, func(put func(planes ...[]byte) error) error {
 		for {
-			if _, err := c.next(); err == io.EOF {
+			if _, err := c.next(); err == io.EOF && s.unlabelled && seen < o.Window {
+				return rows.src.bad("has %s, but a record is a window of %d", plural(seen, "row"), o.Window)
+			} else if err == io.EOF {
 				return nil
 			} else if err != nil {
 				return err
@@ -85,7 +95,7 @@ func (o *Series) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 			if seen++; seen < o.Window+horizon {
 				continue
 			}
-			if err := put(past[:o.Window*width], c.planes[1]); err != nil {
+			if err := put(record...); err != nil {
 				return err
 			}
 		}

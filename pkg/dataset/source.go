@@ -24,7 +24,8 @@ type split struct {
 	path  string // the field of the job, for errors: "data.train"
 	files Files
 	part  part
-	// unlabelled is that of the Spec, in a test split.
+	// unlabelled records are to be predicted: of their planes only the inputs are
+	// read, and targets need not be there.
 	unlabelled bool
 }
 
@@ -44,7 +45,7 @@ func (s *Spec) splits() (train, test split, ok bool) {
 		return train, test, false
 	}
 	if s.Test.Fraction == 0 {
-		test = split{path: "data.test", files: s.Test, part: part{skip: s.Test.Skip, take: s.Test.Take}, unlabelled: s.Unlabelled}
+		test = split{path: "data.test", files: s.Test, part: part{skip: s.Test.Skip, take: s.Test.Take}}
 		return train, test, true
 	}
 	train.part.fraction, train.part.seed = s.Test.Fraction, s.Test.Seed
@@ -120,7 +121,9 @@ func (e *env) open(field, name string) (*source, error) {
 func (s *source) cannotOpen(full string, err error) error {
 	e := s.bad("cannot be opened: %v", err)
 	if errors.Is(err, fs.ErrNotExist) {
-		e.Msg = "no such file: " + full + "; paths are relative to the data root, which is the job file's directory unless given"
+		if e.Msg = "no such file"; full != s.name {
+			e.Msg += ": " + full + "; paths are relative to the data root, which is the job file's directory unless given"
+		}
 	}
 	e.Err = err
 	return e

@@ -13,9 +13,6 @@ type Spec struct {
 	// Train and Test say where the records are. The zero Test means that there is
 	// no test set.
 	Train, Test Files
-	// Unlabelled lets the test split be without targets: to apply a model to it is
-	// all that can be done with it. A job file cannot say so. Format idx knows it.
-	Unlabelled bool
 	// Options are the settings of the format: *IDX, *CSV, …
 	Options Options
 }
@@ -49,6 +46,9 @@ type Options interface {
 	// input and the fit of m. It also returns the split's table if it has made it
 	// on the way, or nil.
 	fit(ctx context.Context, env *env, s split, m *shard.Manifest) (*table, error)
+	// inputs returns the plane of the inputs that fit made for the input and the fit
+	// of m, or an error if these are not of such options.
+	inputs(m *shard.Manifest) (shard.Plane, error)
 	// load makes the records of a split readable at random, coded as m says.
 	load(ctx context.Context, env *env, s split, m *shard.Manifest) (*table, error)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -58,6 +59,10 @@ func (o *Text) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*ta
 		{Role: shard.RoleClass, Type: tokenType(n), Count: t.Length},
 	}
 	return nil, nil
+}
+
+func (o *Text) inputs(*shard.Manifest) (shard.Plane, error) {
+	return shard.Plane{}, errors.New("a running text is no list of records to predict; generate continues it")
 }
 
 func (o *Text) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
