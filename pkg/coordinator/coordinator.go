@@ -83,7 +83,7 @@ func open(conf Config) (*Coordinator, error) {
 	conf = conf.withDefaults()
 	c := &Coordinator{conf: conf, log: conf.Log.Named(conf.ID), fsm: newFSM()}
 	c.prepare = func(ctx context.Context, r *pb.SubmitRequest) (*cluster.Submit, error) {
-		return prepare(ctx, job.Reader{Kinds: conf.Kinds}, r)
+		return check(ctx, job.Reader{Kinds: conf.Kinds}, r, c.log)
 	}
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	creds, err := secure.DialOption(conf.Security)

@@ -3,9 +3,13 @@ package coordinator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
+	"go.uber.org/zap"
+
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	"github.com/lockstep-ml/lockstep/pkg/cluster"
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
 	"github.com/lockstep-ml/lockstep/pkg/job"
@@ -13,6 +17,21 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/weights"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
+
+// check is prepare, and makes a panic, say of a layer that a user wrote, an error of
+// the job.
+func check(ctx context.Context, reader job.Reader, r *pb.SubmitRequest, log *zap.Logger) (*cluster.Submit, error) {
+	op, err := func() (_ *cluster.Submit, err error) {
+		defer rescue.Catch(&err)
+		return prepare(ctx, reader, r)
+	}()
+	var panicked *rescue.Error
+	if errors.As(err, &panicked) {
+		log.Error("panic in a job that was submitted", zap.Error(err), zap.ByteString("stack", panicked.Stack))
+		return nil, fmt.Errorf("%s: panic when the job was checked: %v", cmp.Or(r.FileName, "job.yaml"), panicked.Value)
+	}
+	return op, err
+}
 
 // prepare checks all that can be checked before a job starts: the job file, the
 // data (every record is read, for checksums and normalisation), and that the

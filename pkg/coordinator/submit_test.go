@@ -10,8 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/job"
+	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
@@ -98,5 +102,20 @@ func TestPrepareSaysWhereItIsWrong(t *testing.T) {
 	r.DataRoot = t.TempDir()
 	if _, err := prepare(context.Background(), job.Reader{}, r); err == nil || !strings.HasPrefix(err.Error(), "job.yaml:") || !strings.Contains(err.Error(), r.DataRoot) {
 		t.Errorf("files that are not there: %v", err)
+	}
+}
+
+// A layer of a user's own that panics when it is fitted is that job's error; the
+// stack is in the log.
+func TestPanicInACheckedJob(t *testing.T) {
+	bad := nn.LayerKind{Entry: nn.Entry{Name: "bad", Summary: "panics"}, Fit: func(*nn.Site) nn.Fitted { panic("boom") }}
+	core, logged := observer.New(zap.ErrorLevel)
+	reader := job.Reader{Kinds: nn.Kinds{Layers: []nn.LayerKind{bad}}}
+	_, err := check(t.Context(), reader, digitsRequest(t, "model=[bad]"), zap.New(core))
+	if want := "job.yaml: panic when the job was checked: boom"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if all := logged.All(); len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()["stack"]), "TestPanicInACheckedJob") {
+		t.Errorf("logged %v", all)
 	}
 }

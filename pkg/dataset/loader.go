@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
@@ -132,7 +133,8 @@ func (f *feed) run(ctx context.Context) {
 }
 
 // fill reads the batch at the cursor and moves the cursor.
-func (f *feed) fill(b *nn.Batch) error {
+func (f *feed) fill(b *nn.Batch) (err error) {
+	defer rescue.Catch(&err)
 	if f.step == f.dealer.StepsPerEpoch() {
 		if !f.dealer.Endless() {
 			return io.EOF

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 	"go.uber.org/goleak"
@@ -379,5 +380,23 @@ func TestOpenRefuses(t *testing.T) {
 	<-ctx.Done()
 	if _, _, err := Build(ctx, spec, root); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Build past its deadline: %v", err)
+	}
+}
+
+// A panic on the loader's goroutine comes out of Next as an error.
+func TestPanicWhileReading(t *testing.T) {
+	_, m, root := changed(t, false)
+	spec, _, _ := build(t, idxSection, root)
+	set, err := Open(t.Context(), spec, root, m, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	set.checked = nil // the first record that is read
+	l := set.Loader(t.Context(), dealer(t, m, 2, 10), []int{0, 1}, 0, 0, 1)
+	defer l.Close()
+	var panicked *rescue.Error
+	if _, err := l.Next(t.Context()); !errors.As(err, &panicked) {
+		t.Errorf("%v, want a panic as an error", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 )
 
 // job is work that falls into independent parts. Parts never share an element
@@ -52,7 +54,8 @@ type pool struct {
 	job   job // nil: helpers end
 	parts int64
 	next  atomic.Int64
-	busy  atomic.Int64 // helpers in the present job
+	busy  atomic.Int64          // helpers in the present job
+	fault atomic.Pointer[error] // of a part that panicked
 }
 
 func newPool(k *kernels, threads int) *pool {
@@ -75,7 +78,7 @@ func (p *pool) help(start *gate, w *worker) {
 		if p.job == nil {
 			return
 		}
-		p.work(w)
+		p.attempt(w)
 		if p.busy.Add(-1) == 0 {
 			p.done.open()
 		}
@@ -89,7 +92,8 @@ func (p *pool) close() {
 	p.alive.Wait()
 }
 
-// run does parts 0 to n-1 of j and returns when all are done.
+// run does parts 0 to n-1 of j and returns when all are done. If one panics it does
+// so too, on the calling goroutine, when no helper is at the job any more.
 func (p *pool) run(j job, n int) {
 	helpers := min(n, len(p.workers)) - 1
 	if helpers <= 0 {
@@ -104,9 +108,27 @@ func (p *pool) run(j job, n int) {
 	for i := range helpers {
 		p.start[i].open()
 	}
-	p.work(p.workers[0])
+	p.attempt(p.workers[0])
 	p.done.pass()
 	p.job = nil
+	if fault := p.fault.Swap(nil); fault != nil {
+		panic(*fault)
+	}
+}
+
+// attempt works, and notes a panic for run to pass on; no further parts begin then.
+func (p *pool) attempt(w *worker) {
+	if err := p.caught(w); err != nil {
+		p.next.Store(p.parts)
+		fault := err // err itself would be allocated each time
+		p.fault.CompareAndSwap(nil, &fault)
+	}
+}
+
+func (p *pool) caught(w *worker) (err error) {
+	defer rescue.Catch(&err)
+	p.work(w)
+	return nil
 }
 
 func (p *pool) work(w *worker) {

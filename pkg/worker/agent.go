@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
@@ -100,12 +101,30 @@ func (a *agent) assign(ctx context.Context, want *pb.Assignment) {
 	j.generation, j.ended = want.Generation, make(chan struct{})
 	go func() {
 		defer close(j.ended)
-		err := a.work(ctx, j, want, rank)
+		err := a.caught(ctx, j, want, rank)
 		if ctx.Err() == nil {
 			j.spoilt = errors.As(err, new(*localError))
 			a.report(j, err)
 		}
 	}()
+}
+
+// caught works, and makes a panic the job's error. What that left half done is
+// dropped.
+func (a *agent) caught(ctx context.Context, j *assigned, want *pb.Assignment, rank int) error {
+	err := func() (err error) {
+		defer rescue.Catch(&err)
+		return a.work(ctx, j, want, rank)
+	}()
+	var panicked *rescue.Error
+	if !errors.As(err, &panicked) {
+		return err
+	}
+	a.log.Error("panic in a job", zap.String("job", j.id), zap.Uint64("generation", j.generation), zap.Error(err), zap.ByteString("stack", panicked.Stack))
+	a.unload(j)
+	j.replica = nil
+	a.reporter.forget()
+	return fmt.Errorf("panic in job %s: %v", j.id, panicked.Value)
 }
 
 // work runs one generation of j.

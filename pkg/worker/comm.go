@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
@@ -83,8 +84,8 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 }
 
-func (p *pipeline) sum(ctx context.Context, i int) error {
-	var err error
+func (p *pipeline) sum(ctx context.Context, i int) (err error) {
+	defer rescue.Catch(&err)
 	switch {
 	case i == len(p.buckets):
 		err = p.ring.SumInt32(ctx, p.stats())

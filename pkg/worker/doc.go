@@ -37,6 +37,7 @@
 //	a neighbour is lost           RingBroken; the replica waits in memory
 //	this disk, this copy of data  JobFailed of this worker only
 //	replicas differ               the minority leaves; without one the job fails
+//	a panic                       JobFailed; the job's state is dropped here
 //	anything else                 JobFailed
 //
 // # Cost

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -72,11 +73,18 @@ func (e *exports) look(want export) ([]byte, <-chan struct{}, error) {
 		return nil, e.changed, nil
 	}
 	if e.data == nil {
-		data, err := e.encode()
+		data, err := e.encoded()
 		if err != nil {
 			return nil, nil, err
 		}
 		e.data = data
 	}
 	return e.data, nil, nil
+}
+
+// encoded is what encode returns; a panic is an error, as this is the goroutine of a
+// request.
+func (e *exports) encoded() (data []byte, err error) {
+	defer rescue.Catch(&err)
+	return e.encode()
 }

@@ -35,7 +35,7 @@ type split struct {
 // prepare makes the job of an assignment ready on this worker. What it refuses
 // the coordinator has let pass, so it is this worker's version or its copy of the
 // data that is at odds.
-func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
+func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (_ *task, err error) {
 	spec, err := job.Reader{Kinds: w.config.Kinds}.Decode(a.JobId, a.SpecYaml, nil)
 	if err != nil {
 		return nil, local("job file: %w", err)
@@ -47,17 +47,23 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 	t := &task{job: a.JobId, digest: digestOf(a.SpecYaml, a.TrainManifest, a.TestManifest), digestEvery: digestEvery,
 		checkpointEvery: spec.Checkpoint.Every, checkpointKeep: spec.Checkpoint.Keep}
 	t.close = func() error { return errors.Join(train.close(), test.close()) }
+	done := false
+	defer func() {
+		if !done { // after a panic too
+			err = errors.Join(err, t.close())
+		}
+	}()
 	if err := train.set.Augment(spec.Augment, spec.Seed); err != nil {
-		return nil, errors.Join(local("job file: %w", spec.Explain(err)), t.close())
+		return nil, local("job file: %w", spec.Explain(err))
 	}
 	t.span.StepsPerEpoch = train.dealer.StepsPerEpoch()
 	t.span.Steps, t.span.Epochs = spec.Length(t.span.StepsPerEpoch)
 	plan, err := spec.CheckInput(dataset.InputOf(train.manifest), t.span.StepsPerEpoch)
 	if err != nil {
-		return nil, errors.Join(local("job file: %w", err), t.close())
+		return nil, local("job file: %w", err)
 	}
 	if plan, _, err = weights.Start(&spec.Start, a.DataRoot, plan); err != nil {
-		return nil, errors.Join(local("%w", spec.Explain(err)), t.close())
+		return nil, local("%w", spec.Explain(err))
 	}
 	t.metrics = plan.MetricNames()
 	t.newLearner = func(lanes []int) (learner, error) {
@@ -81,6 +87,7 @@ func (w *worker) prepare(ctx context.Context, a *pb.Assignment) (*task, error) {
 		}
 	}
 	t.saveModel = func(l learner) (string, error) { return w.saveModel(a.JobId, train.manifest, l) }
+	done = true
 	return t, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -49,6 +50,7 @@ func (a *agent) begin(ctx context.Context, want *pb.Assignment) *preparation {
 	p := &preparation{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
+		defer rescue.Catch(&p.err)
 		p.task, p.err = a.prepare(ctx, want)
 	}()
 	return p

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lockstep-ml/lockstep/internal/rescue"
 	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
@@ -46,7 +47,7 @@ func (s *saver) start(ctx context.Context, t *task, r *replica) error {
 		s.idle <- struct{}{}
 		return nil
 	}
-	if err := r.snapshot(t, &s.snapshot); err != nil {
+	if err := s.copy(t, r); err != nil {
 		s.idle <- struct{}{}
 		return err
 	}
@@ -58,8 +59,13 @@ func (s *saver) start(ctx context.Context, t *task, r *replica) error {
 	return nil
 }
 
+func (s *saver) copy(t *task, r *replica) (err error) {
+	defer rescue.Catch(&err)
+	return r.snapshot(t, &s.snapshot)
+}
+
 func (s *saver) write() {
-	entry, err := s.save(&s.snapshot)
+	entry, err := s.saved()
 	s.err = err
 	if err != nil {
 		s.log.Error("checkpoint not saved", zap.Stringer("at", s.at), zap.Error(err))
@@ -72,6 +78,11 @@ func (s *saver) write() {
 	s.outbox.fact(s.job, factSaved, &pb.ConnectRequest{Message: &pb.ConnectRequest_CheckpointSaved{CheckpointSaved: &pb.CheckpointSaved{
 		JobId: s.job, Cursor: at.cursor(), Sha256: entry.SHA256, Bytes: entry.Bytes,
 	}}})
+}
+
+func (s *saver) saved() (entry checkpoint.Entry, err error) {
+	defer rescue.Catch(&err)
+	return s.save(&s.snapshot)
 }
 
 // wait returns when nothing is being written any more, with the error of the last

@@ -147,6 +147,7 @@ type simWorker struct {
 	killNext []int64      // the points to die at in later lives, counted from their beginning
 	points   atomic.Int64
 	where    atomic.Pointer[string] // the point it last died at
+	panicAt  atomic.Value           // name of the points to panic at, if any
 
 	now atomic.Pointer[simProcess]
 }
@@ -166,6 +167,9 @@ type simProcess struct {
 func (w *simProcess) point(name string) error {
 	if !w.alive() {
 		return errKilled
+	}
+	if w.panicAt.Load() == name {
+		panic("boom")
 	}
 	if w.points.Add(1) == w.killAt.Load() {
 		w.where.Store(&name)
@@ -235,7 +239,7 @@ func (w *simProcess) fetch(ctx context.Context, address string, want *pb.FetchSt
 	defer cancel()
 	data, err := w.net.workers[address].now.Load().exports.take(ctx, exportOf(want))
 	if err != nil {
-		return nil, err
+		return nil, errors.New(err.Error()) // only its text travels
 	}
 	return data, w.point("after fetch")
 }
