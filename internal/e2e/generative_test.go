@@ -46,16 +46,17 @@ func TestGANMakesEveryClass(t *testing.T) {
 func TestLanguageModelWrites(t *testing.T) {
 	needsE2E(t)
 	root := gather(t, "shakespeare-lstm", filesBelow(t))
-	model := trainShort(t, root, "shakespeare-lstm", nil, "steps=80")
+	const window = "data.length=32"
+	model := trainShort(t, root, "shakespeare-lstm", nil, "steps=200", window)
 	first := ""
 	for _, isa := range tensor.ISAs() {
 		t.Setenv("LOCKSTEP_ISA", isa)
-		got := lockstep(t, "generate", model, "--job", jobOf("shakespeare-lstm"), "--prompt", "ROMEO:", "--length", "150")
+		got := lockstep(t, "generate", model, "--job", jobOf("shakespeare-lstm"), "--set", window, "--prompt", "ROMEO:", "--length", "200")
 		if first == "" {
 			first = got
 		}
-		if words := len(strings.Fields(got)); got != first || !strings.HasPrefix(got, "ROMEO:") || words < 18 || words > 50 {
-			t.Errorf("%s: %d words, want 18 to 50:\n%s", isa, words, got)
+		if words := len(strings.Fields(got)); got != first || !strings.HasPrefix(got, "ROMEO:") || words < 25 || words > 65 {
+			t.Errorf("%s: %d words, want 25 to 65:\n%s", isa, words, got)
 		}
 	}
 }
