@@ -43,7 +43,8 @@ the job's data: a table, an IDX file of pictures, or a picture, a folder or an a
 of them. The target need not be there; it is not read, nor are columns that the model
 does not know. Of a time series every window is a record, and the last one of the file
 predicts what is not yet there. Numbers and words are coded as in training, which the
-model file knows, so the training data are not read.
+model file knows, so the training data are not read. Lines of pictures begin with the
+names of their files.
 
 With --out FILE.png the pictures that an autoencoder read are drawn, and below
 each row of them what it made of them.`,
@@ -141,6 +142,7 @@ func (p *predicting) first(ctx context.Context, m *model, f func(b *nn.Batch, ro
 // prediction is a line of predict --json. It has a class, or values.
 type prediction struct {
 	Record      int64      `json:"record"`
+	File        string     `json:"file,omitempty"` // of a new picture
 	Class       string     `json:"class,omitempty"`
 	Probability *number64  `json:"probability,omitempty"`
 	Values      []number64 `json:"values,omitempty"`
@@ -162,6 +164,7 @@ func (m *model) predict(out io.Writer, b *nn.Batch, rows int, asJSON bool) error
 			p = m.valuesOf(y[i*width:][:width], b, i)
 		}
 		p.Record = b.Records[i]
+		p.File = m.set.Name(p.Record)
 		if asJSON {
 			err = jsonLine(out, p)
 		} else {
@@ -264,6 +267,9 @@ func (m *model) inUnits(y []float32) []number64 {
 // text is the line for people.
 func (p prediction) text() string {
 	said := fmt.Sprintf("record %d  ", p.Record)
+	if p.File != "" {
+		said = p.File + "  "
+	}
 	if p.Probability != nil {
 		said += fmt.Sprintf("%s  (%.1f %%)", p.Class, 100*float64(*p.Probability))
 	} else {

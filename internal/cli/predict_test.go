@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -139,5 +143,40 @@ func TestPredictNewRecords(t *testing.T) {
 		if _, err := typed(t, "predict", damaged, "--job", job, "--records", rows); err == nil || !strings.Contains(err.Error(), "trained on") {
 			t.Errorf("a model of %s: %v", input, err)
 		}
+	}
+}
+
+// What is said of new pictures stands beside their names.
+func TestPredictNewPictures(t *testing.T) {
+	dir := t.TempDir()
+	job := filepath.Join(dir, "job.yaml")
+	write(t, job, "name: pets\ndata: {format: images, train: pets, size: 2}\n"+
+		"model: [flatten, {dense: 2}]\nloss: cross_entropy\noptimizer: adam\nepochs: 1\nglobal_batch: 4\nlanes: 2\n")
+	for _, name := range []string{"pets/cat/a.png", "pets/dog/b.png", "new/c.png", "new/more/d.png"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 3, 3))); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, b.String())
+	}
+	path, photos := begin(t, job), filepath.Join(dir, "new")
+	lines, err := typed(t, "predict", path, "--job", job, "--records", photos)
+	if err != nil || !regexp.MustCompile(`^c\.png  (cat|dog)  \(\d.*\nmore/d\.png  (cat|dog)  \(\d.*\n$`).MatchString(lines) {
+		t.Errorf("%v\n%s", err, lines)
+	}
+	lines, err = typed(t, "predict", path, "--job", job, "--records", filepath.Join(photos, "c.png"), "--json")
+	var p struct{ File, Class string }
+	if err == nil {
+		err = json.Unmarshal([]byte(lines), &p)
+	}
+	if err != nil || p.File != filepath.Join(photos, "c.png") || p.Class == "" {
+		t.Errorf("one picture: %v\n%s", err, lines)
+	}
+	if lines, err = typed(t, "predict", path, "--job", job, "--data", "train"); err != nil || !strings.HasPrefix(lines, "record 0  ") {
+		t.Errorf("of the job: %v\n%s", err, lines)
 	}
 }

@@ -110,7 +110,8 @@ func (o *Images) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 	class := make([]byte, 2)
 	out := make([]byte, o.channelCount()*o.Height*o.Width)
 	var buf bytes.Buffer
-	return e.fill(s.files.Path, m, func(put func(planes ...[]byte) error) error {
+	var names []string
+	t, err := e.fill(s.files.Path, m, func(put func(planes ...[]byte) error) error {
 		return e.images(ctx, s, func(f imageFile) error {
 			bad := func(format string, args ...any) error {
 				err := &Error{Path: s.path, File: s.files.Path, Record: f.number, HasRecord: true}
@@ -127,12 +128,18 @@ func (o *Images) load(ctx context.Context, e *env, s split, m *shard.Manifest) (
 			}
 			o.shape(out, img)
 			if s.unlabelled {
+				names = append(names, f.name)
 				return put(out)
 			}
 			binary.LittleEndian.PutUint16(class, uint16(i))
 			return put(out, class)
 		})
 	})
+	if err != nil {
+		return nil, err
+	}
+	t.names = names
+	return t, nil
 }
 
 // decode reads the image. It refuses one that is too large before it unpacks it.

@@ -76,10 +76,14 @@ func TestOpenPictures(t *testing.T) {
 	for name, c := range map[string]struct {
 		section map[string]any
 		file    string
-		records int
+		names   []string
 	}{
-		"folder": {folders, "new", 2}, "archive": {folders, "new.tar", 2}, "picture": {folders, "new/a.png", 1}, "classes": {folders, "train", 2},
-		"idx": {idxSection, "new.idx", 2}, "packed": {idxSection, "new.gz", 2},
+		"folder":  {folders, "new", []string{"a.png", "sub/b.png"}},
+		"archive": {folders, "new.tar", []string{"a.png", "sub/b.png"}},
+		"picture": {folders, "new/a.png", []string{filepath.Join(root, "new/a.png")}},
+		"classes": {folders, "train", []string{"blue/b.png", "red/a.png"}},
+		"idx":     {idxSection, "new.idx", []string{"", ""}},
+		"packed":  {idxSection, "new.gz", []string{"", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, train, _ := build(t, c.section, root)
@@ -89,8 +93,15 @@ func TestOpenPictures(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer set.Close()
+			var names []string
+			for i := range set.Manifest().Records {
+				names = append(names, set.Name(i))
+			}
+			if diff := cmp.Diff(c.names, names); diff != "" {
+				t.Errorf("names (-want +got):\n%s", diff)
+			}
 			got := all(t, set)
-			if n := c.records * len(want.X) / int(train.Records); len(got.X) != n || !cmp.Equal(want.X[:n], got.X) || len(got.Classes) > 0 {
+			if n := len(c.names) * len(want.X) / int(train.Records); len(got.X) != n || !cmp.Equal(want.X[:n], got.X) || len(got.Classes) > 0 {
 				t.Errorf("%d numbers %v, want %d as in training: %v; classes %v", len(got.X), got.X, n, want.X, got.Classes)
 			}
 		})

@@ -21,6 +21,15 @@ type Set struct {
 // Manifest returns the manifest that the set was opened with.
 func (s *Set) Manifest() *shard.Manifest { return s.m }
 
+// Name returns the file of a new record that has one of its own, within the folder or
+// archive that was opened, or "".
+func (s *Set) Name(record int64) string {
+	if record < int64(len(s.t.names)) {
+		return s.t.names[record]
+	}
+	return ""
+}
+
 // Close closes the files. No Loader may be open.
 func (s *Set) Close() error {
 	if s.t == nil {

@@ -28,6 +28,7 @@ type env struct {
 type table struct {
 	records int64
 	planes  []tablePlane // in the manifest's order
+	names   []string     // of the files of new records that have one each, or nil
 }
 
 // tablePlane is one plane of all records: record i at stride*i, in memory or in a
