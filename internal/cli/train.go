@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -79,10 +80,20 @@ func (t *training) run(ctx context.Context, stdout, stderr io.Writer) error {
 		show = stderr
 	}
 	var j *pb.Job
-	err = withCluster(ctx, t.cluster, stderr, func(ctx context.Context, c *client.Client, _ *local.Cluster) error {
-		j, err = t.follow(ctx, c, request, show)
+	var kept string
+	err = withCluster(ctx, t.cluster, stderr, func(running context.Context, c *client.Client, cluster *local.Cluster) error {
+		j, err = t.follow(running, c, request, show)
+		if err != nil || j.GetState() != pb.JobState_JOB_STATE_SUCCEEDED {
+			return err
+		}
+		if err = download(running, c, j.GetId(), t.out); err != nil && ctx.Err() == nil {
+			kept = keepModel(cluster, j.GetId())
+		}
 		return err
 	})
+	if kept != "" {
+		return hint{err, kept}
+	}
 	if err != nil {
 		return err
 	}
@@ -99,7 +110,18 @@ func (t *training) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// follow submits the job, watches it to its end and fetches the model.
+// keepModel keeps the cluster's directory for the model that is in it, and returns
+// what to tell the user; "" if there is none.
+func keepModel(cluster *local.Cluster, id string) string {
+	found, _ := filepath.Glob(filepath.Join(cluster.Dir(), "*", "models", id+".safetensors")) // the pattern is good
+	if len(found) == 0 {
+		return ""
+	}
+	cluster.Keep()
+	return fmt.Sprintf("the model is kept in %s; copy it to where there is room, then remove %s", found[0], cluster.Dir())
+}
+
+// follow submits the job and watches it to its end.
 func (t *training) follow(ctx context.Context, c *client.Client, request *pb.SubmitRequest, show io.Writer) (*pb.Job, error) {
 	answer, err := c.Submit(ctx, request)
 	if err != nil {
@@ -108,12 +130,7 @@ func (t *training) follow(ctx context.Context, c *client.Client, request *pb.Sub
 	for _, note := range answer.GetNotes() {
 		fmt.Fprintln(show, note)
 	}
-	id := answer.GetJobId()
-	j, err := watch(ctx, c, t.file.reader, id, show)
-	if err != nil || j.GetState() != pb.JobState_JOB_STATE_SUCCEEDED {
-		return j, err
-	}
-	return j, download(ctx, c, id, t.out)
+	return watch(ctx, c, t.file.reader, answer.GetJobId(), show)
 }
 
 // withCluster starts a cluster, does something with it, and stops it.

@@ -88,13 +88,13 @@ func (c Config) Validate() error {
 // goroutine.
 type Cluster struct {
 	config    Config
-	temporary bool     // config.Dir is ours to remove
 	addresses []string // the coordinators'
 	exits     chan error
 
 	mu        sync.Mutex // guards what follows
 	processes []*Process
 	stopping  bool
+	temporary bool // config.Dir is ours to remove
 }
 
 // Start starts the processes and waits until the cluster is ready. After an
@@ -256,8 +256,16 @@ func (c *Cluster) Alive() (coordinators, workers int) {
 	return coordinators, workers
 }
 
+// Keep lets the directory stay after Stop if it is a temporary one.
+func (c *Cluster) Keep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.temporary = false
+}
+
 // Stop ends all processes, workers before coordinators, waits for them and
-// removes the directory if it was a temporary one. It may be called again.
+// removes the directory if it is a temporary one and not kept. It may be called
+// again.
 func (c *Cluster) Stop() error {
 	c.mu.Lock()
 	c.stopping = true
@@ -272,6 +280,8 @@ func (c *Cluster) Stop() error {
 		}
 		errs = append(errs, g.Wait())
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.temporary {
 		errs = append(errs, os.RemoveAll(c.config.Dir))
 	}

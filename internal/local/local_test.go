@@ -126,6 +126,25 @@ func TestStartStop(t *testing.T) {
 	}
 }
 
+func TestKeep(t *testing.T) {
+	t.Setenv(role, "process")
+	t.Setenv("TMPDIR", t.TempDir())
+	c, err := Start(t.Context(), config(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Keep()
+	if err := c.Stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir(), "logs", "w1.log")); err != nil {
+		t.Error(err)
+	}
+	if err := os.RemoveAll(c.Dir()); err != nil { // where TMPDIR is of no account
+		t.Error(err)
+	}
+}
+
 func TestStartFailureTellsTheLog(t *testing.T) {
 	t.Setenv(role, "broken")
 	_, err := Start(t.Context(), config(0))
