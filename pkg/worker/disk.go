@@ -18,7 +18,8 @@ import (
 //
 //	checkpoints/JOB/…        see pkg/checkpoint
 //	models/JOB.safetensors   of jobs that were finished here
-//	cache/                   data sets in a form that is quick to read
+//	cache/                   data sets in a form that is quick to read: those of the
+//	                         present job, and cacheLimit bytes of others
 //	lock                     held by the process that uses the directory
 type disk struct {
 	root string

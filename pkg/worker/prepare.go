@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
@@ -23,6 +26,9 @@ const (
 	digestEvery = 200
 	// prefetch is how many batches are read ahead.
 	prefetch = 3
+	// cacheLimit is how many bytes the tables of data sets that the present job does
+	// not use may take, those last used before others.
+	cacheLimit = 32 << 30
 )
 
 // split is one half of a job's data, opened.
@@ -126,11 +132,15 @@ func (w *worker) openData(ctx context.Context, a *pb.Assignment, spec *job.Spec)
 	if train, err = open(a.TrainManifest); err != nil {
 		return nil, nil, err
 	}
-	if len(a.TestManifest) == 0 {
-		return train, nil, nil
+	inUse := []*dataset.Set{train.set}
+	if len(a.TestManifest) > 0 {
+		if test, err = open(a.TestManifest); err != nil {
+			return nil, nil, errors.Join(err, train.close())
+		}
+		inUse = append(inUse, test.set)
 	}
-	if test, err = open(a.TestManifest); err != nil {
-		return nil, nil, errors.Join(err, train.close())
+	if err := dataset.Tidy(w.disk.cache(), cacheLimit, time.Now(), inUse...); err != nil {
+		w.disk.log.Warn("old tables stay", zap.Error(err))
 	}
 	return train, test, nil
 }

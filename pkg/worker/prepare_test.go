@@ -31,20 +31,26 @@ func startAssignment(t *testing.T, bias float32, sum string) *pb.Assignment {
 	return a
 }
 
-// A worker begins with the weights of the job's file; with a file of another
-// checksum it does not begin at all, and says so of itself alone.
-func TestPrepareStartsFromWeights(t *testing.T) {
+// newWorker has what prepare needs.
+func newWorker(t *testing.T) *worker {
+	t.Helper()
 	disk, err := openDisk(t.TempDir(), "w0", zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer disk.close()
+	t.Cleanup(func() { _ = disk.close() })
 	engine, err := tensor.New(tensor.Config{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer engine.Close()
-	w := &worker{disk: disk, engine: engine}
+	t.Cleanup(engine.Close)
+	return &worker{disk: disk, engine: engine}
+}
+
+// A worker begins with the weights of the job's file; with a file of another
+// checksum it does not begin at all, and says so of itself alone.
+func TestPrepareStartsFromWeights(t *testing.T) {
+	w := newWorker(t)
 	const sum = "27f584c3ea3aac8efb39e5565953aecb5793b86d990ba72ca38258117e781e2a"
 	ready, err := w.prepare(t.Context(), startAssignment(t, 3, sum))
 	if err != nil {
@@ -65,5 +71,22 @@ func TestPrepareStartsFromWeights(t *testing.T) {
 	var mine *localError
 	if !errors.As(err, &mine) || !strings.Contains(err.Error(), "start.sha256: w.safetensors has the checksum") {
 		t.Errorf("another file: %v", err)
+	}
+}
+
+// Tables of other jobs beyond the limit go when a job is made ready.
+func TestPrepareTidiesTheCache(t *testing.T) {
+	w := newWorker(t)
+	old := filepath.Join(w.disk.cache(), "old-0.table")
+	if err := errors.Join(os.WriteFile(old, nil, 0o644), os.Truncate(old, cacheLimit+1)); err != nil {
+		t.Skip(err) // a file with a hole is not to be had here
+	}
+	ready, err := w.prepare(t.Context(), realAssignment(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ready.close()
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old table: %v", err)
 	}
 }
