@@ -101,30 +101,37 @@ func (a *agent) assign(ctx context.Context, want *pb.Assignment) {
 	j.generation, j.ended = want.Generation, make(chan struct{})
 	go func() {
 		defer close(j.ended)
-		err := a.caught(ctx, j, want, rank)
-		if ctx.Err() == nil {
-			j.spoilt = errors.As(err, new(*localError))
-			a.report(j, err)
-		}
+		a.take(ctx, j, want, rank)
 	}()
 }
 
-// caught works, and makes a panic the job's error. What that left half done is
-// dropped.
-func (a *agent) caught(ctx context.Context, j *assigned, want *pb.Assignment, rank int) error {
-	err := func() (err error) {
-		defer rescue.Catch(&err)
-		return a.work(ctx, j, want, rank)
-	}()
+// take works and reports why that ended. After a panic it drops what that left half
+// done: last, as a write in progress must be waited for, and the others do not wait.
+func (a *agent) take(ctx context.Context, j *assigned, want *pb.Assignment, rank int) {
+	err := a.caught(ctx, j, want, rank)
 	var panicked *rescue.Error
-	if !errors.As(err, &panicked) {
-		return err
+	if errors.As(err, &panicked) {
+		defer a.drop(j)
+		a.log.Error("panic in a job", zap.String("job", j.id), zap.Error(err), zap.ByteString("stack", panicked.Stack))
+		err = fmt.Errorf("panic in job %s: %v", j.id, panicked.Value)
 	}
-	a.log.Error("panic in a job", zap.String("job", j.id), zap.Uint64("generation", j.generation), zap.Error(err), zap.ByteString("stack", panicked.Stack))
+	if ctx.Err() == nil {
+		j.spoilt = errors.As(err, new(*localError))
+		a.report(j, err)
+	}
+}
+
+// caught is work that does not panic.
+func (a *agent) caught(ctx context.Context, j *assigned, want *pb.Assignment, rank int) (err error) {
+	defer rescue.Catch(&err)
+	return a.work(ctx, j, want, rank)
+}
+
+// drop forgets all that there is of j.
+func (a *agent) drop(j *assigned) {
 	a.unload(j)
 	j.replica = nil
 	a.reporter.forget()
-	return fmt.Errorf("panic in job %s: %v", j.id, panicked.Value)
 }
 
 // work runs one generation of j.

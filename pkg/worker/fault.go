@@ -11,7 +11,7 @@ import (
 
 // A generation ends by one of three faults, or because the coordinator wants
 // another. An error that is none of the types below is the job's: it can not
-// succeed anywhere. So is a panic, see agent.caught.
+// succeed anywhere. So is a panic, see agent.take.
 
 // brokenError means that this rank could not work with the others. The state is
 // intact: wait for the next generation.

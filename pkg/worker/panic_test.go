@@ -5,6 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 	pb "github.com/lockstep-ml/lockstep/proto/lockstep/v1"
 )
 
@@ -80,4 +83,32 @@ func TestPanicInARing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The report does not wait for the disk: by then the others would have begun the
+// next generation, in which an old report is of no account.
+func TestPanicIsReportedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newSimulation(t, 1).workers[0].newProcess()
+		a := &agent{
+			world: p, id: "w0", orders: p.orders, prepare: p.prepare, newest: p.newest, outbox: p.outbox, reporter: &reporter{}, log: zap.NewNop(),
+			save: func(*task, *checkpoint.State) (checkpoint.Entry, error) {
+				time.Sleep(time.Minute)
+				return checkpoint.Entry{}, nil
+			},
+		}
+		go func() {
+			defer close(p.stopped)
+			_ = a.run(ctx)
+		}()
+		p.orders <- solo(simID, 1)
+		time.Sleep(5 * time.Millisecond) // a checkpoint is being written
+		p.panicAt.Store("backward")
+		time.Sleep(time.Second)
+		if got := said(p, (*pb.ConnectRequest).GetJobFailed); got.GetError() != "panic in job toy-1: boom" {
+			t.Errorf("while the disk is slow it says %v", got)
+		}
+		p.kill()
+		<-p.stopped
+	})
 }
