@@ -129,6 +129,9 @@ func (c *Coordinator) openTransport() error {
 	c.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  &streams{inbox: c.mux.raft, id: c.conf.ID, advertise: c.conf.Advertise, tls: clientTLS},
 		MaxPool: 3, Timeout: raftTimeout, Logger: raftLogger(c.log),
+		// One request after the other: with several under way, a leader that hears of a newer
+		// term may wait for ever to send the next one, and raft.Shutdown for it.
+		MaxRPCsInFlight:       1,
 		ServerAddressProvider: peers(c.conf.Peers),
 	})
 	return nil

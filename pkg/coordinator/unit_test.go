@@ -218,3 +218,12 @@ func speak(address string, conf *tls.Config) error {
 	}
 	return nil
 }
+
+// Several requests under way to one follower can block each other for ever when
+// the follower has a newer term, and the end of Raft with them.
+func TestReplicationIsOneByOne(t *testing.T) {
+	g := newGroup(t, 1)
+	if p, err := g.nodes["c1"].c.trans.AppendEntriesPipeline("c1", "127.0.0.1:1"); !errors.Is(err, raft.ErrPipelineReplicationNotSupported) {
+		t.Errorf("%v, %v", p, err)
+	}
+}
