@@ -120,8 +120,11 @@ func (g *Generator) choose(y []float32) (int32, error) {
 	}
 	g.order = order
 	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(cmp.Compare(y[b], y[a]), cmp.Compare(a, b)) })
-	best := g.log(y[order[0]])
-	if math.IsNaN(best) || math.IsInf(best, 0) {
+	best, last := g.log(y[order[0]]), float64(y[order[len(order)-1]])
+	switch {
+	case math.IsNaN(last): // NaN is behind all numbers
+		return 0, errors.New("the model gives NaN for a token")
+	case math.IsInf(best, 0):
 		return 0, fmt.Errorf("the model gives %v for the likeliest token", best)
 	}
 	if g.choice.Temperature == 0 {

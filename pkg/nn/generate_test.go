@@ -194,12 +194,18 @@ func TestGeneratorRefuses(t *testing.T) {
 func TestGeneratorOfRuinedWeights(t *testing.T) {
 	w := writers()["attention"]
 	tr := newTrainer(t, mustPlan(t, w.spec, w.in), 1, 1)
-	for i := range tr.w {
-		tr.w[i] = float32(math.NaN())
-	}
 	g, err := NewGenerator(tr, Choice{Temperature: 1}, []int32{1})
 	if err != nil {
 		t.Fatal(err)
+	}
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, y := range [][]float32{{0, nan, 2}, {nan, 1, 2}, {0, inf, 2}, {-inf, -inf, -inf}} {
+		if token, err := g.choose(y); err == nil {
+			t.Errorf("token %d of %v", token, y)
+		}
+	}
+	for i := range tr.w {
+		tr.w[i] = nan
 	}
 	if token, err := g.Next(); err == nil {
 		t.Errorf("token %d of nothing but NaN", token)
