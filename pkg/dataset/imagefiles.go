@@ -37,6 +37,10 @@ func (e *env) images(ctx context.Context, s split, f func(imageFile) error) erro
 		return f(imageFile{number: number - 1, name: name, class: class, open: open})
 	}
 	full := fileOf(e.root, s.files.Path)
+	expected := "a folder of classes, or a .tar or .tar.gz of it"
+	if s.unlabelled {
+		expected = "a .jpg, .jpeg or .png file, or a folder, .tar or .tar.gz of such"
+	}
 	info, err := os.Stat(full)
 	switch {
 	case err != nil: // open says it
@@ -49,7 +53,7 @@ func (e *env) images(ctx context.Context, s split, f func(imageFile) error) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(src.tarImages(ctx, visit), src.Close())
+	return errors.Join(src.tarImages(ctx, expected, visit), src.Close())
 }
 
 // noImages says that a split has none, and where some are.
@@ -152,8 +156,8 @@ func isFile(root fs.FS, name string, d fs.DirEntry) (bool, error) {
 // errLink is of a link in an archive, which has no picture of its own there.
 var errLink = errors.New("is a link; pack it with tar --dereference --hard-dereference")
 
-// tarImages visits the files of an archive.
-func (s *source) tarImages(ctx context.Context, visit func(string, func() (io.ReadCloser, error)) error) error {
+// tarImages visits the files of an archive. What is expected it says of no archive.
+func (s *source) tarImages(ctx context.Context, expected string, visit func(string, func() (io.ReadCloser, error)) error) error {
 	r, err := s.reader(ctx)
 	if err != nil {
 		return err
@@ -165,7 +169,7 @@ func (s *source) tarImages(ctx context.Context, visit func(string, func() (io.Re
 		case err == io.EOF:
 			return nil
 		case errors.Is(err, tar.ErrHeader) && n == 0:
-			return s.bad("is no tar archive and no folder; give a folder of classes, or a .tar or .tar.gz of it")
+			return s.bad("is no tar archive and no folder; give %s", expected)
 		case err != nil:
 			return s.unreadable(err)
 		}

@@ -111,6 +111,7 @@ func TestOpenPictures(t *testing.T) {
 func TestBadRecords(t *testing.T) {
 	series := map[string]any{"format": "series", "train": "houses.csv", "target": "price", "window": 2, "columns": map[string]any{"where": "category"}, "missing": "zero"}
 	strict := with(csvSection, map[string]any{"train": "whole.csv", "missing": "drop"})
+	folders := map[string]any{"format": "images", "train": "pets", "size": 2}
 	unnamed := map[string]any{"format": "csv", "train": "plain.csv", "header": false, "target": "c2"}
 	for name, c := range map[string]struct {
 		section map[string]any
@@ -130,11 +131,12 @@ func TestBadRecords(t *testing.T) {
 		"series, no target":  {series, "area,where,age\n1,north,2\n", `has no column "price"`},
 		"series, target gap": {series, "area,where,age,price\n1,north,2,\n", `target "price" is missing`},
 		"other images":       {idxSection, string(idx(ramp(18), 2, 3, 3)), "has images of shape (1, 3, 3), the training images have (1, 2, 4)"},
+		"no picture":         {folders, strings.Repeat("RIFF", 200), "is no tar archive and no folder; give a .jpg, .jpeg or .png file"},
 		"running text":       {map[string]any{"format": "text", "train": "houses.csv", "length": 4}, "a house", "no list of records"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := writeFiles(t, map[string][]byte{"houses.csv": []byte(houses), "whole.csv": []byte(strings.Replace(houses, "north,,", "north,3,", 1)),
-				"plain.csv": []byte("1,2,3\n4,5,6\n"), "new": []byte(c.new), "images": idx(ramp(24), 3, 2, 4), "labels": idx(labels(3, 3), 3)})
+				"plain.csv": []byte("1,2,3\n4,5,6\n"), "new": []byte(c.new), "pets": archive(t, pets(t)), "images": idx(ramp(24), 3, 2, 4), "labels": idx(labels(3, 3), 3)})
 			spec, train, _ := build(t, c.section, root)
 			t.Chdir(root)
 			_, err := OpenRecords(t.Context(), spec, "new", fitOf(train))
