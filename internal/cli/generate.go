@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
 	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
-	"github.com/lockstep-ml/lockstep/pkg/shard"
 )
 
 // longestPrompt bounds what is read of standard input, in bytes.
@@ -108,7 +106,11 @@ func (u *modelUse) openText(ctx context.Context) (*model, *dataset.Coder, error)
 	if !ok {
 		return nil, nil, usageError{fmt.Errorf("%s has no text to continue: its data are of format %s, not text", u.job.path, spec.Data.Format)}
 	}
-	if file.metadata[metaInput] == "" || file.metadata[metaFit] == "" {
+	c, err := u.fitted(spec, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c == nil {
 		m, err := u.open(ctx)
 		if err != nil {
 			return nil, nil, err
@@ -116,20 +118,11 @@ func (u *modelUse) openText(ctx context.Context) (*model, *dataset.Coder, error)
 		coder, err := text.Coder(m.manifest)
 		return m, coder, err
 	}
-	manifest := &shard.Manifest{}
-	err = errors.Join(json.Unmarshal([]byte(file.metadata[metaInput]), &manifest.Input), json.Unmarshal([]byte(file.metadata[metaFit]), &manifest.Fit))
-	var coder *dataset.Coder
-	if err == nil {
-		coder, err = text.Coder(manifest)
-	}
+	coder, err := text.Coder(c.train)
 	if err != nil {
 		return nil, nil, usageError{u.otherData(err.Error())}
 	}
-	plan, err := spec.CheckInput(dataset.InputOf(manifest), 1) // steps matter to training only
-	if err != nil {
-		return nil, nil, usageError{err}
-	}
-	m := &model{checked: &checked{spec: spec, plan: plan}, sha256: file.sha256, manifest: manifest}
+	m := &model{checked: c, sha256: file.sha256, manifest: c.train}
 	return m, coder, u.build(m, file.tensors, 1, 1)
 }
 
@@ -151,7 +144,7 @@ func readPrompt(ctx context.Context, in io.Reader) (string, error) {
 		if r.err == nil && len(r.text) > longestPrompt {
 			return "", usageError{fmt.Errorf("the prompt is longer than %d bytes", longestPrompt)}
 		}
-		return string(r.text), r.err
+		return strings.TrimPrefix(string(r.text), "\ufeff"), r.err // a byte order mark, as some editors write
 	}
 }
 

@@ -150,6 +150,9 @@ func TestGenerateFromInput(t *testing.T) {
 	if out, err := run(t.Context(), strings.NewReader("many hands make")); err != nil || out != "many hands make light w\n" {
 		t.Errorf("%q, %v", out, err)
 	}
+	if out, err := run(t.Context(), strings.NewReader("\ufeffmany hands make")); err != nil || out != "many hands make light w\n" {
+		t.Errorf("behind a byte order mark: %q, %v", out, err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	in, w := io.Pipe()
@@ -184,6 +187,7 @@ func TestGenerateRefuses(t *testing.T) {
 		{[]string{path, "--job", job, "--temperature", "-1"}, "--temperature -1"},
 		{[]string{path, "--job", job, "--temperature", "NaN"}, "--temperature NaN"},
 		{[]string{path, "--job", job, "--top-k", "-1"}, "--top-k -1"},
+		{[]string{path, "--job", job, "--threads", "-1"}, "-1 threads"},
 		{[]string{path, "--job", job, "--set", "data.length=9"}, "trained on other data"},
 		{[]string{path, "--job", job, "--set", "model[1].gru=9"}, "does not fit"},
 		{[]string{path, "--job", looking}, "does not fit"},

@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-ml/lockstep/internal/safetensors"
 	"github.com/lockstep-ml/lockstep/pkg/checkpoint"
 	"github.com/lockstep-ml/lockstep/pkg/dataset"
+	"github.com/lockstep-ml/lockstep/pkg/job"
 	"github.com/lockstep-ml/lockstep/pkg/nn"
 	"github.com/lockstep-ml/lockstep/pkg/shard"
 	"github.com/lockstep-ml/lockstep/pkg/tensor"
@@ -113,26 +114,37 @@ func (u *modelUse) open(ctx context.Context) (m *model, err error) {
 	return m, u.build(m, file.tensors, m.maxRows(), m.spec.Lanes)
 }
 
-// check checks the job. For new records a model file says what has to be known of the
-// data that it was trained on; they are read if it is of another program.
+// check checks the job. For new records the data that the model was trained on are
+// read only if its file does not say what has to be known of them.
 func (u *modelUse) check(ctx context.Context, file modelFile) (*checked, error) {
-	if u.records == "" || file.metadata[metaInput] == "" || file.metadata[metaFit] == "" {
-		return check(ctx, &u.job)
+	if u.records != "" {
+		spec, _, err := u.job.read()
+		if err != nil {
+			return nil, err
+		}
+		if c, err := u.fitted(spec, file); c != nil || err != nil {
+			return c, err
+		}
 	}
-	spec, _, err := u.job.read()
-	if err != nil {
-		return nil, err
+	return check(ctx, &u.job)
+}
+
+// fitted checks spec by what the model file says of the data that the model was
+// trained on. It returns nil if the file is of another program, which says nothing.
+func (u *modelUse) fitted(spec *job.Spec, file modelFile) (*checked, error) {
+	input, fit := file.metadata[metaInput], file.metadata[metaFit]
+	if input == "" || fit == "" {
+		return nil, nil
 	}
-	fitted := &shard.Manifest{}
-	err = errors.Join(json.Unmarshal([]byte(file.metadata[metaInput]), &fitted.Input), json.Unmarshal([]byte(file.metadata[metaFit]), &fitted.Fit))
-	if err != nil {
+	m := &shard.Manifest{}
+	if err := errors.Join(json.Unmarshal([]byte(input), &m.Input), json.Unmarshal([]byte(fit), &m.Fit)); err != nil {
 		return nil, usageError{u.otherData(err.Error())}
 	}
-	plan, err := spec.CheckInput(dataset.InputOf(fitted), 1) // steps matter to training only
+	plan, err := spec.CheckInput(dataset.InputOf(m), 1) // steps matter to training only
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return &checked{spec: spec, train: fitted, plan: plan}, nil
+	return &checked{spec: spec, train: m, plan: plan}, nil
 }
 
 // openSet opens the records that were asked for.
@@ -163,7 +175,7 @@ func (u *modelUse) build(m *model, tensors []checkpoint.Tensor, rows, lanes int)
 		}
 	}()
 	if m.engine, err = tensor.New(tensor.Config{ISA: os.Getenv("LOCKSTEP_ISA"), Threads: u.threads}); err != nil {
-		return err
+		return usageError{err}
 	}
 	if m.trainer, err = nn.NewTrainer(m.engine, m.plan, rows, lanes); err != nil {
 		return err
