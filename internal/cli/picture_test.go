@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"image"
 	"image/color"
@@ -121,6 +122,14 @@ func TestPredictDraws(t *testing.T) {
 		out := filepath.Join(dir, "p.png")
 		if _, err := typed(t, "predict", path, "--job", job, "--out", out, "--grid", "4x6"); err != nil {
 			t.Fatal(err)
+		}
+		again := filepath.Join(dir, "new.png")
+		if _, err := typed(t, "predict", path, "--job", job, "--records", filepath.Join(dir, "images"), "--out", again, "--grid", "4x6"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(again)
+		if want, e := os.ReadFile(out); err != nil || e != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d rows: new records give another picture", rows)
 		}
 		m := readPNG(t, out)
 		side := 4 * (tileSide / 4)

@@ -168,9 +168,13 @@ func TestReconstruct(t *testing.T) {
 		if got := !slices.Equal(seen, b.X); got != (name == "denoising") {
 			t.Errorf("%s: saw noise: %v", name, got)
 		}
-		squares := 0.0
+		squares, alone, want := 0.0, *b, slices.Clone(made)
 		for i, y := range made {
 			squares += float64(y-b.X[i]) * float64(y-b.X[i])
+		}
+		alone.Classes, alone.Y = nil, nil
+		if _, made, err = tr.Reconstruct(&alone); err != nil || !slices.Equal(made, want) {
+			t.Errorf("%s: without targets it made %v, %v; want %v", name, made, err, want)
 		}
 		tr.ResetEval()
 		if err := tr.Evaluate(b); err != nil {

@@ -95,12 +95,12 @@ func (t *Trainer) Decode(z []float32, rows int) ([]float32, error) {
 // Reconstruct applies the model of an autoencoder to a batch of records as an
 // evaluation does. seen is what it read, the records or, if it learns to repair
 // them, the records with noise; made is its output. Both are the trainer's and
-// hold until the next call.
+// hold until the next call. Targets need not be in the batch.
 func (t *Trainer) Reconstruct(b *Batch) (seen, made []float32, err error) {
 	if !t.plan.recipe.OwnTarget {
 		return nil, nil, fmt.Errorf("nn: the model is no autoencoder, so its output is no record")
 	}
-	if err := t.check(b); err != nil {
+	if err := t.checkInput(b); err != nil {
 		return nil, nil, err
 	}
 	if b.Len() > t.maxRows {

@@ -2,8 +2,9 @@ package nn
 
 import "fmt"
 
-// check reports what is wrong with a batch before anything is computed.
-func (t *Trainer) check(b *Batch) error {
+// checkInput reports what is wrong with the records of a batch, targets aside, before
+// anything is computed.
+func (t *Trainer) checkInput(b *Batch) error {
 	rows, in := b.Len(), t.plan.in
 	if len(b.Rows) != len(b.Lanes)+1 || len(b.Lanes) > t.maxLanes {
 		return fmt.Errorf("nn: a batch of %d lanes with %d bounds does not fit a trainer for %d lanes", len(b.Lanes), len(b.Rows), t.maxLanes)
@@ -24,6 +25,15 @@ func (t *Trainer) check(b *Batch) error {
 			return fmt.Errorf("nn: token %d is outside the vocabulary of %d", tok, in.Tokens)
 		}
 	}
+	return nil
+}
+
+// check is checkInput, and reports what is wrong with the targets too.
+func (t *Trainer) check(b *Batch) error {
+	if err := t.checkInput(b); err != nil {
+		return err
+	}
+	rows, in := b.Len(), t.plan.in
 	n := rows * in.Target.Size()
 	if in.Target.Kind == TargetClass && len(b.Classes) < n || in.Target.Kind == TargetValue && len(b.Y) < n || b.Weights != nil && len(b.Weights) < rows {
 		return fmt.Errorf("nn: a batch of %d rows has too few targets or weights", rows)
