@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -41,7 +42,12 @@ func (k *constants) word(w uint32) operand.Mem {
 }
 
 // write adds the data to the file.
-func (k *constants) write(isa isa) {
+func (k *constants) write(isa isa) error {
+	if isa.wide() {
+		if err := k.broadcast(); err != nil {
+			return err
+		}
+	}
 	k.c.StaticGlobal("constants_" + isa.name)
 	k.c.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i, t := range k.all {
@@ -49,6 +55,38 @@ func (k *constants) write(isa isa) {
 			k.c.AddDatum(64*i+4*j, operand.U32(w))
 		}
 	}
+	return nil
+}
+
+// broadcast has instructions read one word of 16 equal ones. The linker aligns data to
+// 32 bytes only, and vectors of 64 that cross cache lines take twice as long.
+func (k *constants) broadcast() error {
+	f, err := k.c.Result()
+	if err != nil {
+		return err
+	}
+	for _, fn := range f.Functions() {
+		for _, i := range fn.Instructions() {
+			switch {
+			case !slices.ContainsFunc(i.Operands, k.equal):
+			case i.Opcode == "VMOVUPS":
+				i.Opcode = "VBROADCASTSS"
+			default:
+				i.Suffixes = append(i.Suffixes, "BCST")
+			}
+		}
+	}
+	return nil
+}
+
+// equal is whether an operand is one of the constants, of equal words.
+func (k *constants) equal(o operand.Op) bool {
+	m, ok := o.(operand.Mem)
+	if !ok || m.Symbol != k.base.Symbol {
+		return false
+	}
+	t := k.all[(m.Disp-k.base.Disp)/64]
+	return !slices.ContainsFunc(t[:], func(w uint32) bool { return w != t[0] })
 }
 
 // lowerer writes a kernel for vectors.

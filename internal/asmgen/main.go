@@ -125,7 +125,9 @@ func vectors(dir string, isa isa, f layout) error {
 	if isa.name == "avx2" {
 		philox(c, f, k)
 	}
-	k.write(isa)
+	if err := k.write(isa); err != nil {
+		return err
+	}
 	return write(c, filepath.Join(dir, "vector_"+isa.name+"_amd64"), vectorTable(all, "_"+isa.name))
 }
 

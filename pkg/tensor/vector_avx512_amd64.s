@@ -316,125 +316,125 @@ TEXT ·vecExp_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     192(BX)(DX*1), Z3
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z0, Z4, Z0
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z2, Z4, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z0, Z4, Z0
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z2, Z4, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z0, Z4
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z5
-	VMOVUPS     constants_avx512<>+128(SB), Z6
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z6
-	VMOVUPS     constants_avx512<>+128(SB), Z7
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z7
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z8
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z9
-	VSUBPS      constants_avx512<>+128(SB), Z6, Z10
-	VSUBPS      constants_avx512<>+128(SB), Z7, Z11
-	VFMADD231PS constants_avx512<>+256(SB), Z8, Z0
-	VFMADD231PS constants_avx512<>+256(SB), Z9, Z1
-	VFMADD231PS constants_avx512<>+256(SB), Z10, Z2
-	VFMADD231PS constants_avx512<>+256(SB), Z11, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z8, Z0
-	VFMADD231PS constants_avx512<>+320(SB), Z9, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z10, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z11, Z3
-	VMOVUPS     constants_avx512<>+384(SB), Z8
-	VFMADD231PS constants_avx512<>+448(SB), Z0, Z8
-	VMOVUPS     constants_avx512<>+384(SB), Z9
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z9
-	VMOVUPS     constants_avx512<>+384(SB), Z10
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z10
-	VMOVUPS     constants_avx512<>+384(SB), Z11
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+512(SB), Z0, Z8
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+576(SB), Z0, Z8
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+640(SB), Z0, Z8
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+704(SB), Z0, Z8
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z9
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z11
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
-	VMULPS      Z0, Z0, Z12
-	VMULPS      Z1, Z1, Z13
-	VMULPS      Z2, Z2, Z14
-	VMULPS      Z3, Z3, Z15
-	VFMADD231PS Z12, Z8, Z0
-	VFMADD231PS Z13, Z9, Z1
-	VFMADD231PS Z14, Z10, Z2
-	VFMADD231PS Z15, Z11, Z3
-	VPSRAD      $0x01, Z4, Z8
-	VPSRAD      $0x01, Z5, Z9
-	VPSRAD      $0x01, Z6, Z10
-	VPSRAD      $0x01, Z7, Z11
-	VADDPS      constants_avx512<>+768(SB), Z0, Z0
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VADDPS      constants_avx512<>+768(SB), Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z8, Z12
-	VPADDD      constants_avx512<>+832(SB), Z9, Z13
-	VPADDD      constants_avx512<>+832(SB), Z10, Z14
-	VPADDD      constants_avx512<>+832(SB), Z11, Z15
-	VPSLLD      $0x17, Z12, Z12
-	VPSLLD      $0x17, Z13, Z13
-	VPSLLD      $0x17, Z14, Z14
-	VPSLLD      $0x17, Z15, Z15
-	VMULPS      Z12, Z0, Z0
-	VMULPS      Z13, Z1, Z1
-	VMULPS      Z14, Z2, Z2
-	VMULPS      Z15, Z3, Z3
-	VPSUBD      Z8, Z4, Z4
-	VPSUBD      Z9, Z5, Z5
-	VPSUBD      Z10, Z6, Z6
-	VPSUBD      Z11, Z7, Z7
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z7, Z7
-	VPSLLD      $0x17, Z4, Z4
-	VPSLLD      $0x17, Z5, Z5
-	VPSLLD      $0x17, Z6, Z6
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z4, Z0, Z0
-	VMULPS      Z5, Z1, Z1
-	VMULPS      Z6, Z2, Z2
-	VMULPS      Z7, Z3, Z3
-	VMOVUPS     Z0, (SI)(DX*1)
-	VMOVUPS     Z1, 64(SI)(DX*1)
-	VMOVUPS     Z2, 128(SI)(DX*1)
-	VMOVUPS     Z3, 192(SI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          192(BX)(DX*1), Z3
+	VBROADCASTSS     constants_avx512<>+0(SB), Z4
+	VMINPS           Z0, Z4, Z0
+	VBROADCASTSS     constants_avx512<>+0(SB), Z4
+	VMINPS           Z1, Z4, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z4
+	VMINPS           Z2, Z4, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z4
+	VMINPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z0, Z4, Z0
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z1, Z4, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z2, Z4, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z0, Z4
+	VBROADCASTSS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z5
+	VBROADCASTSS     constants_avx512<>+128(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z6
+	VBROADCASTSS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z7
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z8
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z5, Z9
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z6, Z10
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z7, Z11
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z8, Z0
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z9, Z1
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z10, Z2
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z11, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z8, Z0
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z9, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z10, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z11, Z3
+	VBROADCASTSS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z0, Z8
+	VBROADCASTSS     constants_avx512<>+384(SB), Z9
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z9
+	VBROADCASTSS     constants_avx512<>+384(SB), Z10
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z10
+	VBROADCASTSS     constants_avx512<>+384(SB), Z11
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z0, Z8
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z9
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z0, Z8
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z9
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z0, Z8
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z9
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z0, Z8
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z9
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z11
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z5, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z6, Z6
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS           Z0, Z0, Z12
+	VMULPS           Z1, Z1, Z13
+	VMULPS           Z2, Z2, Z14
+	VMULPS           Z3, Z3, Z15
+	VFMADD231PS      Z12, Z8, Z0
+	VFMADD231PS      Z13, Z9, Z1
+	VFMADD231PS      Z14, Z10, Z2
+	VFMADD231PS      Z15, Z11, Z3
+	VPSRAD           $0x01, Z4, Z8
+	VPSRAD           $0x01, Z5, Z9
+	VPSRAD           $0x01, Z6, Z10
+	VPSRAD           $0x01, Z7, Z11
+	VADDPS.BCST      constants_avx512<>+768(SB), Z0, Z0
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z8, Z12
+	VPADDD.BCST      constants_avx512<>+832(SB), Z9, Z13
+	VPADDD.BCST      constants_avx512<>+832(SB), Z10, Z14
+	VPADDD.BCST      constants_avx512<>+832(SB), Z11, Z15
+	VPSLLD           $0x17, Z12, Z12
+	VPSLLD           $0x17, Z13, Z13
+	VPSLLD           $0x17, Z14, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VMULPS           Z12, Z0, Z0
+	VMULPS           Z13, Z1, Z1
+	VMULPS           Z14, Z2, Z2
+	VMULPS           Z15, Z3, Z3
+	VPSUBD           Z8, Z4, Z4
+	VPSUBD           Z9, Z5, Z5
+	VPSUBD           Z10, Z6, Z6
+	VPSUBD           Z11, Z7, Z7
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z6, Z6
+	VPADDD.BCST      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD           $0x17, Z4, Z4
+	VPSLLD           $0x17, Z5, Z5
+	VPSLLD           $0x17, Z6, Z6
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z4, Z0, Z0
+	VMULPS           Z5, Z1, Z1
+	VMULPS           Z6, Z2, Z2
+	VMULPS           Z7, Z3, Z3
+	VMOVUPS          Z0, (SI)(DX*1)
+	VMOVUPS          Z1, 64(SI)(DX*1)
+	VMOVUPS          Z2, 128(SI)(DX*1)
+	VMOVUPS          Z3, 192(SI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -442,82 +442,82 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z0, Z1, Z0
-	VMOVUPS     constants_avx512<>+64(SB), Z1
-	VMAXPS      Z0, Z1, Z0
-	VMOVUPS     constants_avx512<>+128(SB), Z1
-	VFMADD231PS constants_avx512<>+192(SB), Z0, Z1
-	VSUBPS      constants_avx512<>+128(SB), Z1, Z2
-	VFMADD231PS constants_avx512<>+256(SB), Z2, Z0
-	VFMADD231PS constants_avx512<>+320(SB), Z2, Z0
-	VMOVUPS     constants_avx512<>+384(SB), Z2
-	VFMADD231PS constants_avx512<>+448(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+512(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+576(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+640(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+704(SB), Z0, Z2
-	VPSUBD      constants_avx512<>+128(SB), Z1, Z1
-	VMULPS      Z0, Z0, Z3
-	VFMADD231PS Z3, Z2, Z0
-	VPSRAD      $0x01, Z1, Z2
-	VADDPS      constants_avx512<>+768(SB), Z0, Z0
-	VPADDD      constants_avx512<>+832(SB), Z2, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z0, Z0
-	VPSUBD      Z2, Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z1, Z1
-	VPSLLD      $0x17, Z1, Z1
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VBROADCASTSS     constants_avx512<>+0(SB), Z1
+	VMINPS           Z0, Z1, Z0
+	VBROADCASTSS     constants_avx512<>+64(SB), Z1
+	VMAXPS           Z0, Z1, Z0
+	VBROADCASTSS     constants_avx512<>+128(SB), Z1
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z0, Z1
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z1, Z2
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z2, Z0
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z2, Z0
+	VBROADCASTSS     constants_avx512<>+384(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z0, Z2
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z1, Z1
+	VMULPS           Z0, Z0, Z3
+	VFMADD231PS      Z3, Z2, Z0
+	VPSRAD           $0x01, Z1, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z0, Z0
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z0, Z0
+	VPSUBD           Z2, Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z1, Z1
+	VPSLLD           $0x17, Z1, Z1
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z0, Z1, Z0
-	VMOVUPS     constants_avx512<>+64(SB), Z1
-	VMAXPS      Z0, Z1, Z0
-	VMOVUPS     constants_avx512<>+128(SB), Z1
-	VFMADD231PS constants_avx512<>+192(SB), Z0, Z1
-	VSUBPS      constants_avx512<>+128(SB), Z1, Z2
-	VFMADD231PS constants_avx512<>+256(SB), Z2, Z0
-	VFMADD231PS constants_avx512<>+320(SB), Z2, Z0
-	VMOVUPS     constants_avx512<>+384(SB), Z2
-	VFMADD231PS constants_avx512<>+448(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+512(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+576(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+640(SB), Z0, Z2
-	VFMADD213PS constants_avx512<>+704(SB), Z0, Z2
-	VPSUBD      constants_avx512<>+128(SB), Z1, Z1
-	VMULPS      Z0, Z0, Z3
-	VFMADD231PS Z3, Z2, Z0
-	VPSRAD      $0x01, Z1, Z2
-	VADDPS      constants_avx512<>+768(SB), Z0, Z0
-	VPADDD      constants_avx512<>+832(SB), Z2, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z0, Z0
-	VPSUBD      Z2, Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z1, Z1
-	VPSLLD      $0x17, Z1, Z1
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VBROADCASTSS     constants_avx512<>+0(SB), Z1
+	VMINPS           Z0, Z1, Z0
+	VBROADCASTSS     constants_avx512<>+64(SB), Z1
+	VMAXPS           Z0, Z1, Z0
+	VBROADCASTSS     constants_avx512<>+128(SB), Z1
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z0, Z1
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z1, Z2
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z2, Z0
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z2, Z0
+	VBROADCASTSS     constants_avx512<>+384(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z0, Z2
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z0, Z2
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z1, Z1
+	VMULPS           Z0, Z0, Z3
+	VFMADD231PS      Z3, Z2, Z0
+	VPSRAD           $0x01, Z1, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z0, Z0
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z0, Z0
+	VPSUBD           Z2, Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z1, Z1
+	VPSLLD           $0x17, Z1, Z1
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -535,106 +535,106 @@ TEXT ·vecLog_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VCMPPS      $0x11, constants_avx512<>+896(SB), Z0, K1
-	VMULPS      constants_avx512<>+960(SB), Z0, Z1
-	VBLENDMPS   Z1, Z0, K1, Z2
-	VPADDD      constants_avx512<>+1024(SB), Z2, Z1
-	VPSRLD      $0x17, Z1, Z14
-	VPSUBD      constants_avx512<>+832(SB), Z14, Z14
-	VCVTDQ2PS   Z14, Z14
-	VSUBPS      constants_avx512<>+1088(SB), Z14, Z15
-	VBLENDMPS   Z15, Z14, K1, Z3
-	VPANDD      constants_avx512<>+1152(SB), Z1, Z1
-	VPADDD      constants_avx512<>+1216(SB), Z1, Z1
-	VSUBPS      constants_avx512<>+768(SB), Z1, Z1
-	VADDPS      constants_avx512<>+1280(SB), Z1, Z14
-	VDIVPS      Z14, Z1, Z14
-	VMULPS      Z14, Z14, Z15
-	VMOVUPS     constants_avx512<>+1344(SB), Z16
-	VFMADD231PS constants_avx512<>+1408(SB), Z15, Z16
-	VFMADD213PS constants_avx512<>+1472(SB), Z15, Z16
-	VFMADD213PS constants_avx512<>+1536(SB), Z15, Z16
-	VMULPS      Z15, Z16, Z15
-	VMULPS      constants_avx512<>+704(SB), Z1, Z16
-	VMULPS      Z1, Z16, Z16
-	VADDPS      Z15, Z16, Z15
-	VMULPS      Z15, Z14, Z14
-	VFMADD231PS constants_avx512<>+1600(SB), Z3, Z14
-	VSUBPS      Z14, Z16, Z14
-	VSUBPS      Z14, Z1, Z1
-	VFMADD231PS constants_avx512<>+1664(SB), Z3, Z1
-	VCMPPS      $0x11, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+1792(SB), Z14
-	VBLENDMPS   Z14, Z1, K1, Z4
-	VCMPPS      $0x00, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+1856(SB), Z1
-	VBLENDMPS   Z1, Z4, K1, Z5
-	VCMPPS      $0x11, constants_avx512<>+1920(SB), Z0, K1
-	VCMPPS      $0x00, constants_avx512<>+1920(SB), Z0, K2
-	VADDPS      Z0, Z0, Z1
-	VBLENDMPS   Z0, Z1, K2, Z6
-	VBLENDMPS   Z5, Z6, K1, Z7
-	VMOVUPS     Z7, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VCMPPS.BCST      $0x11, constants_avx512<>+896(SB), Z0, K1
+	VMULPS.BCST      constants_avx512<>+960(SB), Z0, Z1
+	VBLENDMPS        Z1, Z0, K1, Z2
+	VPADDD.BCST      constants_avx512<>+1024(SB), Z2, Z1
+	VPSRLD           $0x17, Z1, Z14
+	VPSUBD.BCST      constants_avx512<>+832(SB), Z14, Z14
+	VCVTDQ2PS        Z14, Z14
+	VSUBPS.BCST      constants_avx512<>+1088(SB), Z14, Z15
+	VBLENDMPS        Z15, Z14, K1, Z3
+	VPANDD.BCST      constants_avx512<>+1152(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+1216(SB), Z1, Z1
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z1, Z14
+	VDIVPS           Z14, Z1, Z14
+	VMULPS           Z14, Z14, Z15
+	VBROADCASTSS     constants_avx512<>+1344(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+1408(SB), Z15, Z16
+	VFMADD213PS.BCST constants_avx512<>+1472(SB), Z15, Z16
+	VFMADD213PS.BCST constants_avx512<>+1536(SB), Z15, Z16
+	VMULPS           Z15, Z16, Z15
+	VMULPS.BCST      constants_avx512<>+704(SB), Z1, Z16
+	VMULPS           Z1, Z16, Z16
+	VADDPS           Z15, Z16, Z15
+	VMULPS           Z15, Z14, Z14
+	VFMADD231PS.BCST constants_avx512<>+1600(SB), Z3, Z14
+	VSUBPS           Z14, Z16, Z14
+	VSUBPS           Z14, Z1, Z1
+	VFMADD231PS.BCST constants_avx512<>+1664(SB), Z3, Z1
+	VCMPPS.BCST      $0x11, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+1792(SB), Z14
+	VBLENDMPS        Z14, Z1, K1, Z4
+	VCMPPS.BCST      $0x00, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+1856(SB), Z1
+	VBLENDMPS        Z1, Z4, K1, Z5
+	VCMPPS.BCST      $0x11, constants_avx512<>+1920(SB), Z0, K1
+	VCMPPS.BCST      $0x00, constants_avx512<>+1920(SB), Z0, K2
+	VADDPS           Z0, Z0, Z1
+	VBLENDMPS        Z0, Z1, K2, Z6
+	VBLENDMPS        Z5, Z6, K1, Z7
+	VMOVUPS          Z7, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VCMPPS      $0x11, constants_avx512<>+896(SB), Z0, K2
-	VMULPS      constants_avx512<>+960(SB), Z0, Z1
-	VBLENDMPS   Z1, Z0, K2, Z8
-	VPADDD      constants_avx512<>+1024(SB), Z8, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPSUBD      constants_avx512<>+832(SB), Z2, Z2
-	VCVTDQ2PS   Z2, Z2
-	VSUBPS      constants_avx512<>+1088(SB), Z2, Z3
-	VBLENDMPS   Z3, Z2, K2, Z9
-	VPANDD      constants_avx512<>+1152(SB), Z1, Z1
-	VPADDD      constants_avx512<>+1216(SB), Z1, Z1
-	VSUBPS      constants_avx512<>+768(SB), Z1, Z1
-	VADDPS      constants_avx512<>+1280(SB), Z1, Z2
-	VDIVPS      Z2, Z1, Z2
-	VMULPS      Z2, Z2, Z3
-	VMOVUPS     constants_avx512<>+1344(SB), Z4
-	VFMADD231PS constants_avx512<>+1408(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+1472(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+1536(SB), Z3, Z4
-	VMULPS      Z3, Z4, Z3
-	VMULPS      constants_avx512<>+704(SB), Z1, Z4
-	VMULPS      Z1, Z4, Z4
-	VADDPS      Z3, Z4, Z3
-	VMULPS      Z3, Z2, Z2
-	VFMADD231PS constants_avx512<>+1600(SB), Z9, Z2
-	VSUBPS      Z2, Z4, Z2
-	VSUBPS      Z2, Z1, Z1
-	VFMADD231PS constants_avx512<>+1664(SB), Z9, Z1
-	VCMPPS      $0x11, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+1792(SB), Z2
-	VBLENDMPS   Z2, Z1, K2, Z10
-	VCMPPS      $0x00, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+1856(SB), Z1
-	VBLENDMPS   Z1, Z10, K2, Z11
-	VCMPPS      $0x11, constants_avx512<>+1920(SB), Z0, K2
-	VCMPPS      $0x00, constants_avx512<>+1920(SB), Z0, K3
-	VADDPS      Z0, Z0, Z1
-	VBLENDMPS   Z0, Z1, K3, Z12
-	VBLENDMPS   Z11, Z12, K2, Z13
-	VMOVUPS     Z13, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VCMPPS.BCST      $0x11, constants_avx512<>+896(SB), Z0, K2
+	VMULPS.BCST      constants_avx512<>+960(SB), Z0, Z1
+	VBLENDMPS        Z1, Z0, K2, Z8
+	VPADDD.BCST      constants_avx512<>+1024(SB), Z8, Z1
+	VPSRLD           $0x17, Z1, Z2
+	VPSUBD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VSUBPS.BCST      constants_avx512<>+1088(SB), Z2, Z3
+	VBLENDMPS        Z3, Z2, K2, Z9
+	VPANDD.BCST      constants_avx512<>+1152(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+1216(SB), Z1, Z1
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z1, Z2
+	VDIVPS           Z2, Z1, Z2
+	VMULPS           Z2, Z2, Z3
+	VBROADCASTSS     constants_avx512<>+1344(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+1408(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+1472(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+1536(SB), Z3, Z4
+	VMULPS           Z3, Z4, Z3
+	VMULPS.BCST      constants_avx512<>+704(SB), Z1, Z4
+	VMULPS           Z1, Z4, Z4
+	VADDPS           Z3, Z4, Z3
+	VMULPS           Z3, Z2, Z2
+	VFMADD231PS.BCST constants_avx512<>+1600(SB), Z9, Z2
+	VSUBPS           Z2, Z4, Z2
+	VSUBPS           Z2, Z1, Z1
+	VFMADD231PS.BCST constants_avx512<>+1664(SB), Z9, Z1
+	VCMPPS.BCST      $0x11, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+1792(SB), Z2
+	VBLENDMPS        Z2, Z1, K2, Z10
+	VCMPPS.BCST      $0x00, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+1856(SB), Z1
+	VBLENDMPS        Z1, Z10, K2, Z11
+	VCMPPS.BCST      $0x11, constants_avx512<>+1920(SB), Z0, K2
+	VCMPPS.BCST      $0x00, constants_avx512<>+1920(SB), Z0, K3
+	VADDPS           Z0, Z0, Z1
+	VBLENDMPS        Z0, Z1, K3, Z12
+	VBLENDMPS        Z11, Z12, K2, Z13
+	VMOVUPS          Z13, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -652,125 +652,125 @@ TEXT ·vecTanh_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     192(BX)(DX*1), Z3
-	VPANDD      constants_avx512<>+1984(SB), Z0, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z7
-	VADDPS      Z4, Z4, Z4
-	VADDPS      Z5, Z5, Z5
-	VADDPS      Z6, Z6, Z6
-	VADDPS      Z7, Z7, Z7
-	VMOVUPS     constants_avx512<>+2048(SB), Z8
-	VMINPS      Z4, Z8, Z4
-	VMOVUPS     constants_avx512<>+2048(SB), Z8
-	VMINPS      Z5, Z8, Z5
-	VMOVUPS     constants_avx512<>+2048(SB), Z8
-	VMINPS      Z6, Z8, Z6
-	VMOVUPS     constants_avx512<>+2048(SB), Z8
-	VMINPS      Z7, Z8, Z7
-	VMOVUPS     constants_avx512<>+128(SB), Z8
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z8
-	VMOVUPS     constants_avx512<>+128(SB), Z9
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z9
-	VMOVUPS     constants_avx512<>+128(SB), Z10
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z10
-	VMOVUPS     constants_avx512<>+128(SB), Z11
-	VFMADD231PS constants_avx512<>+192(SB), Z7, Z11
-	VSUBPS      constants_avx512<>+128(SB), Z8, Z12
-	VSUBPS      constants_avx512<>+128(SB), Z9, Z13
-	VSUBPS      constants_avx512<>+128(SB), Z10, Z14
-	VSUBPS      constants_avx512<>+128(SB), Z11, Z15
-	VFMADD231PS constants_avx512<>+256(SB), Z12, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z13, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z14, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z15, Z7
-	VFMADD231PS constants_avx512<>+320(SB), Z12, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z13, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z14, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z15, Z7
-	VMOVUPS     constants_avx512<>+384(SB), Z12
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z12
-	VMOVUPS     constants_avx512<>+384(SB), Z13
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z13
-	VMOVUPS     constants_avx512<>+384(SB), Z14
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z14
-	VMOVUPS     constants_avx512<>+384(SB), Z15
-	VFMADD231PS constants_avx512<>+448(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+512(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+576(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+640(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+704(SB), Z7, Z15
-	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
-	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
-	VPSUBD      constants_avx512<>+128(SB), Z10, Z10
-	VPSUBD      constants_avx512<>+128(SB), Z11, Z11
-	VMULPS      Z4, Z4, Z16
-	VMULPS      Z5, Z5, Z17
-	VMULPS      Z6, Z6, Z18
-	VMULPS      Z7, Z7, Z19
-	VFMADD231PS Z16, Z12, Z4
-	VFMADD231PS Z17, Z13, Z5
-	VFMADD231PS Z18, Z14, Z6
-	VFMADD231PS Z19, Z15, Z7
-	VPADDD      constants_avx512<>+832(SB), Z8, Z8
-	VPADDD      constants_avx512<>+832(SB), Z9, Z9
-	VPADDD      constants_avx512<>+832(SB), Z10, Z10
-	VPADDD      constants_avx512<>+832(SB), Z11, Z11
-	VPSLLD      $0x17, Z8, Z8
-	VPSLLD      $0x17, Z9, Z9
-	VPSLLD      $0x17, Z10, Z10
-	VPSLLD      $0x17, Z11, Z11
-	VSUBPS      constants_avx512<>+768(SB), Z8, Z12
-	VSUBPS      constants_avx512<>+768(SB), Z9, Z13
-	VSUBPS      constants_avx512<>+768(SB), Z10, Z14
-	VSUBPS      constants_avx512<>+768(SB), Z11, Z15
-	VFMADD231PS Z4, Z8, Z12
-	VFMADD231PS Z5, Z9, Z13
-	VFMADD231PS Z6, Z10, Z14
-	VFMADD231PS Z7, Z11, Z15
-	VADDPS      constants_avx512<>+1280(SB), Z12, Z4
-	VADDPS      constants_avx512<>+1280(SB), Z13, Z5
-	VADDPS      constants_avx512<>+1280(SB), Z14, Z6
-	VADDPS      constants_avx512<>+1280(SB), Z15, Z7
-	VDIVPS      Z4, Z12, Z4
-	VDIVPS      Z5, Z13, Z5
-	VDIVPS      Z6, Z14, Z6
-	VDIVPS      Z7, Z15, Z7
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
-	VPANDD      constants_avx512<>+2112(SB), Z0, Z0
-	VPANDD      constants_avx512<>+2112(SB), Z1, Z1
-	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
-	VPANDD      constants_avx512<>+2112(SB), Z3, Z3
-	VPORD       Z0, Z4, Z0
-	VPORD       Z1, Z5, Z1
-	VPORD       Z2, Z6, Z2
-	VPORD       Z3, Z7, Z3
-	VMOVUPS     Z0, (SI)(DX*1)
-	VMOVUPS     Z1, 64(SI)(DX*1)
-	VMOVUPS     Z2, 128(SI)(DX*1)
-	VMOVUPS     Z3, 192(SI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          192(BX)(DX*1), Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z0, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z7
+	VADDPS           Z4, Z4, Z4
+	VADDPS           Z5, Z5, Z5
+	VADDPS           Z6, Z6, Z6
+	VADDPS           Z7, Z7, Z7
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z8
+	VMINPS           Z4, Z8, Z4
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z8
+	VMINPS           Z5, Z8, Z5
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z8
+	VMINPS           Z6, Z8, Z6
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z8
+	VMINPS           Z7, Z8, Z7
+	VBROADCASTSS     constants_avx512<>+128(SB), Z8
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z8
+	VBROADCASTSS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z9
+	VBROADCASTSS     constants_avx512<>+128(SB), Z10
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z10
+	VBROADCASTSS     constants_avx512<>+128(SB), Z11
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z7, Z11
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z8, Z12
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z9, Z13
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z10, Z14
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z11, Z15
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z12, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z13, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z14, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z15, Z7
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z12, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z13, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z14, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z15, Z7
+	VBROADCASTSS     constants_avx512<>+384(SB), Z12
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z12
+	VBROADCASTSS     constants_avx512<>+384(SB), Z13
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z13
+	VBROADCASTSS     constants_avx512<>+384(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z14
+	VBROADCASTSS     constants_avx512<>+384(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z7, Z15
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z8, Z8
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z9, Z9
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z10, Z10
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z11, Z11
+	VMULPS           Z4, Z4, Z16
+	VMULPS           Z5, Z5, Z17
+	VMULPS           Z6, Z6, Z18
+	VMULPS           Z7, Z7, Z19
+	VFMADD231PS      Z16, Z12, Z4
+	VFMADD231PS      Z17, Z13, Z5
+	VFMADD231PS      Z18, Z14, Z6
+	VFMADD231PS      Z19, Z15, Z7
+	VPADDD.BCST      constants_avx512<>+832(SB), Z8, Z8
+	VPADDD.BCST      constants_avx512<>+832(SB), Z9, Z9
+	VPADDD.BCST      constants_avx512<>+832(SB), Z10, Z10
+	VPADDD.BCST      constants_avx512<>+832(SB), Z11, Z11
+	VPSLLD           $0x17, Z8, Z8
+	VPSLLD           $0x17, Z9, Z9
+	VPSLLD           $0x17, Z10, Z10
+	VPSLLD           $0x17, Z11, Z11
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z8, Z12
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z9, Z13
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z10, Z14
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z11, Z15
+	VFMADD231PS      Z4, Z8, Z12
+	VFMADD231PS      Z5, Z9, Z13
+	VFMADD231PS      Z6, Z10, Z14
+	VFMADD231PS      Z7, Z11, Z15
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z12, Z4
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z13, Z5
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z14, Z6
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z15, Z7
+	VDIVPS           Z4, Z12, Z4
+	VDIVPS           Z5, Z13, Z5
+	VDIVPS           Z6, Z14, Z6
+	VDIVPS           Z7, Z15, Z7
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z7, Z7
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z0, Z0
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z3, Z3
+	VPORD            Z0, Z4, Z0
+	VPORD            Z1, Z5, Z1
+	VPORD            Z2, Z6, Z2
+	VPORD            Z3, Z7, Z3
+	VMOVUPS          Z0, (SI)(DX*1)
+	VMOVUPS          Z1, 64(SI)(DX*1)
+	VMOVUPS          Z2, 128(SI)(DX*1)
+	VMOVUPS          Z3, 192(SI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -778,82 +778,82 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VPANDD      constants_avx512<>+1984(SB), Z0, Z1
-	VADDPS      Z1, Z1, Z1
-	VMOVUPS     constants_avx512<>+2048(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VSUBPS      constants_avx512<>+768(SB), Z2, Z3
-	VFMADD231PS Z1, Z2, Z3
-	VADDPS      constants_avx512<>+1280(SB), Z3, Z1
-	VDIVPS      Z1, Z3, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPANDD      constants_avx512<>+2112(SB), Z0, Z0
-	VPORD       Z0, Z1, Z0
-	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z0, Z1
+	VADDPS           Z1, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z2, Z3
+	VFMADD231PS      Z1, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z3, Z1
+	VDIVPS           Z1, Z3, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z0, Z0
+	VPORD            Z0, Z1, Z0
+	VMOVUPS          Z0, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VPANDD      constants_avx512<>+1984(SB), Z0, Z1
-	VADDPS      Z1, Z1, Z1
-	VMOVUPS     constants_avx512<>+2048(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VSUBPS      constants_avx512<>+768(SB), Z2, Z3
-	VFMADD231PS Z1, Z2, Z3
-	VADDPS      constants_avx512<>+1280(SB), Z3, Z1
-	VDIVPS      Z1, Z3, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPANDD      constants_avx512<>+2112(SB), Z0, Z0
-	VPORD       Z0, Z1, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z0, Z1
+	VADDPS           Z1, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z2, Z3
+	VFMADD231PS      Z1, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z3, Z1
+	VDIVPS           Z1, Z3, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z0, Z0
+	VPORD            Z0, Z1, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -871,157 +871,157 @@ TEXT ·vecSigmoid_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     192(BX)(DX*1), Z3
-	VMOVUPS     Z0, Z4
-	VMOVUPS     Z1, Z5
-	VMOVUPS     Z2, Z6
-	VMOVUPS     Z3, Z7
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
-	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
-	VPXORD      constants_avx512<>+2112(SB), Z5, Z5
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z4, Z14, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z5, Z14, Z5
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z6, Z14, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z7, Z14, Z7
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z4, Z14, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z5, Z14, Z5
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z6, Z14, Z6
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z7, Z14, Z7
-	VMOVUPS     constants_avx512<>+128(SB), Z14
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z14
-	VMOVUPS     constants_avx512<>+128(SB), Z15
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z15
-	VMOVUPS     constants_avx512<>+128(SB), Z16
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z16
-	VMOVUPS     constants_avx512<>+128(SB), Z17
-	VFMADD231PS constants_avx512<>+192(SB), Z7, Z17
-	VSUBPS      constants_avx512<>+128(SB), Z14, Z18
-	VSUBPS      constants_avx512<>+128(SB), Z15, Z19
-	VSUBPS      constants_avx512<>+128(SB), Z16, Z20
-	VSUBPS      constants_avx512<>+128(SB), Z17, Z21
-	VFMADD231PS constants_avx512<>+256(SB), Z18, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z19, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z20, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z21, Z7
-	VFMADD231PS constants_avx512<>+320(SB), Z18, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z19, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z20, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z21, Z7
-	VMOVUPS     constants_avx512<>+384(SB), Z18
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z18
-	VMOVUPS     constants_avx512<>+384(SB), Z19
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z19
-	VMOVUPS     constants_avx512<>+384(SB), Z20
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z20
-	VMOVUPS     constants_avx512<>+384(SB), Z21
-	VFMADD231PS constants_avx512<>+448(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+512(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+576(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+640(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+704(SB), Z7, Z21
-	VPSUBD      constants_avx512<>+128(SB), Z14, Z14
-	VPSUBD      constants_avx512<>+128(SB), Z15, Z15
-	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
-	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
-	VMULPS      Z4, Z4, Z22
-	VMULPS      Z5, Z5, Z23
-	VMULPS      Z6, Z6, Z24
-	VMULPS      Z7, Z7, Z25
-	VFMADD231PS Z22, Z18, Z4
-	VFMADD231PS Z23, Z19, Z5
-	VFMADD231PS Z24, Z20, Z6
-	VFMADD231PS Z25, Z21, Z7
-	VPSRAD      $0x01, Z14, Z18
-	VPSRAD      $0x01, Z15, Z19
-	VPSRAD      $0x01, Z16, Z20
-	VPSRAD      $0x01, Z17, Z21
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VADDPS      constants_avx512<>+768(SB), Z6, Z6
-	VADDPS      constants_avx512<>+768(SB), Z7, Z7
-	VPADDD      constants_avx512<>+832(SB), Z18, Z22
-	VPADDD      constants_avx512<>+832(SB), Z19, Z23
-	VPADDD      constants_avx512<>+832(SB), Z20, Z24
-	VPADDD      constants_avx512<>+832(SB), Z21, Z25
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VPSLLD      $0x17, Z24, Z24
-	VPSLLD      $0x17, Z25, Z25
-	VMULPS      Z22, Z4, Z4
-	VMULPS      Z23, Z5, Z5
-	VMULPS      Z24, Z6, Z6
-	VMULPS      Z25, Z7, Z7
-	VPSUBD      Z18, Z14, Z14
-	VPSUBD      Z19, Z15, Z15
-	VPSUBD      Z20, Z16, Z16
-	VPSUBD      Z21, Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z14, Z14
-	VPADDD      constants_avx512<>+832(SB), Z15, Z15
-	VPADDD      constants_avx512<>+832(SB), Z16, Z16
-	VPADDD      constants_avx512<>+832(SB), Z17, Z17
-	VPSLLD      $0x17, Z14, Z14
-	VPSLLD      $0x17, Z15, Z15
-	VPSLLD      $0x17, Z16, Z16
-	VPSLLD      $0x17, Z17, Z17
-	VMULPS      Z14, Z4, Z4
-	VMULPS      Z15, Z5, Z5
-	VMULPS      Z16, Z6, Z6
-	VMULPS      Z17, Z7, Z7
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K4
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z4, K1, Z8
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z5, K2, Z9
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z6, K3, Z10
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z7, K4, Z11
-	VADDPS      constants_avx512<>+768(SB), Z4, Z0
-	VADDPS      constants_avx512<>+768(SB), Z5, Z1
-	VADDPS      constants_avx512<>+768(SB), Z6, Z2
-	VADDPS      constants_avx512<>+768(SB), Z7, Z3
-	VDIVPS      Z0, Z8, Z0
-	VDIVPS      Z1, Z9, Z1
-	VDIVPS      Z2, Z10, Z2
-	VDIVPS      Z3, Z11, Z3
-	VMOVUPS     Z0, (SI)(DX*1)
-	VMOVUPS     Z1, 64(SI)(DX*1)
-	VMOVUPS     Z2, 128(SI)(DX*1)
-	VMOVUPS     Z3, 192(SI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          192(BX)(DX*1), Z3
+	VMOVUPS          Z0, Z4
+	VMOVUPS          Z1, Z5
+	VMOVUPS          Z2, Z6
+	VMOVUPS          Z3, Z7
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z7, Z7
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z4, Z4
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z5, Z5
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z6, Z6
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z7, Z7
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z4, Z14, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z5, Z14, Z5
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z6, Z14, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z7, Z14, Z7
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z4, Z14, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z5, Z14, Z5
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z6, Z14, Z6
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z7, Z14, Z7
+	VBROADCASTSS     constants_avx512<>+128(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z14
+	VBROADCASTSS     constants_avx512<>+128(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z15
+	VBROADCASTSS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z16
+	VBROADCASTSS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z7, Z17
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z14, Z18
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z15, Z19
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z16, Z20
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z17, Z21
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z18, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z19, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z20, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z21, Z7
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z18, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z19, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z20, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z21, Z7
+	VBROADCASTSS     constants_avx512<>+384(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z18
+	VBROADCASTSS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z19
+	VBROADCASTSS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z20
+	VBROADCASTSS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z7, Z21
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z14, Z14
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z15, Z15
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z17, Z17
+	VMULPS           Z4, Z4, Z22
+	VMULPS           Z5, Z5, Z23
+	VMULPS           Z6, Z6, Z24
+	VMULPS           Z7, Z7, Z25
+	VFMADD231PS      Z22, Z18, Z4
+	VFMADD231PS      Z23, Z19, Z5
+	VFMADD231PS      Z24, Z20, Z6
+	VFMADD231PS      Z25, Z21, Z7
+	VPSRAD           $0x01, Z14, Z18
+	VPSRAD           $0x01, Z15, Z19
+	VPSRAD           $0x01, Z16, Z20
+	VPSRAD           $0x01, Z17, Z21
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z7, Z7
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z23
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z24
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z25
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VPSLLD           $0x17, Z24, Z24
+	VPSLLD           $0x17, Z25, Z25
+	VMULPS           Z22, Z4, Z4
+	VMULPS           Z23, Z5, Z5
+	VMULPS           Z24, Z6, Z6
+	VMULPS           Z25, Z7, Z7
+	VPSUBD           Z18, Z14, Z14
+	VPSUBD           Z19, Z15, Z15
+	VPSUBD           Z20, Z16, Z16
+	VPSUBD           Z21, Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z14, Z14
+	VPADDD.BCST      constants_avx512<>+832(SB), Z15, Z15
+	VPADDD.BCST      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD.BCST      constants_avx512<>+832(SB), Z17, Z17
+	VPSLLD           $0x17, Z14, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS           Z14, Z4, Z4
+	VMULPS           Z15, Z5, Z5
+	VMULPS           Z16, Z6, Z6
+	VMULPS           Z17, Z7, Z7
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K4
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z4, K1, Z8
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z5, K2, Z9
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z6, K3, Z10
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z7, K4, Z11
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z0
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z1
+	VADDPS.BCST      constants_avx512<>+768(SB), Z6, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z7, Z3
+	VDIVPS           Z0, Z8, Z0
+	VDIVPS           Z1, Z9, Z1
+	VDIVPS           Z2, Z10, Z2
+	VDIVPS           Z3, Z11, Z3
+	VMOVUPS          Z0, (SI)(DX*1)
+	VMOVUPS          Z1, 64(SI)(DX*1)
+	VMOVUPS          Z2, 128(SI)(DX*1)
+	VMOVUPS          Z3, 192(SI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -1029,98 +1029,98 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K1, Z12
-	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z12, Z0
-	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z1, K1, Z12
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS           Z0, Z12, Z0
+	VMOVUPS          Z0, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K2, Z13
-	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z13, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z1, K2, Z13
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS           Z0, Z13, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1138,192 +1138,192 @@ TEXT ·vecNormal_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     Z0, Z3
-	VMOVUPS     Z1, Z4
-	VMOVUPS     Z2, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
-	VMOVUPS     constants_avx512<>+768(SB), Z11
-	VFMADD231PS constants_avx512<>+2176(SB), Z3, Z11
-	VMOVUPS     constants_avx512<>+768(SB), Z12
-	VFMADD231PS constants_avx512<>+2176(SB), Z4, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z13
-	VFMADD231PS constants_avx512<>+2176(SB), Z5, Z13
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VDIVPS      Z11, Z14, Z11
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VDIVPS      Z12, Z14, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VDIVPS      Z13, Z14, Z13
-	VMOVUPS     constants_avx512<>+2240(SB), Z14
-	VFMADD231PS constants_avx512<>+2304(SB), Z11, Z14
-	VMOVUPS     constants_avx512<>+2240(SB), Z15
-	VFMADD231PS constants_avx512<>+2304(SB), Z12, Z15
-	VMOVUPS     constants_avx512<>+2240(SB), Z16
-	VFMADD231PS constants_avx512<>+2304(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2368(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2368(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2368(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2432(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2432(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2432(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2496(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2496(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2496(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2560(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2560(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2560(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2624(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2624(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2624(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2688(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2688(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2688(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2752(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2752(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2752(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2816(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2816(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2816(SB), Z13, Z16
-	VMOVUPS     constants_avx512<>+2880(SB), Z17
-	VMINPS      Z3, Z17, Z3
-	VMOVUPS     constants_avx512<>+2880(SB), Z17
-	VMINPS      Z4, Z17, Z4
-	VMOVUPS     constants_avx512<>+2880(SB), Z17
-	VMINPS      Z5, Z17, Z5
-	VMULPS      constants_avx512<>+2944(SB), Z3, Z17
-	VMULPS      constants_avx512<>+2944(SB), Z4, Z18
-	VMULPS      constants_avx512<>+2944(SB), Z5, Z19
-	VMULPS      Z3, Z17, Z20
-	VMULPS      Z4, Z18, Z21
-	VMULPS      Z5, Z19, Z22
-	VMOVUPS     Z20, Z23
-	VMOVUPS     Z21, Z24
-	VMOVUPS     Z22, Z25
-	VPXORD      constants_avx512<>+2112(SB), Z23, Z23
-	VPXORD      constants_avx512<>+2112(SB), Z24, Z24
-	VPXORD      constants_avx512<>+2112(SB), Z25, Z25
-	VFMADD231PS Z3, Z17, Z23
-	VFMADD231PS Z4, Z18, Z24
-	VFMADD231PS Z5, Z19, Z25
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z20, Z3, Z3
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z21, Z4, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z5
-	VMINPS      Z22, Z5, Z5
-	VMOVUPS     constants_avx512<>+64(SB), Z17
-	VMAXPS      Z3, Z17, Z3
-	VMOVUPS     constants_avx512<>+64(SB), Z17
-	VMAXPS      Z4, Z17, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z17
-	VMAXPS      Z5, Z17, Z5
-	VMOVUPS     constants_avx512<>+128(SB), Z17
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z17
-	VMOVUPS     constants_avx512<>+128(SB), Z18
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z18
-	VMOVUPS     constants_avx512<>+128(SB), Z19
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z19
-	VSUBPS      constants_avx512<>+128(SB), Z17, Z20
-	VSUBPS      constants_avx512<>+128(SB), Z18, Z21
-	VSUBPS      constants_avx512<>+128(SB), Z19, Z22
-	VFMADD231PS constants_avx512<>+256(SB), Z20, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z21, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z22, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z20, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z21, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z22, Z5
-	VMOVUPS     constants_avx512<>+384(SB), Z20
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z20
-	VMOVUPS     constants_avx512<>+384(SB), Z21
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z21
-	VMOVUPS     constants_avx512<>+384(SB), Z22
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z22
-	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
-	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
-	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
-	VMULPS      Z3, Z3, Z26
-	VMULPS      Z4, Z4, Z27
-	VMULPS      Z5, Z5, Z28
-	VFMADD231PS Z26, Z20, Z3
-	VFMADD231PS Z27, Z21, Z4
-	VFMADD231PS Z28, Z22, Z5
-	VPSRAD      $0x01, Z17, Z20
-	VPSRAD      $0x01, Z18, Z21
-	VPSRAD      $0x01, Z19, Z22
-	VADDPS      constants_avx512<>+768(SB), Z3, Z3
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z20, Z26
-	VPADDD      constants_avx512<>+832(SB), Z21, Z27
-	VPADDD      constants_avx512<>+832(SB), Z22, Z28
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VPSLLD      $0x17, Z28, Z28
-	VMULPS      Z26, Z3, Z3
-	VMULPS      Z27, Z4, Z4
-	VMULPS      Z28, Z5, Z5
-	VPSUBD      Z20, Z17, Z17
-	VPSUBD      Z21, Z18, Z18
-	VPSUBD      Z22, Z19, Z19
-	VPADDD      constants_avx512<>+832(SB), Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z19, Z19
-	VPSLLD      $0x17, Z17, Z17
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VMULPS      Z17, Z3, Z3
-	VMULPS      Z18, Z4, Z4
-	VMULPS      Z19, Z5, Z5
-	VMOVUPS     Z3, Z17
-	VFMADD231PS Z23, Z3, Z17
-	VMOVUPS     Z4, Z3
-	VFMADD231PS Z24, Z4, Z3
-	VMOVUPS     Z5, Z4
-	VFMADD231PS Z25, Z5, Z4
-	VMULPS      constants_avx512<>+704(SB), Z11, Z5
-	VMULPS      constants_avx512<>+704(SB), Z12, Z11
-	VMULPS      constants_avx512<>+704(SB), Z13, Z12
-	VMULPS      Z14, Z5, Z5
-	VMULPS      Z15, Z11, Z11
-	VMULPS      Z16, Z12, Z12
-	VMULPS      Z17, Z5, Z5
-	VMULPS      Z3, Z11, Z3
-	VMULPS      Z4, Z12, Z4
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VSUBPS      Z5, Z0, Z0
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VSUBPS      Z3, Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VSUBPS      Z4, Z2, Z2
-	VBLENDMPS   Z0, Z5, K1, Z6
-	VBLENDMPS   Z1, Z3, K2, Z7
-	VBLENDMPS   Z2, Z4, K3, Z8
-	VMOVUPS     Z6, (SI)(DX*1)
-	VMOVUPS     Z7, 64(SI)(DX*1)
-	VMOVUPS     Z8, 128(SI)(DX*1)
-	ADDQ        $0x000000c0, DX
-	SUBQ        $0x30, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          Z0, Z3
+	VMOVUPS          Z1, Z4
+	VMOVUPS          Z2, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z5
+	VBROADCASTSS     constants_avx512<>+768(SB), Z11
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z3, Z11
+	VBROADCASTSS     constants_avx512<>+768(SB), Z12
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z4, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z13
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z5, Z13
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VDIVPS           Z11, Z14, Z11
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VDIVPS           Z12, Z14, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VDIVPS           Z13, Z14, Z13
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z11, Z14
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z12, Z15
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z13, Z16
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z17
+	VMINPS           Z3, Z17, Z3
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z17
+	VMINPS           Z4, Z17, Z4
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z17
+	VMINPS           Z5, Z17, Z5
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z3, Z17
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z4, Z18
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z5, Z19
+	VMULPS           Z3, Z17, Z20
+	VMULPS           Z4, Z18, Z21
+	VMULPS           Z5, Z19, Z22
+	VMOVUPS          Z20, Z23
+	VMOVUPS          Z21, Z24
+	VMOVUPS          Z22, Z25
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z23, Z23
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z24, Z24
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z25, Z25
+	VFMADD231PS      Z3, Z17, Z23
+	VFMADD231PS      Z4, Z18, Z24
+	VFMADD231PS      Z5, Z19, Z25
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z20, Z3, Z3
+	VBROADCASTSS     constants_avx512<>+0(SB), Z4
+	VMINPS           Z21, Z4, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z5
+	VMINPS           Z22, Z5, Z5
+	VBROADCASTSS     constants_avx512<>+64(SB), Z17
+	VMAXPS           Z3, Z17, Z3
+	VBROADCASTSS     constants_avx512<>+64(SB), Z17
+	VMAXPS           Z4, Z17, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z17
+	VMAXPS           Z5, Z17, Z5
+	VBROADCASTSS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z17
+	VBROADCASTSS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z18
+	VBROADCASTSS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z19
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z17, Z20
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z18, Z21
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z19, Z22
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z20, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z21, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z22, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z20, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z21, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z22, Z5
+	VBROADCASTSS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z20
+	VBROADCASTSS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z21
+	VBROADCASTSS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z22
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z17, Z17
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z19, Z19
+	VMULPS           Z3, Z3, Z26
+	VMULPS           Z4, Z4, Z27
+	VMULPS           Z5, Z5, Z28
+	VFMADD231PS      Z26, Z20, Z3
+	VFMADD231PS      Z27, Z21, Z4
+	VFMADD231PS      Z28, Z22, Z5
+	VPSRAD           $0x01, Z17, Z20
+	VPSRAD           $0x01, Z18, Z21
+	VPSRAD           $0x01, Z19, Z22
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z27
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z28
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VPSLLD           $0x17, Z28, Z28
+	VMULPS           Z26, Z3, Z3
+	VMULPS           Z27, Z4, Z4
+	VMULPS           Z28, Z5, Z5
+	VPSUBD           Z20, Z17, Z17
+	VPSUBD           Z21, Z18, Z18
+	VPSUBD           Z22, Z19, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z19
+	VPSLLD           $0x17, Z17, Z17
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z19, Z19
+	VMULPS           Z17, Z3, Z3
+	VMULPS           Z18, Z4, Z4
+	VMULPS           Z19, Z5, Z5
+	VMOVUPS          Z3, Z17
+	VFMADD231PS      Z23, Z3, Z17
+	VMOVUPS          Z4, Z3
+	VFMADD231PS      Z24, Z4, Z3
+	VMOVUPS          Z5, Z4
+	VFMADD231PS      Z25, Z5, Z4
+	VMULPS.BCST      constants_avx512<>+704(SB), Z11, Z5
+	VMULPS.BCST      constants_avx512<>+704(SB), Z12, Z11
+	VMULPS.BCST      constants_avx512<>+704(SB), Z13, Z12
+	VMULPS           Z14, Z5, Z5
+	VMULPS           Z15, Z11, Z11
+	VMULPS           Z16, Z12, Z12
+	VMULPS           Z17, Z5, Z5
+	VMULPS           Z3, Z11, Z3
+	VMULPS           Z4, Z12, Z4
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VSUBPS           Z5, Z0, Z0
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VSUBPS           Z3, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VSUBPS           Z4, Z2, Z2
+	VBLENDMPS        Z0, Z5, K1, Z6
+	VBLENDMPS        Z1, Z3, K2, Z7
+	VBLENDMPS        Z2, Z4, K3, Z8
+	VMOVUPS          Z6, (SI)(DX*1)
+	VMOVUPS          Z7, 64(SI)(DX*1)
+	VMOVUPS          Z8, 128(SI)(DX*1)
+	ADDQ             $0x000000c0, DX
+	SUBQ             $0x30, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x30, CX
@@ -1331,146 +1331,146 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VDIVPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+2240(SB), Z3
-	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+2880(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
-	VMULPS      Z1, Z4, Z5
-	VMOVUPS     Z5, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VFMADD231PS Z1, Z4, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z5, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z1, Z1, Z7
-	VFMADD231PS Z7, Z5, Z1
-	VPSRAD      $0x01, Z4, Z5
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z5, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z1, Z1
-	VPSUBD      Z5, Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VMOVUPS     Z1, Z4
-	VFMADD231PS Z6, Z1, Z4
-	VMULPS      constants_avx512<>+704(SB), Z2, Z1
-	VMULPS      Z3, Z1, Z1
-	VMULPS      Z4, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VSUBPS      Z1, Z0, Z0
-	VBLENDMPS   Z0, Z1, K1, Z9
-	VMOVUPS     Z9, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z1, Z2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VDIVPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z2, Z3
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z4
+	VMINPS           Z1, Z4, Z1
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS           Z1, Z4, Z5
+	VMOVUPS          Z5, Z6
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS      Z1, Z4, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z1
+	VMINPS           Z5, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z1, Z4, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z1, Z1, Z7
+	VFMADD231PS      Z7, Z5, Z1
+	VPSRAD           $0x01, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z7, Z1, Z1
+	VPSUBD           Z5, Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VMOVUPS          Z1, Z4
+	VFMADD231PS      Z6, Z1, Z4
+	VMULPS.BCST      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS           Z3, Z1, Z1
+	VMULPS           Z4, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VSUBPS           Z1, Z0, Z0
+	VBLENDMPS        Z0, Z1, K1, Z9
+	VMOVUPS          Z9, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VDIVPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+2240(SB), Z3
-	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+2880(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
-	VMULPS      Z1, Z4, Z5
-	VMOVUPS     Z5, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VFMADD231PS Z1, Z4, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z5, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z1, Z1, Z7
-	VFMADD231PS Z7, Z5, Z1
-	VPSRAD      $0x01, Z4, Z5
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z5, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z1, Z1
-	VPSUBD      Z5, Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VMOVUPS     Z1, Z4
-	VFMADD231PS Z6, Z1, Z4
-	VMULPS      constants_avx512<>+704(SB), Z2, Z1
-	VMULPS      Z3, Z1, Z1
-	VMULPS      Z4, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VSUBPS      Z1, Z0, Z0
-	VBLENDMPS   Z0, Z1, K2, Z10
-	VMOVUPS     Z10, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z1, Z2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VDIVPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z2, Z3
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z4
+	VMINPS           Z1, Z4, Z1
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS           Z1, Z4, Z5
+	VMOVUPS          Z5, Z6
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS      Z1, Z4, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z1
+	VMINPS           Z5, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z1, Z4, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z1, Z1, Z7
+	VFMADD231PS      Z7, Z5, Z1
+	VPSRAD           $0x01, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z7, Z1, Z1
+	VPSUBD           Z5, Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VMOVUPS          Z1, Z4
+	VFMADD231PS      Z6, Z1, Z4
+	VMULPS.BCST      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS           Z3, Z1, Z1
+	VMULPS           Z4, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VSUBPS           Z1, Z0, Z0
+	VBLENDMPS        Z0, Z1, K2, Z10
+	VMOVUPS          Z10, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1535,44 +1535,44 @@ TEXT ·vecQuantise_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z2
-	VMOVUPS   Z2, Z3
-	VPANDD    constants_avx512<>+1984(SB), Z3, Z3
-	VMOVUPS   (SI)(DX*1), Z4
-	VMULPS    Z0, Z2, Z2
-	VCVTPS2DQ Z2, Z2
-	VPADDD    Z2, Z4, Z2
-	VMOVUPS   Z2, (DI)(DX*1)
-	VPMAXSD   Z3, Z1, Z1
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS     (BX)(DX*1), Z2
+	VMOVUPS     Z2, Z3
+	VPANDD.BCST constants_avx512<>+1984(SB), Z3, Z3
+	VMOVUPS     (SI)(DX*1), Z4
+	VMULPS      Z0, Z2, Z2
+	VCVTPS2DQ   Z2, Z2
+	VPADDD      Z2, Z4, Z2
+	VMOVUPS     Z2, (DI)(DX*1)
+	VPMAXSD     Z3, Z1, Z1
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, CX
+	JGE         loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), R8
-	SUBQ      $0x00, CX
-	XORQ      R9, R9
-	CMPQ      CX, $0x00
-	CMOVQLT   R9, CX
-	MOVQ      $0x00000010, R9
-	CMPQ      CX, R9
-	CMOVQGT   R9, CX
-	MOVQ      (R8)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z2
-	VMOVUPS   Z2, Z3
-	VPANDD    constants_avx512<>+1984(SB), Z3, Z3
-	VMOVUPS.Z (SI)(DX*1), K1, Z4
-	VMULPS    Z0, Z2, Z0
-	VCVTPS2DQ Z0, Z0
-	VPADDD    Z0, Z4, Z0
-	VMOVUPS   Z0, K1, (DI)(DX*1)
-	VMOVUPS   Z1, Z0
-	VPMAXSD   Z3, Z0, Z0
-	VBLENDMPS Z0, Z1, K1, Z1
-	ADDQ      $0x00000040, DX
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), R8
+	SUBQ        $0x00, CX
+	XORQ        R9, R9
+	CMPQ        CX, $0x00
+	CMOVQLT     R9, CX
+	MOVQ        $0x00000010, R9
+	CMPQ        CX, R9
+	CMOVQGT     R9, CX
+	MOVQ        (R8)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
+	VMOVUPS     Z2, Z3
+	VPANDD.BCST constants_avx512<>+1984(SB), Z3, Z3
+	VMOVUPS.Z   (SI)(DX*1), K1, Z4
+	VMULPS      Z0, Z2, Z0
+	VCVTPS2DQ   Z0, Z0
+	VPADDD      Z0, Z4, Z0
+	VMOVUPS     Z0, K1, (DI)(DX*1)
+	VMOVUPS     Z1, Z0
+	VPMAXSD     Z3, Z0, Z0
+	VBLENDMPS   Z0, Z1, K1, Z1
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -1591,32 +1591,32 @@ TEXT ·vecReLU_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z0
-	VMOVUPS constants_avx512<>+1728(SB), Z1
-	VMAXPS  Z0, Z1, Z0
-	VMOVUPS Z0, (SI)(DX*1)
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS      (BX)(DX*1), Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      Z0, (SI)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      DI, DI
-	CMPQ      CX, $0x00
-	CMOVQLT   DI, CX
-	MOVQ      $0x00000010, DI
-	CMPQ      CX, DI
-	CMOVQGT   DI, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z0
-	VMOVUPS   constants_avx512<>+1728(SB), Z1
-	VMAXPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         DI, DI
+	CMPQ         CX, $0x00
+	CMOVQLT      DI, CX
+	MOVQ         $0x00000010, DI
+	CMPQ         CX, DI
+	CMOVQGT      DI, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (SI)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1635,187 +1635,11 @@ TEXT ·vecLeaky_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z1
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z1, K1
-	VMULPS    Z0, Z1, Z2
-	VBLENDMPS Z1, Z2, K1, Z3
-	VMOVUPS   Z3, (SI)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
-
-rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      DI, DI
-	CMPQ      CX, $0x00
-	CMOVQLT   DI, CX
-	MOVQ      $0x00000010, DI
-	CMPQ      CX, DI
-	CMOVQGT   DI, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z1, K2
-	VMULPS    Z0, Z1, Z0
-	VBLENDMPS Z1, Z0, K2, Z4
-	VMOVUPS   Z4, K1, (SI)(DX*1)
-	ADDQ      $0x00000040, DX
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecELU_avx512(p *vector)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·vecELU_avx512(SB), $0-8
-	MOVQ         p+0(FP), AX
-	MOVQ         (AX), CX
-	XORQ         DX, DX
-	MOVQ         8(AX), BX
-	VBROADCASTSS 88(AX), Z0
-	MOVQ         56(AX), SI
-	SUBQ         $0x40, CX
-	JLT          few
-
-abreast:
 	VMOVUPS     (BX)(DX*1), Z1
-	VMOVUPS     64(BX)(DX*1), Z2
-	VMOVUPS     128(BX)(DX*1), Z3
-	VMOVUPS     192(BX)(DX*1), Z4
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z1, K1
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z2, K2
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z3, K3
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z4, K4
-	VMOVUPS     constants_avx512<>+3008(SB), Z5
-	VMAXPS      Z1, Z5, Z5
-	VMOVUPS     constants_avx512<>+3008(SB), Z6
-	VMAXPS      Z2, Z6, Z6
-	VMOVUPS     constants_avx512<>+3008(SB), Z7
-	VMAXPS      Z3, Z7, Z7
-	VMOVUPS     constants_avx512<>+3008(SB), Z8
-	VMAXPS      Z4, Z8, Z8
-	VMOVUPS     constants_avx512<>+128(SB), Z9
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z9
-	VMOVUPS     constants_avx512<>+128(SB), Z10
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z10
-	VMOVUPS     constants_avx512<>+128(SB), Z11
-	VFMADD231PS constants_avx512<>+192(SB), Z7, Z11
-	VMOVUPS     constants_avx512<>+128(SB), Z12
-	VFMADD231PS constants_avx512<>+192(SB), Z8, Z12
-	VSUBPS      constants_avx512<>+128(SB), Z9, Z13
-	VSUBPS      constants_avx512<>+128(SB), Z10, Z14
-	VSUBPS      constants_avx512<>+128(SB), Z11, Z15
-	VSUBPS      constants_avx512<>+128(SB), Z12, Z16
-	VFMADD231PS constants_avx512<>+256(SB), Z13, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z14, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z15, Z7
-	VFMADD231PS constants_avx512<>+256(SB), Z16, Z8
-	VFMADD231PS constants_avx512<>+320(SB), Z13, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z14, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z15, Z7
-	VFMADD231PS constants_avx512<>+320(SB), Z16, Z8
-	VMOVUPS     constants_avx512<>+384(SB), Z13
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z13
-	VMOVUPS     constants_avx512<>+384(SB), Z14
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z14
-	VMOVUPS     constants_avx512<>+384(SB), Z15
-	VFMADD231PS constants_avx512<>+448(SB), Z7, Z15
-	VMOVUPS     constants_avx512<>+384(SB), Z16
-	VFMADD231PS constants_avx512<>+448(SB), Z8, Z16
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+512(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+512(SB), Z8, Z16
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+576(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+576(SB), Z8, Z16
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+640(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+640(SB), Z8, Z16
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z14
-	VFMADD213PS constants_avx512<>+704(SB), Z7, Z15
-	VFMADD213PS constants_avx512<>+704(SB), Z8, Z16
-	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
-	VPSUBD      constants_avx512<>+128(SB), Z10, Z10
-	VPSUBD      constants_avx512<>+128(SB), Z11, Z11
-	VPSUBD      constants_avx512<>+128(SB), Z12, Z12
-	VMULPS      Z5, Z5, Z23
-	VMULPS      Z6, Z6, Z24
-	VMULPS      Z7, Z7, Z25
-	VMULPS      Z8, Z8, Z26
-	VFMADD231PS Z23, Z13, Z5
-	VFMADD231PS Z24, Z14, Z6
-	VFMADD231PS Z25, Z15, Z7
-	VFMADD231PS Z26, Z16, Z8
-	VPADDD      constants_avx512<>+832(SB), Z9, Z9
-	VPADDD      constants_avx512<>+832(SB), Z10, Z10
-	VPADDD      constants_avx512<>+832(SB), Z11, Z11
-	VPADDD      constants_avx512<>+832(SB), Z12, Z12
-	VPSLLD      $0x17, Z9, Z9
-	VPSLLD      $0x17, Z10, Z10
-	VPSLLD      $0x17, Z11, Z11
-	VPSLLD      $0x17, Z12, Z12
-	VSUBPS      constants_avx512<>+768(SB), Z9, Z13
-	VSUBPS      constants_avx512<>+768(SB), Z10, Z14
-	VSUBPS      constants_avx512<>+768(SB), Z11, Z15
-	VSUBPS      constants_avx512<>+768(SB), Z12, Z16
-	VFMADD231PS Z5, Z9, Z13
-	VFMADD231PS Z6, Z10, Z14
-	VFMADD231PS Z7, Z11, Z15
-	VFMADD231PS Z8, Z12, Z16
-	VMULPS      Z0, Z13, Z5
-	VMULPS      Z0, Z14, Z6
-	VMULPS      Z0, Z15, Z7
-	VMULPS      Z0, Z16, Z8
-	VBLENDMPS   Z1, Z5, K1, Z17
-	VBLENDMPS   Z2, Z6, K2, Z18
-	VBLENDMPS   Z3, Z7, K3, Z19
-	VBLENDMPS   Z4, Z8, K4, Z20
-	VMOVUPS     Z17, (SI)(DX*1)
-	VMOVUPS     Z18, 64(SI)(DX*1)
-	VMOVUPS     Z19, 128(SI)(DX*1)
-	VMOVUPS     Z20, 192(SI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
-
-few:
-	ADDQ $0x40, CX
-	SUBQ $0x10, CX
-	JLT  rest
-
-loop:
-	VMOVUPS     (BX)(DX*1), Z1
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+3008(SB), Z2
-	VMAXPS      Z1, Z2, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VSUBPS      constants_avx512<>+768(SB), Z3, Z4
-	VFMADD231PS Z2, Z3, Z4
-	VMULPS      Z0, Z4, Z2
-	VBLENDMPS   Z1, Z2, K1, Z21
-	VMOVUPS     Z21, (SI)(DX*1)
+	VCMPPS.BCST $0x1e, constants_avx512<>+1728(SB), Z1, K1
+	VMULPS      Z0, Z1, Z2
+	VBLENDMPS   Z1, Z2, K1, Z3
+	VMOVUPS     Z3, (SI)(DX*1)
 	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -1834,31 +1658,207 @@ rest:
 	MOVQ        (AX)(CX*8), CX
 	KMOVW       (CX), K1
 	VMOVUPS.Z   (BX)(DX*1), K1, Z1
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+3008(SB), Z2
-	VMAXPS      Z1, Z2, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VSUBPS      constants_avx512<>+768(SB), Z3, Z4
-	VFMADD231PS Z2, Z3, Z4
-	VMULPS      Z0, Z4, Z0
-	VBLENDMPS   Z1, Z0, K2, Z22
-	VMOVUPS     Z22, K1, (SI)(DX*1)
+	VCMPPS.BCST $0x1e, constants_avx512<>+1728(SB), Z1, K2
+	VMULPS      Z0, Z1, Z0
+	VBLENDMPS   Z1, Z0, K2, Z4
+	VMOVUPS     Z4, K1, (SI)(DX*1)
 	ADDQ        $0x00000040, DX
+
+done:
+	VZEROUPPER
+	RET
+
+// func vecELU_avx512(p *vector)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·vecELU_avx512(SB), $0-8
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	XORQ         DX, DX
+	MOVQ         8(AX), BX
+	VBROADCASTSS 88(AX), Z0
+	MOVQ         56(AX), SI
+	SUBQ         $0x40, CX
+	JLT          few
+
+abreast:
+	VMOVUPS          (BX)(DX*1), Z1
+	VMOVUPS          64(BX)(DX*1), Z2
+	VMOVUPS          128(BX)(DX*1), Z3
+	VMOVUPS          192(BX)(DX*1), Z4
+	VCMPPS.BCST      $0x1e, constants_avx512<>+1728(SB), Z1, K1
+	VCMPPS.BCST      $0x1e, constants_avx512<>+1728(SB), Z2, K2
+	VCMPPS.BCST      $0x1e, constants_avx512<>+1728(SB), Z3, K3
+	VCMPPS.BCST      $0x1e, constants_avx512<>+1728(SB), Z4, K4
+	VBROADCASTSS     constants_avx512<>+3008(SB), Z5
+	VMAXPS           Z1, Z5, Z5
+	VBROADCASTSS     constants_avx512<>+3008(SB), Z6
+	VMAXPS           Z2, Z6, Z6
+	VBROADCASTSS     constants_avx512<>+3008(SB), Z7
+	VMAXPS           Z3, Z7, Z7
+	VBROADCASTSS     constants_avx512<>+3008(SB), Z8
+	VMAXPS           Z4, Z8, Z8
+	VBROADCASTSS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z9
+	VBROADCASTSS     constants_avx512<>+128(SB), Z10
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z10
+	VBROADCASTSS     constants_avx512<>+128(SB), Z11
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z7, Z11
+	VBROADCASTSS     constants_avx512<>+128(SB), Z12
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z8, Z12
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z9, Z13
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z10, Z14
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z11, Z15
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z12, Z16
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z13, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z14, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z15, Z7
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z16, Z8
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z13, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z14, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z15, Z7
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z16, Z8
+	VBROADCASTSS     constants_avx512<>+384(SB), Z13
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z13
+	VBROADCASTSS     constants_avx512<>+384(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z14
+	VBROADCASTSS     constants_avx512<>+384(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z7, Z15
+	VBROADCASTSS     constants_avx512<>+384(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z8, Z16
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z8, Z16
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z8, Z16
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z8, Z16
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z14
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z7, Z15
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z8, Z16
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z9, Z9
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z10, Z10
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z11, Z11
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z12, Z12
+	VMULPS           Z5, Z5, Z23
+	VMULPS           Z6, Z6, Z24
+	VMULPS           Z7, Z7, Z25
+	VMULPS           Z8, Z8, Z26
+	VFMADD231PS      Z23, Z13, Z5
+	VFMADD231PS      Z24, Z14, Z6
+	VFMADD231PS      Z25, Z15, Z7
+	VFMADD231PS      Z26, Z16, Z8
+	VPADDD.BCST      constants_avx512<>+832(SB), Z9, Z9
+	VPADDD.BCST      constants_avx512<>+832(SB), Z10, Z10
+	VPADDD.BCST      constants_avx512<>+832(SB), Z11, Z11
+	VPADDD.BCST      constants_avx512<>+832(SB), Z12, Z12
+	VPSLLD           $0x17, Z9, Z9
+	VPSLLD           $0x17, Z10, Z10
+	VPSLLD           $0x17, Z11, Z11
+	VPSLLD           $0x17, Z12, Z12
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z9, Z13
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z10, Z14
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z11, Z15
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z12, Z16
+	VFMADD231PS      Z5, Z9, Z13
+	VFMADD231PS      Z6, Z10, Z14
+	VFMADD231PS      Z7, Z11, Z15
+	VFMADD231PS      Z8, Z12, Z16
+	VMULPS           Z0, Z13, Z5
+	VMULPS           Z0, Z14, Z6
+	VMULPS           Z0, Z15, Z7
+	VMULPS           Z0, Z16, Z8
+	VBLENDMPS        Z1, Z5, K1, Z17
+	VBLENDMPS        Z2, Z6, K2, Z18
+	VBLENDMPS        Z3, Z7, K3, Z19
+	VBLENDMPS        Z4, Z8, K4, Z20
+	VMOVUPS          Z17, (SI)(DX*1)
+	VMOVUPS          Z18, 64(SI)(DX*1)
+	VMOVUPS          Z19, 128(SI)(DX*1)
+	VMOVUPS          Z20, 192(SI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
+
+few:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS          (BX)(DX*1), Z1
+	VCMPPS.BCST      $0x1e, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS     constants_avx512<>+3008(SB), Z2
+	VMAXPS           Z1, Z2, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z3, Z4
+	VFMADD231PS      Z2, Z3, Z4
+	VMULPS           Z0, Z4, Z2
+	VBLENDMPS        Z1, Z2, K1, Z21
+	VMOVUPS          Z21, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
+
+rest:
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z1
+	VCMPPS.BCST      $0x1e, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+3008(SB), Z2
+	VMAXPS           Z1, Z2, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z3, Z4
+	VFMADD231PS      Z2, Z3, Z4
+	VMULPS           Z0, Z4, Z0
+	VBLENDMPS        Z1, Z0, K2, Z22
+	VMOVUPS          Z22, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -1876,195 +1876,195 @@ TEXT ·vecGELU_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     Z0, Z3
-	VMOVUPS     Z1, Z4
-	VMOVUPS     Z2, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
-	VMOVUPS     constants_avx512<>+768(SB), Z11
-	VFMADD231PS constants_avx512<>+2176(SB), Z3, Z11
-	VMOVUPS     constants_avx512<>+768(SB), Z12
-	VFMADD231PS constants_avx512<>+2176(SB), Z4, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z13
-	VFMADD231PS constants_avx512<>+2176(SB), Z5, Z13
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VDIVPS      Z11, Z14, Z11
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VDIVPS      Z12, Z14, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VDIVPS      Z13, Z14, Z13
-	VMOVUPS     constants_avx512<>+2240(SB), Z14
-	VFMADD231PS constants_avx512<>+2304(SB), Z11, Z14
-	VMOVUPS     constants_avx512<>+2240(SB), Z15
-	VFMADD231PS constants_avx512<>+2304(SB), Z12, Z15
-	VMOVUPS     constants_avx512<>+2240(SB), Z16
-	VFMADD231PS constants_avx512<>+2304(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2368(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2368(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2368(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2432(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2432(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2432(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2496(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2496(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2496(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2560(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2560(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2560(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2624(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2624(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2624(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2688(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2688(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2688(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2752(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2752(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2752(SB), Z13, Z16
-	VFMADD213PS constants_avx512<>+2816(SB), Z11, Z14
-	VFMADD213PS constants_avx512<>+2816(SB), Z12, Z15
-	VFMADD213PS constants_avx512<>+2816(SB), Z13, Z16
-	VMOVUPS     constants_avx512<>+2880(SB), Z17
-	VMINPS      Z3, Z17, Z3
-	VMOVUPS     constants_avx512<>+2880(SB), Z17
-	VMINPS      Z4, Z17, Z4
-	VMOVUPS     constants_avx512<>+2880(SB), Z17
-	VMINPS      Z5, Z17, Z5
-	VMULPS      constants_avx512<>+2944(SB), Z3, Z17
-	VMULPS      constants_avx512<>+2944(SB), Z4, Z18
-	VMULPS      constants_avx512<>+2944(SB), Z5, Z19
-	VMULPS      Z3, Z17, Z20
-	VMULPS      Z4, Z18, Z21
-	VMULPS      Z5, Z19, Z22
-	VMOVUPS     Z20, Z23
-	VMOVUPS     Z21, Z24
-	VMOVUPS     Z22, Z25
-	VPXORD      constants_avx512<>+2112(SB), Z23, Z23
-	VPXORD      constants_avx512<>+2112(SB), Z24, Z24
-	VPXORD      constants_avx512<>+2112(SB), Z25, Z25
-	VFMADD231PS Z3, Z17, Z23
-	VFMADD231PS Z4, Z18, Z24
-	VFMADD231PS Z5, Z19, Z25
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z20, Z3, Z3
-	VMOVUPS     constants_avx512<>+0(SB), Z4
-	VMINPS      Z21, Z4, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z5
-	VMINPS      Z22, Z5, Z5
-	VMOVUPS     constants_avx512<>+64(SB), Z17
-	VMAXPS      Z3, Z17, Z3
-	VMOVUPS     constants_avx512<>+64(SB), Z17
-	VMAXPS      Z4, Z17, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z17
-	VMAXPS      Z5, Z17, Z5
-	VMOVUPS     constants_avx512<>+128(SB), Z17
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z17
-	VMOVUPS     constants_avx512<>+128(SB), Z18
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z18
-	VMOVUPS     constants_avx512<>+128(SB), Z19
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z19
-	VSUBPS      constants_avx512<>+128(SB), Z17, Z20
-	VSUBPS      constants_avx512<>+128(SB), Z18, Z21
-	VSUBPS      constants_avx512<>+128(SB), Z19, Z22
-	VFMADD231PS constants_avx512<>+256(SB), Z20, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z21, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z22, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z20, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z21, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z22, Z5
-	VMOVUPS     constants_avx512<>+384(SB), Z20
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z20
-	VMOVUPS     constants_avx512<>+384(SB), Z21
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z21
-	VMOVUPS     constants_avx512<>+384(SB), Z22
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z22
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z20
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z21
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z22
-	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
-	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
-	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
-	VMULPS      Z3, Z3, Z26
-	VMULPS      Z4, Z4, Z27
-	VMULPS      Z5, Z5, Z28
-	VFMADD231PS Z26, Z20, Z3
-	VFMADD231PS Z27, Z21, Z4
-	VFMADD231PS Z28, Z22, Z5
-	VPSRAD      $0x01, Z17, Z20
-	VPSRAD      $0x01, Z18, Z21
-	VPSRAD      $0x01, Z19, Z22
-	VADDPS      constants_avx512<>+768(SB), Z3, Z3
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z20, Z26
-	VPADDD      constants_avx512<>+832(SB), Z21, Z27
-	VPADDD      constants_avx512<>+832(SB), Z22, Z28
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VPSLLD      $0x17, Z28, Z28
-	VMULPS      Z26, Z3, Z3
-	VMULPS      Z27, Z4, Z4
-	VMULPS      Z28, Z5, Z5
-	VPSUBD      Z20, Z17, Z17
-	VPSUBD      Z21, Z18, Z18
-	VPSUBD      Z22, Z19, Z19
-	VPADDD      constants_avx512<>+832(SB), Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z19, Z19
-	VPSLLD      $0x17, Z17, Z17
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VMULPS      Z17, Z3, Z3
-	VMULPS      Z18, Z4, Z4
-	VMULPS      Z19, Z5, Z5
-	VMOVUPS     Z3, Z17
-	VFMADD231PS Z23, Z3, Z17
-	VMOVUPS     Z4, Z3
-	VFMADD231PS Z24, Z4, Z3
-	VMOVUPS     Z5, Z4
-	VFMADD231PS Z25, Z5, Z4
-	VMULPS      constants_avx512<>+704(SB), Z11, Z5
-	VMULPS      constants_avx512<>+704(SB), Z12, Z11
-	VMULPS      constants_avx512<>+704(SB), Z13, Z12
-	VMULPS      Z14, Z5, Z5
-	VMULPS      Z15, Z11, Z11
-	VMULPS      Z16, Z12, Z12
-	VMULPS      Z17, Z5, Z5
-	VMULPS      Z3, Z11, Z3
-	VMULPS      Z4, Z12, Z4
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
-	VMOVUPS     constants_avx512<>+768(SB), Z11
-	VSUBPS      Z5, Z11, Z11
-	VMOVUPS     constants_avx512<>+768(SB), Z12
-	VSUBPS      Z3, Z12, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z13
-	VSUBPS      Z4, Z13, Z13
-	VBLENDMPS   Z11, Z5, K1, Z6
-	VBLENDMPS   Z12, Z3, K2, Z7
-	VBLENDMPS   Z13, Z4, K3, Z8
-	VMULPS      Z6, Z0, Z0
-	VMULPS      Z7, Z1, Z1
-	VMULPS      Z8, Z2, Z2
-	VMOVUPS     Z0, (SI)(DX*1)
-	VMOVUPS     Z1, 64(SI)(DX*1)
-	VMOVUPS     Z2, 128(SI)(DX*1)
-	ADDQ        $0x000000c0, DX
-	SUBQ        $0x30, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          Z0, Z3
+	VMOVUPS          Z1, Z4
+	VMOVUPS          Z2, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z5
+	VBROADCASTSS     constants_avx512<>+768(SB), Z11
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z3, Z11
+	VBROADCASTSS     constants_avx512<>+768(SB), Z12
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z4, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z13
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z5, Z13
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VDIVPS           Z11, Z14, Z11
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VDIVPS           Z12, Z14, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VDIVPS           Z13, Z14, Z13
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z11, Z14
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z12, Z15
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z13, Z16
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z11, Z14
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z12, Z15
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z13, Z16
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z17
+	VMINPS           Z3, Z17, Z3
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z17
+	VMINPS           Z4, Z17, Z4
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z17
+	VMINPS           Z5, Z17, Z5
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z3, Z17
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z4, Z18
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z5, Z19
+	VMULPS           Z3, Z17, Z20
+	VMULPS           Z4, Z18, Z21
+	VMULPS           Z5, Z19, Z22
+	VMOVUPS          Z20, Z23
+	VMOVUPS          Z21, Z24
+	VMOVUPS          Z22, Z25
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z23, Z23
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z24, Z24
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z25, Z25
+	VFMADD231PS      Z3, Z17, Z23
+	VFMADD231PS      Z4, Z18, Z24
+	VFMADD231PS      Z5, Z19, Z25
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z20, Z3, Z3
+	VBROADCASTSS     constants_avx512<>+0(SB), Z4
+	VMINPS           Z21, Z4, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z5
+	VMINPS           Z22, Z5, Z5
+	VBROADCASTSS     constants_avx512<>+64(SB), Z17
+	VMAXPS           Z3, Z17, Z3
+	VBROADCASTSS     constants_avx512<>+64(SB), Z17
+	VMAXPS           Z4, Z17, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z17
+	VMAXPS           Z5, Z17, Z5
+	VBROADCASTSS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z17
+	VBROADCASTSS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z18
+	VBROADCASTSS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z19
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z17, Z20
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z18, Z21
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z19, Z22
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z20, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z21, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z22, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z20, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z21, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z22, Z5
+	VBROADCASTSS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z20
+	VBROADCASTSS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z21
+	VBROADCASTSS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z22
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z20
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z21
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z22
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z17, Z17
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z19, Z19
+	VMULPS           Z3, Z3, Z26
+	VMULPS           Z4, Z4, Z27
+	VMULPS           Z5, Z5, Z28
+	VFMADD231PS      Z26, Z20, Z3
+	VFMADD231PS      Z27, Z21, Z4
+	VFMADD231PS      Z28, Z22, Z5
+	VPSRAD           $0x01, Z17, Z20
+	VPSRAD           $0x01, Z18, Z21
+	VPSRAD           $0x01, Z19, Z22
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z27
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z28
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VPSLLD           $0x17, Z28, Z28
+	VMULPS           Z26, Z3, Z3
+	VMULPS           Z27, Z4, Z4
+	VMULPS           Z28, Z5, Z5
+	VPSUBD           Z20, Z17, Z17
+	VPSUBD           Z21, Z18, Z18
+	VPSUBD           Z22, Z19, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z19
+	VPSLLD           $0x17, Z17, Z17
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z19, Z19
+	VMULPS           Z17, Z3, Z3
+	VMULPS           Z18, Z4, Z4
+	VMULPS           Z19, Z5, Z5
+	VMOVUPS          Z3, Z17
+	VFMADD231PS      Z23, Z3, Z17
+	VMOVUPS          Z4, Z3
+	VFMADD231PS      Z24, Z4, Z3
+	VMOVUPS          Z5, Z4
+	VFMADD231PS      Z25, Z5, Z4
+	VMULPS.BCST      constants_avx512<>+704(SB), Z11, Z5
+	VMULPS.BCST      constants_avx512<>+704(SB), Z12, Z11
+	VMULPS.BCST      constants_avx512<>+704(SB), Z13, Z12
+	VMULPS           Z14, Z5, Z5
+	VMULPS           Z15, Z11, Z11
+	VMULPS           Z16, Z12, Z12
+	VMULPS           Z17, Z5, Z5
+	VMULPS           Z3, Z11, Z3
+	VMULPS           Z4, Z12, Z4
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z11
+	VSUBPS           Z5, Z11, Z11
+	VBROADCASTSS     constants_avx512<>+768(SB), Z12
+	VSUBPS           Z3, Z12, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z13
+	VSUBPS           Z4, Z13, Z13
+	VBLENDMPS        Z11, Z5, K1, Z6
+	VBLENDMPS        Z12, Z3, K2, Z7
+	VBLENDMPS        Z13, Z4, K3, Z8
+	VMULPS           Z6, Z0, Z0
+	VMULPS           Z7, Z1, Z1
+	VMULPS           Z8, Z2, Z2
+	VMOVUPS          Z0, (SI)(DX*1)
+	VMOVUPS          Z1, 64(SI)(DX*1)
+	VMOVUPS          Z2, 128(SI)(DX*1)
+	ADDQ             $0x000000c0, DX
+	SUBQ             $0x30, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x30, CX
@@ -2072,148 +2072,148 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VDIVPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+2240(SB), Z3
-	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+2880(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
-	VMULPS      Z1, Z4, Z5
-	VMOVUPS     Z5, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VFMADD231PS Z1, Z4, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z5, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z1, Z1, Z7
-	VFMADD231PS Z7, Z5, Z1
-	VPSRAD      $0x01, Z4, Z5
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z5, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z1, Z1
-	VPSUBD      Z5, Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VMOVUPS     Z1, Z4
-	VFMADD231PS Z6, Z1, Z4
-	VMULPS      constants_avx512<>+704(SB), Z2, Z1
-	VMULPS      Z3, Z1, Z1
-	VMULPS      Z4, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VSUBPS      Z1, Z2, Z2
-	VBLENDMPS   Z2, Z1, K1, Z9
-	VMULPS      Z9, Z0, Z0
-	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z1, Z2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VDIVPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z2, Z3
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z4
+	VMINPS           Z1, Z4, Z1
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS           Z1, Z4, Z5
+	VMOVUPS          Z5, Z6
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS      Z1, Z4, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z1
+	VMINPS           Z5, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z1, Z4, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z1, Z1, Z7
+	VFMADD231PS      Z7, Z5, Z1
+	VPSRAD           $0x01, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z7, Z1, Z1
+	VPSUBD           Z5, Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VMOVUPS          Z1, Z4
+	VFMADD231PS      Z6, Z1, Z4
+	VMULPS.BCST      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS           Z3, Z1, Z1
+	VMULPS           Z4, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VSUBPS           Z1, Z2, Z2
+	VBLENDMPS        Z2, Z1, K1, Z9
+	VMULPS           Z9, Z0, Z0
+	VMOVUPS          Z0, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VFMADD231PS constants_avx512<>+2176(SB), Z1, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VDIVPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+2240(SB), Z3
-	VFMADD231PS constants_avx512<>+2304(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2368(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2432(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2496(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2560(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2624(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2688(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2752(SB), Z2, Z3
-	VFMADD213PS constants_avx512<>+2816(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+2880(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMULPS      constants_avx512<>+2944(SB), Z1, Z4
-	VMULPS      Z1, Z4, Z5
-	VMOVUPS     Z5, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VFMADD231PS Z1, Z4, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z1
-	VMINPS      Z5, Z1, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z1, Z1, Z7
-	VFMADD231PS Z7, Z5, Z1
-	VPSRAD      $0x01, Z4, Z5
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z5, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z1, Z1
-	VPSUBD      Z5, Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VMOVUPS     Z1, Z4
-	VFMADD231PS Z6, Z1, Z4
-	VMULPS      constants_avx512<>+704(SB), Z2, Z1
-	VMULPS      Z3, Z1, Z1
-	VMULPS      Z4, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VSUBPS      Z1, Z2, Z2
-	VBLENDMPS   Z2, Z1, K2, Z10
-	VMULPS      Z10, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z1, Z2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VDIVPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z2, Z3
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z2, Z3
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z4
+	VMINPS           Z1, Z4, Z1
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z1, Z4
+	VMULPS           Z1, Z4, Z5
+	VMOVUPS          Z5, Z6
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z6, Z6
+	VFMADD231PS      Z1, Z4, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z1
+	VMINPS           Z5, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z4
+	VMAXPS           Z1, Z4, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z1, Z1, Z7
+	VFMADD231PS      Z7, Z5, Z1
+	VPSRAD           $0x01, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z7, Z1, Z1
+	VPSUBD           Z5, Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VMOVUPS          Z1, Z4
+	VFMADD231PS      Z6, Z1, Z4
+	VMULPS.BCST      constants_avx512<>+704(SB), Z2, Z1
+	VMULPS           Z3, Z1, Z1
+	VMULPS           Z4, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VSUBPS           Z1, Z2, Z2
+	VBLENDMPS        Z2, Z1, K2, Z10
+	VMULPS           Z10, Z0, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2231,161 +2231,161 @@ TEXT ·vecSiLU_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     192(BX)(DX*1), Z3
-	VMOVUPS     Z0, Z4
-	VMOVUPS     Z1, Z5
-	VMOVUPS     Z2, Z6
-	VMOVUPS     Z3, Z7
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
-	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
-	VPXORD      constants_avx512<>+2112(SB), Z5, Z5
-	VPXORD      constants_avx512<>+2112(SB), Z6, Z6
-	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z4, Z14, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z5, Z14, Z5
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z6, Z14, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z7, Z14, Z7
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z4, Z14, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z5, Z14, Z5
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z6, Z14, Z6
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z7, Z14, Z7
-	VMOVUPS     constants_avx512<>+128(SB), Z14
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z14
-	VMOVUPS     constants_avx512<>+128(SB), Z15
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z15
-	VMOVUPS     constants_avx512<>+128(SB), Z16
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z16
-	VMOVUPS     constants_avx512<>+128(SB), Z17
-	VFMADD231PS constants_avx512<>+192(SB), Z7, Z17
-	VSUBPS      constants_avx512<>+128(SB), Z14, Z18
-	VSUBPS      constants_avx512<>+128(SB), Z15, Z19
-	VSUBPS      constants_avx512<>+128(SB), Z16, Z20
-	VSUBPS      constants_avx512<>+128(SB), Z17, Z21
-	VFMADD231PS constants_avx512<>+256(SB), Z18, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z19, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z20, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z21, Z7
-	VFMADD231PS constants_avx512<>+320(SB), Z18, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z19, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z20, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z21, Z7
-	VMOVUPS     constants_avx512<>+384(SB), Z18
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z18
-	VMOVUPS     constants_avx512<>+384(SB), Z19
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z19
-	VMOVUPS     constants_avx512<>+384(SB), Z20
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z20
-	VMOVUPS     constants_avx512<>+384(SB), Z21
-	VFMADD231PS constants_avx512<>+448(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+512(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+576(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+640(SB), Z7, Z21
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z18
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z19
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z20
-	VFMADD213PS constants_avx512<>+704(SB), Z7, Z21
-	VPSUBD      constants_avx512<>+128(SB), Z14, Z14
-	VPSUBD      constants_avx512<>+128(SB), Z15, Z15
-	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
-	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
-	VMULPS      Z4, Z4, Z22
-	VMULPS      Z5, Z5, Z23
-	VMULPS      Z6, Z6, Z24
-	VMULPS      Z7, Z7, Z25
-	VFMADD231PS Z22, Z18, Z4
-	VFMADD231PS Z23, Z19, Z5
-	VFMADD231PS Z24, Z20, Z6
-	VFMADD231PS Z25, Z21, Z7
-	VPSRAD      $0x01, Z14, Z18
-	VPSRAD      $0x01, Z15, Z19
-	VPSRAD      $0x01, Z16, Z20
-	VPSRAD      $0x01, Z17, Z21
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VADDPS      constants_avx512<>+768(SB), Z6, Z6
-	VADDPS      constants_avx512<>+768(SB), Z7, Z7
-	VPADDD      constants_avx512<>+832(SB), Z18, Z22
-	VPADDD      constants_avx512<>+832(SB), Z19, Z23
-	VPADDD      constants_avx512<>+832(SB), Z20, Z24
-	VPADDD      constants_avx512<>+832(SB), Z21, Z25
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VPSLLD      $0x17, Z24, Z24
-	VPSLLD      $0x17, Z25, Z25
-	VMULPS      Z22, Z4, Z4
-	VMULPS      Z23, Z5, Z5
-	VMULPS      Z24, Z6, Z6
-	VMULPS      Z25, Z7, Z7
-	VPSUBD      Z18, Z14, Z14
-	VPSUBD      Z19, Z15, Z15
-	VPSUBD      Z20, Z16, Z16
-	VPSUBD      Z21, Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z14, Z14
-	VPADDD      constants_avx512<>+832(SB), Z15, Z15
-	VPADDD      constants_avx512<>+832(SB), Z16, Z16
-	VPADDD      constants_avx512<>+832(SB), Z17, Z17
-	VPSLLD      $0x17, Z14, Z14
-	VPSLLD      $0x17, Z15, Z15
-	VPSLLD      $0x17, Z16, Z16
-	VPSLLD      $0x17, Z17, Z17
-	VMULPS      Z14, Z4, Z4
-	VMULPS      Z15, Z5, Z5
-	VMULPS      Z16, Z6, Z6
-	VMULPS      Z17, Z7, Z7
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K4
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VBLENDMPS   Z14, Z4, K1, Z8
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VBLENDMPS   Z14, Z5, K2, Z9
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VBLENDMPS   Z14, Z6, K3, Z10
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VBLENDMPS   Z14, Z7, K4, Z11
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VADDPS      constants_avx512<>+768(SB), Z6, Z6
-	VADDPS      constants_avx512<>+768(SB), Z7, Z7
-	VDIVPS      Z4, Z8, Z4
-	VDIVPS      Z5, Z9, Z5
-	VDIVPS      Z6, Z10, Z6
-	VDIVPS      Z7, Z11, Z7
-	VMULPS      Z4, Z0, Z0
-	VMULPS      Z5, Z1, Z1
-	VMULPS      Z6, Z2, Z2
-	VMULPS      Z7, Z3, Z3
-	VMOVUPS     Z0, (SI)(DX*1)
-	VMOVUPS     Z1, 64(SI)(DX*1)
-	VMOVUPS     Z2, 128(SI)(DX*1)
-	VMOVUPS     Z3, 192(SI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          192(BX)(DX*1), Z3
+	VMOVUPS          Z0, Z4
+	VMOVUPS          Z1, Z5
+	VMOVUPS          Z2, Z6
+	VMOVUPS          Z3, Z7
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z7, Z7
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z4, Z4
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z5, Z5
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z6, Z6
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z7, Z7
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z4, Z14, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z5, Z14, Z5
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z6, Z14, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z7, Z14, Z7
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z4, Z14, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z5, Z14, Z5
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z6, Z14, Z6
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z7, Z14, Z7
+	VBROADCASTSS     constants_avx512<>+128(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z14
+	VBROADCASTSS     constants_avx512<>+128(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z15
+	VBROADCASTSS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z16
+	VBROADCASTSS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z7, Z17
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z14, Z18
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z15, Z19
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z16, Z20
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z17, Z21
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z18, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z19, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z20, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z21, Z7
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z18, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z19, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z20, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z21, Z7
+	VBROADCASTSS     constants_avx512<>+384(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z18
+	VBROADCASTSS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z19
+	VBROADCASTSS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z20
+	VBROADCASTSS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z7, Z21
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z18
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z19
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z20
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z7, Z21
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z14, Z14
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z15, Z15
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z17, Z17
+	VMULPS           Z4, Z4, Z22
+	VMULPS           Z5, Z5, Z23
+	VMULPS           Z6, Z6, Z24
+	VMULPS           Z7, Z7, Z25
+	VFMADD231PS      Z22, Z18, Z4
+	VFMADD231PS      Z23, Z19, Z5
+	VFMADD231PS      Z24, Z20, Z6
+	VFMADD231PS      Z25, Z21, Z7
+	VPSRAD           $0x01, Z14, Z18
+	VPSRAD           $0x01, Z15, Z19
+	VPSRAD           $0x01, Z16, Z20
+	VPSRAD           $0x01, Z17, Z21
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z7, Z7
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z23
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z24
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z25
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VPSLLD           $0x17, Z24, Z24
+	VPSLLD           $0x17, Z25, Z25
+	VMULPS           Z22, Z4, Z4
+	VMULPS           Z23, Z5, Z5
+	VMULPS           Z24, Z6, Z6
+	VMULPS           Z25, Z7, Z7
+	VPSUBD           Z18, Z14, Z14
+	VPSUBD           Z19, Z15, Z15
+	VPSUBD           Z20, Z16, Z16
+	VPSUBD           Z21, Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z14, Z14
+	VPADDD.BCST      constants_avx512<>+832(SB), Z15, Z15
+	VPADDD.BCST      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD.BCST      constants_avx512<>+832(SB), Z17, Z17
+	VPSLLD           $0x17, Z14, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS           Z14, Z4, Z4
+	VMULPS           Z15, Z5, Z5
+	VMULPS           Z16, Z6, Z6
+	VMULPS           Z17, Z7, Z7
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K4
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS        Z14, Z4, K1, Z8
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS        Z14, Z5, K2, Z9
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS        Z14, Z6, K3, Z10
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VBLENDMPS        Z14, Z7, K4, Z11
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z7, Z7
+	VDIVPS           Z4, Z8, Z4
+	VDIVPS           Z5, Z9, Z5
+	VDIVPS           Z6, Z10, Z6
+	VDIVPS           Z7, Z11, Z7
+	VMULPS           Z4, Z0, Z0
+	VMULPS           Z5, Z1, Z1
+	VMULPS           Z6, Z2, Z2
+	VMULPS           Z7, Z3, Z3
+	VMOVUPS          Z0, (SI)(DX*1)
+	VMOVUPS          Z1, 64(SI)(DX*1)
+	VMOVUPS          Z2, 128(SI)(DX*1)
+	VMOVUPS          Z3, 192(SI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -2393,100 +2393,100 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VBLENDMPS   Z2, Z1, K1, Z12
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VDIVPS      Z1, Z12, Z1
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS        Z2, Z1, K1, Z12
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VDIVPS           Z1, Z12, Z1
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VBLENDMPS   Z2, Z1, K2, Z13
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VDIVPS      Z1, Z13, Z1
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS        Z2, Z1, K2, Z13
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VDIVPS           Z1, Z13, Z1
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2504,182 +2504,182 @@ TEXT ·vecSoftplus_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z14
-	VMINPS      Z1, Z14, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z14
-	VMAXPS      Z1, Z14, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z14
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z14
-	VSUBPS      constants_avx512<>+128(SB), Z14, Z15
-	VFMADD231PS constants_avx512<>+256(SB), Z15, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z15, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z15
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z15
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z15
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z15
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z15
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z15
-	VPSUBD      constants_avx512<>+128(SB), Z14, Z14
-	VMULPS      Z1, Z1, Z16
-	VFMADD231PS Z16, Z15, Z1
-	VPSRAD      $0x01, Z14, Z15
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z15, Z16
-	VPSLLD      $0x17, Z16, Z16
-	VMULPS      Z16, Z1, Z1
-	VPSUBD      Z15, Z14, Z14
-	VPADDD      constants_avx512<>+832(SB), Z14, Z14
-	VPSLLD      $0x17, Z14, Z14
-	VMULPS      Z14, Z1, Z1
-	VADDPS      constants_avx512<>+768(SB), Z1, Z14
-	VCMPPS      $0x11, constants_avx512<>+896(SB), Z14, K1
-	VMULPS      constants_avx512<>+960(SB), Z14, Z15
-	VBLENDMPS   Z15, Z14, K1, Z2
-	VPADDD      constants_avx512<>+1024(SB), Z2, Z15
-	VPSRLD      $0x17, Z15, Z16
-	VPSUBD      constants_avx512<>+832(SB), Z16, Z16
-	VCVTDQ2PS   Z16, Z16
-	VSUBPS      constants_avx512<>+1088(SB), Z16, Z17
-	VBLENDMPS   Z17, Z16, K1, Z3
-	VPANDD      constants_avx512<>+1152(SB), Z15, Z15
-	VPADDD      constants_avx512<>+1216(SB), Z15, Z15
-	VSUBPS      constants_avx512<>+768(SB), Z15, Z15
-	VADDPS      constants_avx512<>+1280(SB), Z15, Z16
-	VDIVPS      Z16, Z15, Z16
-	VMULPS      Z16, Z16, Z17
-	VMOVUPS     constants_avx512<>+1344(SB), Z18
-	VFMADD231PS constants_avx512<>+1408(SB), Z17, Z18
-	VFMADD213PS constants_avx512<>+1472(SB), Z17, Z18
-	VFMADD213PS constants_avx512<>+1536(SB), Z17, Z18
-	VMULPS      Z17, Z18, Z17
-	VMULPS      constants_avx512<>+704(SB), Z15, Z18
-	VMULPS      Z15, Z18, Z18
-	VADDPS      Z17, Z18, Z17
-	VMULPS      Z17, Z16, Z16
-	VFMADD231PS constants_avx512<>+1600(SB), Z3, Z16
-	VSUBPS      Z16, Z18, Z16
-	VSUBPS      Z16, Z15, Z15
-	VFMADD231PS constants_avx512<>+1664(SB), Z3, Z15
-	VCMPPS      $0x11, constants_avx512<>+1728(SB), Z14, K1
-	VMOVUPS     constants_avx512<>+1792(SB), Z16
-	VBLENDMPS   Z16, Z15, K1, Z4
-	VCMPPS      $0x00, constants_avx512<>+1728(SB), Z14, K1
-	VMOVUPS     constants_avx512<>+1856(SB), Z15
-	VBLENDMPS   Z15, Z4, K1, Z5
-	VCMPPS      $0x11, constants_avx512<>+1920(SB), Z14, K1
-	VCMPPS      $0x00, constants_avx512<>+1920(SB), Z14, K2
-	VADDPS      Z14, Z14, Z15
-	VBLENDMPS   Z14, Z15, K2, Z6
-	VBLENDMPS   Z5, Z6, K1, Z7
-	VSUBPS      constants_avx512<>+768(SB), Z14, Z15
-	VSUBPS      Z15, Z1, Z1
-	VDIVPS      Z14, Z1, Z1
-	VADDPS      Z1, Z7, Z1
-	VMOVUPS     constants_avx512<>+1728(SB), Z14
-	VMAXPS      Z0, Z14, Z0
-	VADDPS      Z1, Z0, Z0
-	VMOVUPS     Z0, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z14
+	VMINPS           Z1, Z14, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z14
+	VMAXPS           Z1, Z14, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z14
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z14, Z15
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z15, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z15, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z15
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z15
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z15
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z15
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z15
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z14, Z14
+	VMULPS           Z1, Z1, Z16
+	VFMADD231PS      Z16, Z15, Z1
+	VPSRAD           $0x01, Z14, Z15
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z15, Z16
+	VPSLLD           $0x17, Z16, Z16
+	VMULPS           Z16, Z1, Z1
+	VPSUBD           Z15, Z14, Z14
+	VPADDD.BCST      constants_avx512<>+832(SB), Z14, Z14
+	VPSLLD           $0x17, Z14, Z14
+	VMULPS           Z14, Z1, Z1
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z14
+	VCMPPS.BCST      $0x11, constants_avx512<>+896(SB), Z14, K1
+	VMULPS.BCST      constants_avx512<>+960(SB), Z14, Z15
+	VBLENDMPS        Z15, Z14, K1, Z2
+	VPADDD.BCST      constants_avx512<>+1024(SB), Z2, Z15
+	VPSRLD           $0x17, Z15, Z16
+	VPSUBD.BCST      constants_avx512<>+832(SB), Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VSUBPS.BCST      constants_avx512<>+1088(SB), Z16, Z17
+	VBLENDMPS        Z17, Z16, K1, Z3
+	VPANDD.BCST      constants_avx512<>+1152(SB), Z15, Z15
+	VPADDD.BCST      constants_avx512<>+1216(SB), Z15, Z15
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z15, Z15
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z15, Z16
+	VDIVPS           Z16, Z15, Z16
+	VMULPS           Z16, Z16, Z17
+	VBROADCASTSS     constants_avx512<>+1344(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+1408(SB), Z17, Z18
+	VFMADD213PS.BCST constants_avx512<>+1472(SB), Z17, Z18
+	VFMADD213PS.BCST constants_avx512<>+1536(SB), Z17, Z18
+	VMULPS           Z17, Z18, Z17
+	VMULPS.BCST      constants_avx512<>+704(SB), Z15, Z18
+	VMULPS           Z15, Z18, Z18
+	VADDPS           Z17, Z18, Z17
+	VMULPS           Z17, Z16, Z16
+	VFMADD231PS.BCST constants_avx512<>+1600(SB), Z3, Z16
+	VSUBPS           Z16, Z18, Z16
+	VSUBPS           Z16, Z15, Z15
+	VFMADD231PS.BCST constants_avx512<>+1664(SB), Z3, Z15
+	VCMPPS.BCST      $0x11, constants_avx512<>+1728(SB), Z14, K1
+	VBROADCASTSS     constants_avx512<>+1792(SB), Z16
+	VBLENDMPS        Z16, Z15, K1, Z4
+	VCMPPS.BCST      $0x00, constants_avx512<>+1728(SB), Z14, K1
+	VBROADCASTSS     constants_avx512<>+1856(SB), Z15
+	VBLENDMPS        Z15, Z4, K1, Z5
+	VCMPPS.BCST      $0x11, constants_avx512<>+1920(SB), Z14, K1
+	VCMPPS.BCST      $0x00, constants_avx512<>+1920(SB), Z14, K2
+	VADDPS           Z14, Z14, Z15
+	VBLENDMPS        Z14, Z15, K2, Z6
+	VBLENDMPS        Z5, Z6, K1, Z7
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z14, Z15
+	VSUBPS           Z15, Z1, Z1
+	VDIVPS           Z14, Z1, Z1
+	VADDPS           Z1, Z7, Z1
+	VBROADCASTSS     constants_avx512<>+1728(SB), Z14
+	VMAXPS           Z0, Z14, Z0
+	VADDPS           Z1, Z0, Z0
+	VMOVUPS          Z0, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        DI, DI
-	CMPQ        CX, $0x00
-	CMOVQLT     DI, CX
-	MOVQ        $0x00000010, DI
-	CMPQ        CX, DI
-	CMOVQGT     DI, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VADDPS      constants_avx512<>+768(SB), Z1, Z2
-	VCMPPS      $0x11, constants_avx512<>+896(SB), Z2, K2
-	VMULPS      constants_avx512<>+960(SB), Z2, Z3
-	VBLENDMPS   Z3, Z2, K2, Z8
-	VPADDD      constants_avx512<>+1024(SB), Z8, Z3
-	VPSRLD      $0x17, Z3, Z4
-	VPSUBD      constants_avx512<>+832(SB), Z4, Z4
-	VCVTDQ2PS   Z4, Z4
-	VSUBPS      constants_avx512<>+1088(SB), Z4, Z5
-	VBLENDMPS   Z5, Z4, K2, Z9
-	VPANDD      constants_avx512<>+1152(SB), Z3, Z3
-	VPADDD      constants_avx512<>+1216(SB), Z3, Z3
-	VSUBPS      constants_avx512<>+768(SB), Z3, Z3
-	VADDPS      constants_avx512<>+1280(SB), Z3, Z4
-	VDIVPS      Z4, Z3, Z4
-	VMULPS      Z4, Z4, Z5
-	VMOVUPS     constants_avx512<>+1344(SB), Z6
-	VFMADD231PS constants_avx512<>+1408(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+1472(SB), Z5, Z6
-	VFMADD213PS constants_avx512<>+1536(SB), Z5, Z6
-	VMULPS      Z5, Z6, Z5
-	VMULPS      constants_avx512<>+704(SB), Z3, Z6
-	VMULPS      Z3, Z6, Z6
-	VADDPS      Z5, Z6, Z5
-	VMULPS      Z5, Z4, Z4
-	VFMADD231PS constants_avx512<>+1600(SB), Z9, Z4
-	VSUBPS      Z4, Z6, Z4
-	VSUBPS      Z4, Z3, Z3
-	VFMADD231PS constants_avx512<>+1664(SB), Z9, Z3
-	VCMPPS      $0x11, constants_avx512<>+1728(SB), Z2, K2
-	VMOVUPS     constants_avx512<>+1792(SB), Z4
-	VBLENDMPS   Z4, Z3, K2, Z10
-	VCMPPS      $0x00, constants_avx512<>+1728(SB), Z2, K2
-	VMOVUPS     constants_avx512<>+1856(SB), Z3
-	VBLENDMPS   Z3, Z10, K2, Z11
-	VCMPPS      $0x11, constants_avx512<>+1920(SB), Z2, K2
-	VCMPPS      $0x00, constants_avx512<>+1920(SB), Z2, K3
-	VADDPS      Z2, Z2, Z3
-	VBLENDMPS   Z2, Z3, K3, Z12
-	VBLENDMPS   Z11, Z12, K2, Z13
-	VSUBPS      constants_avx512<>+768(SB), Z2, Z3
-	VSUBPS      Z3, Z1, Z1
-	VDIVPS      Z2, Z1, Z1
-	VADDPS      Z1, Z13, Z1
-	VMOVUPS     constants_avx512<>+1728(SB), Z2
-	VMAXPS      Z0, Z2, Z0
-	VADDPS      Z1, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             DI, DI
+	CMPQ             CX, $0x00
+	CMOVQLT          DI, CX
+	MOVQ             $0x00000010, DI
+	CMPQ             CX, DI
+	CMOVQGT          DI, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z2
+	VCMPPS.BCST      $0x11, constants_avx512<>+896(SB), Z2, K2
+	VMULPS.BCST      constants_avx512<>+960(SB), Z2, Z3
+	VBLENDMPS        Z3, Z2, K2, Z8
+	VPADDD.BCST      constants_avx512<>+1024(SB), Z8, Z3
+	VPSRLD           $0x17, Z3, Z4
+	VPSUBD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VSUBPS.BCST      constants_avx512<>+1088(SB), Z4, Z5
+	VBLENDMPS        Z5, Z4, K2, Z9
+	VPANDD.BCST      constants_avx512<>+1152(SB), Z3, Z3
+	VPADDD.BCST      constants_avx512<>+1216(SB), Z3, Z3
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z3, Z4
+	VDIVPS           Z4, Z3, Z4
+	VMULPS           Z4, Z4, Z5
+	VBROADCASTSS     constants_avx512<>+1344(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+1408(SB), Z5, Z6
+	VFMADD213PS.BCST constants_avx512<>+1472(SB), Z5, Z6
+	VFMADD213PS.BCST constants_avx512<>+1536(SB), Z5, Z6
+	VMULPS           Z5, Z6, Z5
+	VMULPS.BCST      constants_avx512<>+704(SB), Z3, Z6
+	VMULPS           Z3, Z6, Z6
+	VADDPS           Z5, Z6, Z5
+	VMULPS           Z5, Z4, Z4
+	VFMADD231PS.BCST constants_avx512<>+1600(SB), Z9, Z4
+	VSUBPS           Z4, Z6, Z4
+	VSUBPS           Z4, Z3, Z3
+	VFMADD231PS.BCST constants_avx512<>+1664(SB), Z9, Z3
+	VCMPPS.BCST      $0x11, constants_avx512<>+1728(SB), Z2, K2
+	VBROADCASTSS     constants_avx512<>+1792(SB), Z4
+	VBLENDMPS        Z4, Z3, K2, Z10
+	VCMPPS.BCST      $0x00, constants_avx512<>+1728(SB), Z2, K2
+	VBROADCASTSS     constants_avx512<>+1856(SB), Z3
+	VBLENDMPS        Z3, Z10, K2, Z11
+	VCMPPS.BCST      $0x11, constants_avx512<>+1920(SB), Z2, K2
+	VCMPPS.BCST      $0x00, constants_avx512<>+1920(SB), Z2, K3
+	VADDPS           Z2, Z2, Z3
+	VBLENDMPS        Z2, Z3, K3, Z12
+	VBLENDMPS        Z11, Z12, K2, Z13
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z2, Z3
+	VSUBPS           Z3, Z1, Z1
+	VDIVPS           Z2, Z1, Z1
+	VADDPS           Z1, Z13, Z1
+	VBROADCASTSS     constants_avx512<>+1728(SB), Z2
+	VMAXPS           Z0, Z2, Z0
+	VADDPS           Z1, Z0, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2698,36 +2698,36 @@ TEXT ·vecReLUBack_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z0
-	VMOVUPS   (SI)(DX*1), Z1
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS   constants_avx512<>+1728(SB), Z1
-	VBLENDMPS Z0, Z1, K1, Z2
-	VMOVUPS   Z2, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS      (BX)(DX*1), Z0
+	VMOVUPS      (SI)(DX*1), Z1
+	VCMPPS.BCST  $0x1e, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS constants_avx512<>+1728(SB), Z1
+	VBLENDMPS    Z0, Z1, K1, Z2
+	VMOVUPS      Z2, (DI)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R8, R8
-	CMPQ      CX, $0x00
-	CMOVQLT   R8, CX
-	MOVQ      $0x00000010, R8
-	CMPQ      CX, R8
-	CMOVQGT   R8, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z1
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS   constants_avx512<>+1728(SB), Z1
-	VBLENDMPS Z0, Z1, K2, Z3
-	VMOVUPS   Z3, K1, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         R8, R8
+	CMPQ         CX, $0x00
+	CMOVQLT      R8, CX
+	MOVQ         $0x00000010, R8
+	CMPQ         CX, R8
+	CMOVQGT      R8, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z0
+	VMOVUPS.Z    (SI)(DX*1), K1, Z1
+	VCMPPS.BCST  $0x1e, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS constants_avx512<>+1728(SB), Z1
+	VBLENDMPS    Z0, Z1, K2, Z3
+	VMOVUPS      Z3, K1, (DI)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2747,36 +2747,36 @@ TEXT ·vecLeakyBack_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z1
-	VMOVUPS   (SI)(DX*1), Z2
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z2, K1
-	VMULPS    Z0, Z1, Z2
-	VBLENDMPS Z1, Z2, K1, Z3
-	VMOVUPS   Z3, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS     (BX)(DX*1), Z1
+	VMOVUPS     (SI)(DX*1), Z2
+	VCMPPS.BCST $0x1e, constants_avx512<>+1728(SB), Z2, K1
+	VMULPS      Z0, Z1, Z2
+	VBLENDMPS   Z1, Z2, K1, Z3
+	VMOVUPS     Z3, (DI)(DX*1)
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, CX
+	JGE         loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R8, R8
-	CMPQ      CX, $0x00
-	CMOVQLT   R8, CX
-	MOVQ      $0x00000010, R8
-	CMPQ      CX, R8
-	CMOVQGT   R8, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (SI)(DX*1), K1, Z2
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z2, K2
-	VMULPS    Z0, Z1, Z0
-	VBLENDMPS Z1, Z0, K2, Z4
-	VMOVUPS   Z4, K1, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	SUBQ        $0x00, CX
+	XORQ        R8, R8
+	CMPQ        CX, $0x00
+	CMOVQLT     R8, CX
+	MOVQ        $0x00000010, R8
+	CMPQ        CX, R8
+	CMOVQGT     R8, CX
+	MOVQ        (AX)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z1
+	VMOVUPS.Z   (SI)(DX*1), K1, Z2
+	VCMPPS.BCST $0x1e, constants_avx512<>+1728(SB), Z2, K2
+	VMULPS      Z0, Z1, Z0
+	VBLENDMPS   Z1, Z0, K2, Z4
+	VMOVUPS     Z4, K1, (DI)(DX*1)
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2796,38 +2796,38 @@ TEXT ·vecELUBack_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z1
-	VMOVUPS   (SI)(DX*1), Z2
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z2, K1
-	VADDPS    Z0, Z2, Z2
-	VMULPS    Z2, Z1, Z2
-	VBLENDMPS Z1, Z2, K1, Z3
-	VMOVUPS   Z3, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS     (BX)(DX*1), Z1
+	VMOVUPS     (SI)(DX*1), Z2
+	VCMPPS.BCST $0x1e, constants_avx512<>+1728(SB), Z2, K1
+	VADDPS      Z0, Z2, Z2
+	VMULPS      Z2, Z1, Z2
+	VBLENDMPS   Z1, Z2, K1, Z3
+	VMOVUPS     Z3, (DI)(DX*1)
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, CX
+	JGE         loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R8, R8
-	CMPQ      CX, $0x00
-	CMOVQLT   R8, CX
-	MOVQ      $0x00000010, R8
-	CMPQ      CX, R8
-	CMOVQGT   R8, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VMOVUPS.Z (SI)(DX*1), K1, Z2
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z2, K2
-	VADDPS    Z0, Z2, Z0
-	VMULPS    Z0, Z1, Z0
-	VBLENDMPS Z1, Z0, K2, Z4
-	VMOVUPS   Z4, K1, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	SUBQ        $0x00, CX
+	XORQ        R8, R8
+	CMPQ        CX, $0x00
+	CMOVQLT     R8, CX
+	MOVQ        $0x00000010, R8
+	CMPQ        CX, R8
+	CMOVQGT     R8, CX
+	MOVQ        (AX)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z1
+	VMOVUPS.Z   (SI)(DX*1), K1, Z2
+	VCMPPS.BCST $0x1e, constants_avx512<>+1728(SB), Z2, K2
+	VADDPS      Z0, Z2, Z0
+	VMULPS      Z0, Z1, Z0
+	VBLENDMPS   Z1, Z0, K2, Z4
+	VMOVUPS     Z4, K1, (DI)(DX*1)
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2846,38 +2846,38 @@ TEXT ·vecSigmoidBack_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z0
-	VMOVUPS (SI)(DX*1), Z1
-	VMOVUPS constants_avx512<>+768(SB), Z2
-	VSUBPS  Z1, Z2, Z2
-	VMULPS  Z2, Z1, Z1
-	VMULPS  Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(DX*1)
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS      (BX)(DX*1), Z0
+	VMOVUPS      (SI)(DX*1), Z1
+	VBROADCASTSS constants_avx512<>+768(SB), Z2
+	VSUBPS       Z1, Z2, Z2
+	VMULPS       Z2, Z1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (DI)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R8, R8
-	CMPQ      CX, $0x00
-	CMOVQLT   R8, CX
-	MOVQ      $0x00000010, R8
-	CMPQ      CX, R8
-	CMOVQGT   R8, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z1
-	VMOVUPS   constants_avx512<>+768(SB), Z2
-	VSUBPS    Z1, Z2, Z2
-	VMULPS    Z2, Z1, Z1
-	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         R8, R8
+	CMPQ         CX, $0x00
+	CMOVQLT      R8, CX
+	MOVQ         $0x00000010, R8
+	CMPQ         CX, R8
+	CMOVQGT      R8, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z0
+	VMOVUPS.Z    (SI)(DX*1), K1, Z1
+	VBROADCASTSS constants_avx512<>+768(SB), Z2
+	VSUBPS       Z1, Z2, Z2
+	VMULPS       Z2, Z1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (DI)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2896,38 +2896,38 @@ TEXT ·vecTanhBack_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     (SI)(DX*1), Z1
-	VMOVUPS     Z1, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VFMADD213PS constants_avx512<>+768(SB), Z1, Z2
-	VMULPS      Z2, Z0, Z0
-	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          (SI)(DX*1), Z1
+	VMOVUPS          Z1, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VFMADD213PS.BCST constants_avx512<>+768(SB), Z1, Z2
+	VMULPS           Z2, Z0, Z0
+	VMOVUPS          Z0, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS     Z1, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VFMADD213PS constants_avx512<>+768(SB), Z1, Z2
-	VMULPS      Z2, Z0, Z0
-	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             R8, R8
+	CMPQ             CX, $0x00
+	CMOVQLT          R8, CX
+	MOVQ             $0x00000010, R8
+	CMPQ             CX, R8
+	CMOVQGT          R8, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS.Z        (SI)(DX*1), K1, Z1
+	VMOVUPS          Z1, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VFMADD213PS.BCST constants_avx512<>+768(SB), Z1, Z2
+	VMULPS           Z2, Z0, Z0
+	VMOVUPS          Z0, K1, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -2946,204 +2946,204 @@ TEXT ·vecGELUBack_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     (SI)(DX*1), Z3
-	VMOVUPS     64(SI)(DX*1), Z4
-	VMOVUPS     128(SI)(DX*1), Z5
-	VMOVUPS     Z3, Z6
-	VMOVUPS     Z4, Z7
-	VMOVUPS     Z5, Z8
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z7, Z7
-	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
-	VMOVUPS     constants_avx512<>+768(SB), Z14
-	VFMADD231PS constants_avx512<>+2176(SB), Z6, Z14
-	VMOVUPS     constants_avx512<>+768(SB), Z15
-	VFMADD231PS constants_avx512<>+2176(SB), Z7, Z15
-	VMOVUPS     constants_avx512<>+768(SB), Z16
-	VFMADD231PS constants_avx512<>+2176(SB), Z8, Z16
-	VMOVUPS     constants_avx512<>+768(SB), Z17
-	VDIVPS      Z14, Z17, Z14
-	VMOVUPS     constants_avx512<>+768(SB), Z17
-	VDIVPS      Z15, Z17, Z15
-	VMOVUPS     constants_avx512<>+768(SB), Z17
-	VDIVPS      Z16, Z17, Z16
-	VMOVUPS     constants_avx512<>+2240(SB), Z17
-	VFMADD231PS constants_avx512<>+2304(SB), Z14, Z17
-	VMOVUPS     constants_avx512<>+2240(SB), Z18
-	VFMADD231PS constants_avx512<>+2304(SB), Z15, Z18
-	VMOVUPS     constants_avx512<>+2240(SB), Z19
-	VFMADD231PS constants_avx512<>+2304(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2368(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2368(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2368(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2432(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2432(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2432(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2496(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2496(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2496(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2560(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2560(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2560(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2624(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2624(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2624(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2688(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2688(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2688(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2752(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2752(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2752(SB), Z16, Z19
-	VFMADD213PS constants_avx512<>+2816(SB), Z14, Z17
-	VFMADD213PS constants_avx512<>+2816(SB), Z15, Z18
-	VFMADD213PS constants_avx512<>+2816(SB), Z16, Z19
-	VMOVUPS     constants_avx512<>+2880(SB), Z20
-	VMINPS      Z6, Z20, Z6
-	VMOVUPS     constants_avx512<>+2880(SB), Z20
-	VMINPS      Z7, Z20, Z7
-	VMOVUPS     constants_avx512<>+2880(SB), Z20
-	VMINPS      Z8, Z20, Z8
-	VMULPS      constants_avx512<>+2944(SB), Z6, Z20
-	VMULPS      constants_avx512<>+2944(SB), Z7, Z21
-	VMULPS      constants_avx512<>+2944(SB), Z8, Z22
-	VMULPS      Z6, Z20, Z23
-	VMULPS      Z7, Z21, Z24
-	VMULPS      Z8, Z22, Z25
-	VMOVUPS     Z23, Z26
-	VMOVUPS     Z24, Z27
-	VMOVUPS     Z25, Z28
-	VPXORD      constants_avx512<>+2112(SB), Z26, Z26
-	VPXORD      constants_avx512<>+2112(SB), Z27, Z27
-	VPXORD      constants_avx512<>+2112(SB), Z28, Z28
-	VFMADD231PS Z6, Z20, Z26
-	VFMADD231PS Z7, Z21, Z27
-	VFMADD231PS Z8, Z22, Z28
-	VMOVUPS     constants_avx512<>+0(SB), Z6
-	VMINPS      Z23, Z6, Z6
-	VMOVUPS     constants_avx512<>+0(SB), Z7
-	VMINPS      Z24, Z7, Z7
-	VMOVUPS     constants_avx512<>+0(SB), Z8
-	VMINPS      Z25, Z8, Z8
-	VMOVUPS     constants_avx512<>+64(SB), Z20
-	VMAXPS      Z6, Z20, Z6
-	VMOVUPS     constants_avx512<>+64(SB), Z20
-	VMAXPS      Z7, Z20, Z7
-	VMOVUPS     constants_avx512<>+64(SB), Z20
-	VMAXPS      Z8, Z20, Z8
-	VMOVUPS     constants_avx512<>+128(SB), Z20
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z20
-	VMOVUPS     constants_avx512<>+128(SB), Z21
-	VFMADD231PS constants_avx512<>+192(SB), Z7, Z21
-	VMOVUPS     constants_avx512<>+128(SB), Z22
-	VFMADD231PS constants_avx512<>+192(SB), Z8, Z22
-	VSUBPS      constants_avx512<>+128(SB), Z20, Z23
-	VSUBPS      constants_avx512<>+128(SB), Z21, Z24
-	VSUBPS      constants_avx512<>+128(SB), Z22, Z25
-	VFMADD231PS constants_avx512<>+256(SB), Z23, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z24, Z7
-	VFMADD231PS constants_avx512<>+256(SB), Z25, Z8
-	VFMADD231PS constants_avx512<>+320(SB), Z23, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z24, Z7
-	VFMADD231PS constants_avx512<>+320(SB), Z25, Z8
-	VMOVUPS     constants_avx512<>+384(SB), Z23
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z23
-	VMOVUPS     constants_avx512<>+384(SB), Z24
-	VFMADD231PS constants_avx512<>+448(SB), Z7, Z24
-	VMOVUPS     constants_avx512<>+384(SB), Z25
-	VFMADD231PS constants_avx512<>+448(SB), Z8, Z25
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z23
-	VFMADD213PS constants_avx512<>+512(SB), Z7, Z24
-	VFMADD213PS constants_avx512<>+512(SB), Z8, Z25
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z23
-	VFMADD213PS constants_avx512<>+576(SB), Z7, Z24
-	VFMADD213PS constants_avx512<>+576(SB), Z8, Z25
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z23
-	VFMADD213PS constants_avx512<>+640(SB), Z7, Z24
-	VFMADD213PS constants_avx512<>+640(SB), Z8, Z25
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z23
-	VFMADD213PS constants_avx512<>+704(SB), Z7, Z24
-	VFMADD213PS constants_avx512<>+704(SB), Z8, Z25
-	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
-	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
-	VPSUBD      constants_avx512<>+128(SB), Z22, Z22
-	VMULPS      Z6, Z6, Z29
-	VMULPS      Z7, Z7, Z30
-	VMULPS      Z8, Z8, Z31
-	VFMADD231PS Z29, Z23, Z6
-	VFMADD231PS Z30, Z24, Z7
-	VFMADD231PS Z31, Z25, Z8
-	VPSRAD      $0x01, Z20, Z23
-	VPSRAD      $0x01, Z21, Z24
-	VPSRAD      $0x01, Z22, Z25
-	VADDPS      constants_avx512<>+768(SB), Z6, Z6
-	VADDPS      constants_avx512<>+768(SB), Z7, Z7
-	VADDPS      constants_avx512<>+768(SB), Z8, Z8
-	VPADDD      constants_avx512<>+832(SB), Z23, Z29
-	VPADDD      constants_avx512<>+832(SB), Z24, Z30
-	VPADDD      constants_avx512<>+832(SB), Z25, Z31
-	VPSLLD      $0x17, Z29, Z29
-	VPSLLD      $0x17, Z30, Z30
-	VPSLLD      $0x17, Z31, Z31
-	VMULPS      Z29, Z6, Z6
-	VMULPS      Z30, Z7, Z7
-	VMULPS      Z31, Z8, Z8
-	VPSUBD      Z23, Z20, Z20
-	VPSUBD      Z24, Z21, Z21
-	VPSUBD      Z25, Z22, Z22
-	VPADDD      constants_avx512<>+832(SB), Z20, Z20
-	VPADDD      constants_avx512<>+832(SB), Z21, Z21
-	VPADDD      constants_avx512<>+832(SB), Z22, Z22
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VPSLLD      $0x17, Z22, Z22
-	VMULPS      Z20, Z6, Z6
-	VMULPS      Z21, Z7, Z7
-	VMULPS      Z22, Z8, Z8
-	VMOVUPS     Z6, Z20
-	VFMADD231PS Z26, Z6, Z20
-	VMOVUPS     Z7, Z6
-	VFMADD231PS Z27, Z7, Z6
-	VMOVUPS     Z8, Z7
-	VFMADD231PS Z28, Z8, Z7
-	VMULPS      constants_avx512<>+704(SB), Z14, Z8
-	VMULPS      constants_avx512<>+704(SB), Z15, Z14
-	VMULPS      constants_avx512<>+704(SB), Z16, Z15
-	VMULPS      Z17, Z8, Z8
-	VMULPS      Z18, Z14, Z14
-	VMULPS      Z19, Z15, Z15
-	VMULPS      Z20, Z8, Z8
-	VMULPS      Z6, Z14, Z14
-	VMULPS      Z7, Z15, Z15
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K3
-	VMOVUPS     constants_avx512<>+768(SB), Z16
-	VSUBPS      Z8, Z16, Z16
-	VMOVUPS     constants_avx512<>+768(SB), Z17
-	VSUBPS      Z14, Z17, Z17
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VSUBPS      Z15, Z18, Z18
-	VBLENDMPS   Z16, Z8, K1, Z9
-	VBLENDMPS   Z17, Z14, K2, Z10
-	VBLENDMPS   Z18, Z15, K3, Z11
-	VMULPS      constants_avx512<>+3072(SB), Z20, Z8
-	VMULPS      constants_avx512<>+3072(SB), Z6, Z6
-	VMULPS      constants_avx512<>+3072(SB), Z7, Z7
-	VFMADD231PS Z8, Z3, Z9
-	VFMADD231PS Z6, Z4, Z10
-	VFMADD231PS Z7, Z5, Z11
-	VMULPS      Z9, Z0, Z0
-	VMULPS      Z10, Z1, Z1
-	VMULPS      Z11, Z2, Z2
-	VMOVUPS     Z0, (DI)(DX*1)
-	VMOVUPS     Z1, 64(DI)(DX*1)
-	VMOVUPS     Z2, 128(DI)(DX*1)
-	ADDQ        $0x000000c0, DX
-	SUBQ        $0x30, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          (SI)(DX*1), Z3
+	VMOVUPS          64(SI)(DX*1), Z4
+	VMOVUPS          128(SI)(DX*1), Z5
+	VMOVUPS          Z3, Z6
+	VMOVUPS          Z4, Z7
+	VMOVUPS          Z5, Z8
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z7, Z7
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z8, Z8
+	VBROADCASTSS     constants_avx512<>+768(SB), Z14
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z6, Z14
+	VBROADCASTSS     constants_avx512<>+768(SB), Z15
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z7, Z15
+	VBROADCASTSS     constants_avx512<>+768(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z8, Z16
+	VBROADCASTSS     constants_avx512<>+768(SB), Z17
+	VDIVPS           Z14, Z17, Z14
+	VBROADCASTSS     constants_avx512<>+768(SB), Z17
+	VDIVPS           Z15, Z17, Z15
+	VBROADCASTSS     constants_avx512<>+768(SB), Z17
+	VDIVPS           Z16, Z17, Z16
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z14, Z17
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z15, Z18
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z16, Z19
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z14, Z17
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z15, Z18
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z16, Z19
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z20
+	VMINPS           Z6, Z20, Z6
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z20
+	VMINPS           Z7, Z20, Z7
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z20
+	VMINPS           Z8, Z20, Z8
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z6, Z20
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z7, Z21
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z8, Z22
+	VMULPS           Z6, Z20, Z23
+	VMULPS           Z7, Z21, Z24
+	VMULPS           Z8, Z22, Z25
+	VMOVUPS          Z23, Z26
+	VMOVUPS          Z24, Z27
+	VMOVUPS          Z25, Z28
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z26, Z26
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z27, Z27
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z28, Z28
+	VFMADD231PS      Z6, Z20, Z26
+	VFMADD231PS      Z7, Z21, Z27
+	VFMADD231PS      Z8, Z22, Z28
+	VBROADCASTSS     constants_avx512<>+0(SB), Z6
+	VMINPS           Z23, Z6, Z6
+	VBROADCASTSS     constants_avx512<>+0(SB), Z7
+	VMINPS           Z24, Z7, Z7
+	VBROADCASTSS     constants_avx512<>+0(SB), Z8
+	VMINPS           Z25, Z8, Z8
+	VBROADCASTSS     constants_avx512<>+64(SB), Z20
+	VMAXPS           Z6, Z20, Z6
+	VBROADCASTSS     constants_avx512<>+64(SB), Z20
+	VMAXPS           Z7, Z20, Z7
+	VBROADCASTSS     constants_avx512<>+64(SB), Z20
+	VMAXPS           Z8, Z20, Z8
+	VBROADCASTSS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z20
+	VBROADCASTSS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z7, Z21
+	VBROADCASTSS     constants_avx512<>+128(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z8, Z22
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z20, Z23
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z21, Z24
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z22, Z25
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z23, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z24, Z7
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z25, Z8
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z23, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z24, Z7
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z25, Z8
+	VBROADCASTSS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z23
+	VBROADCASTSS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z7, Z24
+	VBROADCASTSS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z8, Z25
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z23
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z7, Z24
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z8, Z25
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z23
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z7, Z24
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z8, Z25
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z23
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z7, Z24
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z8, Z25
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z23
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z7, Z24
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z8, Z25
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z21, Z21
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z22, Z22
+	VMULPS           Z6, Z6, Z29
+	VMULPS           Z7, Z7, Z30
+	VMULPS           Z8, Z8, Z31
+	VFMADD231PS      Z29, Z23, Z6
+	VFMADD231PS      Z30, Z24, Z7
+	VFMADD231PS      Z31, Z25, Z8
+	VPSRAD           $0x01, Z20, Z23
+	VPSRAD           $0x01, Z21, Z24
+	VPSRAD           $0x01, Z22, Z25
+	VADDPS.BCST      constants_avx512<>+768(SB), Z6, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z7, Z7
+	VADDPS.BCST      constants_avx512<>+768(SB), Z8, Z8
+	VPADDD.BCST      constants_avx512<>+832(SB), Z23, Z29
+	VPADDD.BCST      constants_avx512<>+832(SB), Z24, Z30
+	VPADDD.BCST      constants_avx512<>+832(SB), Z25, Z31
+	VPSLLD           $0x17, Z29, Z29
+	VPSLLD           $0x17, Z30, Z30
+	VPSLLD           $0x17, Z31, Z31
+	VMULPS           Z29, Z6, Z6
+	VMULPS           Z30, Z7, Z7
+	VMULPS           Z31, Z8, Z8
+	VPSUBD           Z23, Z20, Z20
+	VPSUBD           Z24, Z21, Z21
+	VPSUBD           Z25, Z22, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z21
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z22
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS           Z20, Z6, Z6
+	VMULPS           Z21, Z7, Z7
+	VMULPS           Z22, Z8, Z8
+	VMOVUPS          Z6, Z20
+	VFMADD231PS      Z26, Z6, Z20
+	VMOVUPS          Z7, Z6
+	VFMADD231PS      Z27, Z7, Z6
+	VMOVUPS          Z8, Z7
+	VFMADD231PS      Z28, Z8, Z7
+	VMULPS.BCST      constants_avx512<>+704(SB), Z14, Z8
+	VMULPS.BCST      constants_avx512<>+704(SB), Z15, Z14
+	VMULPS.BCST      constants_avx512<>+704(SB), Z16, Z15
+	VMULPS           Z17, Z8, Z8
+	VMULPS           Z18, Z14, Z14
+	VMULPS           Z19, Z15, Z15
+	VMULPS           Z20, Z8, Z8
+	VMULPS           Z6, Z14, Z14
+	VMULPS           Z7, Z15, Z15
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z4, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z5, K3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z16
+	VSUBPS           Z8, Z16, Z16
+	VBROADCASTSS     constants_avx512<>+768(SB), Z17
+	VSUBPS           Z14, Z17, Z17
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VSUBPS           Z15, Z18, Z18
+	VBLENDMPS        Z16, Z8, K1, Z9
+	VBLENDMPS        Z17, Z14, K2, Z10
+	VBLENDMPS        Z18, Z15, K3, Z11
+	VMULPS.BCST      constants_avx512<>+3072(SB), Z20, Z8
+	VMULPS.BCST      constants_avx512<>+3072(SB), Z6, Z6
+	VMULPS.BCST      constants_avx512<>+3072(SB), Z7, Z7
+	VFMADD231PS      Z8, Z3, Z9
+	VFMADD231PS      Z6, Z4, Z10
+	VFMADD231PS      Z7, Z5, Z11
+	VMULPS           Z9, Z0, Z0
+	VMULPS           Z10, Z1, Z1
+	VMULPS           Z11, Z2, Z2
+	VMOVUPS          Z0, (DI)(DX*1)
+	VMOVUPS          Z1, 64(DI)(DX*1)
+	VMOVUPS          Z2, 128(DI)(DX*1)
+	ADDQ             $0x000000c0, DX
+	SUBQ             $0x30, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x30, CX
@@ -3151,154 +3151,154 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     (SI)(DX*1), Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VFMADD231PS constants_avx512<>+2176(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VDIVPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+2240(SB), Z4
-	VFMADD231PS constants_avx512<>+2304(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2368(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2432(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2496(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2560(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2624(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2688(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2752(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2816(SB), Z3, Z4
-	VMOVUPS     constants_avx512<>+2880(SB), Z5
-	VMINPS      Z2, Z5, Z2
-	VMULPS      constants_avx512<>+2944(SB), Z2, Z5
-	VMULPS      Z2, Z5, Z6
-	VMOVUPS     Z6, Z7
-	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
-	VFMADD231PS Z2, Z5, Z7
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z6, Z2, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z2, Z5, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z2, Z2, Z8
-	VFMADD231PS Z8, Z6, Z2
-	VPSRAD      $0x01, Z5, Z6
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z6, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z2, Z2
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VMOVUPS     Z2, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMULPS      constants_avx512<>+704(SB), Z3, Z2
-	VMULPS      Z4, Z2, Z2
-	VMULPS      Z5, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VSUBPS      Z2, Z3, Z3
-	VBLENDMPS   Z3, Z2, K1, Z12
-	VMULPS      constants_avx512<>+3072(SB), Z5, Z2
-	VFMADD231PS Z2, Z1, Z12
-	VMULPS      Z12, Z0, Z0
-	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          (SI)(DX*1), Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z2, Z3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z4
+	VDIVPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z3, Z4
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z5
+	VMINPS           Z2, Z5, Z2
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z2, Z5
+	VMULPS           Z2, Z5, Z6
+	VMOVUPS          Z6, Z7
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z7, Z7
+	VFMADD231PS      Z2, Z5, Z7
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z6, Z2, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z5
+	VMAXPS           Z2, Z5, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z5
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z6, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z6, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z6
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS           Z2, Z2, Z8
+	VFMADD231PS      Z8, Z6, Z2
+	VPSRAD           $0x01, Z5, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z6, Z8
+	VPSLLD           $0x17, Z8, Z8
+	VMULPS           Z8, Z2, Z2
+	VPSUBD           Z6, Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VMOVUPS          Z2, Z5
+	VFMADD231PS      Z7, Z2, Z5
+	VMULPS.BCST      constants_avx512<>+704(SB), Z3, Z2
+	VMULPS           Z4, Z2, Z2
+	VMULPS           Z5, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VSUBPS           Z2, Z3, Z3
+	VBLENDMPS        Z3, Z2, K1, Z12
+	VMULPS.BCST      constants_avx512<>+3072(SB), Z5, Z2
+	VFMADD231PS      Z2, Z1, Z12
+	VMULPS           Z12, Z0, Z0
+	VMOVUPS          Z0, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VFMADD231PS constants_avx512<>+2176(SB), Z2, Z3
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VDIVPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+2240(SB), Z4
-	VFMADD231PS constants_avx512<>+2304(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2368(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2432(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2496(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2560(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2624(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2688(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2752(SB), Z3, Z4
-	VFMADD213PS constants_avx512<>+2816(SB), Z3, Z4
-	VMOVUPS     constants_avx512<>+2880(SB), Z5
-	VMINPS      Z2, Z5, Z2
-	VMULPS      constants_avx512<>+2944(SB), Z2, Z5
-	VMULPS      Z2, Z5, Z6
-	VMOVUPS     Z6, Z7
-	VPXORD      constants_avx512<>+2112(SB), Z7, Z7
-	VFMADD231PS Z2, Z5, Z7
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z6, Z2, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z2, Z5, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z2, Z2, Z8
-	VFMADD231PS Z8, Z6, Z2
-	VPSRAD      $0x01, Z5, Z6
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z6, Z8
-	VPSLLD      $0x17, Z8, Z8
-	VMULPS      Z8, Z2, Z2
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VMOVUPS     Z2, Z5
-	VFMADD231PS Z7, Z2, Z5
-	VMULPS      constants_avx512<>+704(SB), Z3, Z2
-	VMULPS      Z4, Z2, Z2
-	VMULPS      Z5, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VSUBPS      Z2, Z3, Z3
-	VBLENDMPS   Z3, Z2, K2, Z13
-	VMULPS      constants_avx512<>+3072(SB), Z5, Z2
-	VFMADD231PS Z2, Z1, Z13
-	VMULPS      Z13, Z0, Z0
-	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             R8, R8
+	CMPQ             CX, $0x00
+	CMOVQLT          R8, CX
+	MOVQ             $0x00000010, R8
+	CMPQ             CX, R8
+	CMOVQGT          R8, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS.Z        (SI)(DX*1), K1, Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+2176(SB), Z2, Z3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z4
+	VDIVPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+2240(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+2304(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2368(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2432(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2496(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2560(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2624(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2688(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2752(SB), Z3, Z4
+	VFMADD213PS.BCST constants_avx512<>+2816(SB), Z3, Z4
+	VBROADCASTSS     constants_avx512<>+2880(SB), Z5
+	VMINPS           Z2, Z5, Z2
+	VMULPS.BCST      constants_avx512<>+2944(SB), Z2, Z5
+	VMULPS           Z2, Z5, Z6
+	VMOVUPS          Z6, Z7
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z7, Z7
+	VFMADD231PS      Z2, Z5, Z7
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z6, Z2, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z5
+	VMAXPS           Z2, Z5, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z5
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z6, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z6, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z6
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z6
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS           Z2, Z2, Z8
+	VFMADD231PS      Z8, Z6, Z2
+	VPSRAD           $0x01, Z5, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z6, Z8
+	VPSLLD           $0x17, Z8, Z8
+	VMULPS           Z8, Z2, Z2
+	VPSUBD           Z6, Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VMOVUPS          Z2, Z5
+	VFMADD231PS      Z7, Z2, Z5
+	VMULPS.BCST      constants_avx512<>+704(SB), Z3, Z2
+	VMULPS           Z4, Z2, Z2
+	VMULPS           Z5, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VSUBPS           Z2, Z3, Z3
+	VBLENDMPS        Z3, Z2, K2, Z13
+	VMULPS.BCST      constants_avx512<>+3072(SB), Z5, Z2
+	VFMADD231PS      Z2, Z1, Z13
+	VMULPS           Z13, Z0, Z0
+	VMOVUPS          Z0, K1, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3317,181 +3317,181 @@ TEXT ·vecSiLUBack_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     192(BX)(DX*1), Z3
-	VMOVUPS     (SI)(DX*1), Z4
-	VMOVUPS     64(SI)(DX*1), Z5
-	VMOVUPS     128(SI)(DX*1), Z6
-	VMOVUPS     192(SI)(DX*1), Z7
-	VMOVUPS     Z4, Z8
-	VMOVUPS     Z5, Z9
-	VMOVUPS     Z6, Z10
-	VMOVUPS     Z7, Z11
-	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
-	VPANDD      constants_avx512<>+1984(SB), Z9, Z9
-	VPANDD      constants_avx512<>+1984(SB), Z10, Z10
-	VPANDD      constants_avx512<>+1984(SB), Z11, Z11
-	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
-	VPXORD      constants_avx512<>+2112(SB), Z9, Z9
-	VPXORD      constants_avx512<>+2112(SB), Z10, Z10
-	VPXORD      constants_avx512<>+2112(SB), Z11, Z11
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z8, Z18, Z8
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z9, Z18, Z9
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z10, Z18, Z10
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z11, Z18, Z11
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z8, Z18, Z8
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z9, Z18, Z9
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z10, Z18, Z10
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z11, Z18, Z11
-	VMOVUPS     constants_avx512<>+128(SB), Z18
-	VFMADD231PS constants_avx512<>+192(SB), Z8, Z18
-	VMOVUPS     constants_avx512<>+128(SB), Z19
-	VFMADD231PS constants_avx512<>+192(SB), Z9, Z19
-	VMOVUPS     constants_avx512<>+128(SB), Z20
-	VFMADD231PS constants_avx512<>+192(SB), Z10, Z20
-	VMOVUPS     constants_avx512<>+128(SB), Z21
-	VFMADD231PS constants_avx512<>+192(SB), Z11, Z21
-	VSUBPS      constants_avx512<>+128(SB), Z18, Z22
-	VSUBPS      constants_avx512<>+128(SB), Z19, Z23
-	VSUBPS      constants_avx512<>+128(SB), Z20, Z24
-	VSUBPS      constants_avx512<>+128(SB), Z21, Z25
-	VFMADD231PS constants_avx512<>+256(SB), Z22, Z8
-	VFMADD231PS constants_avx512<>+256(SB), Z23, Z9
-	VFMADD231PS constants_avx512<>+256(SB), Z24, Z10
-	VFMADD231PS constants_avx512<>+256(SB), Z25, Z11
-	VFMADD231PS constants_avx512<>+320(SB), Z22, Z8
-	VFMADD231PS constants_avx512<>+320(SB), Z23, Z9
-	VFMADD231PS constants_avx512<>+320(SB), Z24, Z10
-	VFMADD231PS constants_avx512<>+320(SB), Z25, Z11
-	VMOVUPS     constants_avx512<>+384(SB), Z22
-	VFMADD231PS constants_avx512<>+448(SB), Z8, Z22
-	VMOVUPS     constants_avx512<>+384(SB), Z23
-	VFMADD231PS constants_avx512<>+448(SB), Z9, Z23
-	VMOVUPS     constants_avx512<>+384(SB), Z24
-	VFMADD231PS constants_avx512<>+448(SB), Z10, Z24
-	VMOVUPS     constants_avx512<>+384(SB), Z25
-	VFMADD231PS constants_avx512<>+448(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+512(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+512(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+512(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+512(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+576(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+576(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+576(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+576(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+640(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+640(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+640(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+640(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+704(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+704(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+704(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+704(SB), Z11, Z25
-	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
-	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
-	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
-	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
-	VMULPS      Z8, Z8, Z26
-	VMULPS      Z9, Z9, Z27
-	VMULPS      Z10, Z10, Z28
-	VMULPS      Z11, Z11, Z29
-	VFMADD231PS Z26, Z22, Z8
-	VFMADD231PS Z27, Z23, Z9
-	VFMADD231PS Z28, Z24, Z10
-	VFMADD231PS Z29, Z25, Z11
-	VPSRAD      $0x01, Z18, Z22
-	VPSRAD      $0x01, Z19, Z23
-	VPSRAD      $0x01, Z20, Z24
-	VPSRAD      $0x01, Z21, Z25
-	VADDPS      constants_avx512<>+768(SB), Z8, Z8
-	VADDPS      constants_avx512<>+768(SB), Z9, Z9
-	VADDPS      constants_avx512<>+768(SB), Z10, Z10
-	VADDPS      constants_avx512<>+768(SB), Z11, Z11
-	VPADDD      constants_avx512<>+832(SB), Z22, Z26
-	VPADDD      constants_avx512<>+832(SB), Z23, Z27
-	VPADDD      constants_avx512<>+832(SB), Z24, Z28
-	VPADDD      constants_avx512<>+832(SB), Z25, Z29
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VPSLLD      $0x17, Z28, Z28
-	VPSLLD      $0x17, Z29, Z29
-	VMULPS      Z26, Z8, Z8
-	VMULPS      Z27, Z9, Z9
-	VMULPS      Z28, Z10, Z10
-	VMULPS      Z29, Z11, Z11
-	VPSUBD      Z22, Z18, Z18
-	VPSUBD      Z23, Z19, Z19
-	VPSUBD      Z24, Z20, Z20
-	VPSUBD      Z25, Z21, Z21
-	VPADDD      constants_avx512<>+832(SB), Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z19, Z19
-	VPADDD      constants_avx512<>+832(SB), Z20, Z20
-	VPADDD      constants_avx512<>+832(SB), Z21, Z21
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VMULPS      Z18, Z8, Z8
-	VMULPS      Z19, Z9, Z9
-	VMULPS      Z20, Z10, Z10
-	VMULPS      Z21, Z11, Z11
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z6, K3
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z7, K4
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VBLENDMPS   Z18, Z8, K1, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VBLENDMPS   Z18, Z9, K2, Z13
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VBLENDMPS   Z18, Z10, K3, Z14
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VBLENDMPS   Z18, Z11, K4, Z15
-	VADDPS      constants_avx512<>+768(SB), Z8, Z8
-	VADDPS      constants_avx512<>+768(SB), Z9, Z9
-	VADDPS      constants_avx512<>+768(SB), Z10, Z10
-	VADDPS      constants_avx512<>+768(SB), Z11, Z11
-	VDIVPS      Z8, Z12, Z8
-	VDIVPS      Z9, Z13, Z9
-	VDIVPS      Z10, Z14, Z10
-	VDIVPS      Z11, Z15, Z11
-	VMULPS      Z8, Z4, Z4
-	VMULPS      Z9, Z5, Z5
-	VMULPS      Z10, Z6, Z6
-	VMULPS      Z11, Z7, Z7
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VSUBPS      Z8, Z18, Z18
-	VMOVUPS     constants_avx512<>+768(SB), Z19
-	VSUBPS      Z9, Z19, Z19
-	VMOVUPS     constants_avx512<>+768(SB), Z20
-	VSUBPS      Z10, Z20, Z20
-	VMOVUPS     constants_avx512<>+768(SB), Z21
-	VSUBPS      Z11, Z21, Z21
-	VFMADD231PS Z18, Z4, Z8
-	VFMADD231PS Z19, Z5, Z9
-	VFMADD231PS Z20, Z6, Z10
-	VFMADD231PS Z21, Z7, Z11
-	VMULPS      Z8, Z0, Z0
-	VMULPS      Z9, Z1, Z1
-	VMULPS      Z10, Z2, Z2
-	VMULPS      Z11, Z3, Z3
-	VMOVUPS     Z0, (DI)(DX*1)
-	VMOVUPS     Z1, 64(DI)(DX*1)
-	VMOVUPS     Z2, 128(DI)(DX*1)
-	VMOVUPS     Z3, 192(DI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          192(BX)(DX*1), Z3
+	VMOVUPS          (SI)(DX*1), Z4
+	VMOVUPS          64(SI)(DX*1), Z5
+	VMOVUPS          128(SI)(DX*1), Z6
+	VMOVUPS          192(SI)(DX*1), Z7
+	VMOVUPS          Z4, Z8
+	VMOVUPS          Z5, Z9
+	VMOVUPS          Z6, Z10
+	VMOVUPS          Z7, Z11
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z8, Z8
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z9, Z9
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z10, Z10
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z11, Z11
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z8, Z8
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z9, Z9
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z10, Z10
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z11, Z11
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z8, Z18, Z8
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z9, Z18, Z9
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z10, Z18, Z10
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z11, Z18, Z11
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z8, Z18, Z8
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z9, Z18, Z9
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z10, Z18, Z10
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z11, Z18, Z11
+	VBROADCASTSS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z8, Z18
+	VBROADCASTSS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z9, Z19
+	VBROADCASTSS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z10, Z20
+	VBROADCASTSS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z11, Z21
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z18, Z22
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z19, Z23
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z20, Z24
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z21, Z25
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z22, Z8
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z23, Z9
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z24, Z10
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z25, Z11
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z22, Z8
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z23, Z9
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z24, Z10
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z25, Z11
+	VBROADCASTSS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z8, Z22
+	VBROADCASTSS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z9, Z23
+	VBROADCASTSS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z10, Z24
+	VBROADCASTSS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z11, Z25
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z19, Z19
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS           Z8, Z8, Z26
+	VMULPS           Z9, Z9, Z27
+	VMULPS           Z10, Z10, Z28
+	VMULPS           Z11, Z11, Z29
+	VFMADD231PS      Z26, Z22, Z8
+	VFMADD231PS      Z27, Z23, Z9
+	VFMADD231PS      Z28, Z24, Z10
+	VFMADD231PS      Z29, Z25, Z11
+	VPSRAD           $0x01, Z18, Z22
+	VPSRAD           $0x01, Z19, Z23
+	VPSRAD           $0x01, Z20, Z24
+	VPSRAD           $0x01, Z21, Z25
+	VADDPS.BCST      constants_avx512<>+768(SB), Z8, Z8
+	VADDPS.BCST      constants_avx512<>+768(SB), Z9, Z9
+	VADDPS.BCST      constants_avx512<>+768(SB), Z10, Z10
+	VADDPS.BCST      constants_avx512<>+768(SB), Z11, Z11
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z23, Z27
+	VPADDD.BCST      constants_avx512<>+832(SB), Z24, Z28
+	VPADDD.BCST      constants_avx512<>+832(SB), Z25, Z29
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VPSLLD           $0x17, Z28, Z28
+	VPSLLD           $0x17, Z29, Z29
+	VMULPS           Z26, Z8, Z8
+	VMULPS           Z27, Z9, Z9
+	VMULPS           Z28, Z10, Z10
+	VMULPS           Z29, Z11, Z11
+	VPSUBD           Z22, Z18, Z18
+	VPSUBD           Z23, Z19, Z19
+	VPSUBD           Z24, Z20, Z20
+	VPSUBD           Z25, Z21, Z21
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z19, Z19
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
+	VMULPS           Z18, Z8, Z8
+	VMULPS           Z19, Z9, Z9
+	VMULPS           Z20, Z10, Z10
+	VMULPS           Z21, Z11, Z11
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z4, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z5, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z6, K3
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z7, K4
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS        Z18, Z8, K1, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS        Z18, Z9, K2, Z13
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS        Z18, Z10, K3, Z14
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS        Z18, Z11, K4, Z15
+	VADDPS.BCST      constants_avx512<>+768(SB), Z8, Z8
+	VADDPS.BCST      constants_avx512<>+768(SB), Z9, Z9
+	VADDPS.BCST      constants_avx512<>+768(SB), Z10, Z10
+	VADDPS.BCST      constants_avx512<>+768(SB), Z11, Z11
+	VDIVPS           Z8, Z12, Z8
+	VDIVPS           Z9, Z13, Z9
+	VDIVPS           Z10, Z14, Z10
+	VDIVPS           Z11, Z15, Z11
+	VMULPS           Z8, Z4, Z4
+	VMULPS           Z9, Z5, Z5
+	VMULPS           Z10, Z6, Z6
+	VMULPS           Z11, Z7, Z7
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VSUBPS           Z8, Z18, Z18
+	VBROADCASTSS     constants_avx512<>+768(SB), Z19
+	VSUBPS           Z9, Z19, Z19
+	VBROADCASTSS     constants_avx512<>+768(SB), Z20
+	VSUBPS           Z10, Z20, Z20
+	VBROADCASTSS     constants_avx512<>+768(SB), Z21
+	VSUBPS           Z11, Z21, Z21
+	VFMADD231PS      Z18, Z4, Z8
+	VFMADD231PS      Z19, Z5, Z9
+	VFMADD231PS      Z20, Z6, Z10
+	VFMADD231PS      Z21, Z7, Z11
+	VMULPS           Z8, Z0, Z0
+	VMULPS           Z9, Z1, Z1
+	VMULPS           Z10, Z2, Z2
+	VMULPS           Z11, Z3, Z3
+	VMOVUPS          Z0, (DI)(DX*1)
+	VMOVUPS          Z1, 64(DI)(DX*1)
+	VMOVUPS          Z2, 128(DI)(DX*1)
+	VMOVUPS          Z3, 192(DI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -3499,110 +3499,110 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     (SI)(DX*1), Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z2, K1, Z16
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VDIVPS      Z2, Z16, Z2
-	VMULPS      Z2, Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VSUBPS      Z2, Z3, Z3
-	VFMADD231PS Z3, Z1, Z2
-	VMULPS      Z2, Z0, Z0
-	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          (SI)(DX*1), Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z2, K1, Z16
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VDIVPS           Z2, Z16, Z2
+	VMULPS           Z2, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VSUBPS           Z2, Z3, Z3
+	VFMADD231PS      Z3, Z1, Z2
+	VMULPS           Z2, Z0, Z0
+	VMOVUPS          Z0, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z2, K2, Z17
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VDIVPS      Z2, Z17, Z2
-	VMULPS      Z2, Z1, Z1
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VSUBPS      Z2, Z3, Z3
-	VFMADD231PS Z3, Z1, Z2
-	VMULPS      Z2, Z0, Z0
-	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             R8, R8
+	CMPQ             CX, $0x00
+	CMOVQLT          R8, CX
+	MOVQ             $0x00000010, R8
+	CMPQ             CX, R8
+	CMOVQGT          R8, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS.Z        (SI)(DX*1), K1, Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z2, K2, Z17
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VDIVPS           Z2, Z17, Z2
+	VMULPS           Z2, Z1, Z1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VSUBPS           Z2, Z3, Z3
+	VFMADD231PS      Z3, Z1, Z2
+	VMULPS           Z2, Z0, Z0
+	VMOVUPS          Z0, K1, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -3621,165 +3621,165 @@ TEXT ·vecSoftplusBack_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     192(BX)(DX*1), Z3
-	VMOVUPS     (SI)(DX*1), Z4
-	VMOVUPS     64(SI)(DX*1), Z5
-	VMOVUPS     128(SI)(DX*1), Z6
-	VMOVUPS     192(SI)(DX*1), Z7
-	VMOVUPS     Z4, Z8
-	VMOVUPS     Z5, Z9
-	VMOVUPS     Z6, Z10
-	VMOVUPS     Z7, Z11
-	VPANDD      constants_avx512<>+1984(SB), Z8, Z8
-	VPANDD      constants_avx512<>+1984(SB), Z9, Z9
-	VPANDD      constants_avx512<>+1984(SB), Z10, Z10
-	VPANDD      constants_avx512<>+1984(SB), Z11, Z11
-	VPXORD      constants_avx512<>+2112(SB), Z8, Z8
-	VPXORD      constants_avx512<>+2112(SB), Z9, Z9
-	VPXORD      constants_avx512<>+2112(SB), Z10, Z10
-	VPXORD      constants_avx512<>+2112(SB), Z11, Z11
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z8, Z18, Z8
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z9, Z18, Z9
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z10, Z18, Z10
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z11, Z18, Z11
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z8, Z18, Z8
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z9, Z18, Z9
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z10, Z18, Z10
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z11, Z18, Z11
-	VMOVUPS     constants_avx512<>+128(SB), Z18
-	VFMADD231PS constants_avx512<>+192(SB), Z8, Z18
-	VMOVUPS     constants_avx512<>+128(SB), Z19
-	VFMADD231PS constants_avx512<>+192(SB), Z9, Z19
-	VMOVUPS     constants_avx512<>+128(SB), Z20
-	VFMADD231PS constants_avx512<>+192(SB), Z10, Z20
-	VMOVUPS     constants_avx512<>+128(SB), Z21
-	VFMADD231PS constants_avx512<>+192(SB), Z11, Z21
-	VSUBPS      constants_avx512<>+128(SB), Z18, Z22
-	VSUBPS      constants_avx512<>+128(SB), Z19, Z23
-	VSUBPS      constants_avx512<>+128(SB), Z20, Z24
-	VSUBPS      constants_avx512<>+128(SB), Z21, Z25
-	VFMADD231PS constants_avx512<>+256(SB), Z22, Z8
-	VFMADD231PS constants_avx512<>+256(SB), Z23, Z9
-	VFMADD231PS constants_avx512<>+256(SB), Z24, Z10
-	VFMADD231PS constants_avx512<>+256(SB), Z25, Z11
-	VFMADD231PS constants_avx512<>+320(SB), Z22, Z8
-	VFMADD231PS constants_avx512<>+320(SB), Z23, Z9
-	VFMADD231PS constants_avx512<>+320(SB), Z24, Z10
-	VFMADD231PS constants_avx512<>+320(SB), Z25, Z11
-	VMOVUPS     constants_avx512<>+384(SB), Z22
-	VFMADD231PS constants_avx512<>+448(SB), Z8, Z22
-	VMOVUPS     constants_avx512<>+384(SB), Z23
-	VFMADD231PS constants_avx512<>+448(SB), Z9, Z23
-	VMOVUPS     constants_avx512<>+384(SB), Z24
-	VFMADD231PS constants_avx512<>+448(SB), Z10, Z24
-	VMOVUPS     constants_avx512<>+384(SB), Z25
-	VFMADD231PS constants_avx512<>+448(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+512(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+512(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+512(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+512(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+576(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+576(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+576(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+576(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+640(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+640(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+640(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+640(SB), Z11, Z25
-	VFMADD213PS constants_avx512<>+704(SB), Z8, Z22
-	VFMADD213PS constants_avx512<>+704(SB), Z9, Z23
-	VFMADD213PS constants_avx512<>+704(SB), Z10, Z24
-	VFMADD213PS constants_avx512<>+704(SB), Z11, Z25
-	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
-	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
-	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
-	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
-	VMULPS      Z8, Z8, Z26
-	VMULPS      Z9, Z9, Z27
-	VMULPS      Z10, Z10, Z28
-	VMULPS      Z11, Z11, Z29
-	VFMADD231PS Z26, Z22, Z8
-	VFMADD231PS Z27, Z23, Z9
-	VFMADD231PS Z28, Z24, Z10
-	VFMADD231PS Z29, Z25, Z11
-	VPSRAD      $0x01, Z18, Z22
-	VPSRAD      $0x01, Z19, Z23
-	VPSRAD      $0x01, Z20, Z24
-	VPSRAD      $0x01, Z21, Z25
-	VADDPS      constants_avx512<>+768(SB), Z8, Z8
-	VADDPS      constants_avx512<>+768(SB), Z9, Z9
-	VADDPS      constants_avx512<>+768(SB), Z10, Z10
-	VADDPS      constants_avx512<>+768(SB), Z11, Z11
-	VPADDD      constants_avx512<>+832(SB), Z22, Z26
-	VPADDD      constants_avx512<>+832(SB), Z23, Z27
-	VPADDD      constants_avx512<>+832(SB), Z24, Z28
-	VPADDD      constants_avx512<>+832(SB), Z25, Z29
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VPSLLD      $0x17, Z28, Z28
-	VPSLLD      $0x17, Z29, Z29
-	VMULPS      Z26, Z8, Z8
-	VMULPS      Z27, Z9, Z9
-	VMULPS      Z28, Z10, Z10
-	VMULPS      Z29, Z11, Z11
-	VPSUBD      Z22, Z18, Z18
-	VPSUBD      Z23, Z19, Z19
-	VPSUBD      Z24, Z20, Z20
-	VPSUBD      Z25, Z21, Z21
-	VPADDD      constants_avx512<>+832(SB), Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z19, Z19
-	VPADDD      constants_avx512<>+832(SB), Z20, Z20
-	VPADDD      constants_avx512<>+832(SB), Z21, Z21
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VMULPS      Z18, Z8, Z8
-	VMULPS      Z19, Z9, Z9
-	VMULPS      Z20, Z10, Z10
-	VMULPS      Z21, Z11, Z11
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z6, K3
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z7, K4
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VBLENDMPS   Z4, Z8, K1, Z12
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VBLENDMPS   Z4, Z9, K2, Z13
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VBLENDMPS   Z4, Z10, K3, Z14
-	VMOVUPS     constants_avx512<>+768(SB), Z4
-	VBLENDMPS   Z4, Z11, K4, Z15
-	VADDPS      constants_avx512<>+768(SB), Z8, Z4
-	VADDPS      constants_avx512<>+768(SB), Z9, Z5
-	VADDPS      constants_avx512<>+768(SB), Z10, Z6
-	VADDPS      constants_avx512<>+768(SB), Z11, Z7
-	VDIVPS      Z4, Z12, Z4
-	VDIVPS      Z5, Z13, Z5
-	VDIVPS      Z6, Z14, Z6
-	VDIVPS      Z7, Z15, Z7
-	VMULPS      Z4, Z0, Z0
-	VMULPS      Z5, Z1, Z1
-	VMULPS      Z6, Z2, Z2
-	VMULPS      Z7, Z3, Z3
-	VMOVUPS     Z0, (DI)(DX*1)
-	VMOVUPS     Z1, 64(DI)(DX*1)
-	VMOVUPS     Z2, 128(DI)(DX*1)
-	VMOVUPS     Z3, 192(DI)(DX*1)
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          192(BX)(DX*1), Z3
+	VMOVUPS          (SI)(DX*1), Z4
+	VMOVUPS          64(SI)(DX*1), Z5
+	VMOVUPS          128(SI)(DX*1), Z6
+	VMOVUPS          192(SI)(DX*1), Z7
+	VMOVUPS          Z4, Z8
+	VMOVUPS          Z5, Z9
+	VMOVUPS          Z6, Z10
+	VMOVUPS          Z7, Z11
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z8, Z8
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z9, Z9
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z10, Z10
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z11, Z11
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z8, Z8
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z9, Z9
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z10, Z10
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z11, Z11
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z8, Z18, Z8
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z9, Z18, Z9
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z10, Z18, Z10
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z11, Z18, Z11
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z8, Z18, Z8
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z9, Z18, Z9
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z10, Z18, Z10
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z11, Z18, Z11
+	VBROADCASTSS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z8, Z18
+	VBROADCASTSS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z9, Z19
+	VBROADCASTSS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z10, Z20
+	VBROADCASTSS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z11, Z21
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z18, Z22
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z19, Z23
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z20, Z24
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z21, Z25
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z22, Z8
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z23, Z9
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z24, Z10
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z25, Z11
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z22, Z8
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z23, Z9
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z24, Z10
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z25, Z11
+	VBROADCASTSS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z8, Z22
+	VBROADCASTSS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z9, Z23
+	VBROADCASTSS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z10, Z24
+	VBROADCASTSS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z11, Z25
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z8, Z22
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z9, Z23
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z10, Z24
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z11, Z25
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z19, Z19
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS           Z8, Z8, Z26
+	VMULPS           Z9, Z9, Z27
+	VMULPS           Z10, Z10, Z28
+	VMULPS           Z11, Z11, Z29
+	VFMADD231PS      Z26, Z22, Z8
+	VFMADD231PS      Z27, Z23, Z9
+	VFMADD231PS      Z28, Z24, Z10
+	VFMADD231PS      Z29, Z25, Z11
+	VPSRAD           $0x01, Z18, Z22
+	VPSRAD           $0x01, Z19, Z23
+	VPSRAD           $0x01, Z20, Z24
+	VPSRAD           $0x01, Z21, Z25
+	VADDPS.BCST      constants_avx512<>+768(SB), Z8, Z8
+	VADDPS.BCST      constants_avx512<>+768(SB), Z9, Z9
+	VADDPS.BCST      constants_avx512<>+768(SB), Z10, Z10
+	VADDPS.BCST      constants_avx512<>+768(SB), Z11, Z11
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z23, Z27
+	VPADDD.BCST      constants_avx512<>+832(SB), Z24, Z28
+	VPADDD.BCST      constants_avx512<>+832(SB), Z25, Z29
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VPSLLD           $0x17, Z28, Z28
+	VPSLLD           $0x17, Z29, Z29
+	VMULPS           Z26, Z8, Z8
+	VMULPS           Z27, Z9, Z9
+	VMULPS           Z28, Z10, Z10
+	VMULPS           Z29, Z11, Z11
+	VPSUBD           Z22, Z18, Z18
+	VPSUBD           Z23, Z19, Z19
+	VPSUBD           Z24, Z20, Z20
+	VPSUBD           Z25, Z21, Z21
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z19, Z19
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
+	VMULPS           Z18, Z8, Z8
+	VMULPS           Z19, Z9, Z9
+	VMULPS           Z20, Z10, Z10
+	VMULPS           Z21, Z11, Z11
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z4, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z5, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z6, K3
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z7, K4
+	VBROADCASTSS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS        Z4, Z8, K1, Z12
+	VBROADCASTSS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS        Z4, Z9, K2, Z13
+	VBROADCASTSS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS        Z4, Z10, K3, Z14
+	VBROADCASTSS     constants_avx512<>+768(SB), Z4
+	VBLENDMPS        Z4, Z11, K4, Z15
+	VADDPS.BCST      constants_avx512<>+768(SB), Z8, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z9, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z10, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z11, Z7
+	VDIVPS           Z4, Z12, Z4
+	VDIVPS           Z5, Z13, Z5
+	VDIVPS           Z6, Z14, Z6
+	VDIVPS           Z7, Z15, Z7
+	VMULPS           Z4, Z0, Z0
+	VMULPS           Z5, Z1, Z1
+	VMULPS           Z6, Z2, Z2
+	VMULPS           Z7, Z3, Z3
+	VMOVUPS          Z0, (DI)(DX*1)
+	VMOVUPS          Z1, 64(DI)(DX*1)
+	VMOVUPS          Z2, 128(DI)(DX*1)
+	VMOVUPS          Z3, 192(DI)(DX*1)
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -3787,102 +3787,102 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     (SI)(DX*1), Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K1, Z16
-	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z16, Z1
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z0, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          (SI)(DX*1), Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS        Z1, Z2, K1, Z16
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS           Z1, Z16, Z1
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K2, Z17
-	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z17, Z1
-	VMULPS      Z1, Z0, Z0
-	VMOVUPS     Z0, K1, (DI)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             R8, R8
+	CMPQ             CX, $0x00
+	CMOVQLT          R8, CX
+	MOVQ             $0x00000010, R8
+	CMPQ             CX, R8
+	CMOVQGT          R8, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS.Z        (SI)(DX*1), K1, Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS        Z1, Z2, K2, Z17
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS           Z1, Z17, Z1
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, K1, (DI)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4029,32 +4029,32 @@ TEXT ·vecMaxAbs_avx512(SB), $0-8
 	JLT     rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z1
-	VPANDD  constants_avx512<>+1984(SB), Z1, Z1
-	VPMAXSD Z1, Z0, Z0
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS     (BX)(DX*1), Z1
+	VPANDD.BCST constants_avx512<>+1984(SB), Z1, Z1
+	VPMAXSD     Z1, Z0, Z0
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, CX
+	JGE         loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), SI
-	SUBQ      $0x00, CX
-	XORQ      DI, DI
-	CMPQ      CX, $0x00
-	CMOVQLT   DI, CX
-	MOVQ      $0x00000010, DI
-	CMPQ      CX, DI
-	CMOVQGT   DI, CX
-	MOVQ      (SI)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z1
-	VPANDD    constants_avx512<>+1984(SB), Z1, Z1
-	VMOVUPS   Z0, Z2
-	VPMAXSD   Z1, Z2, Z2
-	VBLENDMPS Z2, Z0, K1, Z0
-	ADDQ      $0x00000040, DX
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), SI
+	SUBQ        $0x00, CX
+	XORQ        DI, DI
+	CMPQ        CX, $0x00
+	CMOVQLT     DI, CX
+	MOVQ        $0x00000010, DI
+	CMPQ        CX, DI
+	CMOVQGT     DI, CX
+	MOVQ        (SI)(CX*8), CX
+	KMOVW       (CX), K1
+	VMOVUPS.Z   (BX)(DX*1), K1, Z1
+	VPANDD.BCST constants_avx512<>+1984(SB), Z1, Z1
+	VMOVUPS     Z0, Z2
+	VPMAXSD     Z1, Z2, Z2
+	VBLENDMPS   Z2, Z0, K1, Z0
+	ADDQ        $0x00000040, DX
 
 done:
 	VMOVUPS Z0, 160(AX)
@@ -4075,133 +4075,133 @@ TEXT ·vecExpSum_avx512(SB), $0-8
 	JLT          few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z2
-	VMOVUPS     64(BX)(DX*1), Z3
-	VMOVUPS     128(BX)(DX*1), Z4
-	VMOVUPS     192(BX)(DX*1), Z5
-	VSUBPS      Z0, Z2, Z2
-	VSUBPS      Z0, Z3, Z3
-	VSUBPS      Z0, Z4, Z4
-	VSUBPS      Z0, Z5, Z5
-	VMOVUPS     constants_avx512<>+0(SB), Z6
-	VMINPS      Z2, Z6, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z6
-	VMINPS      Z3, Z6, Z3
-	VMOVUPS     constants_avx512<>+0(SB), Z6
-	VMINPS      Z4, Z6, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z6
-	VMINPS      Z5, Z6, Z5
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z2, Z6, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z3, Z6, Z3
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z4, Z6, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z6
-	VMAXPS      Z5, Z6, Z5
-	VMOVUPS     constants_avx512<>+128(SB), Z6
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z6
-	VMOVUPS     constants_avx512<>+128(SB), Z7
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z7
-	VMOVUPS     constants_avx512<>+128(SB), Z8
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z8
-	VMOVUPS     constants_avx512<>+128(SB), Z9
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z9
-	VSUBPS      constants_avx512<>+128(SB), Z6, Z10
-	VSUBPS      constants_avx512<>+128(SB), Z7, Z11
-	VSUBPS      constants_avx512<>+128(SB), Z8, Z12
-	VSUBPS      constants_avx512<>+128(SB), Z9, Z13
-	VFMADD231PS constants_avx512<>+256(SB), Z10, Z2
-	VFMADD231PS constants_avx512<>+256(SB), Z11, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z12, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z13, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z10, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z11, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z12, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z13, Z5
-	VMOVUPS     constants_avx512<>+384(SB), Z10
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z10
-	VMOVUPS     constants_avx512<>+384(SB), Z11
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z11
-	VMOVUPS     constants_avx512<>+384(SB), Z12
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z12
-	VMOVUPS     constants_avx512<>+384(SB), Z13
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z13
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z10
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z11
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z12
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z13
-	VPSUBD      constants_avx512<>+128(SB), Z6, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
-	VPSUBD      constants_avx512<>+128(SB), Z8, Z8
-	VPSUBD      constants_avx512<>+128(SB), Z9, Z9
-	VMULPS      Z2, Z2, Z14
-	VMULPS      Z3, Z3, Z15
-	VMULPS      Z4, Z4, Z16
-	VMULPS      Z5, Z5, Z17
-	VFMADD231PS Z14, Z10, Z2
-	VFMADD231PS Z15, Z11, Z3
-	VFMADD231PS Z16, Z12, Z4
-	VFMADD231PS Z17, Z13, Z5
-	VPSRAD      $0x01, Z6, Z10
-	VPSRAD      $0x01, Z7, Z11
-	VPSRAD      $0x01, Z8, Z12
-	VPSRAD      $0x01, Z9, Z13
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VADDPS      constants_avx512<>+768(SB), Z3, Z3
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z10, Z14
-	VPADDD      constants_avx512<>+832(SB), Z11, Z15
-	VPADDD      constants_avx512<>+832(SB), Z12, Z16
-	VPADDD      constants_avx512<>+832(SB), Z13, Z17
-	VPSLLD      $0x17, Z14, Z14
-	VPSLLD      $0x17, Z15, Z15
-	VPSLLD      $0x17, Z16, Z16
-	VPSLLD      $0x17, Z17, Z17
-	VMULPS      Z14, Z2, Z2
-	VMULPS      Z15, Z3, Z3
-	VMULPS      Z16, Z4, Z4
-	VMULPS      Z17, Z5, Z5
-	VPSUBD      Z10, Z6, Z6
-	VPSUBD      Z11, Z7, Z7
-	VPSUBD      Z12, Z8, Z8
-	VPSUBD      Z13, Z9, Z9
-	VPADDD      constants_avx512<>+832(SB), Z6, Z6
-	VPADDD      constants_avx512<>+832(SB), Z7, Z7
-	VPADDD      constants_avx512<>+832(SB), Z8, Z8
-	VPADDD      constants_avx512<>+832(SB), Z9, Z9
-	VPSLLD      $0x17, Z6, Z6
-	VPSLLD      $0x17, Z7, Z7
-	VPSLLD      $0x17, Z8, Z8
-	VPSLLD      $0x17, Z9, Z9
-	VMULPS      Z6, Z2, Z2
-	VMULPS      Z7, Z3, Z3
-	VMULPS      Z8, Z4, Z4
-	VMULPS      Z9, Z5, Z5
-	VMOVUPS     Z2, (SI)(DX*1)
-	VADDPS      Z2, Z1, Z1
-	VMOVUPS     Z3, 64(SI)(DX*1)
-	VADDPS      Z3, Z1, Z1
-	VMOVUPS     Z4, 128(SI)(DX*1)
-	VADDPS      Z4, Z1, Z1
-	VMOVUPS     Z5, 192(SI)(DX*1)
-	VADDPS      Z5, Z1, Z1
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x40, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z2
+	VMOVUPS          64(BX)(DX*1), Z3
+	VMOVUPS          128(BX)(DX*1), Z4
+	VMOVUPS          192(BX)(DX*1), Z5
+	VSUBPS           Z0, Z2, Z2
+	VSUBPS           Z0, Z3, Z3
+	VSUBPS           Z0, Z4, Z4
+	VSUBPS           Z0, Z5, Z5
+	VBROADCASTSS     constants_avx512<>+0(SB), Z6
+	VMINPS           Z2, Z6, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z6
+	VMINPS           Z3, Z6, Z3
+	VBROADCASTSS     constants_avx512<>+0(SB), Z6
+	VMINPS           Z4, Z6, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z6
+	VMINPS           Z5, Z6, Z5
+	VBROADCASTSS     constants_avx512<>+64(SB), Z6
+	VMAXPS           Z2, Z6, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z6
+	VMAXPS           Z3, Z6, Z3
+	VBROADCASTSS     constants_avx512<>+64(SB), Z6
+	VMAXPS           Z4, Z6, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z6
+	VMAXPS           Z5, Z6, Z5
+	VBROADCASTSS     constants_avx512<>+128(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z6
+	VBROADCASTSS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z7
+	VBROADCASTSS     constants_avx512<>+128(SB), Z8
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z8
+	VBROADCASTSS     constants_avx512<>+128(SB), Z9
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z9
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z6, Z10
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z7, Z11
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z8, Z12
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z9, Z13
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z10, Z2
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z11, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z12, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z13, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z10, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z11, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z12, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z13, Z5
+	VBROADCASTSS     constants_avx512<>+384(SB), Z10
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z10
+	VBROADCASTSS     constants_avx512<>+384(SB), Z11
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z11
+	VBROADCASTSS     constants_avx512<>+384(SB), Z12
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z12
+	VBROADCASTSS     constants_avx512<>+384(SB), Z13
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z13
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z10
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z11
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z12
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z13
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z6, Z6
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z7, Z7
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z8, Z8
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z9, Z9
+	VMULPS           Z2, Z2, Z14
+	VMULPS           Z3, Z3, Z15
+	VMULPS           Z4, Z4, Z16
+	VMULPS           Z5, Z5, Z17
+	VFMADD231PS      Z14, Z10, Z2
+	VFMADD231PS      Z15, Z11, Z3
+	VFMADD231PS      Z16, Z12, Z4
+	VFMADD231PS      Z17, Z13, Z5
+	VPSRAD           $0x01, Z6, Z10
+	VPSRAD           $0x01, Z7, Z11
+	VPSRAD           $0x01, Z8, Z12
+	VPSRAD           $0x01, Z9, Z13
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z10, Z14
+	VPADDD.BCST      constants_avx512<>+832(SB), Z11, Z15
+	VPADDD.BCST      constants_avx512<>+832(SB), Z12, Z16
+	VPADDD.BCST      constants_avx512<>+832(SB), Z13, Z17
+	VPSLLD           $0x17, Z14, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS           Z14, Z2, Z2
+	VMULPS           Z15, Z3, Z3
+	VMULPS           Z16, Z4, Z4
+	VMULPS           Z17, Z5, Z5
+	VPSUBD           Z10, Z6, Z6
+	VPSUBD           Z11, Z7, Z7
+	VPSUBD           Z12, Z8, Z8
+	VPSUBD           Z13, Z9, Z9
+	VPADDD.BCST      constants_avx512<>+832(SB), Z6, Z6
+	VPADDD.BCST      constants_avx512<>+832(SB), Z7, Z7
+	VPADDD.BCST      constants_avx512<>+832(SB), Z8, Z8
+	VPADDD.BCST      constants_avx512<>+832(SB), Z9, Z9
+	VPSLLD           $0x17, Z6, Z6
+	VPSLLD           $0x17, Z7, Z7
+	VPSLLD           $0x17, Z8, Z8
+	VPSLLD           $0x17, Z9, Z9
+	VMULPS           Z6, Z2, Z2
+	VMULPS           Z7, Z3, Z3
+	VMULPS           Z8, Z4, Z4
+	VMULPS           Z9, Z5, Z5
+	VMOVUPS          Z2, (SI)(DX*1)
+	VADDPS           Z2, Z1, Z1
+	VMOVUPS          Z3, 64(SI)(DX*1)
+	VADDPS           Z3, Z1, Z1
+	VMOVUPS          Z4, 128(SI)(DX*1)
+	VADDPS           Z4, Z1, Z1
+	VMOVUPS          Z5, 192(SI)(DX*1)
+	VADDPS           Z5, Z1, Z1
+	ADDQ             $0x00000100, DX
+	SUBQ             $0x40, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x40, CX
@@ -4209,88 +4209,88 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VMOVUPS     Z2, (SI)(DX*1)
-	VADDPS      Z2, Z1, Z1
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z2
+	VSUBPS           Z0, Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VMOVUPS          Z2, (SI)(DX*1)
+	VADDPS           Z2, Z1, Z1
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), DI
-	SUBQ        $0x00, CX
-	XORQ        R8, R8
-	CMPQ        CX, $0x00
-	CMOVQLT     R8, CX
-	MOVQ        $0x00000010, R8
-	CMPQ        CX, R8
-	CMOVQGT     R8, CX
-	MOVQ        (DI)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z2
-	VSUBPS      Z0, Z2, Z0
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z0, Z2, Z0
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z0, Z2, Z0
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z0, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z0
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z0
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z0, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z0, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z0, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z0, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z0, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z0, Z0, Z4
-	VFMADD231PS Z4, Z3, Z0
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z0, Z0
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z0, Z0
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(DX*1)
-	VMOVUPS     Z1, Z2
-	VADDPS      Z0, Z2, Z2
-	VBLENDMPS   Z2, Z1, K1, Z1
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), DI
+	SUBQ             $0x00, CX
+	XORQ             R8, R8
+	CMPQ             CX, $0x00
+	CMOVQLT          R8, CX
+	MOVQ             $0x00000010, R8
+	CMPQ             CX, R8
+	CMOVQGT          R8, CX
+	MOVQ             (DI)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z2
+	VSUBPS           Z0, Z2, Z0
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z0, Z2, Z0
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z0, Z2, Z0
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z0, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z0
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z0
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z0, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z0, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z0, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z0, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z0, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z0, Z0, Z4
+	VFMADD231PS      Z4, Z3, Z0
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z0, Z0
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z0, Z0
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z0, Z0
+	VMOVUPS          Z0, K1, (SI)(DX*1)
+	VMOVUPS          Z1, Z2
+	VADDPS           Z0, Z2, Z2
+	VBLENDMPS        Z2, Z1, K1, Z1
+	ADDQ             $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -4660,38 +4660,38 @@ TEXT ·vecPlaneReLU_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VSUBPS  Z2, Z3, Z3
-	VMOVUPS constants_avx512<>+1728(SB), Z4
-	VMAXPS  Z3, Z4, Z3
-	VMOVUPS Z3, (SI)(DX*1)
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS      (BX)(DX*1), Z3
+	VSUBPS       Z0, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VSUBPS       Z2, Z3, Z3
+	VBROADCASTSS constants_avx512<>+1728(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      Z3, (SI)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      DI, DI
-	CMPQ      CX, $0x00
-	CMOVQLT   DI, CX
-	MOVQ      $0x00000010, DI
-	CMPQ      CX, DI
-	CMOVQGT   DI, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z3
-	VSUBPS    Z0, Z3, Z0
-	VMULPS    Z1, Z0, Z0
-	VSUBPS    Z2, Z0, Z0
-	VMOVUPS   constants_avx512<>+1728(SB), Z1
-	VMAXPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (SI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         DI, DI
+	CMPQ         CX, $0x00
+	CMOVQLT      DI, CX
+	MOVQ         $0x00000010, DI
+	CMPQ         CX, DI
+	CMOVQGT      DI, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMULPS       Z1, Z0, Z0
+	VSUBPS       Z2, Z0, Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (SI)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4713,42 +4713,42 @@ TEXT ·vecPlanePlusReLU_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z3
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z1, Z3, Z3
-	VSUBPS  Z2, Z3, Z3
-	VMOVUPS (SI)(DX*1), Z4
-	VADDPS  Z4, Z3, Z3
-	VMOVUPS constants_avx512<>+1728(SB), Z4
-	VMAXPS  Z3, Z4, Z3
-	VMOVUPS Z3, (DI)(DX*1)
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS      (BX)(DX*1), Z3
+	VSUBPS       Z0, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VSUBPS       Z2, Z3, Z3
+	VMOVUPS      (SI)(DX*1), Z4
+	VADDPS       Z4, Z3, Z3
+	VBROADCASTSS constants_avx512<>+1728(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      Z3, (DI)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R8, R8
-	CMPQ      CX, $0x00
-	CMOVQLT   R8, CX
-	MOVQ      $0x00000010, R8
-	CMPQ      CX, R8
-	CMOVQGT   R8, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z3
-	VSUBPS    Z0, Z3, Z0
-	VMULPS    Z1, Z0, Z0
-	VSUBPS    Z2, Z0, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   constants_avx512<>+1728(SB), Z1
-	VMAXPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         R8, R8
+	CMPQ         CX, $0x00
+	CMOVQLT      R8, CX
+	MOVQ         $0x00000010, R8
+	CMPQ         CX, R8
+	CMOVQGT      R8, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMULPS       Z1, Z0, Z0
+	VSUBPS       Z2, Z0, Z0
+	VMOVUPS.Z    (SI)(DX*1), K1, Z1
+	VADDPS       Z1, Z0, Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (DI)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -4770,46 +4770,46 @@ TEXT ·vecPlaneSumsReLU_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z3
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z3, K1
-	VMOVUPS     (SI)(DX*1), Z3
-	VMOVUPS     constants_avx512<>+1728(SB), Z6
-	VBLENDMPS   Z3, Z6, K1, Z4
-	VMOVUPS     (DI)(DX*1), Z3
-	VSUBPS      Z0, Z3, Z3
-	VADDPS      Z4, Z1, Z1
-	VFMADD231PS Z4, Z3, Z2
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS      (BX)(DX*1), Z3
+	VCMPPS.BCST  $0x1e, constants_avx512<>+1728(SB), Z3, K1
+	VMOVUPS      (SI)(DX*1), Z3
+	VBROADCASTSS constants_avx512<>+1728(SB), Z6
+	VBLENDMPS    Z3, Z6, K1, Z4
+	VMOVUPS      (DI)(DX*1), Z3
+	VSUBPS       Z0, Z3, Z3
+	VADDPS       Z4, Z1, Z1
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), R8
-	SUBQ        $0x00, CX
-	XORQ        R9, R9
-	CMPQ        CX, $0x00
-	CMOVQLT     R9, CX
-	MOVQ        $0x00000010, R9
-	CMPQ        CX, R9
-	CMOVQGT     R9, CX
-	MOVQ        (R8)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z3
-	VCMPPS      $0x1e, constants_avx512<>+1728(SB), Z3, K2
-	VMOVUPS.Z   (SI)(DX*1), K1, Z3
-	VMOVUPS     constants_avx512<>+1728(SB), Z4
-	VBLENDMPS   Z3, Z4, K2, Z5
-	VMOVUPS.Z   (DI)(DX*1), K1, Z3
-	VSUBPS      Z0, Z3, Z0
-	VMOVUPS     Z1, Z3
-	VADDPS      Z5, Z3, Z3
-	VBLENDMPS   Z3, Z1, K1, Z1
-	VMOVUPS     Z2, Z3
-	VFMADD231PS Z5, Z0, Z3
-	VBLENDMPS   Z3, Z2, K1, Z2
-	ADDQ        $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), R8
+	SUBQ         $0x00, CX
+	XORQ         R9, R9
+	CMPQ         CX, $0x00
+	CMOVQLT      R9, CX
+	MOVQ         $0x00000010, R9
+	CMPQ         CX, R9
+	CMOVQGT      R9, CX
+	MOVQ         (R8)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z3
+	VCMPPS.BCST  $0x1e, constants_avx512<>+1728(SB), Z3, K2
+	VMOVUPS.Z    (SI)(DX*1), K1, Z3
+	VBROADCASTSS constants_avx512<>+1728(SB), Z4
+	VBLENDMPS    Z3, Z4, K2, Z5
+	VMOVUPS.Z    (DI)(DX*1), K1, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVUPS      Z1, Z3
+	VADDPS       Z5, Z3, Z3
+	VBLENDMPS    Z3, Z1, K1, Z1
+	VMOVUPS      Z2, Z3
+	VFMADD231PS  Z5, Z0, Z3
+	VBLENDMPS    Z3, Z2, K1, Z2
+	ADDQ         $0x00000040, DX
 
 done:
 	VMOVUPS Z1, 160(AX)
@@ -4835,48 +4835,48 @@ TEXT ·vecPlaneBackReLU_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMOVUPS   (SI)(DX*1), Z7
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z7, K1
-	VMOVUPS   (DI)(DX*1), Z7
-	VMOVUPS   constants_avx512<>+1728(SB), Z8
-	VBLENDMPS Z7, Z8, K1, Z5
-	VMULPS    Z5, Z1, Z7
-	VMULPS    Z4, Z2, Z4
-	VSUBPS    Z4, Z7, Z4
-	VSUBPS    Z3, Z4, Z4
-	VMOVUPS   Z4, (R8)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS      (BX)(DX*1), Z4
+	VSUBPS       Z0, Z4, Z4
+	VMOVUPS      (SI)(DX*1), Z7
+	VCMPPS.BCST  $0x1e, constants_avx512<>+1728(SB), Z7, K1
+	VMOVUPS      (DI)(DX*1), Z7
+	VBROADCASTSS constants_avx512<>+1728(SB), Z8
+	VBLENDMPS    Z7, Z8, K1, Z5
+	VMULPS       Z5, Z1, Z7
+	VMULPS       Z4, Z2, Z4
+	VSUBPS       Z4, Z7, Z4
+	VSUBPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (R8)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R9, R9
-	CMPQ      CX, $0x00
-	CMOVQLT   R9, CX
-	MOVQ      $0x00000010, R9
-	CMPQ      CX, R9
-	CMOVQGT   R9, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z4
-	VSUBPS    Z0, Z4, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z4
-	VCMPPS    $0x1e, constants_avx512<>+1728(SB), Z4, K2
-	VMOVUPS.Z (DI)(DX*1), K1, Z4
-	VMOVUPS   constants_avx512<>+1728(SB), Z5
-	VBLENDMPS Z4, Z5, K2, Z6
-	VMULPS    Z6, Z1, Z1
-	VMULPS    Z0, Z2, Z0
-	VSUBPS    Z0, Z1, Z0
-	VSUBPS    Z3, Z0, Z0
-	VMOVUPS   Z0, K1, (R8)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         R9, R9
+	CMPQ         CX, $0x00
+	CMOVQLT      R9, CX
+	MOVQ         $0x00000010, R9
+	CMPQ         CX, R9
+	CMOVQGT      R9, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z4
+	VSUBPS       Z0, Z4, Z0
+	VMOVUPS.Z    (SI)(DX*1), K1, Z4
+	VCMPPS.BCST  $0x1e, constants_avx512<>+1728(SB), Z4, K2
+	VMOVUPS.Z    (DI)(DX*1), K1, Z4
+	VBROADCASTSS constants_avx512<>+1728(SB), Z5
+	VBLENDMPS    Z4, Z5, K2, Z6
+	VMULPS       Z6, Z1, Z1
+	VMULPS       Z0, Z2, Z0
+	VSUBPS       Z0, Z1, Z0
+	VSUBPS       Z3, Z0, Z0
+	VMOVUPS      Z0, K1, (R8)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -5639,40 +5639,40 @@ TEXT ·vecKeep_avx512(SB), $0-8
 	JLT          rest
 
 loop:
-	VMOVUPS   (BX)(DX*1), Z2
-	VPSRLD    $0x08, Z2, Z2
-	VCVTDQ2PS Z2, Z2
-	VMULPS    constants_avx512<>+3136(SB), Z2, Z2
-	VCMPPS    $0x11, Z0, Z2, K1
-	VMOVUPS   constants_avx512<>+1728(SB), Z2
-	VBLENDMPS Z1, Z2, K1, Z3
-	VMOVUPS   Z3, (SI)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS      (BX)(DX*1), Z2
+	VPSRLD       $0x08, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS.BCST  constants_avx512<>+3136(SB), Z2, Z2
+	VCMPPS       $0x11, Z0, Z2, K1
+	VBROADCASTSS constants_avx512<>+1728(SB), Z2
+	VBLENDMPS    Z1, Z2, K1, Z3
+	VMOVUPS      Z3, (SI)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      DI, DI
-	CMPQ      CX, $0x00
-	CMOVQLT   DI, CX
-	MOVQ      $0x00000010, DI
-	CMPQ      CX, DI
-	CMOVQGT   DI, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z2
-	VPSRLD    $0x08, Z2, Z2
-	VCVTDQ2PS Z2, Z2
-	VMULPS    constants_avx512<>+3136(SB), Z2, Z2
-	VCMPPS    $0x11, Z0, Z2, K2
-	VMOVUPS   constants_avx512<>+1728(SB), Z0
-	VBLENDMPS Z1, Z0, K2, Z4
-	VMOVUPS   Z4, K1, (SI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         DI, DI
+	CMPQ         CX, $0x00
+	CMOVQLT      DI, CX
+	MOVQ         $0x00000010, DI
+	CMPQ         CX, DI
+	CMOVQGT      DI, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z2
+	VPSRLD       $0x08, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS.BCST  constants_avx512<>+3136(SB), Z2, Z2
+	VCMPPS       $0x11, Z0, Z2, K2
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
+	VBLENDMPS    Z1, Z0, K2, Z4
+	VMOVUPS      Z4, K1, (SI)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -5695,7 +5695,7 @@ loop:
 	VMOVUPS     (BX)(DX*1), Z2
 	VPSRLD      $0x08, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
-	VMULPS      constants_avx512<>+3136(SB), Z2, Z2
+	VMULPS.BCST constants_avx512<>+3136(SB), Z2, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMOVUPS     Z2, (SI)(DX*1)
 	ADDQ        $0x00000040, DX
@@ -5718,7 +5718,7 @@ rest:
 	VMOVUPS.Z   (BX)(DX*1), K1, Z2
 	VPSRLD      $0x08, Z2, Z2
 	VCVTDQ2PS   Z2, Z2
-	VMULPS      constants_avx512<>+3136(SB), Z2, Z2
+	VMULPS.BCST constants_avx512<>+3136(SB), Z2, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (SI)(DX*1)
 	ADDQ        $0x00000040, DX
@@ -5767,8 +5767,8 @@ loop:
 	VPADDD       Z5, Z5, Z5
 	VPADDD       Z5, Z0, Z5
 	VPADDD       Z1, Z5, Z19
-	VPADDD       constants_avx512<>+3392(SB), Z5, Z20
-	VPADDD       constants_avx512<>+3392(SB), Z19, Z21
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z5, Z20
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z19, Z21
 	VCMPPS       $0x16, Z4, Z2, K1
 	VCMPPS       $0x00, Z4, Z4, K2
 	KANDW        K1, K2, K1
@@ -5849,8 +5849,8 @@ rest:
 	VPADDD       Z5, Z5, Z5
 	VPADDD       Z5, Z0, Z0
 	VPADDD       Z1, Z0, Z1
-	VPADDD       constants_avx512<>+3392(SB), Z0, Z5
-	VPADDD       constants_avx512<>+3392(SB), Z1, Z7
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z0, Z5
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z1, Z7
 	VCMPPS       $0x16, Z4, Z2, K2
 	VCMPPS       $0x00, Z4, Z4, K3
 	KANDW        K2, K3, K2
@@ -5901,18 +5901,18 @@ loop:
 	VPADDD       Z4, Z0, Z4
 	VPADDD       Z1, Z4, Z13
 	VPCMPEQD     Z4, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z14
+	VBROADCASTSS constants_avx512<>+1728(SB), Z14
 	VBLENDMPS    Z2, Z14, K1, Z5
-	VPADDD       constants_avx512<>+3392(SB), Z4, Z4
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z4, Z4
 	VPCMPEQD     Z4, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z4
+	VBROADCASTSS constants_avx512<>+1728(SB), Z4
 	VBLENDMPS    Z2, Z4, K1, Z6
 	VPCMPEQD     Z13, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z4
+	VBROADCASTSS constants_avx512<>+1728(SB), Z4
 	VBLENDMPS    Z2, Z4, K1, Z7
-	VPADDD       constants_avx512<>+3392(SB), Z13, Z4
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z13, Z4
 	VPCMPEQD     Z4, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z3
+	VBROADCASTSS constants_avx512<>+1728(SB), Z3
 	VBLENDMPS    Z2, Z3, K1, Z8
 	VMOVUPS      constants_avx512<>+3456(SB), Z3
 	VMOVUPS      Z5, Z2
@@ -5980,18 +5980,18 @@ rest:
 	VPADDD       Z4, Z0, Z0
 	VPADDD       Z1, Z0, Z1
 	VPCMPEQD     Z0, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z4
+	VBROADCASTSS constants_avx512<>+1728(SB), Z4
 	VBLENDMPS    Z2, Z4, K1, Z9
-	VPADDD       constants_avx512<>+3392(SB), Z0, Z0
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z0, Z0
 	VPCMPEQD     Z0, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
 	VBLENDMPS    Z2, Z0, K1, Z10
 	VPCMPEQD     Z1, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
 	VBLENDMPS    Z2, Z0, K1, Z11
-	VPADDD       constants_avx512<>+3392(SB), Z1, Z0
+	VPADDD.BCST  constants_avx512<>+3392(SB), Z1, Z0
 	VPCMPEQD     Z0, Z3, K1
-	VMOVUPS      constants_avx512<>+1728(SB), Z0
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
 	VBLENDMPS    Z2, Z0, K1, Z12
 	VMOVUPS      constants_avx512<>+3456(SB), Z1
 	VMOVUPS      Z9, Z0
@@ -6028,88 +6028,88 @@ TEXT ·vecAvgPool_avx512(SB), $0-8
 	JLT  rest
 
 loop:
-	VMOVUPS   (BX)(DX*2), Z0
-	VMOVUPS   64(BX)(DX*2), Z1
-	VMOVUPS   constants_avx512<>+3200(SB), Z3
-	VMOVUPS   Z0, Z2
-	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3264(SB), Z3
-	VMOVUPS   Z0, Z0
-	VPERMT2PS Z1, Z3, Z0
-	VMOVUPS   (SI)(DX*2), Z1
-	VMOVUPS   64(SI)(DX*2), Z3
-	VMOVUPS   constants_avx512<>+3200(SB), Z5
-	VMOVUPS   Z1, Z4
-	VPERMT2PS Z3, Z5, Z4
-	VMOVUPS   constants_avx512<>+3264(SB), Z5
-	VMOVUPS   Z1, Z1
-	VPERMT2PS Z3, Z5, Z1
-	VADDPS    Z0, Z2, Z0
-	VADDPS    Z4, Z0, Z0
-	VADDPS    Z1, Z0, Z0
-	VMULPS    constants_avx512<>+3584(SB), Z0, Z0
-	VMOVUPS   Z0, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
-	SUBQ      $0x10, CX
-	JGE       loop
+	VMOVUPS     (BX)(DX*2), Z0
+	VMOVUPS     64(BX)(DX*2), Z1
+	VMOVUPS     constants_avx512<>+3200(SB), Z3
+	VMOVUPS     Z0, Z2
+	VPERMT2PS   Z1, Z3, Z2
+	VMOVUPS     constants_avx512<>+3264(SB), Z3
+	VMOVUPS     Z0, Z0
+	VPERMT2PS   Z1, Z3, Z0
+	VMOVUPS     (SI)(DX*2), Z1
+	VMOVUPS     64(SI)(DX*2), Z3
+	VMOVUPS     constants_avx512<>+3200(SB), Z5
+	VMOVUPS     Z1, Z4
+	VPERMT2PS   Z3, Z5, Z4
+	VMOVUPS     constants_avx512<>+3264(SB), Z5
+	VMOVUPS     Z1, Z1
+	VPERMT2PS   Z3, Z5, Z1
+	VADDPS      Z0, Z2, Z0
+	VADDPS      Z4, Z0, Z0
+	VADDPS      Z1, Z0, Z0
+	VMULPS.BCST constants_avx512<>+3584(SB), Z0, Z0
+	VMOVUPS     Z0, (DI)(DX*1)
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, CX
+	JGE         loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	MOVQ      CX, R8
-	SUBQ      $0x00, R8
-	XORQ      R9, R9
-	CMPQ      R8, $0x00
-	CMOVQLT   R9, R8
-	MOVQ      $0x00000010, R9
-	CMPQ      R8, R9
-	CMOVQGT   R9, R8
-	MOVQ      (AX)(R8*8), R8
-	KMOVW     (R8), K1
-	MOVQ      CX, R8
-	ADDQ      R8, R8
-	SUBQ      $0x00, R8
-	XORQ      R9, R9
-	CMPQ      R8, $0x00
-	CMOVQLT   R9, R8
-	MOVQ      $0x00000010, R9
-	CMPQ      R8, R9
-	CMOVQGT   R9, R8
-	MOVQ      (AX)(R8*8), R8
-	KMOVW     (R8), K2
-	ADDQ      CX, CX
-	SUBQ      $0x10, CX
-	XORQ      R8, R8
-	CMPQ      CX, $0x00
-	CMOVQLT   R8, CX
-	MOVQ      $0x00000010, R8
-	CMPQ      CX, R8
-	CMOVQGT   R8, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K3
-	VMOVUPS.Z (BX)(DX*2), K2, Z0
-	VMOVUPS.Z 64(BX)(DX*2), K3, Z1
-	VMOVUPS   constants_avx512<>+3200(SB), Z3
-	VMOVUPS   Z0, Z2
-	VPERMT2PS Z1, Z3, Z2
-	VMOVUPS   constants_avx512<>+3264(SB), Z3
-	VMOVUPS   Z0, Z0
-	VPERMT2PS Z1, Z3, Z0
-	VMOVUPS.Z (SI)(DX*2), K2, Z1
-	VMOVUPS.Z 64(SI)(DX*2), K3, Z3
-	VMOVUPS   constants_avx512<>+3200(SB), Z5
-	VMOVUPS   Z1, Z4
-	VPERMT2PS Z3, Z5, Z4
-	VMOVUPS   constants_avx512<>+3264(SB), Z5
-	VMOVUPS   Z1, Z1
-	VPERMT2PS Z3, Z5, Z1
-	VADDPS    Z0, Z2, Z0
-	VADDPS    Z4, Z0, Z0
-	VADDPS    Z1, Z0, Z0
-	VMULPS    constants_avx512<>+3584(SB), Z0, Z0
-	VMOVUPS   Z0, K1, (DI)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVQ        80(AX), AX
+	MOVQ        CX, R8
+	SUBQ        $0x00, R8
+	XORQ        R9, R9
+	CMPQ        R8, $0x00
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000010, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	MOVQ        (AX)(R8*8), R8
+	KMOVW       (R8), K1
+	MOVQ        CX, R8
+	ADDQ        R8, R8
+	SUBQ        $0x00, R8
+	XORQ        R9, R9
+	CMPQ        R8, $0x00
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000010, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	MOVQ        (AX)(R8*8), R8
+	KMOVW       (R8), K2
+	ADDQ        CX, CX
+	SUBQ        $0x10, CX
+	XORQ        R8, R8
+	CMPQ        CX, $0x00
+	CMOVQLT     R8, CX
+	MOVQ        $0x00000010, R8
+	CMPQ        CX, R8
+	CMOVQGT     R8, CX
+	MOVQ        (AX)(CX*8), CX
+	KMOVW       (CX), K3
+	VMOVUPS.Z   (BX)(DX*2), K2, Z0
+	VMOVUPS.Z   64(BX)(DX*2), K3, Z1
+	VMOVUPS     constants_avx512<>+3200(SB), Z3
+	VMOVUPS     Z0, Z2
+	VPERMT2PS   Z1, Z3, Z2
+	VMOVUPS     constants_avx512<>+3264(SB), Z3
+	VMOVUPS     Z0, Z0
+	VPERMT2PS   Z1, Z3, Z0
+	VMOVUPS.Z   (SI)(DX*2), K2, Z1
+	VMOVUPS.Z   64(SI)(DX*2), K3, Z3
+	VMOVUPS     constants_avx512<>+3200(SB), Z5
+	VMOVUPS     Z1, Z4
+	VPERMT2PS   Z3, Z5, Z4
+	VMOVUPS     constants_avx512<>+3264(SB), Z5
+	VMOVUPS     Z1, Z1
+	VPERMT2PS   Z3, Z5, Z1
+	VADDPS      Z0, Z2, Z0
+	VADDPS      Z4, Z0, Z0
+	VADDPS      Z1, Z0, Z0
+	VMULPS.BCST constants_avx512<>+3584(SB), Z0, Z0
+	VMOVUPS     Z0, K1, (DI)(DX*1)
+	ADDQ        $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -6289,361 +6289,361 @@ TEXT ·vecLSTM_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     Z0, Z2
-	VMOVUPS     Z1, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z3, Z3
-	VMOVUPS     constants_avx512<>+0(SB), Z16
-	VMINPS      Z2, Z16, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z16
-	VMINPS      Z3, Z16, Z3
-	VMOVUPS     constants_avx512<>+64(SB), Z16
-	VMAXPS      Z2, Z16, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z16
-	VMAXPS      Z3, Z16, Z3
-	VMOVUPS     constants_avx512<>+128(SB), Z16
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z16
-	VMOVUPS     constants_avx512<>+128(SB), Z17
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z17
-	VSUBPS      constants_avx512<>+128(SB), Z16, Z18
-	VSUBPS      constants_avx512<>+128(SB), Z17, Z19
-	VFMADD231PS constants_avx512<>+256(SB), Z18, Z2
-	VFMADD231PS constants_avx512<>+256(SB), Z19, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z18, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z19, Z3
-	VMOVUPS     constants_avx512<>+384(SB), Z18
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z18
-	VMOVUPS     constants_avx512<>+384(SB), Z19
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z18
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z18
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z18
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z18
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z19
-	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
-	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
-	VMULPS      Z2, Z2, Z20
-	VMULPS      Z3, Z3, Z21
-	VFMADD231PS Z20, Z18, Z2
-	VFMADD231PS Z21, Z19, Z3
-	VPSRAD      $0x01, Z16, Z18
-	VPSRAD      $0x01, Z17, Z19
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VADDPS      constants_avx512<>+768(SB), Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z18, Z20
-	VPADDD      constants_avx512<>+832(SB), Z19, Z21
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VMULPS      Z20, Z2, Z2
-	VMULPS      Z21, Z3, Z3
-	VPSUBD      Z18, Z16, Z16
-	VPSUBD      Z19, Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z16, Z16
-	VPADDD      constants_avx512<>+832(SB), Z17, Z17
-	VPSLLD      $0x17, Z16, Z16
-	VPSLLD      $0x17, Z17, Z17
-	VMULPS      Z16, Z2, Z2
-	VMULPS      Z17, Z3, Z3
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z2, K1, Z4
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z3, K2, Z5
-	VADDPS      constants_avx512<>+768(SB), Z2, Z0
-	VADDPS      constants_avx512<>+768(SB), Z3, Z1
-	VDIVPS      Z0, Z4, Z0
-	VDIVPS      Z1, Z5, Z1
-	VMOVUPS     (SI)(DX*1), Z2
-	VMOVUPS     64(SI)(DX*1), Z3
-	VMOVUPS     Z2, Z16
-	VMOVUPS     Z3, Z17
-	VPANDD      constants_avx512<>+1984(SB), Z16, Z16
-	VPANDD      constants_avx512<>+1984(SB), Z17, Z17
-	VPXORD      constants_avx512<>+2112(SB), Z16, Z16
-	VPXORD      constants_avx512<>+2112(SB), Z17, Z17
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z16, Z18, Z16
-	VMOVUPS     constants_avx512<>+0(SB), Z18
-	VMINPS      Z17, Z18, Z17
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z16, Z18, Z16
-	VMOVUPS     constants_avx512<>+64(SB), Z18
-	VMAXPS      Z17, Z18, Z17
-	VMOVUPS     constants_avx512<>+128(SB), Z18
-	VFMADD231PS constants_avx512<>+192(SB), Z16, Z18
-	VMOVUPS     constants_avx512<>+128(SB), Z19
-	VFMADD231PS constants_avx512<>+192(SB), Z17, Z19
-	VSUBPS      constants_avx512<>+128(SB), Z18, Z20
-	VSUBPS      constants_avx512<>+128(SB), Z19, Z21
-	VFMADD231PS constants_avx512<>+256(SB), Z20, Z16
-	VFMADD231PS constants_avx512<>+256(SB), Z21, Z17
-	VFMADD231PS constants_avx512<>+320(SB), Z20, Z16
-	VFMADD231PS constants_avx512<>+320(SB), Z21, Z17
-	VMOVUPS     constants_avx512<>+384(SB), Z20
-	VFMADD231PS constants_avx512<>+448(SB), Z16, Z20
-	VMOVUPS     constants_avx512<>+384(SB), Z21
-	VFMADD231PS constants_avx512<>+448(SB), Z17, Z21
-	VFMADD213PS constants_avx512<>+512(SB), Z16, Z20
-	VFMADD213PS constants_avx512<>+512(SB), Z17, Z21
-	VFMADD213PS constants_avx512<>+576(SB), Z16, Z20
-	VFMADD213PS constants_avx512<>+576(SB), Z17, Z21
-	VFMADD213PS constants_avx512<>+640(SB), Z16, Z20
-	VFMADD213PS constants_avx512<>+640(SB), Z17, Z21
-	VFMADD213PS constants_avx512<>+704(SB), Z16, Z20
-	VFMADD213PS constants_avx512<>+704(SB), Z17, Z21
-	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
-	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
-	VMULPS      Z16, Z16, Z22
-	VMULPS      Z17, Z17, Z23
-	VFMADD231PS Z22, Z20, Z16
-	VFMADD231PS Z23, Z21, Z17
-	VPSRAD      $0x01, Z18, Z20
-	VPSRAD      $0x01, Z19, Z21
-	VADDPS      constants_avx512<>+768(SB), Z16, Z16
-	VADDPS      constants_avx512<>+768(SB), Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z20, Z22
-	VPADDD      constants_avx512<>+832(SB), Z21, Z23
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VMULPS      Z22, Z16, Z16
-	VMULPS      Z23, Z17, Z17
-	VPSUBD      Z20, Z18, Z18
-	VPSUBD      Z21, Z19, Z19
-	VPADDD      constants_avx512<>+832(SB), Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z19, Z19
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z19, Z19
-	VMULPS      Z18, Z16, Z16
-	VMULPS      Z19, Z17, Z17
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VBLENDMPS   Z2, Z16, K1, Z6
-	VMOVUPS     constants_avx512<>+768(SB), Z2
-	VBLENDMPS   Z2, Z17, K2, Z7
-	VADDPS      constants_avx512<>+768(SB), Z16, Z2
-	VADDPS      constants_avx512<>+768(SB), Z17, Z3
-	VDIVPS      Z2, Z6, Z2
-	VDIVPS      Z3, Z7, Z3
-	VMOVUPS     (DI)(DX*1), Z16
-	VMOVUPS     64(DI)(DX*1), Z17
-	VPANDD      constants_avx512<>+1984(SB), Z16, Z18
-	VPANDD      constants_avx512<>+1984(SB), Z17, Z19
-	VADDPS      Z18, Z18, Z18
-	VADDPS      Z19, Z19, Z19
-	VMOVUPS     constants_avx512<>+2048(SB), Z20
-	VMINPS      Z18, Z20, Z18
-	VMOVUPS     constants_avx512<>+2048(SB), Z20
-	VMINPS      Z19, Z20, Z19
-	VMOVUPS     constants_avx512<>+128(SB), Z20
-	VFMADD231PS constants_avx512<>+192(SB), Z18, Z20
-	VMOVUPS     constants_avx512<>+128(SB), Z21
-	VFMADD231PS constants_avx512<>+192(SB), Z19, Z21
-	VSUBPS      constants_avx512<>+128(SB), Z20, Z22
-	VSUBPS      constants_avx512<>+128(SB), Z21, Z23
-	VFMADD231PS constants_avx512<>+256(SB), Z22, Z18
-	VFMADD231PS constants_avx512<>+256(SB), Z23, Z19
-	VFMADD231PS constants_avx512<>+320(SB), Z22, Z18
-	VFMADD231PS constants_avx512<>+320(SB), Z23, Z19
-	VMOVUPS     constants_avx512<>+384(SB), Z22
-	VFMADD231PS constants_avx512<>+448(SB), Z18, Z22
-	VMOVUPS     constants_avx512<>+384(SB), Z23
-	VFMADD231PS constants_avx512<>+448(SB), Z19, Z23
-	VFMADD213PS constants_avx512<>+512(SB), Z18, Z22
-	VFMADD213PS constants_avx512<>+512(SB), Z19, Z23
-	VFMADD213PS constants_avx512<>+576(SB), Z18, Z22
-	VFMADD213PS constants_avx512<>+576(SB), Z19, Z23
-	VFMADD213PS constants_avx512<>+640(SB), Z18, Z22
-	VFMADD213PS constants_avx512<>+640(SB), Z19, Z23
-	VFMADD213PS constants_avx512<>+704(SB), Z18, Z22
-	VFMADD213PS constants_avx512<>+704(SB), Z19, Z23
-	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
-	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
-	VMULPS      Z18, Z18, Z24
-	VMULPS      Z19, Z19, Z25
-	VFMADD231PS Z24, Z22, Z18
-	VFMADD231PS Z25, Z23, Z19
-	VPADDD      constants_avx512<>+832(SB), Z20, Z20
-	VPADDD      constants_avx512<>+832(SB), Z21, Z21
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VSUBPS      constants_avx512<>+768(SB), Z20, Z22
-	VSUBPS      constants_avx512<>+768(SB), Z21, Z23
-	VFMADD231PS Z18, Z20, Z22
-	VFMADD231PS Z19, Z21, Z23
-	VADDPS      constants_avx512<>+1280(SB), Z22, Z18
-	VADDPS      constants_avx512<>+1280(SB), Z23, Z19
-	VDIVPS      Z18, Z22, Z18
-	VDIVPS      Z19, Z23, Z19
-	VPANDD      constants_avx512<>+1984(SB), Z18, Z18
-	VPANDD      constants_avx512<>+1984(SB), Z19, Z19
-	VPANDD      constants_avx512<>+2112(SB), Z16, Z16
-	VPANDD      constants_avx512<>+2112(SB), Z17, Z17
-	VPORD       Z16, Z18, Z16
-	VPORD       Z17, Z19, Z17
-	VMOVUPS     (R8)(DX*1), Z18
-	VMOVUPS     64(R8)(DX*1), Z19
-	VMOVUPS     Z18, Z20
-	VMOVUPS     Z19, Z21
-	VPANDD      constants_avx512<>+1984(SB), Z20, Z20
-	VPANDD      constants_avx512<>+1984(SB), Z21, Z21
-	VPXORD      constants_avx512<>+2112(SB), Z20, Z20
-	VPXORD      constants_avx512<>+2112(SB), Z21, Z21
-	VMOVUPS     constants_avx512<>+0(SB), Z22
-	VMINPS      Z20, Z22, Z20
-	VMOVUPS     constants_avx512<>+0(SB), Z22
-	VMINPS      Z21, Z22, Z21
-	VMOVUPS     constants_avx512<>+64(SB), Z22
-	VMAXPS      Z20, Z22, Z20
-	VMOVUPS     constants_avx512<>+64(SB), Z22
-	VMAXPS      Z21, Z22, Z21
-	VMOVUPS     constants_avx512<>+128(SB), Z22
-	VFMADD231PS constants_avx512<>+192(SB), Z20, Z22
-	VMOVUPS     constants_avx512<>+128(SB), Z23
-	VFMADD231PS constants_avx512<>+192(SB), Z21, Z23
-	VSUBPS      constants_avx512<>+128(SB), Z22, Z24
-	VSUBPS      constants_avx512<>+128(SB), Z23, Z25
-	VFMADD231PS constants_avx512<>+256(SB), Z24, Z20
-	VFMADD231PS constants_avx512<>+256(SB), Z25, Z21
-	VFMADD231PS constants_avx512<>+320(SB), Z24, Z20
-	VFMADD231PS constants_avx512<>+320(SB), Z25, Z21
-	VMOVUPS     constants_avx512<>+384(SB), Z24
-	VFMADD231PS constants_avx512<>+448(SB), Z20, Z24
-	VMOVUPS     constants_avx512<>+384(SB), Z25
-	VFMADD231PS constants_avx512<>+448(SB), Z21, Z25
-	VFMADD213PS constants_avx512<>+512(SB), Z20, Z24
-	VFMADD213PS constants_avx512<>+512(SB), Z21, Z25
-	VFMADD213PS constants_avx512<>+576(SB), Z20, Z24
-	VFMADD213PS constants_avx512<>+576(SB), Z21, Z25
-	VFMADD213PS constants_avx512<>+640(SB), Z20, Z24
-	VFMADD213PS constants_avx512<>+640(SB), Z21, Z25
-	VFMADD213PS constants_avx512<>+704(SB), Z20, Z24
-	VFMADD213PS constants_avx512<>+704(SB), Z21, Z25
-	VPSUBD      constants_avx512<>+128(SB), Z22, Z22
-	VPSUBD      constants_avx512<>+128(SB), Z23, Z23
-	VMULPS      Z20, Z20, Z26
-	VMULPS      Z21, Z21, Z27
-	VFMADD231PS Z26, Z24, Z20
-	VFMADD231PS Z27, Z25, Z21
-	VPSRAD      $0x01, Z22, Z24
-	VPSRAD      $0x01, Z23, Z25
-	VADDPS      constants_avx512<>+768(SB), Z20, Z20
-	VADDPS      constants_avx512<>+768(SB), Z21, Z21
-	VPADDD      constants_avx512<>+832(SB), Z24, Z26
-	VPADDD      constants_avx512<>+832(SB), Z25, Z27
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VMULPS      Z26, Z20, Z20
-	VMULPS      Z27, Z21, Z21
-	VPSUBD      Z24, Z22, Z22
-	VPSUBD      Z25, Z23, Z23
-	VPADDD      constants_avx512<>+832(SB), Z22, Z22
-	VPADDD      constants_avx512<>+832(SB), Z23, Z23
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VMULPS      Z22, Z20, Z20
-	VMULPS      Z23, Z21, Z21
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z18, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z19, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VBLENDMPS   Z18, Z20, K1, Z8
-	VMOVUPS     constants_avx512<>+768(SB), Z18
-	VBLENDMPS   Z18, Z21, K2, Z9
-	VADDPS      constants_avx512<>+768(SB), Z20, Z18
-	VADDPS      constants_avx512<>+768(SB), Z21, Z19
-	VDIVPS      Z18, Z8, Z18
-	VDIVPS      Z19, Z9, Z19
-	VMOVUPS     (R9)(DX*1), Z20
-	VMOVUPS     64(R9)(DX*1), Z21
-	VMULPS      Z20, Z2, Z20
-	VMULPS      Z21, Z3, Z21
-	VMULPS      Z16, Z0, Z22
-	VMULPS      Z17, Z1, Z23
-	VADDPS      Z22, Z20, Z20
-	VADDPS      Z23, Z21, Z21
-	VMOVUPS     Z20, Z22
-	VMOVUPS     Z21, Z23
-	VPANDD      constants_avx512<>+1984(SB), Z22, Z24
-	VPANDD      constants_avx512<>+1984(SB), Z23, Z25
-	VADDPS      Z24, Z24, Z24
-	VADDPS      Z25, Z25, Z25
-	VMOVUPS     constants_avx512<>+2048(SB), Z26
-	VMINPS      Z24, Z26, Z24
-	VMOVUPS     constants_avx512<>+2048(SB), Z26
-	VMINPS      Z25, Z26, Z25
-	VMOVUPS     constants_avx512<>+128(SB), Z26
-	VFMADD231PS constants_avx512<>+192(SB), Z24, Z26
-	VMOVUPS     constants_avx512<>+128(SB), Z27
-	VFMADD231PS constants_avx512<>+192(SB), Z25, Z27
-	VSUBPS      constants_avx512<>+128(SB), Z26, Z28
-	VSUBPS      constants_avx512<>+128(SB), Z27, Z29
-	VFMADD231PS constants_avx512<>+256(SB), Z28, Z24
-	VFMADD231PS constants_avx512<>+256(SB), Z29, Z25
-	VFMADD231PS constants_avx512<>+320(SB), Z28, Z24
-	VFMADD231PS constants_avx512<>+320(SB), Z29, Z25
-	VMOVUPS     constants_avx512<>+384(SB), Z28
-	VFMADD231PS constants_avx512<>+448(SB), Z24, Z28
-	VMOVUPS     constants_avx512<>+384(SB), Z29
-	VFMADD231PS constants_avx512<>+448(SB), Z25, Z29
-	VFMADD213PS constants_avx512<>+512(SB), Z24, Z28
-	VFMADD213PS constants_avx512<>+512(SB), Z25, Z29
-	VFMADD213PS constants_avx512<>+576(SB), Z24, Z28
-	VFMADD213PS constants_avx512<>+576(SB), Z25, Z29
-	VFMADD213PS constants_avx512<>+640(SB), Z24, Z28
-	VFMADD213PS constants_avx512<>+640(SB), Z25, Z29
-	VFMADD213PS constants_avx512<>+704(SB), Z24, Z28
-	VFMADD213PS constants_avx512<>+704(SB), Z25, Z29
-	VPSUBD      constants_avx512<>+128(SB), Z26, Z26
-	VPSUBD      constants_avx512<>+128(SB), Z27, Z27
-	VMULPS      Z24, Z24, Z30
-	VMULPS      Z25, Z25, Z31
-	VFMADD231PS Z30, Z28, Z24
-	VFMADD231PS Z31, Z29, Z25
-	VPADDD      constants_avx512<>+832(SB), Z26, Z26
-	VPADDD      constants_avx512<>+832(SB), Z27, Z27
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VSUBPS      constants_avx512<>+768(SB), Z26, Z28
-	VSUBPS      constants_avx512<>+768(SB), Z27, Z29
-	VFMADD231PS Z24, Z26, Z28
-	VFMADD231PS Z25, Z27, Z29
-	VADDPS      constants_avx512<>+1280(SB), Z28, Z24
-	VADDPS      constants_avx512<>+1280(SB), Z29, Z25
-	VDIVPS      Z24, Z28, Z24
-	VDIVPS      Z25, Z29, Z25
-	VPANDD      constants_avx512<>+1984(SB), Z24, Z24
-	VPANDD      constants_avx512<>+1984(SB), Z25, Z25
-	VPANDD      constants_avx512<>+2112(SB), Z22, Z22
-	VPANDD      constants_avx512<>+2112(SB), Z23, Z23
-	VPORD       Z22, Z24, Z22
-	VPORD       Z23, Z25, Z23
-	VMULPS      Z22, Z18, Z24
-	VMULPS      Z23, Z19, Z25
-	VMOVUPS     Z0, (BX)(DX*1)
-	VMOVUPS     Z2, (SI)(DX*1)
-	VMOVUPS     Z16, (DI)(DX*1)
-	VMOVUPS     Z18, (R8)(DX*1)
-	VMOVUPS     Z20, (R10)(DX*1)
-	VMOVUPS     Z22, (R11)(DX*1)
-	VMOVUPS     Z24, (R12)(DX*1)
-	VMOVUPS     Z1, 64(BX)(DX*1)
-	VMOVUPS     Z3, 64(SI)(DX*1)
-	VMOVUPS     Z17, 64(DI)(DX*1)
-	VMOVUPS     Z19, 64(R8)(DX*1)
-	VMOVUPS     Z21, 64(R10)(DX*1)
-	VMOVUPS     Z23, 64(R11)(DX*1)
-	VMOVUPS     Z25, 64(R12)(DX*1)
-	ADDQ        $0x00000080, DX
-	SUBQ        $0x20, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          Z0, Z2
+	VMOVUPS          Z1, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z3, Z3
+	VBROADCASTSS     constants_avx512<>+0(SB), Z16
+	VMINPS           Z2, Z16, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z16
+	VMINPS           Z3, Z16, Z3
+	VBROADCASTSS     constants_avx512<>+64(SB), Z16
+	VMAXPS           Z2, Z16, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z16
+	VMAXPS           Z3, Z16, Z3
+	VBROADCASTSS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z16
+	VBROADCASTSS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z17
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z16, Z18
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z17, Z19
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z18, Z2
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z19, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z18, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z19, Z3
+	VBROADCASTSS     constants_avx512<>+384(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z18
+	VBROADCASTSS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z18
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z18
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z18
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z18
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z19
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z17, Z17
+	VMULPS           Z2, Z2, Z20
+	VMULPS           Z3, Z3, Z21
+	VFMADD231PS      Z20, Z18, Z2
+	VFMADD231PS      Z21, Z19, Z3
+	VPSRAD           $0x01, Z16, Z18
+	VPSRAD           $0x01, Z17, Z19
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z20
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z21
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
+	VMULPS           Z20, Z2, Z2
+	VMULPS           Z21, Z3, Z3
+	VPSUBD           Z18, Z16, Z16
+	VPSUBD           Z19, Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD.BCST      constants_avx512<>+832(SB), Z17, Z17
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS           Z16, Z2, Z2
+	VMULPS           Z17, Z3, Z3
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z2, K1, Z4
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z3, K2, Z5
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z0
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z1
+	VDIVPS           Z0, Z4, Z0
+	VDIVPS           Z1, Z5, Z1
+	VMOVUPS          (SI)(DX*1), Z2
+	VMOVUPS          64(SI)(DX*1), Z3
+	VMOVUPS          Z2, Z16
+	VMOVUPS          Z3, Z17
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z16, Z16
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z17, Z17
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z16, Z16
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z17, Z17
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z16, Z18, Z16
+	VBROADCASTSS     constants_avx512<>+0(SB), Z18
+	VMINPS           Z17, Z18, Z17
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z16, Z18, Z16
+	VBROADCASTSS     constants_avx512<>+64(SB), Z18
+	VMAXPS           Z17, Z18, Z17
+	VBROADCASTSS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z16, Z18
+	VBROADCASTSS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z17, Z19
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z18, Z20
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z19, Z21
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z20, Z16
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z21, Z17
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z20, Z16
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z21, Z17
+	VBROADCASTSS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z16, Z20
+	VBROADCASTSS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z17, Z21
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z16, Z20
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z17, Z21
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z16, Z20
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z17, Z21
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z16, Z20
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z17, Z21
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z16, Z20
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z17, Z21
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z18, Z18
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z19, Z19
+	VMULPS           Z16, Z16, Z22
+	VMULPS           Z17, Z17, Z23
+	VFMADD231PS      Z22, Z20, Z16
+	VFMADD231PS      Z23, Z21, Z17
+	VPSRAD           $0x01, Z18, Z20
+	VPSRAD           $0x01, Z19, Z21
+	VADDPS.BCST      constants_avx512<>+768(SB), Z16, Z16
+	VADDPS.BCST      constants_avx512<>+768(SB), Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z23
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VMULPS           Z22, Z16, Z16
+	VMULPS           Z23, Z17, Z17
+	VPSUBD           Z20, Z18, Z18
+	VPSUBD           Z21, Z19, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z19
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z19, Z19
+	VMULPS           Z18, Z16, Z16
+	VMULPS           Z19, Z17, Z17
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z2, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS        Z2, Z16, K1, Z6
+	VBROADCASTSS     constants_avx512<>+768(SB), Z2
+	VBLENDMPS        Z2, Z17, K2, Z7
+	VADDPS.BCST      constants_avx512<>+768(SB), Z16, Z2
+	VADDPS.BCST      constants_avx512<>+768(SB), Z17, Z3
+	VDIVPS           Z2, Z6, Z2
+	VDIVPS           Z3, Z7, Z3
+	VMOVUPS          (DI)(DX*1), Z16
+	VMOVUPS          64(DI)(DX*1), Z17
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z16, Z18
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z17, Z19
+	VADDPS           Z18, Z18, Z18
+	VADDPS           Z19, Z19, Z19
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z20
+	VMINPS           Z18, Z20, Z18
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z20
+	VMINPS           Z19, Z20, Z19
+	VBROADCASTSS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z18, Z20
+	VBROADCASTSS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z19, Z21
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z20, Z22
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z21, Z23
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z22, Z18
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z23, Z19
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z22, Z18
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z23, Z19
+	VBROADCASTSS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z18, Z22
+	VBROADCASTSS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z19, Z23
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z18, Z22
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z19, Z23
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z18, Z22
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z19, Z23
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z18, Z22
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z19, Z23
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z18, Z22
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z19, Z23
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS           Z18, Z18, Z24
+	VMULPS           Z19, Z19, Z25
+	VFMADD231PS      Z24, Z22, Z18
+	VFMADD231PS      Z25, Z23, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z20, Z22
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z21, Z23
+	VFMADD231PS      Z18, Z20, Z22
+	VFMADD231PS      Z19, Z21, Z23
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z22, Z18
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z23, Z19
+	VDIVPS           Z18, Z22, Z18
+	VDIVPS           Z19, Z23, Z19
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z18, Z18
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z19, Z19
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z16, Z16
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z17, Z17
+	VPORD            Z16, Z18, Z16
+	VPORD            Z17, Z19, Z17
+	VMOVUPS          (R8)(DX*1), Z18
+	VMOVUPS          64(R8)(DX*1), Z19
+	VMOVUPS          Z18, Z20
+	VMOVUPS          Z19, Z21
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z20, Z20
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z21, Z21
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z20, Z20
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z21, Z21
+	VBROADCASTSS     constants_avx512<>+0(SB), Z22
+	VMINPS           Z20, Z22, Z20
+	VBROADCASTSS     constants_avx512<>+0(SB), Z22
+	VMINPS           Z21, Z22, Z21
+	VBROADCASTSS     constants_avx512<>+64(SB), Z22
+	VMAXPS           Z20, Z22, Z20
+	VBROADCASTSS     constants_avx512<>+64(SB), Z22
+	VMAXPS           Z21, Z22, Z21
+	VBROADCASTSS     constants_avx512<>+128(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z20, Z22
+	VBROADCASTSS     constants_avx512<>+128(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z21, Z23
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z22, Z24
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z23, Z25
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z24, Z20
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z25, Z21
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z24, Z20
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z25, Z21
+	VBROADCASTSS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z20, Z24
+	VBROADCASTSS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z21, Z25
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z20, Z24
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z21, Z25
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z20, Z24
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z21, Z25
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z20, Z24
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z21, Z25
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z20, Z24
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z21, Z25
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z22, Z22
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z23, Z23
+	VMULPS           Z20, Z20, Z26
+	VMULPS           Z21, Z21, Z27
+	VFMADD231PS      Z26, Z24, Z20
+	VFMADD231PS      Z27, Z25, Z21
+	VPSRAD           $0x01, Z22, Z24
+	VPSRAD           $0x01, Z23, Z25
+	VADDPS.BCST      constants_avx512<>+768(SB), Z20, Z20
+	VADDPS.BCST      constants_avx512<>+768(SB), Z21, Z21
+	VPADDD.BCST      constants_avx512<>+832(SB), Z24, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z25, Z27
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VMULPS           Z26, Z20, Z20
+	VMULPS           Z27, Z21, Z21
+	VPSUBD           Z24, Z22, Z22
+	VPSUBD           Z25, Z23, Z23
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z23, Z23
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VMULPS           Z22, Z20, Z20
+	VMULPS           Z23, Z21, Z21
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z18, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z19, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS        Z18, Z20, K1, Z8
+	VBROADCASTSS     constants_avx512<>+768(SB), Z18
+	VBLENDMPS        Z18, Z21, K2, Z9
+	VADDPS.BCST      constants_avx512<>+768(SB), Z20, Z18
+	VADDPS.BCST      constants_avx512<>+768(SB), Z21, Z19
+	VDIVPS           Z18, Z8, Z18
+	VDIVPS           Z19, Z9, Z19
+	VMOVUPS          (R9)(DX*1), Z20
+	VMOVUPS          64(R9)(DX*1), Z21
+	VMULPS           Z20, Z2, Z20
+	VMULPS           Z21, Z3, Z21
+	VMULPS           Z16, Z0, Z22
+	VMULPS           Z17, Z1, Z23
+	VADDPS           Z22, Z20, Z20
+	VADDPS           Z23, Z21, Z21
+	VMOVUPS          Z20, Z22
+	VMOVUPS          Z21, Z23
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z22, Z24
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z23, Z25
+	VADDPS           Z24, Z24, Z24
+	VADDPS           Z25, Z25, Z25
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z26
+	VMINPS           Z24, Z26, Z24
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z26
+	VMINPS           Z25, Z26, Z25
+	VBROADCASTSS     constants_avx512<>+128(SB), Z26
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z24, Z26
+	VBROADCASTSS     constants_avx512<>+128(SB), Z27
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z25, Z27
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z26, Z28
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z27, Z29
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z28, Z24
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z29, Z25
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z28, Z24
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z29, Z25
+	VBROADCASTSS     constants_avx512<>+384(SB), Z28
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z24, Z28
+	VBROADCASTSS     constants_avx512<>+384(SB), Z29
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z25, Z29
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z24, Z28
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z25, Z29
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z24, Z28
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z25, Z29
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z24, Z28
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z25, Z29
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z24, Z28
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z25, Z29
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z26, Z26
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z27, Z27
+	VMULPS           Z24, Z24, Z30
+	VMULPS           Z25, Z25, Z31
+	VFMADD231PS      Z30, Z28, Z24
+	VFMADD231PS      Z31, Z29, Z25
+	VPADDD.BCST      constants_avx512<>+832(SB), Z26, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z27, Z27
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z26, Z28
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z27, Z29
+	VFMADD231PS      Z24, Z26, Z28
+	VFMADD231PS      Z25, Z27, Z29
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z28, Z24
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z29, Z25
+	VDIVPS           Z24, Z28, Z24
+	VDIVPS           Z25, Z29, Z25
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z24, Z24
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z25, Z25
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z22, Z22
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z23, Z23
+	VPORD            Z22, Z24, Z22
+	VPORD            Z23, Z25, Z23
+	VMULPS           Z22, Z18, Z24
+	VMULPS           Z23, Z19, Z25
+	VMOVUPS          Z0, (BX)(DX*1)
+	VMOVUPS          Z2, (SI)(DX*1)
+	VMOVUPS          Z16, (DI)(DX*1)
+	VMOVUPS          Z18, (R8)(DX*1)
+	VMOVUPS          Z20, (R10)(DX*1)
+	VMOVUPS          Z22, (R11)(DX*1)
+	VMOVUPS          Z24, (R12)(DX*1)
+	VMOVUPS          Z1, 64(BX)(DX*1)
+	VMOVUPS          Z3, 64(SI)(DX*1)
+	VMOVUPS          Z17, 64(DI)(DX*1)
+	VMOVUPS          Z19, 64(R8)(DX*1)
+	VMOVUPS          Z21, 64(R10)(DX*1)
+	VMOVUPS          Z23, 64(R11)(DX*1)
+	VMOVUPS          Z25, 64(R12)(DX*1)
+	ADDQ             $0x00000080, DX
+	SUBQ             $0x20, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x20, CX
@@ -6651,376 +6651,376 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K1, Z10
-	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z10, Z0
-	VMOVUPS     (SI)(DX*1), Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K1, Z11
-	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z11, Z1
-	VMOVUPS     (DI)(DX*1), Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
-	VADDPS      Z3, Z3, Z3
-	VMOVUPS     constants_avx512<>+2048(SB), Z4
-	VMINPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z3, Z3, Z6
-	VFMADD231PS Z6, Z5, Z3
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
-	VFMADD231PS Z3, Z4, Z5
-	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
-	VDIVPS      Z3, Z5, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
-	VPORD       Z2, Z3, Z2
-	VMOVUPS     (R8)(DX*1), Z3
-	VMOVUPS     Z3, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z5
-	VMINPS      Z4, Z5, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z4, Z5, Z4
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z4
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z4, Z4, Z7
-	VFMADD231PS Z7, Z6, Z4
-	VPSRAD      $0x01, Z5, Z6
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z6, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z4, Z4
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z4, K1, Z12
-	VADDPS      constants_avx512<>+768(SB), Z4, Z3
-	VDIVPS      Z3, Z12, Z3
-	VMOVUPS     (R9)(DX*1), Z4
-	VMULPS      Z4, Z1, Z4
-	VMULPS      Z2, Z0, Z5
-	VADDPS      Z5, Z4, Z4
-	VMOVUPS     Z4, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z6
-	VADDPS      Z6, Z6, Z6
-	VMOVUPS     constants_avx512<>+2048(SB), Z7
-	VMINPS      Z6, Z7, Z6
-	VMOVUPS     constants_avx512<>+128(SB), Z7
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z7
-	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
-	VFMADD231PS constants_avx512<>+256(SB), Z8, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z8, Z6
-	VMOVUPS     constants_avx512<>+384(SB), Z8
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z8
-	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
-	VMULPS      Z6, Z6, Z9
-	VFMADD231PS Z9, Z8, Z6
-	VPADDD      constants_avx512<>+832(SB), Z7, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VSUBPS      constants_avx512<>+768(SB), Z7, Z8
-	VFMADD231PS Z6, Z7, Z8
-	VADDPS      constants_avx512<>+1280(SB), Z8, Z6
-	VDIVPS      Z6, Z8, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPANDD      constants_avx512<>+2112(SB), Z5, Z5
-	VPORD       Z5, Z6, Z5
-	VMULPS      Z5, Z3, Z6
-	VMOVUPS     Z0, (BX)(DX*1)
-	VMOVUPS     Z1, (SI)(DX*1)
-	VMOVUPS     Z2, (DI)(DX*1)
-	VMOVUPS     Z3, (R8)(DX*1)
-	VMOVUPS     Z4, (R10)(DX*1)
-	VMOVUPS     Z5, (R11)(DX*1)
-	VMOVUPS     Z6, (R12)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z1, K1, Z10
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS           Z0, Z10, Z0
+	VMOVUPS          (SI)(DX*1), Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS        Z1, Z2, K1, Z11
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS           Z1, Z11, Z1
+	VMOVUPS          (DI)(DX*1), Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS           Z3, Z3, Z3
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z4
+	VMINPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z3
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z3, Z3, Z6
+	VFMADD231PS      Z6, Z5, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS      Z3, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS           Z3, Z5, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD            Z2, Z3, Z2
+	VMOVUPS          (R8)(DX*1), Z3
+	VMOVUPS          Z3, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z4, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z5
+	VMINPS           Z4, Z5, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z5
+	VMAXPS           Z4, Z5, Z4
+	VBROADCASTSS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z5
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z6, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z6, Z4
+	VBROADCASTSS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z6
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS           Z4, Z4, Z7
+	VFMADD231PS      Z7, Z6, Z4
+	VPSRAD           $0x01, Z5, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z6, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z7, Z4, Z4
+	VPSUBD           Z6, Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z4, Z4
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z4, K1, Z12
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z3
+	VDIVPS           Z3, Z12, Z3
+	VMOVUPS          (R9)(DX*1), Z4
+	VMULPS           Z4, Z1, Z4
+	VMULPS           Z2, Z0, Z5
+	VADDPS           Z5, Z4, Z4
+	VMOVUPS          Z4, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z6
+	VADDPS           Z6, Z6, Z6
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z7
+	VMINPS           Z6, Z7, Z6
+	VBROADCASTSS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z7
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z7, Z8
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z8, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z8, Z6
+	VBROADCASTSS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z8
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS           Z6, Z6, Z9
+	VFMADD231PS      Z9, Z8, Z6
+	VPADDD.BCST      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z7, Z8
+	VFMADD231PS      Z6, Z7, Z8
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z8, Z6
+	VDIVPS           Z6, Z8, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z5, Z5
+	VPORD            Z5, Z6, Z5
+	VMULPS           Z5, Z3, Z6
+	VMOVUPS          Z0, (BX)(DX*1)
+	VMOVUPS          Z1, (SI)(DX*1)
+	VMOVUPS          Z2, (DI)(DX*1)
+	VMOVUPS          Z3, (R8)(DX*1)
+	VMOVUPS          Z4, (R10)(DX*1)
+	VMOVUPS          Z5, (R11)(DX*1)
+	VMOVUPS          Z6, (R12)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R13, R13
-	CMPQ        CX, $0x00
-	CMOVQLT     R13, CX
-	MOVQ        $0x00000010, R13
-	CMPQ        CX, R13
-	CMOVQGT     R13, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K2, Z13
-	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z13, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K2, Z14
-	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z14, Z1
-	VMOVUPS.Z   (DI)(DX*1), K1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
-	VADDPS      Z3, Z3, Z3
-	VMOVUPS     constants_avx512<>+2048(SB), Z4
-	VMINPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z3, Z3, Z6
-	VFMADD231PS Z6, Z5, Z3
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
-	VFMADD231PS Z3, Z4, Z5
-	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
-	VDIVPS      Z3, Z5, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
-	VPORD       Z2, Z3, Z2
-	VMOVUPS.Z   (R8)(DX*1), K1, Z3
-	VMOVUPS     Z3, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z5
-	VMINPS      Z4, Z5, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z5
-	VMAXPS      Z4, Z5, Z4
-	VMOVUPS     constants_avx512<>+128(SB), Z5
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z5
-	VSUBPS      constants_avx512<>+128(SB), Z5, Z6
-	VFMADD231PS constants_avx512<>+256(SB), Z6, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z6, Z4
-	VMOVUPS     constants_avx512<>+384(SB), Z6
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z6
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z6
-	VPSUBD      constants_avx512<>+128(SB), Z5, Z5
-	VMULPS      Z4, Z4, Z7
-	VFMADD231PS Z7, Z6, Z4
-	VPSRAD      $0x01, Z5, Z6
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VPADDD      constants_avx512<>+832(SB), Z6, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VMULPS      Z7, Z4, Z4
-	VPSUBD      Z6, Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z5, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z4, K2, Z15
-	VADDPS      constants_avx512<>+768(SB), Z4, Z3
-	VDIVPS      Z3, Z15, Z3
-	VMOVUPS.Z   (R9)(DX*1), K1, Z4
-	VMULPS      Z4, Z1, Z4
-	VMULPS      Z2, Z0, Z5
-	VADDPS      Z5, Z4, Z4
-	VMOVUPS     Z4, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z6
-	VADDPS      Z6, Z6, Z6
-	VMOVUPS     constants_avx512<>+2048(SB), Z7
-	VMINPS      Z6, Z7, Z6
-	VMOVUPS     constants_avx512<>+128(SB), Z7
-	VFMADD231PS constants_avx512<>+192(SB), Z6, Z7
-	VSUBPS      constants_avx512<>+128(SB), Z7, Z8
-	VFMADD231PS constants_avx512<>+256(SB), Z8, Z6
-	VFMADD231PS constants_avx512<>+320(SB), Z8, Z6
-	VMOVUPS     constants_avx512<>+384(SB), Z8
-	VFMADD231PS constants_avx512<>+448(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+512(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+576(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+640(SB), Z6, Z8
-	VFMADD213PS constants_avx512<>+704(SB), Z6, Z8
-	VPSUBD      constants_avx512<>+128(SB), Z7, Z7
-	VMULPS      Z6, Z6, Z9
-	VFMADD231PS Z9, Z8, Z6
-	VPADDD      constants_avx512<>+832(SB), Z7, Z7
-	VPSLLD      $0x17, Z7, Z7
-	VSUBPS      constants_avx512<>+768(SB), Z7, Z8
-	VFMADD231PS Z6, Z7, Z8
-	VADDPS      constants_avx512<>+1280(SB), Z8, Z6
-	VDIVPS      Z6, Z8, Z6
-	VPANDD      constants_avx512<>+1984(SB), Z6, Z6
-	VPANDD      constants_avx512<>+2112(SB), Z5, Z5
-	VPORD       Z5, Z6, Z5
-	VMULPS      Z5, Z3, Z6
-	VMOVUPS     Z0, K1, (BX)(DX*1)
-	VMOVUPS     Z1, K1, (SI)(DX*1)
-	VMOVUPS     Z2, K1, (DI)(DX*1)
-	VMOVUPS     Z3, K1, (R8)(DX*1)
-	VMOVUPS     Z4, K1, (R10)(DX*1)
-	VMOVUPS     Z5, K1, (R11)(DX*1)
-	VMOVUPS     Z6, K1, (R12)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             R13, R13
+	CMPQ             CX, $0x00
+	CMOVQLT          R13, CX
+	MOVQ             $0x00000010, R13
+	CMPQ             CX, R13
+	CMOVQGT          R13, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z1, K2, Z13
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS           Z0, Z13, Z0
+	VMOVUPS.Z        (SI)(DX*1), K1, Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS        Z1, Z2, K2, Z14
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS           Z1, Z14, Z1
+	VMOVUPS.Z        (DI)(DX*1), K1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS           Z3, Z3, Z3
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z4
+	VMINPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z3
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z3, Z3, Z6
+	VFMADD231PS      Z6, Z5, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS      Z3, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS           Z3, Z5, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD            Z2, Z3, Z2
+	VMOVUPS.Z        (R8)(DX*1), K1, Z3
+	VMOVUPS          Z3, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z4, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z5
+	VMINPS           Z4, Z5, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z5
+	VMAXPS           Z4, Z5, Z4
+	VBROADCASTSS     constants_avx512<>+128(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z5
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z5, Z6
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z6, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z6, Z4
+	VBROADCASTSS     constants_avx512<>+384(SB), Z6
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z6
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z6
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z5, Z5
+	VMULPS           Z4, Z4, Z7
+	VFMADD231PS      Z7, Z6, Z4
+	VPSRAD           $0x01, Z5, Z6
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VPADDD.BCST      constants_avx512<>+832(SB), Z6, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z7, Z4, Z4
+	VPSUBD           Z6, Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z5, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z4, Z4
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z4, K2, Z15
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z3
+	VDIVPS           Z3, Z15, Z3
+	VMOVUPS.Z        (R9)(DX*1), K1, Z4
+	VMULPS           Z4, Z1, Z4
+	VMULPS           Z2, Z0, Z5
+	VADDPS           Z5, Z4, Z4
+	VMOVUPS          Z4, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z6
+	VADDPS           Z6, Z6, Z6
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z7
+	VMINPS           Z6, Z7, Z6
+	VBROADCASTSS     constants_avx512<>+128(SB), Z7
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z6, Z7
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z7, Z8
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z8, Z6
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z8, Z6
+	VBROADCASTSS     constants_avx512<>+384(SB), Z8
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z6, Z8
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z6, Z8
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z7, Z7
+	VMULPS           Z6, Z6, Z9
+	VFMADD231PS      Z9, Z8, Z6
+	VPADDD.BCST      constants_avx512<>+832(SB), Z7, Z7
+	VPSLLD           $0x17, Z7, Z7
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z7, Z8
+	VFMADD231PS      Z6, Z7, Z8
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z8, Z6
+	VDIVPS           Z6, Z8, Z6
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z6, Z6
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z5, Z5
+	VPORD            Z5, Z6, Z5
+	VMULPS           Z5, Z3, Z6
+	VMOVUPS          Z0, K1, (BX)(DX*1)
+	VMOVUPS          Z1, K1, (SI)(DX*1)
+	VMOVUPS          Z2, K1, (DI)(DX*1)
+	VMOVUPS          Z3, K1, (R8)(DX*1)
+	VMOVUPS          Z4, K1, (R10)(DX*1)
+	VMOVUPS          Z5, K1, (R11)(DX*1)
+	VMOVUPS          Z6, K1, (R12)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -7044,93 +7044,93 @@ TEXT ·vecLSTMBack_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS (BX)(DX*1), Z0
-	VMOVUPS 64(BX)(DX*1), Z1
-	VMOVUPS (SI)(DX*1), Z2
-	VMOVUPS 64(SI)(DX*1), Z3
-	VMOVUPS (DI)(DX*1), Z4
-	VMOVUPS 64(DI)(DX*1), Z5
-	VMOVUPS (R8)(DX*1), Z6
-	VMOVUPS 64(R8)(DX*1), Z7
-	VMOVUPS (R9)(DX*1), Z8
-	VMOVUPS 64(R9)(DX*1), Z9
-	VMOVUPS (R10)(DX*1), Z10
-	VMOVUPS 64(R10)(DX*1), Z11
-	VMOVUPS (R11)(DX*1), Z12
-	VMOVUPS 64(R11)(DX*1), Z13
-	VMOVUPS (R12)(DX*1), Z14
-	VMOVUPS 64(R12)(DX*1), Z15
-	VMULPS  Z6, Z12, Z16
-	VMULPS  Z7, Z13, Z17
-	VMULPS  Z10, Z10, Z18
-	VMULPS  Z11, Z11, Z19
-	VMOVUPS constants_avx512<>+768(SB), Z20
-	VSUBPS  Z18, Z20, Z18
-	VMOVUPS constants_avx512<>+768(SB), Z20
-	VSUBPS  Z19, Z20, Z19
-	VMULPS  Z18, Z16, Z16
-	VMULPS  Z19, Z17, Z17
-	VADDPS  Z16, Z14, Z14
-	VADDPS  Z17, Z15, Z15
-	VMULPS  Z10, Z12, Z10
-	VMULPS  Z11, Z13, Z11
-	VMOVUPS constants_avx512<>+768(SB), Z12
-	VSUBPS  Z6, Z12, Z12
-	VMOVUPS constants_avx512<>+768(SB), Z13
-	VSUBPS  Z7, Z13, Z13
-	VMULPS  Z12, Z6, Z6
-	VMULPS  Z13, Z7, Z7
-	VMULPS  Z6, Z10, Z6
-	VMULPS  Z7, Z11, Z7
-	VMULPS  Z4, Z14, Z10
-	VMULPS  Z5, Z15, Z11
-	VMOVUPS constants_avx512<>+768(SB), Z12
-	VSUBPS  Z0, Z12, Z12
-	VMOVUPS constants_avx512<>+768(SB), Z13
-	VSUBPS  Z1, Z13, Z13
-	VMULPS  Z12, Z0, Z12
-	VMULPS  Z13, Z1, Z13
-	VMULPS  Z12, Z10, Z10
-	VMULPS  Z13, Z11, Z11
-	VMULPS  Z8, Z14, Z8
-	VMULPS  Z9, Z15, Z9
-	VMOVUPS constants_avx512<>+768(SB), Z12
-	VSUBPS  Z2, Z12, Z12
-	VMOVUPS constants_avx512<>+768(SB), Z13
-	VSUBPS  Z3, Z13, Z13
-	VMULPS  Z12, Z2, Z12
-	VMULPS  Z13, Z3, Z13
-	VMULPS  Z12, Z8, Z8
-	VMULPS  Z13, Z9, Z9
-	VMULPS  Z0, Z14, Z0
-	VMULPS  Z1, Z15, Z1
-	VMULPS  Z4, Z4, Z4
-	VMULPS  Z5, Z5, Z5
-	VMOVUPS constants_avx512<>+768(SB), Z12
-	VSUBPS  Z4, Z12, Z4
-	VMOVUPS constants_avx512<>+768(SB), Z12
-	VSUBPS  Z5, Z12, Z5
-	VMULPS  Z4, Z0, Z0
-	VMULPS  Z5, Z1, Z1
-	VMULPS  Z2, Z14, Z2
-	VMULPS  Z3, Z15, Z3
-	VMOVUPS Z6, (R8)(DX*1)
-	VMOVUPS Z10, (BX)(DX*1)
-	VMOVUPS Z8, (SI)(DX*1)
-	VMOVUPS Z0, (DI)(DX*1)
-	VMOVUPS Z2, (R12)(DX*1)
-	VMOVUPS constants_avx512<>+1728(SB), Z0
-	VMOVUPS Z0, (R11)(DX*1)
-	VMOVUPS Z7, 64(R8)(DX*1)
-	VMOVUPS Z11, 64(BX)(DX*1)
-	VMOVUPS Z9, 64(SI)(DX*1)
-	VMOVUPS Z1, 64(DI)(DX*1)
-	VMOVUPS Z3, 64(R12)(DX*1)
-	VMOVUPS constants_avx512<>+1728(SB), Z0
-	VMOVUPS Z0, 64(R11)(DX*1)
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x20, CX
-	JGE     abreast
+	VMOVUPS      (BX)(DX*1), Z0
+	VMOVUPS      64(BX)(DX*1), Z1
+	VMOVUPS      (SI)(DX*1), Z2
+	VMOVUPS      64(SI)(DX*1), Z3
+	VMOVUPS      (DI)(DX*1), Z4
+	VMOVUPS      64(DI)(DX*1), Z5
+	VMOVUPS      (R8)(DX*1), Z6
+	VMOVUPS      64(R8)(DX*1), Z7
+	VMOVUPS      (R9)(DX*1), Z8
+	VMOVUPS      64(R9)(DX*1), Z9
+	VMOVUPS      (R10)(DX*1), Z10
+	VMOVUPS      64(R10)(DX*1), Z11
+	VMOVUPS      (R11)(DX*1), Z12
+	VMOVUPS      64(R11)(DX*1), Z13
+	VMOVUPS      (R12)(DX*1), Z14
+	VMOVUPS      64(R12)(DX*1), Z15
+	VMULPS       Z6, Z12, Z16
+	VMULPS       Z7, Z13, Z17
+	VMULPS       Z10, Z10, Z18
+	VMULPS       Z11, Z11, Z19
+	VBROADCASTSS constants_avx512<>+768(SB), Z20
+	VSUBPS       Z18, Z20, Z18
+	VBROADCASTSS constants_avx512<>+768(SB), Z20
+	VSUBPS       Z19, Z20, Z19
+	VMULPS       Z18, Z16, Z16
+	VMULPS       Z19, Z17, Z17
+	VADDPS       Z16, Z14, Z14
+	VADDPS       Z17, Z15, Z15
+	VMULPS       Z10, Z12, Z10
+	VMULPS       Z11, Z13, Z11
+	VBROADCASTSS constants_avx512<>+768(SB), Z12
+	VSUBPS       Z6, Z12, Z12
+	VBROADCASTSS constants_avx512<>+768(SB), Z13
+	VSUBPS       Z7, Z13, Z13
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z13, Z7, Z7
+	VMULPS       Z6, Z10, Z6
+	VMULPS       Z7, Z11, Z7
+	VMULPS       Z4, Z14, Z10
+	VMULPS       Z5, Z15, Z11
+	VBROADCASTSS constants_avx512<>+768(SB), Z12
+	VSUBPS       Z0, Z12, Z12
+	VBROADCASTSS constants_avx512<>+768(SB), Z13
+	VSUBPS       Z1, Z13, Z13
+	VMULPS       Z12, Z0, Z12
+	VMULPS       Z13, Z1, Z13
+	VMULPS       Z12, Z10, Z10
+	VMULPS       Z13, Z11, Z11
+	VMULPS       Z8, Z14, Z8
+	VMULPS       Z9, Z15, Z9
+	VBROADCASTSS constants_avx512<>+768(SB), Z12
+	VSUBPS       Z2, Z12, Z12
+	VBROADCASTSS constants_avx512<>+768(SB), Z13
+	VSUBPS       Z3, Z13, Z13
+	VMULPS       Z12, Z2, Z12
+	VMULPS       Z13, Z3, Z13
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z13, Z9, Z9
+	VMULPS       Z0, Z14, Z0
+	VMULPS       Z1, Z15, Z1
+	VMULPS       Z4, Z4, Z4
+	VMULPS       Z5, Z5, Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z12
+	VSUBPS       Z4, Z12, Z4
+	VBROADCASTSS constants_avx512<>+768(SB), Z12
+	VSUBPS       Z5, Z12, Z5
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z5, Z1, Z1
+	VMULPS       Z2, Z14, Z2
+	VMULPS       Z3, Z15, Z3
+	VMOVUPS      Z6, (R8)(DX*1)
+	VMOVUPS      Z10, (BX)(DX*1)
+	VMOVUPS      Z8, (SI)(DX*1)
+	VMOVUPS      Z0, (DI)(DX*1)
+	VMOVUPS      Z2, (R12)(DX*1)
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
+	VMOVUPS      Z0, (R11)(DX*1)
+	VMOVUPS      Z7, 64(R8)(DX*1)
+	VMOVUPS      Z11, 64(BX)(DX*1)
+	VMOVUPS      Z9, 64(SI)(DX*1)
+	VMOVUPS      Z1, 64(DI)(DX*1)
+	VMOVUPS      Z3, 64(R12)(DX*1)
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
+	VMOVUPS      Z0, 64(R11)(DX*1)
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x20, CX
+	JGE          abreast
 
 few:
 	ADDQ $0x20, CX
@@ -7138,108 +7138,108 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z0
-	VMOVUPS (SI)(DX*1), Z1
-	VMOVUPS (DI)(DX*1), Z2
-	VMOVUPS (R8)(DX*1), Z3
-	VMOVUPS (R9)(DX*1), Z4
-	VMOVUPS (R10)(DX*1), Z5
-	VMOVUPS (R11)(DX*1), Z6
-	VMOVUPS (R12)(DX*1), Z7
-	VMULPS  Z3, Z6, Z8
-	VMULPS  Z5, Z5, Z9
-	VMOVUPS constants_avx512<>+768(SB), Z10
-	VSUBPS  Z9, Z10, Z9
-	VMULPS  Z9, Z8, Z8
-	VADDPS  Z8, Z7, Z7
-	VMULPS  Z5, Z6, Z5
-	VMOVUPS constants_avx512<>+768(SB), Z6
-	VSUBPS  Z3, Z6, Z6
-	VMULPS  Z6, Z3, Z3
-	VMULPS  Z3, Z5, Z3
-	VMULPS  Z2, Z7, Z5
-	VMOVUPS constants_avx512<>+768(SB), Z6
-	VSUBPS  Z0, Z6, Z6
-	VMULPS  Z6, Z0, Z6
-	VMULPS  Z6, Z5, Z5
-	VMULPS  Z4, Z7, Z4
-	VMOVUPS constants_avx512<>+768(SB), Z6
-	VSUBPS  Z1, Z6, Z6
-	VMULPS  Z6, Z1, Z6
-	VMULPS  Z6, Z4, Z4
-	VMULPS  Z0, Z7, Z0
-	VMULPS  Z2, Z2, Z2
-	VMOVUPS constants_avx512<>+768(SB), Z6
-	VSUBPS  Z2, Z6, Z2
-	VMULPS  Z2, Z0, Z0
-	VMULPS  Z1, Z7, Z1
-	VMOVUPS Z3, (R8)(DX*1)
-	VMOVUPS Z5, (BX)(DX*1)
-	VMOVUPS Z4, (SI)(DX*1)
-	VMOVUPS Z0, (DI)(DX*1)
-	VMOVUPS Z1, (R12)(DX*1)
-	VMOVUPS constants_avx512<>+1728(SB), Z0
-	VMOVUPS Z0, (R11)(DX*1)
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS      (BX)(DX*1), Z0
+	VMOVUPS      (SI)(DX*1), Z1
+	VMOVUPS      (DI)(DX*1), Z2
+	VMOVUPS      (R8)(DX*1), Z3
+	VMOVUPS      (R9)(DX*1), Z4
+	VMOVUPS      (R10)(DX*1), Z5
+	VMOVUPS      (R11)(DX*1), Z6
+	VMOVUPS      (R12)(DX*1), Z7
+	VMULPS       Z3, Z6, Z8
+	VMULPS       Z5, Z5, Z9
+	VBROADCASTSS constants_avx512<>+768(SB), Z10
+	VSUBPS       Z9, Z10, Z9
+	VMULPS       Z9, Z8, Z8
+	VADDPS       Z8, Z7, Z7
+	VMULPS       Z5, Z6, Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z3, Z6, Z6
+	VMULPS       Z6, Z3, Z3
+	VMULPS       Z3, Z5, Z3
+	VMULPS       Z2, Z7, Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z0, Z6, Z6
+	VMULPS       Z6, Z0, Z6
+	VMULPS       Z6, Z5, Z5
+	VMULPS       Z4, Z7, Z4
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z1, Z6, Z6
+	VMULPS       Z6, Z1, Z6
+	VMULPS       Z6, Z4, Z4
+	VMULPS       Z0, Z7, Z0
+	VMULPS       Z2, Z2, Z2
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z2, Z6, Z2
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z1, Z7, Z1
+	VMOVUPS      Z3, (R8)(DX*1)
+	VMOVUPS      Z5, (BX)(DX*1)
+	VMOVUPS      Z4, (SI)(DX*1)
+	VMOVUPS      Z0, (DI)(DX*1)
+	VMOVUPS      Z1, (R12)(DX*1)
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
+	VMOVUPS      Z0, (R11)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R13, R13
-	CMPQ      CX, $0x00
-	CMOVQLT   R13, CX
-	MOVQ      $0x00000010, R13
-	CMPQ      CX, R13
-	CMOVQGT   R13, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z1
-	VMOVUPS.Z (DI)(DX*1), K1, Z2
-	VMOVUPS.Z (R8)(DX*1), K1, Z3
-	VMOVUPS.Z (R9)(DX*1), K1, Z4
-	VMOVUPS.Z (R10)(DX*1), K1, Z5
-	VMOVUPS.Z (R11)(DX*1), K1, Z6
-	VMOVUPS.Z (R12)(DX*1), K1, Z7
-	VMULPS    Z3, Z6, Z8
-	VMULPS    Z5, Z5, Z9
-	VMOVUPS   constants_avx512<>+768(SB), Z10
-	VSUBPS    Z9, Z10, Z9
-	VMULPS    Z9, Z8, Z8
-	VADDPS    Z8, Z7, Z7
-	VMULPS    Z5, Z6, Z5
-	VMOVUPS   constants_avx512<>+768(SB), Z6
-	VSUBPS    Z3, Z6, Z6
-	VMULPS    Z6, Z3, Z3
-	VMULPS    Z3, Z5, Z3
-	VMULPS    Z2, Z7, Z5
-	VMOVUPS   constants_avx512<>+768(SB), Z6
-	VSUBPS    Z0, Z6, Z6
-	VMULPS    Z6, Z0, Z6
-	VMULPS    Z6, Z5, Z5
-	VMULPS    Z4, Z7, Z4
-	VMOVUPS   constants_avx512<>+768(SB), Z6
-	VSUBPS    Z1, Z6, Z6
-	VMULPS    Z6, Z1, Z6
-	VMULPS    Z6, Z4, Z4
-	VMULPS    Z0, Z7, Z0
-	VMULPS    Z2, Z2, Z2
-	VMOVUPS   constants_avx512<>+768(SB), Z6
-	VSUBPS    Z2, Z6, Z2
-	VMULPS    Z2, Z0, Z0
-	VMULPS    Z1, Z7, Z1
-	VMOVUPS   Z3, K1, (R8)(DX*1)
-	VMOVUPS   Z5, K1, (BX)(DX*1)
-	VMOVUPS   Z4, K1, (SI)(DX*1)
-	VMOVUPS   Z0, K1, (DI)(DX*1)
-	VMOVUPS   Z1, K1, (R12)(DX*1)
-	VMOVUPS   constants_avx512<>+1728(SB), Z0
-	VMOVUPS   Z0, K1, (R11)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         R13, R13
+	CMPQ         CX, $0x00
+	CMOVQLT      R13, CX
+	MOVQ         $0x00000010, R13
+	CMPQ         CX, R13
+	CMOVQGT      R13, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z0
+	VMOVUPS.Z    (SI)(DX*1), K1, Z1
+	VMOVUPS.Z    (DI)(DX*1), K1, Z2
+	VMOVUPS.Z    (R8)(DX*1), K1, Z3
+	VMOVUPS.Z    (R9)(DX*1), K1, Z4
+	VMOVUPS.Z    (R10)(DX*1), K1, Z5
+	VMOVUPS.Z    (R11)(DX*1), K1, Z6
+	VMOVUPS.Z    (R12)(DX*1), K1, Z7
+	VMULPS       Z3, Z6, Z8
+	VMULPS       Z5, Z5, Z9
+	VBROADCASTSS constants_avx512<>+768(SB), Z10
+	VSUBPS       Z9, Z10, Z9
+	VMULPS       Z9, Z8, Z8
+	VADDPS       Z8, Z7, Z7
+	VMULPS       Z5, Z6, Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z3, Z6, Z6
+	VMULPS       Z6, Z3, Z3
+	VMULPS       Z3, Z5, Z3
+	VMULPS       Z2, Z7, Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z0, Z6, Z6
+	VMULPS       Z6, Z0, Z6
+	VMULPS       Z6, Z5, Z5
+	VMULPS       Z4, Z7, Z4
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z1, Z6, Z6
+	VMULPS       Z6, Z1, Z6
+	VMULPS       Z6, Z4, Z4
+	VMULPS       Z0, Z7, Z0
+	VMULPS       Z2, Z2, Z2
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z2, Z6, Z2
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z1, Z7, Z1
+	VMOVUPS      Z3, K1, (R8)(DX*1)
+	VMOVUPS      Z5, K1, (BX)(DX*1)
+	VMOVUPS      Z4, K1, (SI)(DX*1)
+	VMOVUPS      Z0, K1, (DI)(DX*1)
+	VMOVUPS      Z1, K1, (R12)(DX*1)
+	VBROADCASTSS constants_avx512<>+1728(SB), Z0
+	VMOVUPS      Z0, K1, (R11)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -7263,354 +7263,354 @@ TEXT ·vecGRU_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     64(BX)(DX*1), Z1
-	VMOVUPS     128(BX)(DX*1), Z2
-	VMOVUPS     (SI)(DX*1), Z3
-	VMOVUPS     64(SI)(DX*1), Z4
-	VMOVUPS     128(SI)(DX*1), Z5
-	VADDPS      Z3, Z0, Z0
-	VADDPS      Z4, Z1, Z1
-	VADDPS      Z5, Z2, Z2
-	VMOVUPS     Z0, Z3
-	VMOVUPS     Z1, Z4
-	VMOVUPS     Z2, Z5
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z4, Z4
-	VPANDD      constants_avx512<>+1984(SB), Z5, Z5
-	VPXORD      constants_avx512<>+2112(SB), Z3, Z3
-	VPXORD      constants_avx512<>+2112(SB), Z4, Z4
-	VPXORD      constants_avx512<>+2112(SB), Z5, Z5
-	VMOVUPS     constants_avx512<>+0(SB), Z16
-	VMINPS      Z3, Z16, Z3
-	VMOVUPS     constants_avx512<>+0(SB), Z16
-	VMINPS      Z4, Z16, Z4
-	VMOVUPS     constants_avx512<>+0(SB), Z16
-	VMINPS      Z5, Z16, Z5
-	VMOVUPS     constants_avx512<>+64(SB), Z16
-	VMAXPS      Z3, Z16, Z3
-	VMOVUPS     constants_avx512<>+64(SB), Z16
-	VMAXPS      Z4, Z16, Z4
-	VMOVUPS     constants_avx512<>+64(SB), Z16
-	VMAXPS      Z5, Z16, Z5
-	VMOVUPS     constants_avx512<>+128(SB), Z16
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z16
-	VMOVUPS     constants_avx512<>+128(SB), Z17
-	VFMADD231PS constants_avx512<>+192(SB), Z4, Z17
-	VMOVUPS     constants_avx512<>+128(SB), Z18
-	VFMADD231PS constants_avx512<>+192(SB), Z5, Z18
-	VSUBPS      constants_avx512<>+128(SB), Z16, Z19
-	VSUBPS      constants_avx512<>+128(SB), Z17, Z20
-	VSUBPS      constants_avx512<>+128(SB), Z18, Z21
-	VFMADD231PS constants_avx512<>+256(SB), Z19, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z20, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z21, Z5
-	VFMADD231PS constants_avx512<>+320(SB), Z19, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z20, Z4
-	VFMADD231PS constants_avx512<>+320(SB), Z21, Z5
-	VMOVUPS     constants_avx512<>+384(SB), Z19
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z19
-	VMOVUPS     constants_avx512<>+384(SB), Z20
-	VFMADD231PS constants_avx512<>+448(SB), Z4, Z20
-	VMOVUPS     constants_avx512<>+384(SB), Z21
-	VFMADD231PS constants_avx512<>+448(SB), Z5, Z21
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+512(SB), Z4, Z20
-	VFMADD213PS constants_avx512<>+512(SB), Z5, Z21
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+576(SB), Z4, Z20
-	VFMADD213PS constants_avx512<>+576(SB), Z5, Z21
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+640(SB), Z4, Z20
-	VFMADD213PS constants_avx512<>+640(SB), Z5, Z21
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z19
-	VFMADD213PS constants_avx512<>+704(SB), Z4, Z20
-	VFMADD213PS constants_avx512<>+704(SB), Z5, Z21
-	VPSUBD      constants_avx512<>+128(SB), Z16, Z16
-	VPSUBD      constants_avx512<>+128(SB), Z17, Z17
-	VPSUBD      constants_avx512<>+128(SB), Z18, Z18
-	VMULPS      Z3, Z3, Z22
-	VMULPS      Z4, Z4, Z23
-	VMULPS      Z5, Z5, Z24
-	VFMADD231PS Z22, Z19, Z3
-	VFMADD231PS Z23, Z20, Z4
-	VFMADD231PS Z24, Z21, Z5
-	VPSRAD      $0x01, Z16, Z19
-	VPSRAD      $0x01, Z17, Z20
-	VPSRAD      $0x01, Z18, Z21
-	VADDPS      constants_avx512<>+768(SB), Z3, Z3
-	VADDPS      constants_avx512<>+768(SB), Z4, Z4
-	VADDPS      constants_avx512<>+768(SB), Z5, Z5
-	VPADDD      constants_avx512<>+832(SB), Z19, Z22
-	VPADDD      constants_avx512<>+832(SB), Z20, Z23
-	VPADDD      constants_avx512<>+832(SB), Z21, Z24
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VPSLLD      $0x17, Z24, Z24
-	VMULPS      Z22, Z3, Z3
-	VMULPS      Z23, Z4, Z4
-	VMULPS      Z24, Z5, Z5
-	VPSUBD      Z19, Z16, Z16
-	VPSUBD      Z20, Z17, Z17
-	VPSUBD      Z21, Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z16, Z16
-	VPADDD      constants_avx512<>+832(SB), Z17, Z17
-	VPADDD      constants_avx512<>+832(SB), Z18, Z18
-	VPSLLD      $0x17, Z16, Z16
-	VPSLLD      $0x17, Z17, Z17
-	VPSLLD      $0x17, Z18, Z18
-	VMULPS      Z16, Z3, Z3
-	VMULPS      Z17, Z4, Z4
-	VMULPS      Z18, Z5, Z5
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z2, K3
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z3, K1, Z6
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z4, K2, Z7
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z5, K3, Z8
-	VADDPS      constants_avx512<>+768(SB), Z3, Z0
-	VADDPS      constants_avx512<>+768(SB), Z4, Z1
-	VADDPS      constants_avx512<>+768(SB), Z5, Z2
-	VDIVPS      Z0, Z6, Z0
-	VDIVPS      Z1, Z7, Z1
-	VDIVPS      Z2, Z8, Z2
-	VMOVUPS     (DI)(DX*1), Z3
-	VMOVUPS     64(DI)(DX*1), Z4
-	VMOVUPS     128(DI)(DX*1), Z5
-	VMOVUPS     (R8)(DX*1), Z16
-	VMOVUPS     64(R8)(DX*1), Z17
-	VMOVUPS     128(R8)(DX*1), Z18
-	VADDPS      Z16, Z3, Z3
-	VADDPS      Z17, Z4, Z4
-	VADDPS      Z18, Z5, Z5
-	VMOVUPS     Z3, Z16
-	VMOVUPS     Z4, Z17
-	VMOVUPS     Z5, Z18
-	VPANDD      constants_avx512<>+1984(SB), Z16, Z16
-	VPANDD      constants_avx512<>+1984(SB), Z17, Z17
-	VPANDD      constants_avx512<>+1984(SB), Z18, Z18
-	VPXORD      constants_avx512<>+2112(SB), Z16, Z16
-	VPXORD      constants_avx512<>+2112(SB), Z17, Z17
-	VPXORD      constants_avx512<>+2112(SB), Z18, Z18
-	VMOVUPS     constants_avx512<>+0(SB), Z19
-	VMINPS      Z16, Z19, Z16
-	VMOVUPS     constants_avx512<>+0(SB), Z19
-	VMINPS      Z17, Z19, Z17
-	VMOVUPS     constants_avx512<>+0(SB), Z19
-	VMINPS      Z18, Z19, Z18
-	VMOVUPS     constants_avx512<>+64(SB), Z19
-	VMAXPS      Z16, Z19, Z16
-	VMOVUPS     constants_avx512<>+64(SB), Z19
-	VMAXPS      Z17, Z19, Z17
-	VMOVUPS     constants_avx512<>+64(SB), Z19
-	VMAXPS      Z18, Z19, Z18
-	VMOVUPS     constants_avx512<>+128(SB), Z19
-	VFMADD231PS constants_avx512<>+192(SB), Z16, Z19
-	VMOVUPS     constants_avx512<>+128(SB), Z20
-	VFMADD231PS constants_avx512<>+192(SB), Z17, Z20
-	VMOVUPS     constants_avx512<>+128(SB), Z21
-	VFMADD231PS constants_avx512<>+192(SB), Z18, Z21
-	VSUBPS      constants_avx512<>+128(SB), Z19, Z22
-	VSUBPS      constants_avx512<>+128(SB), Z20, Z23
-	VSUBPS      constants_avx512<>+128(SB), Z21, Z24
-	VFMADD231PS constants_avx512<>+256(SB), Z22, Z16
-	VFMADD231PS constants_avx512<>+256(SB), Z23, Z17
-	VFMADD231PS constants_avx512<>+256(SB), Z24, Z18
-	VFMADD231PS constants_avx512<>+320(SB), Z22, Z16
-	VFMADD231PS constants_avx512<>+320(SB), Z23, Z17
-	VFMADD231PS constants_avx512<>+320(SB), Z24, Z18
-	VMOVUPS     constants_avx512<>+384(SB), Z22
-	VFMADD231PS constants_avx512<>+448(SB), Z16, Z22
-	VMOVUPS     constants_avx512<>+384(SB), Z23
-	VFMADD231PS constants_avx512<>+448(SB), Z17, Z23
-	VMOVUPS     constants_avx512<>+384(SB), Z24
-	VFMADD231PS constants_avx512<>+448(SB), Z18, Z24
-	VFMADD213PS constants_avx512<>+512(SB), Z16, Z22
-	VFMADD213PS constants_avx512<>+512(SB), Z17, Z23
-	VFMADD213PS constants_avx512<>+512(SB), Z18, Z24
-	VFMADD213PS constants_avx512<>+576(SB), Z16, Z22
-	VFMADD213PS constants_avx512<>+576(SB), Z17, Z23
-	VFMADD213PS constants_avx512<>+576(SB), Z18, Z24
-	VFMADD213PS constants_avx512<>+640(SB), Z16, Z22
-	VFMADD213PS constants_avx512<>+640(SB), Z17, Z23
-	VFMADD213PS constants_avx512<>+640(SB), Z18, Z24
-	VFMADD213PS constants_avx512<>+704(SB), Z16, Z22
-	VFMADD213PS constants_avx512<>+704(SB), Z17, Z23
-	VFMADD213PS constants_avx512<>+704(SB), Z18, Z24
-	VPSUBD      constants_avx512<>+128(SB), Z19, Z19
-	VPSUBD      constants_avx512<>+128(SB), Z20, Z20
-	VPSUBD      constants_avx512<>+128(SB), Z21, Z21
-	VMULPS      Z16, Z16, Z25
-	VMULPS      Z17, Z17, Z26
-	VMULPS      Z18, Z18, Z27
-	VFMADD231PS Z25, Z22, Z16
-	VFMADD231PS Z26, Z23, Z17
-	VFMADD231PS Z27, Z24, Z18
-	VPSRAD      $0x01, Z19, Z22
-	VPSRAD      $0x01, Z20, Z23
-	VPSRAD      $0x01, Z21, Z24
-	VADDPS      constants_avx512<>+768(SB), Z16, Z16
-	VADDPS      constants_avx512<>+768(SB), Z17, Z17
-	VADDPS      constants_avx512<>+768(SB), Z18, Z18
-	VPADDD      constants_avx512<>+832(SB), Z22, Z25
-	VPADDD      constants_avx512<>+832(SB), Z23, Z26
-	VPADDD      constants_avx512<>+832(SB), Z24, Z27
-	VPSLLD      $0x17, Z25, Z25
-	VPSLLD      $0x17, Z26, Z26
-	VPSLLD      $0x17, Z27, Z27
-	VMULPS      Z25, Z16, Z16
-	VMULPS      Z26, Z17, Z17
-	VMULPS      Z27, Z18, Z18
-	VPSUBD      Z22, Z19, Z19
-	VPSUBD      Z23, Z20, Z20
-	VPSUBD      Z24, Z21, Z21
-	VPADDD      constants_avx512<>+832(SB), Z19, Z19
-	VPADDD      constants_avx512<>+832(SB), Z20, Z20
-	VPADDD      constants_avx512<>+832(SB), Z21, Z21
-	VPSLLD      $0x17, Z19, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VMULPS      Z19, Z16, Z16
-	VMULPS      Z20, Z17, Z17
-	VMULPS      Z21, Z18, Z18
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z3, K1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z4, K2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z5, K3
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z16, K1, Z9
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z17, K2, Z10
-	VMOVUPS     constants_avx512<>+768(SB), Z3
-	VBLENDMPS   Z3, Z18, K3, Z11
-	VADDPS      constants_avx512<>+768(SB), Z16, Z3
-	VADDPS      constants_avx512<>+768(SB), Z17, Z4
-	VADDPS      constants_avx512<>+768(SB), Z18, Z5
-	VDIVPS      Z3, Z9, Z3
-	VDIVPS      Z4, Z10, Z4
-	VDIVPS      Z5, Z11, Z5
-	VMOVUPS     (R9)(DX*1), Z16
-	VMOVUPS     64(R9)(DX*1), Z17
-	VMOVUPS     128(R9)(DX*1), Z18
-	VMOVUPS     (R10)(DX*1), Z19
-	VMOVUPS     64(R10)(DX*1), Z20
-	VMOVUPS     128(R10)(DX*1), Z21
-	VMULPS      Z19, Z0, Z19
-	VMULPS      Z20, Z1, Z20
-	VMULPS      Z21, Z2, Z21
-	VADDPS      Z19, Z16, Z16
-	VADDPS      Z20, Z17, Z17
-	VADDPS      Z21, Z18, Z18
-	VPANDD      constants_avx512<>+1984(SB), Z16, Z19
-	VPANDD      constants_avx512<>+1984(SB), Z17, Z20
-	VPANDD      constants_avx512<>+1984(SB), Z18, Z21
-	VADDPS      Z19, Z19, Z19
-	VADDPS      Z20, Z20, Z20
-	VADDPS      Z21, Z21, Z21
-	VMOVUPS     constants_avx512<>+2048(SB), Z22
-	VMINPS      Z19, Z22, Z19
-	VMOVUPS     constants_avx512<>+2048(SB), Z22
-	VMINPS      Z20, Z22, Z20
-	VMOVUPS     constants_avx512<>+2048(SB), Z22
-	VMINPS      Z21, Z22, Z21
-	VMOVUPS     constants_avx512<>+128(SB), Z22
-	VFMADD231PS constants_avx512<>+192(SB), Z19, Z22
-	VMOVUPS     constants_avx512<>+128(SB), Z23
-	VFMADD231PS constants_avx512<>+192(SB), Z20, Z23
-	VMOVUPS     constants_avx512<>+128(SB), Z24
-	VFMADD231PS constants_avx512<>+192(SB), Z21, Z24
-	VSUBPS      constants_avx512<>+128(SB), Z22, Z25
-	VSUBPS      constants_avx512<>+128(SB), Z23, Z26
-	VSUBPS      constants_avx512<>+128(SB), Z24, Z27
-	VFMADD231PS constants_avx512<>+256(SB), Z25, Z19
-	VFMADD231PS constants_avx512<>+256(SB), Z26, Z20
-	VFMADD231PS constants_avx512<>+256(SB), Z27, Z21
-	VFMADD231PS constants_avx512<>+320(SB), Z25, Z19
-	VFMADD231PS constants_avx512<>+320(SB), Z26, Z20
-	VFMADD231PS constants_avx512<>+320(SB), Z27, Z21
-	VMOVUPS     constants_avx512<>+384(SB), Z25
-	VFMADD231PS constants_avx512<>+448(SB), Z19, Z25
-	VMOVUPS     constants_avx512<>+384(SB), Z26
-	VFMADD231PS constants_avx512<>+448(SB), Z20, Z26
-	VMOVUPS     constants_avx512<>+384(SB), Z27
-	VFMADD231PS constants_avx512<>+448(SB), Z21, Z27
-	VFMADD213PS constants_avx512<>+512(SB), Z19, Z25
-	VFMADD213PS constants_avx512<>+512(SB), Z20, Z26
-	VFMADD213PS constants_avx512<>+512(SB), Z21, Z27
-	VFMADD213PS constants_avx512<>+576(SB), Z19, Z25
-	VFMADD213PS constants_avx512<>+576(SB), Z20, Z26
-	VFMADD213PS constants_avx512<>+576(SB), Z21, Z27
-	VFMADD213PS constants_avx512<>+640(SB), Z19, Z25
-	VFMADD213PS constants_avx512<>+640(SB), Z20, Z26
-	VFMADD213PS constants_avx512<>+640(SB), Z21, Z27
-	VFMADD213PS constants_avx512<>+704(SB), Z19, Z25
-	VFMADD213PS constants_avx512<>+704(SB), Z20, Z26
-	VFMADD213PS constants_avx512<>+704(SB), Z21, Z27
-	VPSUBD      constants_avx512<>+128(SB), Z22, Z22
-	VPSUBD      constants_avx512<>+128(SB), Z23, Z23
-	VPSUBD      constants_avx512<>+128(SB), Z24, Z24
-	VMULPS      Z19, Z19, Z28
-	VMULPS      Z20, Z20, Z29
-	VMULPS      Z21, Z21, Z30
-	VFMADD231PS Z28, Z25, Z19
-	VFMADD231PS Z29, Z26, Z20
-	VFMADD231PS Z30, Z27, Z21
-	VPADDD      constants_avx512<>+832(SB), Z22, Z22
-	VPADDD      constants_avx512<>+832(SB), Z23, Z23
-	VPADDD      constants_avx512<>+832(SB), Z24, Z24
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VPSLLD      $0x17, Z24, Z24
-	VSUBPS      constants_avx512<>+768(SB), Z22, Z25
-	VSUBPS      constants_avx512<>+768(SB), Z23, Z26
-	VSUBPS      constants_avx512<>+768(SB), Z24, Z27
-	VFMADD231PS Z19, Z22, Z25
-	VFMADD231PS Z20, Z23, Z26
-	VFMADD231PS Z21, Z24, Z27
-	VADDPS      constants_avx512<>+1280(SB), Z25, Z19
-	VADDPS      constants_avx512<>+1280(SB), Z26, Z20
-	VADDPS      constants_avx512<>+1280(SB), Z27, Z21
-	VDIVPS      Z19, Z25, Z19
-	VDIVPS      Z20, Z26, Z20
-	VDIVPS      Z21, Z27, Z21
-	VPANDD      constants_avx512<>+1984(SB), Z19, Z19
-	VPANDD      constants_avx512<>+1984(SB), Z20, Z20
-	VPANDD      constants_avx512<>+1984(SB), Z21, Z21
-	VPANDD      constants_avx512<>+2112(SB), Z16, Z16
-	VPANDD      constants_avx512<>+2112(SB), Z17, Z17
-	VPANDD      constants_avx512<>+2112(SB), Z18, Z18
-	VPORD       Z16, Z19, Z16
-	VPORD       Z17, Z20, Z17
-	VPORD       Z18, Z21, Z18
-	VMOVUPS     (R11)(DX*1), Z19
-	VMOVUPS     64(R11)(DX*1), Z20
-	VMOVUPS     128(R11)(DX*1), Z21
-	VSUBPS      Z16, Z19, Z19
-	VSUBPS      Z17, Z20, Z20
-	VSUBPS      Z18, Z21, Z21
-	VMULPS      Z19, Z3, Z19
-	VMULPS      Z20, Z4, Z20
-	VMULPS      Z21, Z5, Z21
-	VADDPS      Z19, Z16, Z19
-	VADDPS      Z20, Z17, Z20
-	VADDPS      Z21, Z18, Z21
-	VMOVUPS     Z0, (BX)(DX*1)
-	VMOVUPS     Z3, (DI)(DX*1)
-	VMOVUPS     Z16, (R9)(DX*1)
-	VMOVUPS     Z19, (R12)(DX*1)
-	VMOVUPS     Z1, 64(BX)(DX*1)
-	VMOVUPS     Z4, 64(DI)(DX*1)
-	VMOVUPS     Z17, 64(R9)(DX*1)
-	VMOVUPS     Z20, 64(R12)(DX*1)
-	VMOVUPS     Z2, 128(BX)(DX*1)
-	VMOVUPS     Z5, 128(DI)(DX*1)
-	VMOVUPS     Z18, 128(R9)(DX*1)
-	VMOVUPS     Z21, 128(R12)(DX*1)
-	ADDQ        $0x000000c0, DX
-	SUBQ        $0x30, CX
-	JGE         abreast
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          64(BX)(DX*1), Z1
+	VMOVUPS          128(BX)(DX*1), Z2
+	VMOVUPS          (SI)(DX*1), Z3
+	VMOVUPS          64(SI)(DX*1), Z4
+	VMOVUPS          128(SI)(DX*1), Z5
+	VADDPS           Z3, Z0, Z0
+	VADDPS           Z4, Z1, Z1
+	VADDPS           Z5, Z2, Z2
+	VMOVUPS          Z0, Z3
+	VMOVUPS          Z1, Z4
+	VMOVUPS          Z2, Z5
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z4, Z4
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z5, Z5
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z3, Z3
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z4, Z4
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z5, Z5
+	VBROADCASTSS     constants_avx512<>+0(SB), Z16
+	VMINPS           Z3, Z16, Z3
+	VBROADCASTSS     constants_avx512<>+0(SB), Z16
+	VMINPS           Z4, Z16, Z4
+	VBROADCASTSS     constants_avx512<>+0(SB), Z16
+	VMINPS           Z5, Z16, Z5
+	VBROADCASTSS     constants_avx512<>+64(SB), Z16
+	VMAXPS           Z3, Z16, Z3
+	VBROADCASTSS     constants_avx512<>+64(SB), Z16
+	VMAXPS           Z4, Z16, Z4
+	VBROADCASTSS     constants_avx512<>+64(SB), Z16
+	VMAXPS           Z5, Z16, Z5
+	VBROADCASTSS     constants_avx512<>+128(SB), Z16
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z16
+	VBROADCASTSS     constants_avx512<>+128(SB), Z17
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z4, Z17
+	VBROADCASTSS     constants_avx512<>+128(SB), Z18
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z5, Z18
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z16, Z19
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z17, Z20
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z18, Z21
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z19, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z20, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z21, Z5
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z19, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z20, Z4
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z21, Z5
+	VBROADCASTSS     constants_avx512<>+384(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z19
+	VBROADCASTSS     constants_avx512<>+384(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z4, Z20
+	VBROADCASTSS     constants_avx512<>+384(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z5, Z21
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z4, Z20
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z5, Z21
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z4, Z20
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z5, Z21
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z4, Z20
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z5, Z21
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z19
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z4, Z20
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z5, Z21
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z16, Z16
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z17, Z17
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z18, Z18
+	VMULPS           Z3, Z3, Z22
+	VMULPS           Z4, Z4, Z23
+	VMULPS           Z5, Z5, Z24
+	VFMADD231PS      Z22, Z19, Z3
+	VFMADD231PS      Z23, Z20, Z4
+	VFMADD231PS      Z24, Z21, Z5
+	VPSRAD           $0x01, Z16, Z19
+	VPSRAD           $0x01, Z17, Z20
+	VPSRAD           $0x01, Z18, Z21
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z5
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z23
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z24
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VPSLLD           $0x17, Z24, Z24
+	VMULPS           Z22, Z3, Z3
+	VMULPS           Z23, Z4, Z4
+	VMULPS           Z24, Z5, Z5
+	VPSUBD           Z19, Z16, Z16
+	VPSUBD           Z20, Z17, Z17
+	VPSUBD           Z21, Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z16, Z16
+	VPADDD.BCST      constants_avx512<>+832(SB), Z17, Z17
+	VPADDD.BCST      constants_avx512<>+832(SB), Z18, Z18
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS           Z16, Z3, Z3
+	VMULPS           Z17, Z4, Z4
+	VMULPS           Z18, Z5, Z5
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z2, K3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z3, K1, Z6
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z4, K2, Z7
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z5, K3, Z8
+	VADDPS.BCST      constants_avx512<>+768(SB), Z3, Z0
+	VADDPS.BCST      constants_avx512<>+768(SB), Z4, Z1
+	VADDPS.BCST      constants_avx512<>+768(SB), Z5, Z2
+	VDIVPS           Z0, Z6, Z0
+	VDIVPS           Z1, Z7, Z1
+	VDIVPS           Z2, Z8, Z2
+	VMOVUPS          (DI)(DX*1), Z3
+	VMOVUPS          64(DI)(DX*1), Z4
+	VMOVUPS          128(DI)(DX*1), Z5
+	VMOVUPS          (R8)(DX*1), Z16
+	VMOVUPS          64(R8)(DX*1), Z17
+	VMOVUPS          128(R8)(DX*1), Z18
+	VADDPS           Z16, Z3, Z3
+	VADDPS           Z17, Z4, Z4
+	VADDPS           Z18, Z5, Z5
+	VMOVUPS          Z3, Z16
+	VMOVUPS          Z4, Z17
+	VMOVUPS          Z5, Z18
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z16, Z16
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z17, Z17
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z18, Z18
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z16, Z16
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z17, Z17
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z18, Z18
+	VBROADCASTSS     constants_avx512<>+0(SB), Z19
+	VMINPS           Z16, Z19, Z16
+	VBROADCASTSS     constants_avx512<>+0(SB), Z19
+	VMINPS           Z17, Z19, Z17
+	VBROADCASTSS     constants_avx512<>+0(SB), Z19
+	VMINPS           Z18, Z19, Z18
+	VBROADCASTSS     constants_avx512<>+64(SB), Z19
+	VMAXPS           Z16, Z19, Z16
+	VBROADCASTSS     constants_avx512<>+64(SB), Z19
+	VMAXPS           Z17, Z19, Z17
+	VBROADCASTSS     constants_avx512<>+64(SB), Z19
+	VMAXPS           Z18, Z19, Z18
+	VBROADCASTSS     constants_avx512<>+128(SB), Z19
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z16, Z19
+	VBROADCASTSS     constants_avx512<>+128(SB), Z20
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z17, Z20
+	VBROADCASTSS     constants_avx512<>+128(SB), Z21
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z18, Z21
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z19, Z22
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z20, Z23
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z21, Z24
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z22, Z16
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z23, Z17
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z24, Z18
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z22, Z16
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z23, Z17
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z24, Z18
+	VBROADCASTSS     constants_avx512<>+384(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z16, Z22
+	VBROADCASTSS     constants_avx512<>+384(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z17, Z23
+	VBROADCASTSS     constants_avx512<>+384(SB), Z24
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z18, Z24
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z16, Z22
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z17, Z23
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z18, Z24
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z16, Z22
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z17, Z23
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z18, Z24
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z16, Z22
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z17, Z23
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z18, Z24
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z16, Z22
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z17, Z23
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z18, Z24
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z19, Z19
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z20, Z20
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z21, Z21
+	VMULPS           Z16, Z16, Z25
+	VMULPS           Z17, Z17, Z26
+	VMULPS           Z18, Z18, Z27
+	VFMADD231PS      Z25, Z22, Z16
+	VFMADD231PS      Z26, Z23, Z17
+	VFMADD231PS      Z27, Z24, Z18
+	VPSRAD           $0x01, Z19, Z22
+	VPSRAD           $0x01, Z20, Z23
+	VPSRAD           $0x01, Z21, Z24
+	VADDPS.BCST      constants_avx512<>+768(SB), Z16, Z16
+	VADDPS.BCST      constants_avx512<>+768(SB), Z17, Z17
+	VADDPS.BCST      constants_avx512<>+768(SB), Z18, Z18
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z25
+	VPADDD.BCST      constants_avx512<>+832(SB), Z23, Z26
+	VPADDD.BCST      constants_avx512<>+832(SB), Z24, Z27
+	VPSLLD           $0x17, Z25, Z25
+	VPSLLD           $0x17, Z26, Z26
+	VPSLLD           $0x17, Z27, Z27
+	VMULPS           Z25, Z16, Z16
+	VMULPS           Z26, Z17, Z17
+	VMULPS           Z27, Z18, Z18
+	VPSUBD           Z22, Z19, Z19
+	VPSUBD           Z23, Z20, Z20
+	VPSUBD           Z24, Z21, Z21
+	VPADDD.BCST      constants_avx512<>+832(SB), Z19, Z19
+	VPADDD.BCST      constants_avx512<>+832(SB), Z20, Z20
+	VPADDD.BCST      constants_avx512<>+832(SB), Z21, Z21
+	VPSLLD           $0x17, Z19, Z19
+	VPSLLD           $0x17, Z20, Z20
+	VPSLLD           $0x17, Z21, Z21
+	VMULPS           Z19, Z16, Z16
+	VMULPS           Z20, Z17, Z17
+	VMULPS           Z21, Z18, Z18
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z3, K1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z4, K2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z5, K3
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z16, K1, Z9
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z17, K2, Z10
+	VBROADCASTSS     constants_avx512<>+768(SB), Z3
+	VBLENDMPS        Z3, Z18, K3, Z11
+	VADDPS.BCST      constants_avx512<>+768(SB), Z16, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z17, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z18, Z5
+	VDIVPS           Z3, Z9, Z3
+	VDIVPS           Z4, Z10, Z4
+	VDIVPS           Z5, Z11, Z5
+	VMOVUPS          (R9)(DX*1), Z16
+	VMOVUPS          64(R9)(DX*1), Z17
+	VMOVUPS          128(R9)(DX*1), Z18
+	VMOVUPS          (R10)(DX*1), Z19
+	VMOVUPS          64(R10)(DX*1), Z20
+	VMOVUPS          128(R10)(DX*1), Z21
+	VMULPS           Z19, Z0, Z19
+	VMULPS           Z20, Z1, Z20
+	VMULPS           Z21, Z2, Z21
+	VADDPS           Z19, Z16, Z16
+	VADDPS           Z20, Z17, Z17
+	VADDPS           Z21, Z18, Z18
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z16, Z19
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z17, Z20
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z18, Z21
+	VADDPS           Z19, Z19, Z19
+	VADDPS           Z20, Z20, Z20
+	VADDPS           Z21, Z21, Z21
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z22
+	VMINPS           Z19, Z22, Z19
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z22
+	VMINPS           Z20, Z22, Z20
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z22
+	VMINPS           Z21, Z22, Z21
+	VBROADCASTSS     constants_avx512<>+128(SB), Z22
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z19, Z22
+	VBROADCASTSS     constants_avx512<>+128(SB), Z23
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z20, Z23
+	VBROADCASTSS     constants_avx512<>+128(SB), Z24
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z21, Z24
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z22, Z25
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z23, Z26
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z24, Z27
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z25, Z19
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z26, Z20
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z27, Z21
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z25, Z19
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z26, Z20
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z27, Z21
+	VBROADCASTSS     constants_avx512<>+384(SB), Z25
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z19, Z25
+	VBROADCASTSS     constants_avx512<>+384(SB), Z26
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z20, Z26
+	VBROADCASTSS     constants_avx512<>+384(SB), Z27
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z21, Z27
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z19, Z25
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z20, Z26
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z21, Z27
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z19, Z25
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z20, Z26
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z21, Z27
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z19, Z25
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z20, Z26
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z21, Z27
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z19, Z25
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z20, Z26
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z21, Z27
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z22, Z22
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z23, Z23
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z24, Z24
+	VMULPS           Z19, Z19, Z28
+	VMULPS           Z20, Z20, Z29
+	VMULPS           Z21, Z21, Z30
+	VFMADD231PS      Z28, Z25, Z19
+	VFMADD231PS      Z29, Z26, Z20
+	VFMADD231PS      Z30, Z27, Z21
+	VPADDD.BCST      constants_avx512<>+832(SB), Z22, Z22
+	VPADDD.BCST      constants_avx512<>+832(SB), Z23, Z23
+	VPADDD.BCST      constants_avx512<>+832(SB), Z24, Z24
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VPSLLD           $0x17, Z24, Z24
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z22, Z25
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z23, Z26
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z24, Z27
+	VFMADD231PS      Z19, Z22, Z25
+	VFMADD231PS      Z20, Z23, Z26
+	VFMADD231PS      Z21, Z24, Z27
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z25, Z19
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z26, Z20
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z27, Z21
+	VDIVPS           Z19, Z25, Z19
+	VDIVPS           Z20, Z26, Z20
+	VDIVPS           Z21, Z27, Z21
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z19, Z19
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z20, Z20
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z21, Z21
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z16, Z16
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z17, Z17
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z18, Z18
+	VPORD            Z16, Z19, Z16
+	VPORD            Z17, Z20, Z17
+	VPORD            Z18, Z21, Z18
+	VMOVUPS          (R11)(DX*1), Z19
+	VMOVUPS          64(R11)(DX*1), Z20
+	VMOVUPS          128(R11)(DX*1), Z21
+	VSUBPS           Z16, Z19, Z19
+	VSUBPS           Z17, Z20, Z20
+	VSUBPS           Z18, Z21, Z21
+	VMULPS           Z19, Z3, Z19
+	VMULPS           Z20, Z4, Z20
+	VMULPS           Z21, Z5, Z21
+	VADDPS           Z19, Z16, Z19
+	VADDPS           Z20, Z17, Z20
+	VADDPS           Z21, Z18, Z21
+	VMOVUPS          Z0, (BX)(DX*1)
+	VMOVUPS          Z3, (DI)(DX*1)
+	VMOVUPS          Z16, (R9)(DX*1)
+	VMOVUPS          Z19, (R12)(DX*1)
+	VMOVUPS          Z1, 64(BX)(DX*1)
+	VMOVUPS          Z4, 64(DI)(DX*1)
+	VMOVUPS          Z17, 64(R9)(DX*1)
+	VMOVUPS          Z20, 64(R12)(DX*1)
+	VMOVUPS          Z2, 128(BX)(DX*1)
+	VMOVUPS          Z5, 128(DI)(DX*1)
+	VMOVUPS          Z18, 128(R9)(DX*1)
+	VMOVUPS          Z21, 128(R12)(DX*1)
+	ADDQ             $0x000000c0, DX
+	SUBQ             $0x30, CX
+	JGE              abreast
 
 few:
 	ADDQ $0x30, CX
@@ -7618,254 +7618,254 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS     (BX)(DX*1), Z0
-	VMOVUPS     (SI)(DX*1), Z1
-	VADDPS      Z1, Z0, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K1, Z12
-	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z12, Z0
-	VMOVUPS     (DI)(DX*1), Z1
-	VMOVUPS     (R8)(DX*1), Z2
-	VADDPS      Z2, Z1, Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K1
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K1, Z13
-	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z13, Z1
-	VMOVUPS     (R9)(DX*1), Z2
-	VMOVUPS     (R10)(DX*1), Z3
-	VMULPS      Z3, Z0, Z3
-	VADDPS      Z3, Z2, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
-	VADDPS      Z3, Z3, Z3
-	VMOVUPS     constants_avx512<>+2048(SB), Z4
-	VMINPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z3, Z3, Z6
-	VFMADD231PS Z6, Z5, Z3
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
-	VFMADD231PS Z3, Z4, Z5
-	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
-	VDIVPS      Z3, Z5, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
-	VPORD       Z2, Z3, Z2
-	VMOVUPS     (R11)(DX*1), Z3
-	VSUBPS      Z2, Z3, Z3
-	VMULPS      Z3, Z1, Z3
-	VADDPS      Z3, Z2, Z3
-	VMOVUPS     Z0, (BX)(DX*1)
-	VMOVUPS     Z1, (DI)(DX*1)
-	VMOVUPS     Z2, (R9)(DX*1)
-	VMOVUPS     Z3, (R12)(DX*1)
-	ADDQ        $0x00000040, DX
-	SUBQ        $0x10, CX
-	JGE         loop
+	VMOVUPS          (BX)(DX*1), Z0
+	VMOVUPS          (SI)(DX*1), Z1
+	VADDPS           Z1, Z0, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z1, K1, Z12
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS           Z0, Z12, Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (R8)(DX*1), Z2
+	VADDPS           Z2, Z1, Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K1
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS        Z1, Z2, K1, Z13
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS           Z1, Z13, Z1
+	VMOVUPS          (R9)(DX*1), Z2
+	VMOVUPS          (R10)(DX*1), Z3
+	VMULPS           Z3, Z0, Z3
+	VADDPS           Z3, Z2, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS           Z3, Z3, Z3
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z4
+	VMINPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z3
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z3, Z3, Z6
+	VFMADD231PS      Z6, Z5, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS      Z3, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS           Z3, Z5, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD            Z2, Z3, Z2
+	VMOVUPS          (R11)(DX*1), Z3
+	VSUBPS           Z2, Z3, Z3
+	VMULPS           Z3, Z1, Z3
+	VADDPS           Z3, Z2, Z3
+	VMOVUPS          Z0, (BX)(DX*1)
+	VMOVUPS          Z1, (DI)(DX*1)
+	VMOVUPS          Z2, (R9)(DX*1)
+	VMOVUPS          Z3, (R12)(DX*1)
+	ADDQ             $0x00000040, DX
+	SUBQ             $0x10, CX
+	JGE              loop
 
 rest:
-	ADDQ        $0x10, CX
-	JEQ         done
-	MOVQ        80(AX), AX
-	SUBQ        $0x00, CX
-	XORQ        R13, R13
-	CMPQ        CX, $0x00
-	CMOVQLT     R13, CX
-	MOVQ        $0x00000010, R13
-	CMPQ        CX, R13
-	CMOVQGT     R13, CX
-	MOVQ        (AX)(CX*8), CX
-	KMOVW       (CX), K1
-	VMOVUPS.Z   (BX)(DX*1), K1, Z0
-	VMOVUPS.Z   (SI)(DX*1), K1, Z1
-	VADDPS      Z1, Z0, Z0
-	VMOVUPS     Z0, Z1
-	VPANDD      constants_avx512<>+1984(SB), Z1, Z1
-	VPXORD      constants_avx512<>+2112(SB), Z1, Z1
-	VMOVUPS     constants_avx512<>+0(SB), Z2
-	VMINPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+64(SB), Z2
-	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     constants_avx512<>+128(SB), Z2
-	VFMADD231PS constants_avx512<>+192(SB), Z1, Z2
-	VSUBPS      constants_avx512<>+128(SB), Z2, Z3
-	VFMADD231PS constants_avx512<>+256(SB), Z3, Z1
-	VFMADD231PS constants_avx512<>+320(SB), Z3, Z1
-	VMOVUPS     constants_avx512<>+384(SB), Z3
-	VFMADD231PS constants_avx512<>+448(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+512(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+576(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+640(SB), Z1, Z3
-	VFMADD213PS constants_avx512<>+704(SB), Z1, Z3
-	VPSUBD      constants_avx512<>+128(SB), Z2, Z2
-	VMULPS      Z1, Z1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VPSRAD      $0x01, Z2, Z3
-	VADDPS      constants_avx512<>+768(SB), Z1, Z1
-	VPADDD      constants_avx512<>+832(SB), Z3, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VMULPS      Z4, Z1, Z1
-	VPSUBD      Z3, Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z2, Z2
-	VPSLLD      $0x17, Z2, Z2
-	VMULPS      Z2, Z1, Z1
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z0, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z0
-	VBLENDMPS   Z0, Z1, K2, Z14
-	VADDPS      constants_avx512<>+768(SB), Z1, Z0
-	VDIVPS      Z0, Z14, Z0
-	VMOVUPS.Z   (DI)(DX*1), K1, Z1
-	VMOVUPS.Z   (R8)(DX*1), K1, Z2
-	VADDPS      Z2, Z1, Z1
-	VMOVUPS     Z1, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z2
-	VPXORD      constants_avx512<>+2112(SB), Z2, Z2
-	VMOVUPS     constants_avx512<>+0(SB), Z3
-	VMINPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+64(SB), Z3
-	VMAXPS      Z2, Z3, Z2
-	VMOVUPS     constants_avx512<>+128(SB), Z3
-	VFMADD231PS constants_avx512<>+192(SB), Z2, Z3
-	VSUBPS      constants_avx512<>+128(SB), Z3, Z4
-	VFMADD231PS constants_avx512<>+256(SB), Z4, Z2
-	VFMADD231PS constants_avx512<>+320(SB), Z4, Z2
-	VMOVUPS     constants_avx512<>+384(SB), Z4
-	VFMADD231PS constants_avx512<>+448(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+512(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+576(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+640(SB), Z2, Z4
-	VFMADD213PS constants_avx512<>+704(SB), Z2, Z4
-	VPSUBD      constants_avx512<>+128(SB), Z3, Z3
-	VMULPS      Z2, Z2, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPSRAD      $0x01, Z3, Z4
-	VADDPS      constants_avx512<>+768(SB), Z2, Z2
-	VPADDD      constants_avx512<>+832(SB), Z4, Z5
-	VPSLLD      $0x17, Z5, Z5
-	VMULPS      Z5, Z2, Z2
-	VPSUBD      Z4, Z3, Z3
-	VPADDD      constants_avx512<>+832(SB), Z3, Z3
-	VPSLLD      $0x17, Z3, Z3
-	VMULPS      Z3, Z2, Z2
-	VCMPPS      $0x1d, constants_avx512<>+1728(SB), Z1, K2
-	VMOVUPS     constants_avx512<>+768(SB), Z1
-	VBLENDMPS   Z1, Z2, K2, Z15
-	VADDPS      constants_avx512<>+768(SB), Z2, Z1
-	VDIVPS      Z1, Z15, Z1
-	VMOVUPS.Z   (R9)(DX*1), K1, Z2
-	VMOVUPS.Z   (R10)(DX*1), K1, Z3
-	VMULPS      Z3, Z0, Z3
-	VADDPS      Z3, Z2, Z2
-	VPANDD      constants_avx512<>+1984(SB), Z2, Z3
-	VADDPS      Z3, Z3, Z3
-	VMOVUPS     constants_avx512<>+2048(SB), Z4
-	VMINPS      Z3, Z4, Z3
-	VMOVUPS     constants_avx512<>+128(SB), Z4
-	VFMADD231PS constants_avx512<>+192(SB), Z3, Z4
-	VSUBPS      constants_avx512<>+128(SB), Z4, Z5
-	VFMADD231PS constants_avx512<>+256(SB), Z5, Z3
-	VFMADD231PS constants_avx512<>+320(SB), Z5, Z3
-	VMOVUPS     constants_avx512<>+384(SB), Z5
-	VFMADD231PS constants_avx512<>+448(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+512(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+576(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+640(SB), Z3, Z5
-	VFMADD213PS constants_avx512<>+704(SB), Z3, Z5
-	VPSUBD      constants_avx512<>+128(SB), Z4, Z4
-	VMULPS      Z3, Z3, Z6
-	VFMADD231PS Z6, Z5, Z3
-	VPADDD      constants_avx512<>+832(SB), Z4, Z4
-	VPSLLD      $0x17, Z4, Z4
-	VSUBPS      constants_avx512<>+768(SB), Z4, Z5
-	VFMADD231PS Z3, Z4, Z5
-	VADDPS      constants_avx512<>+1280(SB), Z5, Z3
-	VDIVPS      Z3, Z5, Z3
-	VPANDD      constants_avx512<>+1984(SB), Z3, Z3
-	VPANDD      constants_avx512<>+2112(SB), Z2, Z2
-	VPORD       Z2, Z3, Z2
-	VMOVUPS.Z   (R11)(DX*1), K1, Z3
-	VSUBPS      Z2, Z3, Z3
-	VMULPS      Z3, Z1, Z3
-	VADDPS      Z3, Z2, Z3
-	VMOVUPS     Z0, K1, (BX)(DX*1)
-	VMOVUPS     Z1, K1, (DI)(DX*1)
-	VMOVUPS     Z2, K1, (R9)(DX*1)
-	VMOVUPS     Z3, K1, (R12)(DX*1)
-	ADDQ        $0x00000040, DX
+	ADDQ             $0x10, CX
+	JEQ              done
+	MOVQ             80(AX), AX
+	SUBQ             $0x00, CX
+	XORQ             R13, R13
+	CMPQ             CX, $0x00
+	CMOVQLT          R13, CX
+	MOVQ             $0x00000010, R13
+	CMPQ             CX, R13
+	CMOVQGT          R13, CX
+	MOVQ             (AX)(CX*8), CX
+	KMOVW            (CX), K1
+	VMOVUPS.Z        (BX)(DX*1), K1, Z0
+	VMOVUPS.Z        (SI)(DX*1), K1, Z1
+	VADDPS           Z1, Z0, Z0
+	VMOVUPS          Z0, Z1
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z1, Z1
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z1, Z1
+	VBROADCASTSS     constants_avx512<>+0(SB), Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+64(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     constants_avx512<>+128(SB), Z2
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z1, Z2
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z2, Z3
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z3, Z1
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z3, Z1
+	VBROADCASTSS     constants_avx512<>+384(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z1, Z3
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z1, Z3
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z4
+	VFMADD231PS      Z4, Z3, Z1
+	VPSRAD           $0x01, Z2, Z3
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z1
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z4, Z1, Z1
+	VPSUBD           Z3, Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z2, Z2
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z1, Z1
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z0, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z0
+	VBLENDMPS        Z0, Z1, K2, Z14
+	VADDPS.BCST      constants_avx512<>+768(SB), Z1, Z0
+	VDIVPS           Z0, Z14, Z0
+	VMOVUPS.Z        (DI)(DX*1), K1, Z1
+	VMOVUPS.Z        (R8)(DX*1), K1, Z2
+	VADDPS           Z2, Z1, Z1
+	VMOVUPS          Z1, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z2
+	VPXORD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VBROADCASTSS     constants_avx512<>+0(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+64(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     constants_avx512<>+128(SB), Z3
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z2, Z3
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z3, Z4
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z4, Z2
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z4, Z2
+	VBROADCASTSS     constants_avx512<>+384(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z2, Z4
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z2, Z4
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z3, Z3
+	VMULPS           Z2, Z2, Z5
+	VFMADD231PS      Z5, Z4, Z2
+	VPSRAD           $0x01, Z3, Z4
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z2
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z5
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z5, Z2, Z2
+	VPSUBD           Z4, Z3, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z3, Z3
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z2, Z2
+	VCMPPS.BCST      $0x1d, constants_avx512<>+1728(SB), Z1, K2
+	VBROADCASTSS     constants_avx512<>+768(SB), Z1
+	VBLENDMPS        Z1, Z2, K2, Z15
+	VADDPS.BCST      constants_avx512<>+768(SB), Z2, Z1
+	VDIVPS           Z1, Z15, Z1
+	VMOVUPS.Z        (R9)(DX*1), K1, Z2
+	VMOVUPS.Z        (R10)(DX*1), K1, Z3
+	VMULPS           Z3, Z0, Z3
+	VADDPS           Z3, Z2, Z2
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z2, Z3
+	VADDPS           Z3, Z3, Z3
+	VBROADCASTSS     constants_avx512<>+2048(SB), Z4
+	VMINPS           Z3, Z4, Z3
+	VBROADCASTSS     constants_avx512<>+128(SB), Z4
+	VFMADD231PS.BCST constants_avx512<>+192(SB), Z3, Z4
+	VSUBPS.BCST      constants_avx512<>+128(SB), Z4, Z5
+	VFMADD231PS.BCST constants_avx512<>+256(SB), Z5, Z3
+	VFMADD231PS.BCST constants_avx512<>+320(SB), Z5, Z3
+	VBROADCASTSS     constants_avx512<>+384(SB), Z5
+	VFMADD231PS.BCST constants_avx512<>+448(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+512(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+576(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+640(SB), Z3, Z5
+	VFMADD213PS.BCST constants_avx512<>+704(SB), Z3, Z5
+	VPSUBD.BCST      constants_avx512<>+128(SB), Z4, Z4
+	VMULPS           Z3, Z3, Z6
+	VFMADD231PS      Z6, Z5, Z3
+	VPADDD.BCST      constants_avx512<>+832(SB), Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      constants_avx512<>+768(SB), Z4, Z5
+	VFMADD231PS      Z3, Z4, Z5
+	VADDPS.BCST      constants_avx512<>+1280(SB), Z5, Z3
+	VDIVPS           Z3, Z5, Z3
+	VPANDD.BCST      constants_avx512<>+1984(SB), Z3, Z3
+	VPANDD.BCST      constants_avx512<>+2112(SB), Z2, Z2
+	VPORD            Z2, Z3, Z2
+	VMOVUPS.Z        (R11)(DX*1), K1, Z3
+	VSUBPS           Z2, Z3, Z3
+	VMULPS           Z3, Z1, Z3
+	VADDPS           Z3, Z2, Z3
+	VMOVUPS          Z0, K1, (BX)(DX*1)
+	VMOVUPS          Z1, K1, (DI)(DX*1)
+	VMOVUPS          Z2, K1, (R9)(DX*1)
+	VMOVUPS          Z3, K1, (R12)(DX*1)
+	ADDQ             $0x00000040, DX
 
 done:
 	VZEROUPPER
@@ -7889,102 +7889,102 @@ TEXT ·vecGRUBack_avx512(SB), $0-8
 	JLT  few
 
 abreast:
-	VMOVUPS (BX)(DX*1), Z0
-	VMOVUPS 64(BX)(DX*1), Z1
-	VMOVUPS 128(BX)(DX*1), Z2
-	VMOVUPS (SI)(DX*1), Z3
-	VMOVUPS 64(SI)(DX*1), Z4
-	VMOVUPS 128(SI)(DX*1), Z5
-	VMOVUPS (DI)(DX*1), Z6
-	VMOVUPS 64(DI)(DX*1), Z7
-	VMOVUPS 128(DI)(DX*1), Z8
-	VMOVUPS (R8)(DX*1), Z9
-	VMOVUPS 64(R8)(DX*1), Z10
-	VMOVUPS 128(R8)(DX*1), Z11
-	VMOVUPS (R9)(DX*1), Z12
-	VMOVUPS 64(R9)(DX*1), Z13
-	VMOVUPS 128(R9)(DX*1), Z14
-	VMOVUPS (R10)(DX*1), Z15
-	VMOVUPS 64(R10)(DX*1), Z16
-	VMOVUPS 128(R10)(DX*1), Z17
-	VMOVUPS constants_avx512<>+768(SB), Z18
-	VSUBPS  Z3, Z18, Z18
-	VMOVUPS constants_avx512<>+768(SB), Z19
-	VSUBPS  Z4, Z19, Z19
-	VMOVUPS constants_avx512<>+768(SB), Z20
-	VSUBPS  Z5, Z20, Z20
-	VMULPS  Z18, Z15, Z21
-	VMULPS  Z19, Z16, Z22
-	VMULPS  Z20, Z17, Z23
-	VMULPS  Z6, Z6, Z24
-	VMULPS  Z7, Z7, Z25
-	VMULPS  Z8, Z8, Z26
-	VMOVUPS constants_avx512<>+768(SB), Z27
-	VSUBPS  Z24, Z27, Z24
-	VMOVUPS constants_avx512<>+768(SB), Z27
-	VSUBPS  Z25, Z27, Z25
-	VMOVUPS constants_avx512<>+768(SB), Z27
-	VSUBPS  Z26, Z27, Z26
-	VMULPS  Z24, Z21, Z21
-	VMULPS  Z25, Z22, Z22
-	VMULPS  Z26, Z23, Z23
-	VSUBPS  Z6, Z12, Z6
-	VSUBPS  Z7, Z13, Z7
-	VSUBPS  Z8, Z14, Z8
-	VMULPS  Z6, Z15, Z6
-	VMULPS  Z7, Z16, Z7
-	VMULPS  Z8, Z17, Z8
-	VMULPS  Z18, Z3, Z12
-	VMULPS  Z19, Z4, Z13
-	VMULPS  Z20, Z5, Z14
-	VMULPS  Z12, Z6, Z6
-	VMULPS  Z13, Z7, Z7
-	VMULPS  Z14, Z8, Z8
-	VMULPS  Z9, Z21, Z9
-	VMULPS  Z10, Z22, Z10
-	VMULPS  Z11, Z23, Z11
-	VMOVUPS constants_avx512<>+768(SB), Z12
-	VSUBPS  Z0, Z12, Z12
-	VMOVUPS constants_avx512<>+768(SB), Z13
-	VSUBPS  Z1, Z13, Z13
-	VMOVUPS constants_avx512<>+768(SB), Z14
-	VSUBPS  Z2, Z14, Z14
-	VMULPS  Z12, Z0, Z12
-	VMULPS  Z13, Z1, Z13
-	VMULPS  Z14, Z2, Z14
-	VMULPS  Z12, Z9, Z9
-	VMULPS  Z13, Z10, Z10
-	VMULPS  Z14, Z11, Z11
-	VMULPS  Z0, Z21, Z0
-	VMULPS  Z1, Z22, Z1
-	VMULPS  Z2, Z23, Z2
-	VMULPS  Z3, Z15, Z3
-	VMULPS  Z4, Z16, Z4
-	VMULPS  Z5, Z17, Z5
-	VMOVUPS Z9, (BX)(DX*1)
-	VMOVUPS Z6, (SI)(DX*1)
-	VMOVUPS Z21, (DI)(DX*1)
-	VMOVUPS Z0, (R8)(DX*1)
-	VMOVUPS Z9, (R11)(DX*1)
-	VMOVUPS Z6, (R12)(DX*1)
-	VMOVUPS Z3, (R10)(DX*1)
-	VMOVUPS Z10, 64(BX)(DX*1)
-	VMOVUPS Z7, 64(SI)(DX*1)
-	VMOVUPS Z22, 64(DI)(DX*1)
-	VMOVUPS Z1, 64(R8)(DX*1)
-	VMOVUPS Z10, 64(R11)(DX*1)
-	VMOVUPS Z7, 64(R12)(DX*1)
-	VMOVUPS Z4, 64(R10)(DX*1)
-	VMOVUPS Z11, 128(BX)(DX*1)
-	VMOVUPS Z8, 128(SI)(DX*1)
-	VMOVUPS Z23, 128(DI)(DX*1)
-	VMOVUPS Z2, 128(R8)(DX*1)
-	VMOVUPS Z11, 128(R11)(DX*1)
-	VMOVUPS Z8, 128(R12)(DX*1)
-	VMOVUPS Z5, 128(R10)(DX*1)
-	ADDQ    $0x000000c0, DX
-	SUBQ    $0x30, CX
-	JGE     abreast
+	VMOVUPS      (BX)(DX*1), Z0
+	VMOVUPS      64(BX)(DX*1), Z1
+	VMOVUPS      128(BX)(DX*1), Z2
+	VMOVUPS      (SI)(DX*1), Z3
+	VMOVUPS      64(SI)(DX*1), Z4
+	VMOVUPS      128(SI)(DX*1), Z5
+	VMOVUPS      (DI)(DX*1), Z6
+	VMOVUPS      64(DI)(DX*1), Z7
+	VMOVUPS      128(DI)(DX*1), Z8
+	VMOVUPS      (R8)(DX*1), Z9
+	VMOVUPS      64(R8)(DX*1), Z10
+	VMOVUPS      128(R8)(DX*1), Z11
+	VMOVUPS      (R9)(DX*1), Z12
+	VMOVUPS      64(R9)(DX*1), Z13
+	VMOVUPS      128(R9)(DX*1), Z14
+	VMOVUPS      (R10)(DX*1), Z15
+	VMOVUPS      64(R10)(DX*1), Z16
+	VMOVUPS      128(R10)(DX*1), Z17
+	VBROADCASTSS constants_avx512<>+768(SB), Z18
+	VSUBPS       Z3, Z18, Z18
+	VBROADCASTSS constants_avx512<>+768(SB), Z19
+	VSUBPS       Z4, Z19, Z19
+	VBROADCASTSS constants_avx512<>+768(SB), Z20
+	VSUBPS       Z5, Z20, Z20
+	VMULPS       Z18, Z15, Z21
+	VMULPS       Z19, Z16, Z22
+	VMULPS       Z20, Z17, Z23
+	VMULPS       Z6, Z6, Z24
+	VMULPS       Z7, Z7, Z25
+	VMULPS       Z8, Z8, Z26
+	VBROADCASTSS constants_avx512<>+768(SB), Z27
+	VSUBPS       Z24, Z27, Z24
+	VBROADCASTSS constants_avx512<>+768(SB), Z27
+	VSUBPS       Z25, Z27, Z25
+	VBROADCASTSS constants_avx512<>+768(SB), Z27
+	VSUBPS       Z26, Z27, Z26
+	VMULPS       Z24, Z21, Z21
+	VMULPS       Z25, Z22, Z22
+	VMULPS       Z26, Z23, Z23
+	VSUBPS       Z6, Z12, Z6
+	VSUBPS       Z7, Z13, Z7
+	VSUBPS       Z8, Z14, Z8
+	VMULPS       Z6, Z15, Z6
+	VMULPS       Z7, Z16, Z7
+	VMULPS       Z8, Z17, Z8
+	VMULPS       Z18, Z3, Z12
+	VMULPS       Z19, Z4, Z13
+	VMULPS       Z20, Z5, Z14
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z13, Z7, Z7
+	VMULPS       Z14, Z8, Z8
+	VMULPS       Z9, Z21, Z9
+	VMULPS       Z10, Z22, Z10
+	VMULPS       Z11, Z23, Z11
+	VBROADCASTSS constants_avx512<>+768(SB), Z12
+	VSUBPS       Z0, Z12, Z12
+	VBROADCASTSS constants_avx512<>+768(SB), Z13
+	VSUBPS       Z1, Z13, Z13
+	VBROADCASTSS constants_avx512<>+768(SB), Z14
+	VSUBPS       Z2, Z14, Z14
+	VMULPS       Z12, Z0, Z12
+	VMULPS       Z13, Z1, Z13
+	VMULPS       Z14, Z2, Z14
+	VMULPS       Z12, Z9, Z9
+	VMULPS       Z13, Z10, Z10
+	VMULPS       Z14, Z11, Z11
+	VMULPS       Z0, Z21, Z0
+	VMULPS       Z1, Z22, Z1
+	VMULPS       Z2, Z23, Z2
+	VMULPS       Z3, Z15, Z3
+	VMULPS       Z4, Z16, Z4
+	VMULPS       Z5, Z17, Z5
+	VMOVUPS      Z9, (BX)(DX*1)
+	VMOVUPS      Z6, (SI)(DX*1)
+	VMOVUPS      Z21, (DI)(DX*1)
+	VMOVUPS      Z0, (R8)(DX*1)
+	VMOVUPS      Z9, (R11)(DX*1)
+	VMOVUPS      Z6, (R12)(DX*1)
+	VMOVUPS      Z3, (R10)(DX*1)
+	VMOVUPS      Z10, 64(BX)(DX*1)
+	VMOVUPS      Z7, 64(SI)(DX*1)
+	VMOVUPS      Z22, 64(DI)(DX*1)
+	VMOVUPS      Z1, 64(R8)(DX*1)
+	VMOVUPS      Z10, 64(R11)(DX*1)
+	VMOVUPS      Z7, 64(R12)(DX*1)
+	VMOVUPS      Z4, 64(R10)(DX*1)
+	VMOVUPS      Z11, 128(BX)(DX*1)
+	VMOVUPS      Z8, 128(SI)(DX*1)
+	VMOVUPS      Z23, 128(DI)(DX*1)
+	VMOVUPS      Z2, 128(R8)(DX*1)
+	VMOVUPS      Z11, 128(R11)(DX*1)
+	VMOVUPS      Z8, 128(R12)(DX*1)
+	VMOVUPS      Z5, 128(R10)(DX*1)
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x30, CX
+	JGE          abreast
 
 few:
 	ADDQ $0x30, CX
@@ -7992,86 +7992,86 @@ few:
 	JLT  rest
 
 loop:
-	VMOVUPS (BX)(DX*1), Z0
-	VMOVUPS (SI)(DX*1), Z1
-	VMOVUPS (DI)(DX*1), Z2
-	VMOVUPS (R8)(DX*1), Z3
-	VMOVUPS (R9)(DX*1), Z4
-	VMOVUPS (R10)(DX*1), Z5
-	VMOVUPS constants_avx512<>+768(SB), Z6
-	VSUBPS  Z1, Z6, Z6
-	VMULPS  Z6, Z5, Z7
-	VMULPS  Z2, Z2, Z8
-	VMOVUPS constants_avx512<>+768(SB), Z9
-	VSUBPS  Z8, Z9, Z8
-	VMULPS  Z8, Z7, Z7
-	VSUBPS  Z2, Z4, Z2
-	VMULPS  Z2, Z5, Z2
-	VMULPS  Z6, Z1, Z4
-	VMULPS  Z4, Z2, Z2
-	VMULPS  Z3, Z7, Z3
-	VMOVUPS constants_avx512<>+768(SB), Z4
-	VSUBPS  Z0, Z4, Z4
-	VMULPS  Z4, Z0, Z4
-	VMULPS  Z4, Z3, Z3
-	VMULPS  Z0, Z7, Z0
-	VMULPS  Z1, Z5, Z1
-	VMOVUPS Z3, (BX)(DX*1)
-	VMOVUPS Z2, (SI)(DX*1)
-	VMOVUPS Z7, (DI)(DX*1)
-	VMOVUPS Z0, (R8)(DX*1)
-	VMOVUPS Z3, (R11)(DX*1)
-	VMOVUPS Z2, (R12)(DX*1)
-	VMOVUPS Z1, (R10)(DX*1)
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x10, CX
-	JGE     loop
+	VMOVUPS      (BX)(DX*1), Z0
+	VMOVUPS      (SI)(DX*1), Z1
+	VMOVUPS      (DI)(DX*1), Z2
+	VMOVUPS      (R8)(DX*1), Z3
+	VMOVUPS      (R9)(DX*1), Z4
+	VMOVUPS      (R10)(DX*1), Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z1, Z6, Z6
+	VMULPS       Z6, Z5, Z7
+	VMULPS       Z2, Z2, Z8
+	VBROADCASTSS constants_avx512<>+768(SB), Z9
+	VSUBPS       Z8, Z9, Z8
+	VMULPS       Z8, Z7, Z7
+	VSUBPS       Z2, Z4, Z2
+	VMULPS       Z2, Z5, Z2
+	VMULPS       Z6, Z1, Z4
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z3, Z7, Z3
+	VBROADCASTSS constants_avx512<>+768(SB), Z4
+	VSUBPS       Z0, Z4, Z4
+	VMULPS       Z4, Z0, Z4
+	VMULPS       Z4, Z3, Z3
+	VMULPS       Z0, Z7, Z0
+	VMULPS       Z1, Z5, Z1
+	VMOVUPS      Z3, (BX)(DX*1)
+	VMOVUPS      Z2, (SI)(DX*1)
+	VMOVUPS      Z7, (DI)(DX*1)
+	VMOVUPS      Z0, (R8)(DX*1)
+	VMOVUPS      Z3, (R11)(DX*1)
+	VMOVUPS      Z2, (R12)(DX*1)
+	VMOVUPS      Z1, (R10)(DX*1)
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, CX
+	JGE          loop
 
 rest:
-	ADDQ      $0x10, CX
-	JEQ       done
-	MOVQ      80(AX), AX
-	SUBQ      $0x00, CX
-	XORQ      R13, R13
-	CMPQ      CX, $0x00
-	CMOVQLT   R13, CX
-	MOVQ      $0x00000010, R13
-	CMPQ      CX, R13
-	CMOVQGT   R13, CX
-	MOVQ      (AX)(CX*8), CX
-	KMOVW     (CX), K1
-	VMOVUPS.Z (BX)(DX*1), K1, Z0
-	VMOVUPS.Z (SI)(DX*1), K1, Z1
-	VMOVUPS.Z (DI)(DX*1), K1, Z2
-	VMOVUPS.Z (R8)(DX*1), K1, Z3
-	VMOVUPS.Z (R9)(DX*1), K1, Z4
-	VMOVUPS.Z (R10)(DX*1), K1, Z5
-	VMOVUPS   constants_avx512<>+768(SB), Z6
-	VSUBPS    Z1, Z6, Z6
-	VMULPS    Z6, Z5, Z7
-	VMULPS    Z2, Z2, Z8
-	VMOVUPS   constants_avx512<>+768(SB), Z9
-	VSUBPS    Z8, Z9, Z8
-	VMULPS    Z8, Z7, Z7
-	VSUBPS    Z2, Z4, Z2
-	VMULPS    Z2, Z5, Z2
-	VMULPS    Z6, Z1, Z4
-	VMULPS    Z4, Z2, Z2
-	VMULPS    Z3, Z7, Z3
-	VMOVUPS   constants_avx512<>+768(SB), Z4
-	VSUBPS    Z0, Z4, Z4
-	VMULPS    Z4, Z0, Z4
-	VMULPS    Z4, Z3, Z3
-	VMULPS    Z0, Z7, Z0
-	VMULPS    Z1, Z5, Z1
-	VMOVUPS   Z3, K1, (BX)(DX*1)
-	VMOVUPS   Z2, K1, (SI)(DX*1)
-	VMOVUPS   Z7, K1, (DI)(DX*1)
-	VMOVUPS   Z0, K1, (R8)(DX*1)
-	VMOVUPS   Z3, K1, (R11)(DX*1)
-	VMOVUPS   Z2, K1, (R12)(DX*1)
-	VMOVUPS   Z1, K1, (R10)(DX*1)
-	ADDQ      $0x00000040, DX
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVQ         80(AX), AX
+	SUBQ         $0x00, CX
+	XORQ         R13, R13
+	CMPQ         CX, $0x00
+	CMOVQLT      R13, CX
+	MOVQ         $0x00000010, R13
+	CMPQ         CX, R13
+	CMOVQGT      R13, CX
+	MOVQ         (AX)(CX*8), CX
+	KMOVW        (CX), K1
+	VMOVUPS.Z    (BX)(DX*1), K1, Z0
+	VMOVUPS.Z    (SI)(DX*1), K1, Z1
+	VMOVUPS.Z    (DI)(DX*1), K1, Z2
+	VMOVUPS.Z    (R8)(DX*1), K1, Z3
+	VMOVUPS.Z    (R9)(DX*1), K1, Z4
+	VMOVUPS.Z    (R10)(DX*1), K1, Z5
+	VBROADCASTSS constants_avx512<>+768(SB), Z6
+	VSUBPS       Z1, Z6, Z6
+	VMULPS       Z6, Z5, Z7
+	VMULPS       Z2, Z2, Z8
+	VBROADCASTSS constants_avx512<>+768(SB), Z9
+	VSUBPS       Z8, Z9, Z8
+	VMULPS       Z8, Z7, Z7
+	VSUBPS       Z2, Z4, Z2
+	VMULPS       Z2, Z5, Z2
+	VMULPS       Z6, Z1, Z4
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z3, Z7, Z3
+	VBROADCASTSS constants_avx512<>+768(SB), Z4
+	VSUBPS       Z0, Z4, Z4
+	VMULPS       Z4, Z0, Z4
+	VMULPS       Z4, Z3, Z3
+	VMULPS       Z0, Z7, Z0
+	VMULPS       Z1, Z5, Z1
+	VMOVUPS      Z3, K1, (BX)(DX*1)
+	VMOVUPS      Z2, K1, (SI)(DX*1)
+	VMOVUPS      Z7, K1, (DI)(DX*1)
+	VMOVUPS      Z0, K1, (R8)(DX*1)
+	VMOVUPS      Z3, K1, (R11)(DX*1)
+	VMOVUPS      Z2, K1, (R12)(DX*1)
+	VMOVUPS      Z1, K1, (R10)(DX*1)
+	ADDQ         $0x00000040, DX
 
 done:
 	VZEROUPPER
