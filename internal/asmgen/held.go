@@ -150,18 +150,19 @@ func (h *held) turnB() {
 
 // gather reads 4 ks of every fourth row, or all ks if they are fewer.
 func (h *held) gather(to reg.VecVirtual, row func(q int) operand.Mem) {
-	switch all := h.ks >= 4; {
-	case all:
-		h.VMOVUPS(row(0), to.AsX())
-	case h.wide():
-		h.VMOVUPS_Z(row(0), h.parts[0], to.AsX())
-	default:
+	few := h.ks < 4
+	if few && !h.wide() {
 		second, part, words := h.spare[0].AsX(), h.spare[1].AsX(), h.load("mask")
 		h.VMOVUPS(operand.Mem{Base: words}, part)
 		h.VMASKMOVPS(row(0), part, to.AsX())
 		h.VMASKMOVPS(row(1), part, second)
 		h.VINSERTF128(operand.Imm(1), second, to, to)
 		return
+	}
+	if few {
+		h.VMOVUPS_Z(row(0), h.parts[0], to.AsX())
+	} else {
+		h.VMOVUPS(row(0), to.AsX())
 	}
 	if !h.wide() {
 		h.VINSERTF128(operand.Imm(1), row(1), to, to)

@@ -89,7 +89,8 @@ func (l attention) Forward(p *Pass) {
 }
 
 // causalBlock is how many positions are done at once if they do not see what comes later:
-// what none of them sees would add zeros to chains, and is left out.
+// what none of them sees would add zeros to chains, and is left out. That shows only if
+// it is NaN or Inf, or if a sum so far is -0, which takes an underflow.
 const causalBlock = 64
 
 // blocks calls f for all positions, from to to at once: they see the first seen

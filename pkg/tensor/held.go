@@ -21,8 +21,8 @@ func (p *product) held(k *kernels, rows, cols int) bool {
 	return p.bRow == 1 && (p.k <= heldK && rows*cols <= 2*heldC || rows <= k.width && cols < turnedColumns)
 }
 
-// multiplyHeld computes whole vectors of columns. The last columns overlap those before them, unless their
-// chains go on from C: then what is left is done as for others.
+// multiplyHeld computes whole vectors of columns. The last columns overlap those before
+// them, unless their chains go on from C: then what is left is done as for others.
 func (w *worker) multiplyHeld(p *product, i0, i1, j0, j1 int) {
 	width := w.k.width
 	w.heldPanels(p, i0, i1, j0, (j1-j0)/width)
