@@ -81,7 +81,7 @@ func listJobs(out io.Writer, jobs []*pb.Job, asJSON bool) error {
 // atWork are the workers that a job has now: its members when it was last decided on,
 // if it runs.
 func atWork(j *pb.Job) []*pb.Member {
-	if j.GetState() != pb.JobState_JOB_STATE_RUNNING {
+	if !running(j) {
 		return nil
 	}
 	return j.GetMembers()

@@ -23,5 +23,8 @@ func TestWorkersOfJobs(t *testing.T) {
 		if !strings.Contains(list.String(), want) || strings.Contains(one.String(), "w1 at here") != (want[0] == '1') {
 			t.Errorf("%s:\n%s%s", state, list.String(), one.String())
 		}
+		if n := len(viewJob(j).Members); (n == 1) != (want[0] == '1') {
+			t.Errorf("%s: %d members as JSON", state, n)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func viewJob(j *pb.Job) jobView {
 		WorkersMax: j.GetWorkersMax(), Generation: j.GetGeneration(), WeightsSHA256: j.GetWeightsSha256(),
 		Members: []memberView{}, History: []epochView{}, Checkpoints: []checkpointView{},
 	}
-	for _, m := range j.GetMembers() {
+	for _, m := range atWork(j) {
 		v.Members = append(v.Members, memberView{m.GetWorkerId(), m.GetAddress(), m.GetLanes()})
 	}
 	for _, e := range j.GetHistory() {
