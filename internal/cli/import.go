@@ -31,10 +31,10 @@ An operator that is none of the layers is an error that names its node.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case strings.HasSuffix(to, "/") || strings.HasSuffix(to, string(filepath.Separator)):
-				return usageError{fmt.Errorf("--out %s names a folder; name the files in it: %sNAME", to, to)}
 			case to == "":
 				to = strings.TrimSuffix(filepath.Base(args[0]), ".onnx")
+			case os.IsPathSeparator(to[len(to)-1]):
+				return usageError{fmt.Errorf("--out %s names a folder; name the files in it: %sNAME", to, to)}
 			}
 			return importNetwork(cmd.OutOrStdout(), args[0], to)
 		},

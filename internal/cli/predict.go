@@ -59,10 +59,8 @@ each row of them what it made of them.`,
 				return usageError{errors.New("--records names no file")}
 			case u.records != "" && flags.Changed("data"):
 				return usageError{errors.New("--records reads new records instead of those of the job; leave out --data")}
-			case p.limit < 0:
-				return usageError{fmt.Errorf("--limit %d: give a number of records, 0 for all", p.limit)}
 			}
-			if err := p.checkOut(); err != nil {
+			if err := p.check(); err != nil {
 				return err
 			}
 			m, err := u.open(cmd.Context())
@@ -84,9 +82,11 @@ each row of them what it made of them.`,
 	return cmd
 }
 
-// checkOut says what is wrong with the picture that was asked for, if one was.
-func (p *predicting) checkOut() (err error) {
+// check says what is wrong with what was asked for, whatever the model.
+func (p *predicting) check() (err error) {
 	switch {
+	case p.limit < 0:
+		return usageError{fmt.Errorf("--limit %d: give a number of records, 0 for all", p.limit)}
 	case p.out == "":
 	case !strings.EqualFold(filepath.Ext(p.out), ".png"):
 		return usageError{hint{fmt.Errorf("--out %s: pictures are written as .png", p.out), "give a name that ends in .png"}}
