@@ -32,19 +32,20 @@ func newGenerate(r job.Reader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate MODEL --job FILE",
 		Short: "Let a language model continue a text",
-		Long: `Let a model that was trained on format text continue a prompt, token by token. The
-prompt and what follows are printed as they are made. The same model, prompt, seed
+		Long: `Let a language model, trained on data of "format: text", continue a prompt. The
+prompt is printed, then token after token as it is made. The same model, prompt, seed
 and flags give the same text on every machine.
 
-The model reads the last tokens of the text, as many as its records have (length);
+The model reads the last tokens of the text, as many as data.length of the job says;
 each new token costs a forward pass of them. It must say at every position which
 token comes next, and must not look ahead: attention is causal, recurrent layers go
-one way. A prompt must consist of what the training text has; without one, the text
-begins as if behind a line break, or a full stop if the vocabulary has none.
+one way. A prompt may have only characters or words of the training text; without a
+prompt the text begins as if after a line break, or after a full stop if the
+vocabulary has no line break.
 
-The model file holds the vocabulary, so data are read only for a file of another
-program. With --json one object is printed: job, prompt, text (what follows the
-prompt), tokens, seed, weights_sha256.`,
+The model file holds the vocabulary; the training data are read only if another
+program wrote the file. With --json one object is printed: job, prompt, text (what
+follows the prompt), tokens, seed, weights_sha256.`,
 		Example: `  lockstep generate shakespeare-gpt.safetensors --job examples/shakespeare-gpt/job.yaml --prompt "ROMEO:"
   lockstep generate shakespeare-gpt.safetensors --job examples/shakespeare-gpt/job.yaml --temperature 0.5 --seed 2 --prompt - < beginning.txt`,
 		Args: cobra.ExactArgs(1),
@@ -104,7 +105,7 @@ func (u *modelUse) openText(ctx context.Context) (*model, *dataset.Coder, error)
 	}
 	text, ok := spec.Data.Options.(*dataset.Text)
 	if !ok {
-		return nil, nil, usageError{fmt.Errorf("%s has no text to continue: its data are of format %s, not text", u.job.path, spec.Data.Format)}
+		return nil, nil, usageError{fmt.Errorf("%s has no text to continue: its data have format: %s, not format: text", u.job.path, spec.Data.Format)}
 	}
 	c, err := u.fitted(spec, file)
 	if err != nil {

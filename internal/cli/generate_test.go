@@ -192,7 +192,7 @@ func TestGenerateRefuses(t *testing.T) {
 		{[]string{path, "--job", job, "--set", "model[1].gru=9"}, "does not fit"},
 		{[]string{path, "--job", looking}, "does not fit"},
 		{[]string{begin(t, other), "--job", other}, "causal: true"},
-		{[]string{priced, "--job", prices}, "are of format csv, not text"},
+		{[]string{priced, "--job", prices}, "have format: csv, not format: text"},
 	} {
 		out, err := typed(t, append([]string{"generate"}, c.args...)...)
 		var usage usageError

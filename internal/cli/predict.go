@@ -42,12 +42,16 @@ With --records FILE the model is applied to new records, in a file of the format
 the job's data: a table, an IDX file of pictures, or a picture, a folder or an archive
 of them. The target need not be there; it is not read, nor are columns that the model
 does not know. Of a time series every window is a record, and the last one of the file
-predicts what is not yet there. Numbers and words are coded as in training, which the
-model file knows, so the training data are not read. Lines of pictures begin with the
+predicts what is not yet there. Numbers and words are coded as in training; the model
+file says how, so the training data are not read. Lines of pictures begin with the
 names of their files.
 
 With --out FILE.png the pictures that an autoencoder read are drawn, and below
-each row of them what it made of them.`,
+each row of them what it made of them.
+
+With --json one object is printed for each record: record, file (of a new picture),
+class and probability, or values, and target, if it is known. With --tally it is one
+object: records, and classes with class, records and (mean) probability.`,
 		Example: `  lockstep predict digits.safetensors --job examples/digits/job.yaml --limit 10
   lockstep predict housing.safetensors --job examples/housing/job.yaml --records new.csv
   lockstep predict fashion-vae.safetensors --job examples/fashion-vae/job.yaml --out pictures.png`,

@@ -25,9 +25,9 @@ func newSample(r job.Reader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sample MODEL --job FILE --out FILE",
 		Short: "Let a GAN or a variational autoencoder make new pictures",
-		Long: `Let the model of a GAN or of a variational autoencoder make new pictures of
-normal numbers. A file that ends in .png gets a grid of them; one that ends in
-.idx or -ubyte, or has no ending, becomes an IDX file, which format idx reads.
+		Long: `Let the model of a GAN or of a variational autoencoder make new pictures from
+random numbers. A file that ends in .png gets a grid of them; one that ends in
+.idx or -ubyte, or has no ending, becomes an IDX file, as "format: idx" reads.
 Picture i depends on the model, the seed and i only: the same on every machine,
 however many are made.`,
 		Example: `  lockstep sample fashion-dcgan.safetensors --job examples/fashion-dcgan/job.yaml --grid 10x10 --out samples.png

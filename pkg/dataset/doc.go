@@ -35,9 +35,9 @@
 // records of its lanes. Compressed files and those of the other formats have to be
 // read from their beginning, so they are turned into a table once: in memory if the
 // tables of a split take at most 64 MiB, else in files of the cache directory,
-// which later runs use again, and Tidy bounds. From then on, too, only the records of the worker's
-// lanes are read. Memory is bounded by that limit, the batches of the loaders, and
-// what a fit remembers (words, not records).
+// which later runs use again, and Tidy bounds. From then on, too, only the records
+// of the worker's lanes are read. Memory is bounded by that limit, the batches of
+// the loaders, and what a fit remembers (words, not records).
 //
 // # Cost
 //

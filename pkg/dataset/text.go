@@ -62,7 +62,7 @@ func (o *Text) fit(ctx context.Context, e *env, s split, m *shard.Manifest) (*ta
 }
 
 func (o *Text) inputs(*shard.Manifest) (shard.Plane, error) {
-	return shard.Plane{}, errors.New("a running text is no list of records to predict; generate continues it")
+	return shard.Plane{}, errors.New("a running text is no list of records to predict; lockstep generate continues it")
 }
 
 func (o *Text) load(ctx context.Context, e *env, s split, m *shard.Manifest) (*table, error) {
