@@ -121,7 +121,7 @@ func (u *modelUse) openText(ctx context.Context) (*model, *dataset.Coder, error)
 	}
 	coder, err := text.Coder(c.train)
 	if err != nil {
-		return nil, nil, usageError{u.otherData(err.Error())}
+		return nil, nil, u.otherData(err.Error())
 	}
 	m := &model{checked: c, sha256: file.sha256, manifest: c.train}
 	return m, coder, u.build(m, file.tensors, 1, 1)

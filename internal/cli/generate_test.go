@@ -188,7 +188,7 @@ func TestGenerateRefuses(t *testing.T) {
 		{[]string{path, "--job", job, "--temperature", "NaN"}, "--temperature NaN"},
 		{[]string{path, "--job", job, "--top-k", "-1"}, "--top-k -1"},
 		{[]string{path, "--job", job, "--threads", "-1"}, "-1 threads"},
-		{[]string{path, "--job", job, "--set", "data.length=9"}, "trained on other data"},
+		{[]string{path, "--job", job, "--set", "data.length=9"}, "use the job file, data and --set that it was trained with"},
 		{[]string{path, "--job", job, "--set", "model[1].gru=9"}, "does not fit"},
 		{[]string{path, "--job", looking}, "does not fit"},
 		{[]string{begin(t, other), "--job", other}, "causal: true"},

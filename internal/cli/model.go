@@ -138,7 +138,7 @@ func (u *modelUse) fitted(spec *job.Spec, file modelFile) (*checked, error) {
 	}
 	m := &shard.Manifest{}
 	if err := errors.Join(json.Unmarshal([]byte(input), &m.Input), json.Unmarshal([]byte(fit), &m.Fit)); err != nil {
-		return nil, usageError{u.otherData(err.Error())}
+		return nil, u.otherData(err.Error())
 	}
 	plan, err := spec.CheckInput(dataset.InputOf(m), 1) // steps matter to training only
 	if err != nil {
@@ -210,16 +210,17 @@ func (u *modelUse) compare(m *shard.Manifest, metadata map[string]string) error 
 			return err
 		}
 		if then := metadata[key]; then != "" && then != string(text) {
-			return usageError{hint{u.otherData("their classes, columns or statistics differ"),
-				"use the job file, data and --set that it was trained with; predict --records FILE reads new records"}}
+			return u.otherData("their classes, columns or statistics differ")
 		}
 	}
 	return nil
 }
 
-// otherData says that the model was trained on other data, and why that is known.
+// otherData says that the model was trained on other data, why that is known, and
+// what to do.
 func (u *modelUse) otherData(why string) error {
-	return fmt.Errorf("%s was trained on other data than %s names: %s", u.path, u.job.path, why)
+	return usageError{hint{fmt.Errorf("%s was trained on other data than %s names: %s", u.path, u.job.path, why),
+		"use the job file, data and --set that it was trained with; predict --records FILE reads new records"}}
 }
 
 // maxRows is the most rows that a batch of all lanes, or of one, can have.
